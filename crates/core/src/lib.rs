@@ -1,0 +1,18 @@
+//! What Sloe decides. Pure, total and deterministic: no I/O, no clock, no
+//! randomness; time and ids come in as arguments, refusals go out as values.
+//!
+//! Start with [`ledger`], which takes seats and cannot oversell; [`fact`] is
+//! the closed list of what may be made durable, [`catalog`] what the public
+//! may see, [`inbound`] how Salesforce's records become both, [`outbox`] what
+//! a stretch of the journal means for the org.
+
+pub mod catalog;
+pub mod fact;
+pub mod ids;
+pub mod inbound;
+pub mod ledger;
+pub mod license;
+pub mod limits;
+pub mod money;
+pub mod outbox;
+pub mod time;

@@ -1,0 +1,1 @@
+//! Part of Sloe; see ARCHITECTURE.md.
