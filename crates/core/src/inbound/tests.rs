@@ -1,0 +1,131 @@
+#![allow(clippy::unwrap_used)]
+//! Records in, snapshot or every fault out.
+
+use super::*;
+use crate::catalog::AttendeeForm;
+use crate::fact::Standing;
+use crate::ids::OrgId;
+use proptest::prelude::*;
+
+fn record(id: &str, fields: &[(Field, &str)]) -> RawRecord {
+    let fields = fields
+        .iter()
+        .map(|(f, v)| (*f, Value::Text((*v).into())))
+        .collect();
+    RawRecord {
+        id: SfId::parse(id).unwrap(),
+        fields,
+    }
+}
+
+fn event() -> RawEvent {
+    RawEvent {
+        event: record(
+            "a00000000000001",
+            &[
+                (Field::Name, "Ostsee Summit"),
+                (Field::StartsAt, "2027-03-01T09:00:00.000+0000"),
+                (Field::EndsAt, "2027-03-01T17:00:00.000+0000"),
+                (Field::Published, "true"),
+            ],
+        ),
+        items: vec![record(
+            "a01000000000001",
+            &[(Field::Name, "Visitor"), (Field::Limit, "10")],
+        )],
+        sessions: vec![],
+        external_total: 3,
+        external_by_item: vec![(SfId::parse("a01000000000001").unwrap(), 3)],
+        external_by_session: vec![],
+        cancelled: vec![],
+        as_of: Timestamp(1),
+    }
+}
+
+fn read(raw: &RawEvent) -> Result<Accepted, Vec<Fault>> {
+    let org = OrgId::parse("00D000000000001").unwrap();
+    build(org, raw, "Europe/Berlin", AttendeeForm::default())
+}
+
+#[test]
+fn a_plain_event_becomes_a_snapshot_and_terms() {
+    let accepted = read(&event()).unwrap();
+    assert_eq!(accepted.snapshot.slug, "ostsee-summit");
+    assert_eq!(accepted.snapshot.time_zone, "Europe/Berlin");
+    assert_eq!(accepted.terms.standing, Standing::Published);
+    assert_eq!(accepted.terms.items[0].pool.limit, Some(10));
+    assert_eq!(accepted.terms.items[0].pool.external, 3);
+    assert_eq!(accepted.terms.external, 3);
+}
+
+#[test]
+fn every_fault_is_named_at_once() {
+    let mut raw = event();
+    raw.event = record(
+        "a00000000000001",
+        &[
+            (Field::StartsAt, "2027-03-01T09:00:00Z"),
+            (Field::EndsAt, "2027-03-01T08:00:00Z"),
+            (Field::TimeZone, "Mars/Olympus"),
+            (Field::Limit, "-1"),
+            (Field::PrivacyUrl, "javascript:alert(1)"),
+        ],
+    );
+    raw.items[0]
+        .fields
+        .insert(Field::Price, Value::Number(-3.0));
+    let faults = read(&raw).unwrap_err();
+    let fields: Vec<_> = faults.iter().map(|f| f.field).collect();
+    assert_eq!(
+        fields,
+        [
+            "Name",
+            "Ends At",
+            "Time Zone",
+            "Privacy URL",
+            "Capacity",
+            "Price"
+        ]
+    );
+}
+
+#[test]
+fn inactive_items_are_left_out() {
+    let mut raw = event();
+    raw.items[0]
+        .fields
+        .insert(Field::Active, Value::Bool(false));
+    assert!(read(&raw).unwrap().snapshot.items.is_empty());
+}
+
+#[test]
+fn a_name_in_any_script_has_a_slug() {
+    let mut raw = event();
+    raw.event
+        .fields
+        .insert(Field::Name, Value::Text("東京サミット".into()));
+    assert!(!read(&raw).unwrap().snapshot.slug.is_empty());
+    raw.event
+        .fields
+        .insert(Field::Name, Value::Text("!!!".into()));
+    assert_eq!(read(&raw).unwrap().snapshot.slug.len(), 26);
+}
+
+proptest! {
+    #[test]
+    fn no_value_makes_the_reader_panic(text: String, number: f64, flag: bool, pick in 0usize..4) {
+        let value = match pick {
+            0 => Value::Null,
+            1 => Value::Text(text),
+            2 => Value::Number(number),
+            _ => Value::Bool(flag),
+        };
+        let mut raw = event();
+        for field in [Field::Name, Field::StartsAt, Field::Limit, Field::HoldMinutes,
+            Field::Published, Field::OrganizerEmail, Field::Price, Field::Position] {
+            raw.event.fields.insert(field, value.clone());
+            raw.items[0].fields.insert(field, value.clone());
+        }
+        let _ = read(&raw);
+    }
+}
