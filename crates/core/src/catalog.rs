@@ -109,15 +109,8 @@ pub struct AttendeeForm {
 impl Default for AttendeeForm {
     /// Sloe's own package as shipped: `salesforce/**/Sloe_Attendee__c`.
     fn default() -> Self {
-        let rule = |max_length| FieldRule {
-            max_length,
-            required: true,
-        };
-        Self {
-            first_name: rule(40),
-            last_name: rule(80),
-            email: rule(80),
-        }
+        let rule = |max_length| FieldRule { max_length, required: true };
+        Self { first_name: rule(40), last_name: rule(80), email: rule(80) }
     }
 }
 

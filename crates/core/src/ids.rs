@@ -51,9 +51,10 @@ impl SfId {
         const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
         let mut out = [b'A'; 3];
         for (slot, group) in out.iter_mut().zip(first.chunks(5)) {
-            let bits = group.iter().enumerate().fold(0_usize, |bits, (i, b)| {
-                bits | usize::from(b.is_ascii_uppercase()) << i
-            });
+            let bits = group
+                .iter()
+                .enumerate()
+                .fold(0_usize, |bits, (i, b)| bits | usize::from(b.is_ascii_uppercase()) << i);
             *slot = ALPHABET[bits & 31];
         }
         out
@@ -96,11 +97,7 @@ impl OrgId {
     /// As [`SfId::parse`], and [`IdError::NotAnOrg`].
     pub fn parse(text: &str) -> Result<Self, IdError> {
         let id = SfId::parse(text)?;
-        if id.as_str().starts_with("00D") {
-            Ok(Self(id))
-        } else {
-            Err(IdError::NotAnOrg)
-        }
+        if id.as_str().starts_with("00D") { Ok(Self(id)) } else { Err(IdError::NotAnOrg) }
     }
 
     /// The 18 characters.
@@ -148,10 +145,7 @@ impl EventRef {
     #[must_use]
     pub fn from_partition(text: &str) -> Option<Self> {
         let (org, event) = text.strip_prefix("event:")?.split_once(':')?;
-        Some(Self {
-            org: OrgId::parse(org).ok()?,
-            event: SfId::parse(event).ok()?,
-        })
+        Some(Self { org: OrgId::parse(org).ok()?, event: SfId::parse(event).ok()? })
     }
 
     /// The event's public id.
@@ -227,10 +221,7 @@ impl ClaimId {
     /// Reads what [`ClaimId::text`] writes.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        base32::decode(text)?
-            .try_into()
-            .ok()
-            .map(|bytes| Self(u128::from_be_bytes(bytes)))
+        base32::decode(text)?.try_into().ok().map(|bytes| Self(u128::from_be_bytes(bytes)))
     }
 
     /// The short name of an order that people read out and staff search for:
@@ -327,10 +318,7 @@ mod tests {
     fn both_forms_of_a_salesforce_id_are_one_id() {
         let long = SfId::parse("001A0000006Vm9uIAC");
         assert_eq!(long, SfId::parse("001A0000006Vm9u"));
-        assert_eq!(
-            long.map(|id| id.to_string()),
-            Ok("001A0000006Vm9uIAC".into())
-        );
+        assert_eq!(long.map(|id| id.to_string()), Ok("001A0000006Vm9uIAC".into()));
     }
 
     #[test]
@@ -357,9 +345,7 @@ mod tests {
     fn external_ids_fit_64_characters() {
         let org = OrgId::parse("00D000000000001");
         let session = SfId::parse("a021A0000006Vm9");
-        let (Ok(org), Ok(session)) = (org, session) else {
-            unreachable!()
-        };
+        let (Ok(org), Ok(session)) = (org, session) else { unreachable!() };
         let key =
             ClaimId(u128::MAX).session_attendee_key(u16::MAX, PublicId::derive(&org, &session));
         assert!(key.len() <= 64, "{key}");

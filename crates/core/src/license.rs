@@ -51,11 +51,7 @@ mod tests {
     use super::*;
 
     fn license(status: Status, expires_at: Option<i64>) -> License {
-        License {
-            number: "L-00001".into(),
-            status,
-            expires_at: expires_at.map(Timestamp),
-        }
+        License { number: "L-00001".into(), status, expires_at: expires_at.map(Timestamp) }
     }
 
     #[test]
@@ -66,12 +62,6 @@ mod tests {
         assert!(is_live(&[license(Status::Trial, Some(100))], now));
         assert!(!is_live(&[license(Status::Trial, Some(99))], now));
         assert!(!is_live(&[license(Status::Suspended, None)], now));
-        assert!(is_live(
-            &[
-                license(Status::Suspended, None),
-                license(Status::Active, None)
-            ],
-            now
-        ));
+        assert!(is_live(&[license(Status::Suspended, None), license(Status::Active, None)], now));
     }
 }

@@ -11,10 +11,7 @@ impl Currency {
     #[must_use]
     pub fn parse(code: &str) -> Option<Self> {
         let bytes: [u8; 3] = code.as_bytes().try_into().ok()?;
-        bytes
-            .iter()
-            .all(u8::is_ascii_uppercase)
-            .then_some(Self(bytes))
+        bytes.iter().all(u8::is_ascii_uppercase).then_some(Self(bytes))
     }
 
     /// The code, `EUR` for instance.
@@ -112,15 +109,7 @@ mod tests {
 
     #[test]
     fn impossible_amounts_are_refused() {
-        for bad in [
-            "",
-            "-1",
-            "1.001",
-            "1e9",
-            "abc",
-            ".5",
-            "99999999999999999999",
-        ] {
+        for bad in ["", "-1", "1.001", "1e9", "abc", ".5", "99999999999999999999"] {
             assert!(read(bad, "EUR").is_err(), "{bad}");
         }
     }

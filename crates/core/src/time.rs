@@ -25,9 +25,7 @@ impl Timestamp {
     /// RFC 3339 in UTC with milliseconds when there are any: `2026-11-23T14:49:00Z`.
     #[must_use]
     pub fn to_rfc3339(self) -> String {
-        jiff::Timestamp::from_millisecond(self.0)
-            .unwrap_or(jiff::Timestamp::MAX)
-            .to_string()
+        jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::MAX).to_string()
     }
 
     /// Reads RFC 3339 (`2026-11-23T14:49:00Z`) and Salesforce's own form
@@ -42,9 +40,7 @@ impl Timestamp {
             }
             _ => text.to_owned(),
         };
-        iso.parse::<jiff::Timestamp>()
-            .ok()
-            .map(|t| Self(t.as_millisecond()))
+        iso.parse::<jiff::Timestamp>().ok().map(|t| Self(t.as_millisecond()))
     }
 }
 
@@ -75,14 +71,7 @@ mod tests {
 
     #[test]
     fn nonsense_is_no_moment() {
-        for text in [
-            "",
-            "yesterday",
-            "2026-13-01T00:00:00Z",
-            "+0000",
-            "ß+000é",
-            "2026-11-23",
-        ] {
+        for text in ["", "yesterday", "2026-13-01T00:00:00Z", "+0000", "ß+000é", "2026-11-23"] {
             assert_eq!(Timestamp::parse(text), None, "{text}");
         }
     }

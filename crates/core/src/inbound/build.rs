@@ -61,19 +61,13 @@ fn read_event(
     form: AttendeeForm,
     faults: &mut Vec<Fault>,
 ) -> Snapshot {
-    let event = EventRef {
-        org,
-        event: raw.event.id,
-    };
+    let event = EventRef { org, event: raw.event.id };
     let mut r = Reader::new(&raw.event, faults);
     let name = r.required_text(Field::Name);
     let starts_at = r.required_moment(Field::StartsAt);
     let ends_at = r.required_moment(Field::EndsAt);
     let (opens_at, closes_at) = (r.moment(Field::OpensAt), r.moment(Field::ClosesAt));
-    r.ordered(
-        (Field::StartsAt, Some(starts_at)),
-        (Field::EndsAt, Some(ends_at)),
-    );
+    r.ordered((Field::StartsAt, Some(starts_at)), (Field::EndsAt, Some(ends_at)));
     r.ordered((Field::OpensAt, opens_at), (Field::ClosesAt, closes_at));
     let slug_wish = r.text(Field::Slug).unwrap_or_else(|| name.clone());
     let slug = slug::slugify(&slug_wish);
@@ -81,10 +75,7 @@ fn read_event(
         None | Some("Scheduled") => EventStatus::Scheduled,
         Some("Cancelled") => EventStatus::Cancelled,
         Some(other) => {
-            r.fault(
-                Field::Status,
-                format!("{other:?} is neither Scheduled nor Cancelled"),
-            );
+            r.fault(Field::Status, format!("{other:?} is neither Scheduled nor Cancelled"));
             EventStatus::Scheduled
         }
     };
@@ -95,11 +86,7 @@ fn read_event(
         version: 0,
         ledger_version: 0,
         as_of: raw.as_of,
-        slug: if slug.is_empty() {
-            event.public_id().to_string()
-        } else {
-            slug
-        },
+        slug: if slug.is_empty() { event.public_id().to_string() } else { slug },
         name,
         summary: r.text(Field::Summary).unwrap_or_default(),
         description: r.text(Field::Description).unwrap_or_default(),
@@ -157,9 +144,7 @@ fn read_item(org: OrgId, record: &RawRecord, faults: &mut Vec<Fault>) -> Option<
         closes_at,
         max_per_order: r.max_per_order(limits::MAX_PLACES),
     };
-    let position = r
-        .whole(Field::Position, -1_000_000..=1_000_000)
-        .unwrap_or(i64::MAX);
+    let position = r.whole(Field::Position, -1_000_000..=1_000_000).unwrap_or(i64::MAX);
     active.then_some((position, item))
 }
 
@@ -167,10 +152,7 @@ fn read_price(r: &mut Reader<'_>) -> Option<Price> {
     let amount = r.decimal(Field::Price)?;
     let code = r.text(Field::Currency).unwrap_or_else(|| "USD".to_owned());
     let Some(currency) = Currency::parse(&code) else {
-        r.fault(
-            Field::Currency,
-            format!("{code:?} is not a currency; use a code such as EUR"),
-        );
+        r.fault(Field::Currency, format!("{code:?} is not a currency; use a code such as EUR"));
         return None;
     };
     Price::parse(&amount, currency).unwrap_or_else(|message| {
@@ -184,10 +166,7 @@ fn read_session(org: OrgId, record: &RawRecord, faults: &mut Vec<Fault>) -> Opti
     let active = r.flag(Field::Active, true);
     let starts_at = r.required_moment(Field::StartsAt);
     let ends_at = r.required_moment(Field::EndsAt);
-    r.ordered(
-        (Field::StartsAt, Some(starts_at)),
-        (Field::EndsAt, Some(ends_at)),
-    );
+    r.ordered((Field::StartsAt, Some(starts_at)), (Field::EndsAt, Some(ends_at)));
     let session = Session {
         sf: record.id,
         id: PublicId::derive(&org, &record.id),
@@ -200,9 +179,7 @@ fn read_session(org: OrgId, record: &RawRecord, faults: &mut Vec<Fault>) -> Opti
         ends_at,
         limit: r.limit(),
     };
-    let position = r
-        .whole(Field::Position, -1_000_000..=1_000_000)
-        .unwrap_or(i64::MAX);
+    let position = r.whole(Field::Position, -1_000_000..=1_000_000).unwrap_or(i64::MAX);
     active.then_some((position, session))
 }
 

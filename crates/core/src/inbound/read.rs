@@ -42,16 +42,11 @@ impl<'a> Reader<'a> {
             }
         };
         if text.len() > MAX_TEXT {
-            self.fault(
-                field,
-                format!("has {} bytes; at most {MAX_TEXT} can be shown", text.len()),
-            );
+            self.fault(field, format!("has {} bytes; at most {MAX_TEXT} can be shown", text.len()));
             return None;
         }
-        let clean: String = text
-            .chars()
-            .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
-            .collect();
+        let clean: String =
+            text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect();
         let clean = clean.trim();
         (!clean.is_empty()).then(|| clean.to_owned())
     }
@@ -111,10 +106,7 @@ impl<'a> Reader<'a> {
             && number <= *range.end() as f64;
         if !fits {
             let (low, high) = range.into_inner();
-            self.fault(
-                field,
-                format!("must be a whole number from {low} to {high}"),
-            );
+            self.fault(field, format!("must be a whole number from {low} to {high}"));
             return None;
         }
         #[allow(clippy::cast_possible_truncation, reason = "whole and within range")]
@@ -129,9 +121,7 @@ impl<'a> Reader<'a> {
 
     pub(super) fn max_per_order(&mut self, absent: usize) -> u32 {
         let most = i64::try_from(limits::MAX_PLACES).unwrap_or(i64::MAX);
-        let max = self
-            .whole(Field::MaxPerOrder, 1..=most)
-            .and_then(|max| u32::try_from(max).ok());
+        let max = self.whole(Field::MaxPerOrder, 1..=most).and_then(|max| u32::try_from(max).ok());
         max.unwrap_or(u32::try_from(absent).unwrap_or(1))
     }
 

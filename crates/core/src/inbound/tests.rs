@@ -8,14 +8,8 @@ use crate::ids::OrgId;
 use proptest::prelude::*;
 
 fn record(id: &str, fields: &[(Field, &str)]) -> RawRecord {
-    let fields = fields
-        .iter()
-        .map(|(f, v)| (*f, Value::Text((*v).into())))
-        .collect();
-    RawRecord {
-        id: SfId::parse(id).unwrap(),
-        fields,
-    }
+    let fields = fields.iter().map(|(f, v)| (*f, Value::Text((*v).into()))).collect();
+    RawRecord { id: SfId::parse(id).unwrap(), fields }
 }
 
 fn event() -> RawEvent {
@@ -29,10 +23,7 @@ fn event() -> RawEvent {
                 (Field::Published, "true"),
             ],
         ),
-        items: vec![record(
-            "a01000000000001",
-            &[(Field::Name, "Visitor"), (Field::Limit, "10")],
-        )],
+        items: vec![record("a01000000000001", &[(Field::Name, "Visitor"), (Field::Limit, "10")])],
         sessions: vec![],
         external_total: 3,
         external_by_item: vec![(SfId::parse("a01000000000001").unwrap(), 3)],
@@ -71,43 +62,25 @@ fn every_fault_is_named_at_once() {
             (Field::PrivacyUrl, "javascript:alert(1)"),
         ],
     );
-    raw.items[0]
-        .fields
-        .insert(Field::Price, Value::Number(-3.0));
+    raw.items[0].fields.insert(Field::Price, Value::Number(-3.0));
     let faults = read(&raw).unwrap_err();
     let fields: Vec<_> = faults.iter().map(|f| f.field).collect();
-    assert_eq!(
-        fields,
-        [
-            "Name",
-            "Ends At",
-            "Time Zone",
-            "Privacy URL",
-            "Capacity",
-            "Price"
-        ]
-    );
+    assert_eq!(fields, ["Name", "Ends At", "Time Zone", "Privacy URL", "Capacity", "Price"]);
 }
 
 #[test]
 fn inactive_items_are_left_out() {
     let mut raw = event();
-    raw.items[0]
-        .fields
-        .insert(Field::Active, Value::Bool(false));
+    raw.items[0].fields.insert(Field::Active, Value::Bool(false));
     assert!(read(&raw).unwrap().snapshot.items.is_empty());
 }
 
 #[test]
 fn a_name_in_any_script_has_a_slug() {
     let mut raw = event();
-    raw.event
-        .fields
-        .insert(Field::Name, Value::Text("東京サミット".into()));
+    raw.event.fields.insert(Field::Name, Value::Text("東京サミット".into()));
     assert!(!read(&raw).unwrap().snapshot.slug.is_empty());
-    raw.event
-        .fields
-        .insert(Field::Name, Value::Text("!!!".into()));
+    raw.event.fields.insert(Field::Name, Value::Text("!!!".into()));
     assert_eq!(read(&raw).unwrap().snapshot.slug.len(), 26);
 }
 
