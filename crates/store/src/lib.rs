@@ -1,1 +1,9 @@
-//! Part of Sloe; see ARCHITECTURE.md.
+//! Makes batches durable. The journal of an event is the truth; everything
+//! else here can be made anew from it, but for the vault (sealed personal
+//! data beside the journal) and the documents that copy Salesforce.
+//!
+//! [`api::Store`] is all that the rest of Sloe sees of a store.
+
+pub mod api;
+pub mod key;
+pub mod scope;

@@ -1,0 +1,184 @@
+//! The layout of document keys, on one screen. No key of an org's document
+//! exists without its scope.
+
+use sloe_core::ids::{ClaimId, OrgId, SfId};
+
+use crate::scope::OrgScope;
+
+/// The kinds of documents. Each is a name space of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Collection {
+    /// Connected orgs: profile, credentials (sealed), sealed data key.
+    Orgs,
+    /// License rows by org.
+    Licenses,
+    /// Event snapshots.
+    Snapshots,
+    /// Old event slugs, for redirects.
+    Slugs,
+    /// Orders, projected from the journal.
+    Orders,
+    /// How far an event's orders are projected.
+    Projections,
+    /// What the org holds of a record that Sloe sent.
+    Delivered,
+    /// Sends under way, recorded before they start.
+    Sends,
+    /// Rows to be sent again later.
+    Retries,
+    /// Rows that failed for good.
+    DeadLetters,
+    /// Settings of the platform itself, its wrapped keys among them.
+    Platform,
+}
+
+impl Collection {
+    /// All of them, for tools.
+    pub const ALL: [Self; 11] = [
+        Self::Orgs,
+        Self::Licenses,
+        Self::Snapshots,
+        Self::Slugs,
+        Self::Orders,
+        Self::Projections,
+        Self::Delivered,
+        Self::Sends,
+        Self::Retries,
+        Self::DeadLetters,
+        Self::Platform,
+    ];
+
+    /// Its stable name in stored form.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Orgs => "orgs",
+            Self::Licenses => "licenses",
+            Self::Snapshots => "snapshots",
+            Self::Slugs => "slugs",
+            Self::Orders => "orders",
+            Self::Projections => "projections",
+            Self::Delivered => "delivered",
+            Self::Sends => "sends",
+            Self::Retries => "retries",
+            Self::DeadLetters => "dead_letters",
+            Self::Platform => "platform",
+        }
+    }
+}
+
+/// The key of one document.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    collection: Collection,
+    id: String,
+}
+
+impl Key {
+    fn new(collection: Collection, id: String) -> Self {
+        Self { collection, id }
+    }
+
+    /// An org itself; listing them is how scopes are got, so no scope here.
+    #[must_use]
+    pub fn org(org: OrgId) -> Self {
+        Self::new(Collection::Orgs, org.to_string())
+    }
+
+    /// An org's licenses; the source org tells of orgs not connected yet.
+    #[must_use]
+    pub fn licenses(org: OrgId) -> Self {
+        Self::new(Collection::Licenses, org.to_string())
+    }
+
+    /// A setting of the platform.
+    #[must_use]
+    pub fn platform(name: &str) -> Self {
+        Self::new(Collection::Platform, name.to_owned())
+    }
+
+    /// An event's snapshot.
+    #[must_use]
+    pub fn snapshot(scope: OrgScope, event: SfId) -> Self {
+        Self::scoped(Collection::Snapshots, scope, event.as_str())
+    }
+
+    /// A slug that an event had.
+    #[must_use]
+    pub fn slug(scope: OrgScope, slug: &str) -> Self {
+        Self::scoped(Collection::Slugs, scope, slug)
+    }
+
+    /// An order.
+    #[must_use]
+    pub fn order(scope: OrgScope, claim: ClaimId) -> Self {
+        Self::scoped(Collection::Orders, scope, &claim.text())
+    }
+
+    /// How far an event's orders are projected.
+    #[must_use]
+    pub fn projection(scope: OrgScope, event: SfId) -> Self {
+        Self::scoped(Collection::Projections, scope, event.as_str())
+    }
+
+    /// A record sent to the org, by its external id.
+    #[must_use]
+    pub fn delivered(scope: OrgScope, external_id: &str) -> Self {
+        Self::scoped(Collection::Delivered, scope, external_id)
+    }
+
+    /// A send under way to the org.
+    #[must_use]
+    pub fn send(scope: OrgScope, name: &str) -> Self {
+        Self::scoped(Collection::Sends, scope, name)
+    }
+
+    /// A row to be sent again, by its external id.
+    #[must_use]
+    pub fn retry(scope: OrgScope, external_id: &str) -> Self {
+        Self::scoped(Collection::Retries, scope, external_id)
+    }
+
+    /// A row that failed for good, by its external id.
+    #[must_use]
+    pub fn dead_letter(scope: OrgScope, external_id: &str) -> Self {
+        Self::scoped(Collection::DeadLetters, scope, external_id)
+    }
+
+    fn scoped(collection: Collection, scope: OrgScope, id: &str) -> Self {
+        Self::new(collection, format!("{}/{id}", scope.org()))
+    }
+
+    /// Its name space.
+    #[must_use]
+    pub fn collection(&self) -> Collection {
+        self.collection
+    }
+
+    /// Its place there: the org's id, then a slash, for scoped documents.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The id without its org.
+    #[must_use]
+    pub fn local_id(&self) -> &str {
+        self.id
+            .split_once('/')
+            .map_or(self.id.as_str(), |(_, local)| local)
+    }
+
+    pub(crate) fn from_parts(collection: Collection, id: String) -> Self {
+        Self::new(collection, id)
+    }
+}
+
+/// Whose documents a scan reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Range {
+    /// All of a collection; for start-up and tools.
+    All(Collection),
+    /// One org's.
+    Org(Collection, OrgScope),
+}
