@@ -60,8 +60,12 @@ pub struct Append {
 pub enum Appended {
     /// It is durable.
     Committed,
-    /// The journal already holds that version: roll forward and decide again.
+    /// The journal's next version is another one: roll forward and decide again.
     Conflict,
+    /// The batch brings in a claim that this journal already has, under another
+    /// version. A ledger that has applied the whole journal can't do that:
+    /// quarantine the event and raise the alarm. Nothing of the batch is stored.
+    Taken(ClaimId),
 }
 
 /// A document and its version.
@@ -124,11 +128,11 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::Damaged`] names the version that can't be read.
     fn read(&self, event: EventRef, after: u64, limit: usize) -> Result<Vec<Batch>, StoreError>;
 
-    /// The event and version under which a claim first appeared.
+    /// The version at which a claim first appeared in an event's journal.
     ///
     /// # Errors
     /// As [`Store::read`].
-    fn find(&self, claim: ClaimId) -> Result<Option<(EventRef, u64)>, StoreError>;
+    fn find(&self, event: EventRef, claim: ClaimId) -> Result<Option<u64>, StoreError>;
 
     /// Every event that has a journal, with its last version.
     ///
@@ -136,7 +140,7 @@ pub trait Store: Send + Sync + 'static {
     /// As [`Store::read`].
     fn journals(&self) -> Result<Vec<(EventRef, u64)>, StoreError>;
 
-    /// Replaces an event's checkpoint.
+    /// Replaces an event's checkpoint, unless what is stored is newer.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -148,13 +152,14 @@ pub trait Store: Send + Sync + 'static {
     /// As [`Store::read`].
     fn checkpoint(&self, event: EventRef) -> Result<Option<Checkpoint>, StoreError>;
 
-    /// A claim's sealed personal data.
+    /// A claim's sealed personal data; `None` if there never was any or it was destroyed.
     ///
     /// # Errors
     /// As [`Store::read`].
-    fn sealed(&self, claim: ClaimId) -> Result<Option<Vec<u8>>, StoreError>;
+    fn sealed(&self, event: EventRef, claim: ClaimId) -> Result<Option<Vec<u8>>, StoreError>;
 
-    /// Up to `limit` vault entries of an event after claim `after`, by claim.
+    /// Up to `limit` vault entries of an event after claim `after`, by claim;
+    /// destroyed ones are left out.
     ///
     /// # Errors
     /// As [`Store::read`].
@@ -194,7 +199,8 @@ pub trait Store: Send + Sync + 'static {
     /// As [`Store::read`].
     fn pending(&self, destination: Destination) -> Result<Vec<Pending>, StoreError>;
 
-    /// Moves an outbox's cursor forward, never back, with `writes` in the same commit.
+    /// Moves an outbox's cursor forward, never back and never beyond the
+    /// journal's last version, with `writes` in the same commit.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -218,8 +224,8 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::Unavailable`].
     fn add_org(&self, org: OrgId, version: u64, body: Vec<u8>) -> Result<OrgScope, StoreError>;
 
-    /// Discards every projection (orders, their cursors) and checkpoint: the
-    /// journal makes them anew.
+    /// Discards every projection (orders and how far they got) and checkpoint:
+    /// the journal makes them anew. Outbox cursors stay.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

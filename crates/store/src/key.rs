@@ -164,9 +164,7 @@ impl Key {
     /// The id without its org.
     #[must_use]
     pub fn local_id(&self) -> &str {
-        self.id
-            .split_once('/')
-            .map_or(self.id.as_str(), |(_, local)| local)
+        self.id.split_once('/').map_or(self.id.as_str(), |(_, local)| local)
     }
 
     pub(crate) fn from_parts(collection: Collection, id: String) -> Self {
