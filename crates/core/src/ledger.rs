@@ -1,1 +1,23 @@
-//! To be written in this session.
+//! The aggregate of all pools of one event: takes seats all or none, never
+//! more than there are.
+//!
+//! [`Ledger::decide`] is pure: a command in, facts or a refusal out.
+//! [`Ledger::apply`] rolls facts forward and never decides. A committer does
+//! both, one command after the other, then makes the facts durable as one
+//! batch; if that fails it throws the ledger away and loads it anew.
+
+mod apply;
+mod command;
+mod decide;
+mod image;
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub use apply::Inconsistent;
+pub use command::{
+    Blocked, ClaimStatus, ClaimView, Command, Decision, PlaceRequest, PlaceView, PoolCount,
+    PoolKey, Refusal, Reply, RequestFault,
+};
+pub use image::{ClaimImage, Image, RequestImage};
+pub use state::Ledger;
