@@ -6,4 +6,5 @@
 
 pub mod api;
 pub mod key;
+pub mod record;
 pub mod scope;
