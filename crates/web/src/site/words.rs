@@ -1,0 +1,303 @@
+//! What Sloe tells registrants when it can't give them what they came for:
+//! what happened, what it means, what to do. One function per situation, so
+//! that the same situation is always told the same way.
+
+use super::view::event_list::Status;
+use super::view::message::{Again, MessagePage};
+use super::view::{Band, Notice, NoticeKind, Org};
+
+fn notice(kind: NoticeKind, heading: &str, text: impl Into<String>) -> Notice {
+    Notice { kind, heading: heading.to_owned(), text: text.into() }
+}
+
+/// What the event's page says about how things stand; nothing while seats can
+/// be taken.
+#[must_use]
+pub fn about_status(status: &Status, opens: Option<&str>) -> Option<Notice> {
+    Some(match status {
+        Status::Open(Band::SoldOut) => notice(
+            NoticeKind::Warn,
+            "This event is sold out",
+            "Every seat is taken. Seats that are given back appear here at once, so it’s worth looking again.",
+        ),
+        Status::Open(_) => return None,
+        Status::Soon(_) => notice(
+            NoticeKind::Info,
+            "Registration isn’t open yet",
+            opens.map_or_else(
+                || "The organizer hasn’t said yet when it opens. Come back soon.".to_owned(),
+                |at| format!("It opens on {at}. This page changes by itself then; just reload it."),
+            ),
+        ),
+        Status::Closed => notice(
+            NoticeKind::Info,
+            "Registration is closed",
+            "It’s too late to register here. If you already have a ticket, it stays valid. Ask the organizer if you need to come anyway.",
+        ),
+        Status::Over => notice(
+            NoticeKind::Info,
+            "This event is over",
+            "Thanks to everyone who came. Have a look at what’s coming up next.",
+        ),
+        Status::Cancelled => notice(
+            NoticeKind::Warn,
+            "This event is cancelled",
+            "The organizer has called it off. If you’re registered, there is nothing you need to do.",
+        ),
+        Status::Paused => paused(),
+    })
+}
+
+/// The org may not take registrations at the moment.
+#[must_use]
+pub fn paused() -> Notice {
+    notice(
+        NoticeKind::Info,
+        "Registration is paused",
+        "The organizer can’t take new registrations at the moment. Tickets you already have stay valid. Please try again later, or ask the organizer.",
+    )
+}
+
+/// All tickets cost something, and payment isn't open.
+#[must_use]
+pub fn payment() -> Notice {
+    notice(
+        NoticeKind::Info,
+        "Payment isn’t open yet",
+        "These tickets have a price, and they can’t be paid for here yet. Ask the organizer how to register until then.",
+    )
+}
+
+/// The order's event was called off.
+#[must_use]
+pub fn order_of_cancelled_event() -> Notice {
+    notice(
+        NoticeKind::Warn,
+        "The organizer has cancelled this event",
+        "It won’t take place, so please don’t travel. Your order stays here for your records; there is nothing you need to do.",
+    )
+}
+
+/// The order's event isn't shown to the public any more.
+#[must_use]
+pub fn order_of_hidden_event() -> Notice {
+    notice(
+        NoticeKind::Info,
+        "The event’s page is hidden at the moment",
+        "The organizer has taken it offline. Your tickets are still valid unless the organizer tells you otherwise.",
+    )
+}
+
+/// A ticket, or all, was cancelled just now.
+#[must_use]
+pub fn cancelled_now(all: bool) -> Notice {
+    if all {
+        notice(
+            NoticeKind::Good,
+            "Your registration is cancelled",
+            "Thank you for telling us. Somebody else can have the seat now.",
+        )
+    } else {
+        notice(
+            NoticeKind::Good,
+            "The ticket is cancelled",
+            "Thank you for telling us. The other tickets of this order stay valid.",
+        )
+    }
+}
+
+/// An expired hold's seats were free and are held again.
+#[must_use]
+pub fn held_again() -> Notice {
+    notice(
+        NoticeKind::Good,
+        "Your seats are held again",
+        "The time was over, but nobody had taken them. The clock starts anew.",
+    )
+}
+
+/// The seats were given back, by choice.
+#[must_use]
+pub fn released(org: &Org, event: &str) -> MessagePage {
+    MessagePage::new(Some(org), "check", "Your seats are given back", &["Nothing was booked, and nothing was kept of what you typed. Changed your mind? Seats are still first come, first served."])
+        .link("Back to the event", event)
+}
+
+/// The hold's time was over and some of its seats are gone. `gone` names them
+/// with what is left; `event` is the event's page.
+#[must_use]
+pub fn hold_gone(org: &Org, event: &str, gone: Vec<String>) -> MessagePage {
+    let mut page = MessagePage::new(
+        Some(org),
+        "hourglass",
+        "Your seats are gone",
+        &["The time to confirm was over, and somebody else took them meanwhile. Nothing was booked. This is what is missing:"],
+    )
+    .link("Choose again", event);
+    page.list = gone;
+    page
+}
+
+/// The hold is over: released, replaced or expired so long ago that nothing is
+/// known of it.
+#[must_use]
+pub fn hold_over(org: &Org, event: &str) -> MessagePage {
+    MessagePage::new(
+        Some(org),
+        "hourglass",
+        "This selection is no longer held",
+        &["It was given back, replaced by another one, or its time is over. Nothing was booked."],
+    )
+    .link("Choose again", event)
+}
+
+/// An event that doesn't exist, or isn't shown to the public.
+#[must_use]
+pub fn unknown_event(org: &Org) -> MessagePage {
+    MessagePage::new(
+        Some(org),
+        "search",
+        "We can’t find this event",
+        &["The address may be mistyped, or the organizer has taken the page offline. If you have an order, its page and your tickets still work."],
+    )
+    .link("See all events", &format!("/{}", org.slug))
+}
+
+/// An address that leads nowhere: unknown org, hold or order, or any other.
+#[must_use]
+pub fn not_found() -> MessagePage {
+    MessagePage::new(
+        None,
+        "search",
+        "There is nothing at this address",
+        &[
+            "Please check it for typing errors. Links from a mail must be copied whole, to the last letter.",
+        ],
+    )
+}
+
+/// The platform is too busy to decide; nothing was done.
+#[must_use]
+pub fn busy(org: Option<&Org>, again: Option<Again>) -> MessagePage {
+    let mut page = MessagePage::new(
+        org,
+        "hourglass",
+        "So many people at once",
+        &[
+            "We couldn’t get to your request in time. Nothing was booked, and you haven’t lost anything. Please try again in a moment.",
+        ],
+    );
+    page.again = again;
+    page
+}
+
+/// Too many requests from one address.
+#[must_use]
+pub fn too_many(org: Option<&Org>) -> MessagePage {
+    MessagePage::new(
+        org,
+        "hourglass",
+        "A little slower, please",
+        &[
+            "More requests came from your network than we can take at once. Nothing was booked. Wait a minute, then go back and try again.",
+        ],
+    )
+}
+
+/// The answer of the store got lost: it may have happened or not. `again`
+/// sends the same form with the same key, which can't book twice.
+#[must_use]
+pub fn outcome_unknown(org: &Org, again: Again) -> MessagePage {
+    let mut page = MessagePage::new(
+        Some(org),
+        "hourglass",
+        "We are checking",
+        &[
+            "Your request reached us, but we don’t know yet how it ended. Please stay on this page. Checking again is safe: nothing is booked twice.",
+        ],
+    );
+    page.again = Some(again);
+    page
+}
+
+/// A form that doesn't say what it should; `faults` in words.
+#[must_use]
+pub fn bad_request(org: Option<&Org>, faults: Vec<String>) -> MessagePage {
+    let mut page = MessagePage::new(
+        org,
+        "alert",
+        "We can’t read this request",
+        &[
+            "It doesn’t look like one of our forms. Nothing was booked. Go back, reload the page and try again.",
+        ],
+    );
+    page.list = faults;
+    page
+}
+
+/// A form sent from somewhere else.
+#[must_use]
+pub fn cross_site(org: Option<&Org>) -> MessagePage {
+    MessagePage::new(
+        org,
+        "alert",
+        "This form came from another site",
+        &[
+            "To protect you, we take forms only from our own pages. Nothing was booked. Open the event’s page here and try again.",
+        ],
+    )
+}
+
+/// A body beyond the limit.
+#[must_use]
+pub fn too_large(org: Option<&Org>) -> MessagePage {
+    MessagePage::new(
+        org,
+        "alert",
+        "That was too much at once",
+        &[
+            "The form is far longer than a registration ever is. Nothing was booked. Go back and shorten what you typed.",
+        ],
+    )
+}
+
+/// A body that is no form.
+#[must_use]
+pub fn wrong_media(org: Option<&Org>) -> MessagePage {
+    MessagePage::new(org, "alert", "We only take forms here", &["This address expects a form as a browser sends it. Nothing was booked. Programs use the API instead."])
+        .link("API description", "/openapi.json")
+}
+
+/// A method that the address doesn't have.
+#[must_use]
+pub fn wrong_method() -> MessagePage {
+    MessagePage::new(
+        None,
+        "alert",
+        "This address can’t do that",
+        &["It exists, but not for this kind of request. Start from the event’s page."],
+    )
+}
+
+/// A fault of ours.
+#[must_use]
+pub fn internal(request_id: &str) -> MessagePage {
+    let mut page = MessagePage::new(
+        None,
+        "alert",
+        "Something broke on our side",
+        &[
+            "This is our fault, not yours, and we have been told. Reload the page: if you sent a form, sending it again is safe.",
+        ],
+    );
+    page.request_id = Some(request_id.to_owned());
+    page
+}
+
+/// The org can't take registrations, told to somebody who just tried.
+#[must_use]
+pub fn registration_paused(org: &Org) -> MessagePage {
+    let said = paused();
+    MessagePage::new(Some(org), "pause", &said.heading, &[&said.text, "Nothing was booked."])
+        .link("See all events", &format!("/{}", org.slug))
+}
