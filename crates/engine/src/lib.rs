@@ -1,1 +1,15 @@
-//! Part of Sloe; see ARCHITECTURE.md.
+//! Loads, asks the core, commits; owns the workers. Knows nothing of HTTP.
+//!
+//! [`engine::Engine`] is the handle; [`ledger`] the combiner behind every
+//! claim; [`catalog`] what readers see; [`tenant`] the orgs.
+
+pub mod catalog;
+pub mod claims;
+pub mod clock;
+pub mod engine;
+pub mod error;
+pub mod ledger;
+pub mod seal;
+pub mod tenant;
+pub mod token;
+pub mod view;

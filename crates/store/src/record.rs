@@ -3,6 +3,8 @@
 //! known format wrote, or says what is wrong and where.
 
 pub mod batch;
+pub mod ledger;
+pub mod snapshot;
 pub(crate) mod wire;
 
 /// Why stored bytes can't be read back.

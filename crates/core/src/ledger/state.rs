@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use hashbrown::HashTable;
 use smallvec::SmallVec;
 
-use super::command::{ClaimStatus, ClaimView, PlaceView, PoolCount, PoolKey, Reply};
+use super::command::{ClaimStatus, ClaimView, PlaceView, PoolCount, PoolKey};
 use crate::fact::{Actor, Fact, PoolIx, Request, Selection, Terms};
 use crate::ids::{ClaimId, SfId};
 use crate::limits;
@@ -235,16 +235,6 @@ impl Ledger {
     /// Every claim as it stands, in the order made.
     pub fn views(&self) -> impl Iterator<Item = ClaimView> {
         (0..self.claims.len()).map(|slot| self.view_slot(slot))
-    }
-
-    /// The answer to the command whose facts came to be, or whose repeat it was.
-    #[must_use]
-    pub fn reply(&self, claim: ClaimId) -> Option<Reply> {
-        let view = self.view(claim)?;
-        Some(match view.status {
-            ClaimStatus::Confirmed => Reply::Confirmed(view),
-            ClaimStatus::Held | ClaimStatus::Released | ClaimStatus::Expired => Reply::Held(view),
-        })
     }
 
     /// Expiries due at `now`, at most as many as one batch holds.

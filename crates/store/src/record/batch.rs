@@ -140,19 +140,19 @@ fn write_head(out: &mut Writer, tag: u8, claim: ClaimId) {
     out.bytes(&claim.0.to_be_bytes());
 }
 
-fn write_request(out: &mut Writer, request: Request) {
+pub(super) fn write_request(out: &mut Writer, request: Request) {
     out.bytes(&request.key.to_be_bytes());
     out.bytes(&request.body.to_be_bytes());
 }
 
-fn read_request(reader: &mut Reader<'_>) -> Result<Request, DecodeError> {
+pub(super) fn read_request(reader: &mut Reader<'_>) -> Result<Request, DecodeError> {
     Ok(Request {
         key: u128::from_be_bytes(reader.array()?),
         body: u64::from_be_bytes(reader.array()?),
     })
 }
 
-fn write_places(out: &mut Writer, places: &[Selection]) {
+pub(super) fn write_places(out: &mut Writer, places: &[Selection]) {
     out.len(places.len());
     for place in places {
         out.varint(u64::from(place.item.0));
@@ -163,7 +163,7 @@ fn write_places(out: &mut Writer, places: &[Selection]) {
     }
 }
 
-fn read_places(reader: &mut Reader<'_>) -> Result<Vec<Selection>, DecodeError> {
+pub(super) fn read_places(reader: &mut Reader<'_>) -> Result<Vec<Selection>, DecodeError> {
     let count = reader.len("a number of places", 2)?;
     let mut places = Vec::with_capacity(count);
     for _ in 0..count {
@@ -176,7 +176,7 @@ fn read_places(reader: &mut Reader<'_>) -> Result<Vec<Selection>, DecodeError> {
     Ok(places)
 }
 
-fn write_terms(out: &mut Writer, terms: &Terms, at: Timestamp) {
+pub(super) fn write_terms(out: &mut Writer, terms: &Terms, at: Timestamp) {
     out.moment(terms.as_of, at);
     out.byte(match terms.standing {
         Standing::Published => 0,
@@ -205,7 +205,7 @@ fn write_terms(out: &mut Writer, terms: &Terms, at: Timestamp) {
     }
 }
 
-fn read_terms(reader: &mut Reader<'_>, at: Timestamp) -> Result<Terms, DecodeError> {
+pub(super) fn read_terms(reader: &mut Reader<'_>, at: Timestamp) -> Result<Terms, DecodeError> {
     let as_of = reader.moment(at)?;
     let standing = match reader.byte()? {
         0 => Standing::Published,

@@ -1,0 +1,242 @@
+//! The catalog in memory: what every list needs of every event, and a bounded
+//! cache of whole snapshots. A change to one event touches that event only.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use dashmap::DashMap;
+use moka::sync::Cache;
+use sloe_core::catalog::{EventStatus, Snapshot};
+use sloe_core::ids::{EventRef, OrgId, PublicId};
+use sloe_store::api::{Store, StoreError, Write};
+use sloe_store::key::{Collection, Key, Range};
+use sloe_store::record;
+
+use crate::tenant::Org;
+use crate::token::{Locator, locator};
+use crate::view::{Found, Listing};
+
+/// Bytes that cached snapshots may take together.
+const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+/// Slugs of one org that may differ only by their number.
+const SLUG_TRIES: usize = 1_000;
+
+/// All that the public may see.
+pub struct Catalog {
+    listings: DashMap<EventRef, Arc<Listing>>,
+    by_locator: DashMap<Locator, EventRef>,
+    /// Current slugs of an org's events.
+    slugs: DashMap<OrgId, BTreeMap<String, EventRef>>,
+    /// Slugs that events had before.
+    old_slugs: DashMap<(OrgId, String), EventRef>,
+    snapshots: Cache<EventRef, Arc<Snapshot>>,
+    store: Arc<dyn Store>,
+}
+
+impl Catalog {
+    /// Reads what lists need of every event.
+    ///
+    /// # Errors
+    /// The store can't be read.
+    pub fn load(store: Arc<dyn Store>) -> Result<Self, StoreError> {
+        let weigh = |_: &EventRef, s: &Arc<Snapshot>| u32::try_from(weight(s)).unwrap_or(u32::MAX);
+        let catalog = Self {
+            listings: DashMap::new(),
+            by_locator: DashMap::new(),
+            slugs: DashMap::new(),
+            old_slugs: DashMap::new(),
+            snapshots: Cache::builder().max_capacity(CACHE_BYTES).weigher(weigh).build(),
+            store,
+        };
+        let mut after = None;
+        loop {
+            let range = Range::All(Collection::Snapshots);
+            let page = catalog.store.scan(range, after.as_ref(), 500)?;
+            for (key, document) in &page {
+                // One event's damage is that event's only: the next refresh mends it.
+                match record::snapshot::decode(&document.body) {
+                    Ok(snapshot) => catalog.index(&snapshot),
+                    Err(error) => {
+                        tracing::error!(key = key.id(), %error, "snapshot can't be read; refresh the event");
+                    }
+                }
+            }
+            match page.into_iter().next_back() {
+                Some((key, _)) => after = Some(key),
+                None => break,
+            }
+        }
+        for (key, document) in
+            catalog.store.scan(Range::All(Collection::Slugs), None, usize::MAX)?
+        {
+            let org = key.id().split_once('/').and_then(|(org, _)| OrgId::parse(org).ok());
+            let event = std::str::from_utf8(&document.body).ok().and_then(EventRef::from_partition);
+            if let (Some(org), Some(event)) = (org, event) {
+                catalog.old_slugs.insert((org, key.local_id().to_owned()), event);
+            }
+        }
+        Ok(catalog)
+    }
+
+    /// Whether nothing of an org was ever read.
+    #[must_use]
+    pub fn is_empty(&self, org: OrgId) -> bool {
+        self.slugs.get(&org).is_none_or(|slugs| slugs.is_empty())
+    }
+
+    /// An org's events by start; unpublished ones too.
+    #[must_use]
+    pub fn events(&self, org: OrgId) -> Vec<Arc<Listing>> {
+        let events: Vec<EventRef> =
+            self.slugs.get(&org).map(|s| s.values().copied().collect()).unwrap_or_default();
+        let mut listings: Vec<_> =
+            events.iter().filter_map(|e| Some(Arc::clone(&*self.listings.get(e)?))).collect();
+        listings.sort_by(|a, b| (a.starts_at, &a.slug).cmp(&(b.starts_at, &b.slug)));
+        listings
+    }
+
+    /// The event behind a public id or a token's locator.
+    #[must_use]
+    pub fn at(&self, at: Locator) -> Option<EventRef> {
+        self.by_locator.get(&at).map(|event| *event)
+    }
+
+    /// The event with this public id.
+    #[must_use]
+    pub fn by_id(&self, id: PublicId) -> Option<EventRef> {
+        self.at(locator(id)).filter(|event| event.public_id() == id)
+    }
+
+    /// An event's listing.
+    #[must_use]
+    pub fn listing(&self, event: EventRef) -> Option<Arc<Listing>> {
+        self.listings.get(&event).map(|listing| Arc::clone(&*listing))
+    }
+
+    /// Where a slug leads.
+    ///
+    /// # Errors
+    /// The store can't be read.
+    pub fn find(&self, org: OrgId, slug: &str) -> Result<Found, StoreError> {
+        let here = self.slugs.get(&org).and_then(|slugs| slugs.get(slug).copied());
+        if let Some(event) = here {
+            return Ok(self.snapshot(event)?.map_or(Found::Nowhere, Found::Here));
+        }
+        let before = self.old_slugs.get(&(org, slug.to_owned())).map(|event| *event);
+        let moved = before.and_then(|event| self.listing(event));
+        Ok(moved.map_or(Found::Nowhere, |listing| Found::Moved(listing.slug.clone())))
+    }
+
+    /// An event's snapshot, from memory or from the store.
+    ///
+    /// # Errors
+    /// The store can't be read.
+    pub fn snapshot(&self, event: EventRef) -> Result<Option<Arc<Snapshot>>, StoreError> {
+        if let Some(snapshot) = self.snapshots.get(&event) {
+            return Ok(Some(snapshot));
+        }
+        let Some(scope) = self.store.open_org(event.org)? else { return Ok(None) };
+        let Some(document) = self.store.get(&Key::snapshot(scope, event.event))? else {
+            return Ok(None);
+        };
+        let snapshot = record::snapshot::decode(&document.body)
+            .map_err(|e| StoreError::Damaged(e.to_string()))?;
+        let snapshot = Arc::new(snapshot);
+        self.snapshots.insert(event, Arc::clone(&snapshot));
+        Ok(Some(snapshot))
+    }
+
+    /// Makes `snapshot` what the public sees, unless it shows the same as
+    /// before: sets its version and slug, stores it, then swaps that one entry.
+    ///
+    /// # Errors
+    /// The store does not take it; then nothing changed.
+    pub fn publish(
+        &self,
+        org: &Org,
+        mut snapshot: Snapshot,
+    ) -> Result<(Arc<Snapshot>, bool), StoreError> {
+        let before = self.snapshot(snapshot.event)?;
+        snapshot.slug = self.free_slug(&snapshot);
+        if let Some(before) = &before
+            && before.shows_the_same(&snapshot)
+        {
+            return Ok((Arc::clone(before), false));
+        }
+        snapshot.version = before.as_ref().map_or(1, |before| before.version + 1);
+        let mut writes = vec![Write {
+            key: Key::snapshot(org.scope, snapshot.event.event),
+            version: snapshot.version,
+            body: Some(record::snapshot::encode(&snapshot)),
+        }];
+        let old_slug = before.map(|b| b.slug.clone()).filter(|slug| *slug != snapshot.slug);
+        if let Some(slug) = &old_slug {
+            writes.push(Write {
+                key: Key::slug(org.scope, slug),
+                version: snapshot.version,
+                body: Some(snapshot.event.partition().into_bytes()),
+            });
+        }
+        self.store.put(&writes)?;
+        if let Some(slug) = old_slug {
+            if let Some(mut slugs) = self.slugs.get_mut(&snapshot.event.org) {
+                slugs.remove(&slug);
+            }
+            self.old_slugs.insert((snapshot.event.org, slug), snapshot.event);
+        }
+        let snapshot = Arc::new(snapshot);
+        self.index(&snapshot);
+        self.snapshots.insert(snapshot.event, Arc::clone(&snapshot));
+        Ok((snapshot, true))
+    }
+
+    /// The slug wished for, numbered if another event has it.
+    fn free_slug(&self, snapshot: &Snapshot) -> String {
+        let event = snapshot.event;
+        let Some(slugs) = self.slugs.get(&event.org) else { return snapshot.slug.clone() };
+        let free = |slug: &String| slugs.get(slug).is_none_or(|other| *other == event);
+        let numbered = (2..SLUG_TRIES).map(|n| format!("{}-{n}", snapshot.slug));
+        std::iter::once(snapshot.slug.clone())
+            .chain(numbered)
+            .find(free)
+            .unwrap_or_else(|| snapshot.id.to_string())
+    }
+
+    fn index(&self, snapshot: &Snapshot) {
+        let event = snapshot.event;
+        self.listings.insert(event, Arc::new(listing(snapshot)));
+        self.by_locator.insert(locator(snapshot.id), event);
+        self.slugs.entry(event.org).or_default().insert(snapshot.slug.clone(), event);
+        self.old_slugs.remove(&(event.org, snapshot.slug.clone()));
+    }
+}
+
+fn listing(snapshot: &Snapshot) -> Listing {
+    Listing {
+        event: snapshot.event,
+        id: snapshot.id,
+        slug: snapshot.slug.clone(),
+        name: snapshot.name.clone(),
+        summary: snapshot.summary.clone(),
+        starts_at: snapshot.starts_at,
+        ends_at: snapshot.ends_at,
+        time_zone: snapshot.time_zone.clone(),
+        venue: snapshot.place.venue.clone(),
+        online: snapshot.place.online_url.is_some(),
+        published: snapshot.published,
+        cancelled: snapshot.status == EventStatus::Cancelled,
+        opens_at: snapshot.opens_at,
+        closes_at: snapshot.closes_at,
+        has_free_items: snapshot.items.iter().any(|item| item.price.is_none()),
+    }
+}
+
+/// Roughly the bytes of a snapshot in memory.
+fn weight(snapshot: &Snapshot) -> usize {
+    let texts = snapshot.description.len() + snapshot.summary.len() + snapshot.name.len();
+    let items: usize =
+        snapshot.items.iter().map(|i| 200 + i.name.len() + i.description.len()).sum();
+    let sessions: usize =
+        snapshot.sessions.iter().map(|s| 250 + s.name.len() + s.description.len()).sum();
+    800 + texts + items + sessions
+}

@@ -1,0 +1,80 @@
+//! Orders: looking at them and cancelling tickets.
+
+use std::sync::Arc;
+
+use sloe_core::catalog::Snapshot;
+use sloe_core::fact::Actor;
+use sloe_core::ids::PublicId;
+use sloe_core::ledger::{ClaimStatus, ClaimView, Command, Reply};
+
+use super::{attendees, deny};
+use crate::engine::Engine;
+use crate::error::Denied;
+use crate::tenant::Org;
+use crate::token::Kind;
+use crate::view::{OrderView, Ticket};
+
+impl Engine {
+    /// An order as it stands, with its attendees' details.
+    ///
+    /// # Errors
+    /// [`Denied::NotFound`] for a token that is unknown or forged.
+    pub async fn order_by_token(&self, token: &str) -> Result<OrderView, Denied> {
+        let (event, claim) = self.open_token(Kind::Order, token)?;
+        let (org, snapshot) = self.known(event)?;
+        let view = self.desk().view(event, claim).await;
+        let view = view.map_err(|why| deny::unanswered(&snapshot, why))?;
+        let view = view.filter(|v| v.status == ClaimStatus::Confirmed).ok_or(Denied::NotFound)?;
+        self.order_view(org, snapshot, view).await
+    }
+
+    /// Cancels one attendee's ticket, or all; those cancelled before stay so.
+    ///
+    /// # Errors
+    /// [`Denied`].
+    pub async fn cancel(&self, token: &str, place: Option<u16>) -> Result<OrderView, Denied> {
+        let (event, claim) = self.open_token(Kind::Order, token)?;
+        let (org, snapshot) = self.known(event)?;
+        let command = Command::Cancel { claim, place, actor: Actor::Registrant };
+        let answer = self.desk().run(event, command, None).await;
+        let committed = answer.map_err(|why| deny::unanswered(&snapshot, why))?;
+        let Reply::Cancelled(view) = committed.reply else { return Err(Denied::NotFound) };
+        self.order_view(org, snapshot, view).await
+    }
+
+    /// An order's view with its details unsealed.
+    pub(crate) async fn order_view(
+        &self,
+        org: Arc<Org>,
+        snapshot: Arc<Snapshot>,
+        view: ClaimView,
+    ) -> Result<OrderView, Denied> {
+        let (event, claim) = (snapshot.event, view.claim);
+        let sealed = self.blocking(move |store| store.sealed(event, claim)).await?;
+        let key = org.vault_key();
+        let people = sealed.and_then(|body| attendees::open(&key, event, claim, &body));
+        let mut people = people.unwrap_or_default();
+        people.resize(view.places.len(), None);
+        let public = |sf| PublicId::derive(&event.org, sf);
+        let tickets = (1_u16..)
+            .zip(&view.places)
+            .zip(people)
+            .map(|((place, held), attendee)| Ticket {
+                place,
+                code: self.tokens().ticket(event, claim, place),
+                item: public(&held.item),
+                sessions: held.sessions.iter().map(public).collect(),
+                cancelled: held.cancelled,
+                attendee: attendee.filter(|_| !held.erased),
+            })
+            .collect();
+        Ok(OrderView {
+            token: self.tokens().seal(Kind::Order, event, claim),
+            claim,
+            reference: claim.reference(),
+            tickets,
+            snapshot,
+            org,
+        })
+    }
+}

@@ -1,0 +1,246 @@
+//! The handle that pages, API and tools hold: everything Sloe can be asked,
+//! and the start and end of everything that runs.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use dashmap::DashMap;
+use sloe_core::catalog::Snapshot;
+use sloe_core::ids::{ClaimId, EventRef, OrgId, PublicId};
+use sloe_store::api::{Destination, Store, StoreError};
+use tokio::sync::Notify;
+
+use crate::catalog::Catalog;
+use crate::clock::World;
+use crate::error::Denied;
+use crate::ledger::{self, Desk, Settings};
+use crate::seal::Key;
+use crate::tenant::{Org, OrgError, Registry};
+use crate::token::{Kind, Tokens};
+use crate::view::{Availability, Found, Listing};
+
+/// What an engine is made of.
+pub struct Options {
+    /// Where everything durable lies.
+    pub store: Arc<dyn Store>,
+    /// Wraps the orgs' keys; 32 bytes.
+    pub master_key: Key,
+    /// Clock, ids, randomness.
+    pub world: Arc<dyn World>,
+    /// Bytes that ledgers in memory may take together.
+    pub ledger_bytes: usize,
+}
+
+/// Bytes for ledgers in memory unless told otherwise.
+pub const LEDGER_BYTES: usize = 192 * 1024 * 1024;
+
+/// Why an engine does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An org can't be read.
+    #[error(transparent)]
+    Org(#[from] OrgError),
+    /// The store can't be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The system gives no thread.
+    #[error("a thread can't be started: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// Everything Sloe can be asked. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    store: Arc<dyn Store>,
+    world: Arc<dyn World>,
+    registry: Registry,
+    catalog: Catalog,
+    availability: Arc<DashMap<EventRef, Arc<Availability>>>,
+    tokens: Tokens,
+    desk: Desk,
+    combiner: Mutex<Option<JoinHandle<()>>>,
+    news: Arc<News>,
+}
+
+/// Wakes the workers that carry news out; they also look by themselves.
+#[derive(Default)]
+pub(crate) struct News {
+    pub(crate) org: Notify,
+    pub(crate) mail: Notify,
+    pub(crate) orders: Notify,
+}
+
+impl Engine {
+    /// Reads orgs and catalog, and starts the combiner.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn start(options: Options) -> Result<Self, StartError> {
+        let Options { store, master_key, world, ledger_bytes } = options;
+        let tokens = Tokens::new(master_key.derive("tokens").bytes());
+        let registry = Registry::load(&*store, master_key, Arc::clone(&world))?;
+        let catalog = Catalog::load(Arc::clone(&store))?;
+        let availability = Arc::new(DashMap::new());
+        let news = Arc::new(News::default());
+        let wake = Arc::clone(&news);
+        let (desk, combiner) = ledger::start(Settings {
+            store: Arc::clone(&store),
+            world: Arc::clone(&world),
+            published: Arc::clone(&availability),
+            budget: ledger_bytes,
+            committed: Box::new(move |destinations| {
+                wake.orders.notify_one();
+                for destination in destinations {
+                    match destination {
+                        Destination::Org => wake.org.notify_one(),
+                        Destination::Mail => wake.mail.notify_one(),
+                    }
+                }
+            }),
+        })?;
+        let combiner = Mutex::new(Some(combiner));
+        let inner =
+            Inner { store, world, registry, catalog, availability, tokens, desk, combiner, news };
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// Answers what waits, then ends the combiner. Claims after this are not accepted.
+    pub fn stop(&self) {
+        self.0.desk.stop();
+        let combiner = self.0.combiner.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(combiner) = combiner
+            && combiner.join().is_err()
+        {
+            tracing::error!("the combiner ended by a panic; what it acknowledged is durable");
+        }
+    }
+
+    /// The orgs, and who may be live.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.0.registry
+    }
+
+    /// The catalog.
+    #[must_use]
+    pub fn catalog(&self) -> &Catalog {
+        &self.0.catalog
+    }
+
+    /// The time now.
+    #[must_use]
+    pub fn now(&self) -> sloe_core::time::Timestamp {
+        self.0.world.now()
+    }
+
+    /// Whether an org may take new holds.
+    #[must_use]
+    pub fn is_live(&self, org: OrgId) -> bool {
+        self.0.registry.licenses.is_live(org, self.now())
+    }
+
+    /// An org's events by start; unpublished ones too.
+    #[must_use]
+    pub fn events(&self, org: &Org) -> Vec<Arc<Listing>> {
+        self.0.catalog.events(org.id())
+    }
+
+    /// Where a slug of an org leads.
+    ///
+    /// # Errors
+    /// [`Denied::NotAccepted`] while the store can't be read.
+    pub fn find_event(&self, org: &Org, slug: &str) -> Result<Found, Denied> {
+        self.0.catalog.find(org.id(), slug).map_err(|error| unavailable(&error))
+    }
+
+    /// An event by its public id, published or not.
+    ///
+    /// # Errors
+    /// [`Denied::NotFound`].
+    pub fn event(&self, id: PublicId) -> Result<(Arc<Org>, Arc<Snapshot>), Denied> {
+        self.known(self.0.catalog.by_id(id).ok_or(Denied::NotFound)?)
+    }
+
+    /// What is left of an event, at most a second old.
+    ///
+    /// # Errors
+    /// [`Denied`] while its ledger can't be loaded.
+    pub async fn availability(&self, event: EventRef) -> Result<Arc<Availability>, Denied> {
+        if let Some(known) = self.availability_now(event) {
+            return Ok(known);
+        }
+        let (_, snapshot) = self.known(event)?;
+        let loaded = self.0.desk.load(event).await;
+        loaded.map_err(|why| crate::claims::denied(&snapshot, why))?;
+        self.availability_now(event).ok_or(Denied::NotFound)
+    }
+
+    /// The same, if the event's ledger was loaded since the start.
+    #[must_use]
+    pub fn availability_now(&self, event: EventRef) -> Option<Arc<Availability>> {
+        self.0.availability.get(&event).map(|known| Arc::clone(&*known))
+    }
+
+    /// An event that new holds may be asked of.
+    pub(crate) fn offered(&self, id: PublicId) -> Result<(Arc<Org>, Arc<Snapshot>), Denied> {
+        let (org, snapshot) = self.event(id)?;
+        if self.is_live(org.id()) { Ok((org, snapshot)) } else { Err(Denied::LicenseInactive) }
+    }
+
+    /// An event and its org.
+    pub(crate) fn known(&self, event: EventRef) -> Result<(Arc<Org>, Arc<Snapshot>), Denied> {
+        let org = self.0.registry.by_id(event.org).ok_or(Denied::NotFound)?;
+        let snapshot = self.0.catalog.snapshot(event).map_err(|error| unavailable(&error))?;
+        Ok((org, snapshot.ok_or(Denied::NotFound)?))
+    }
+
+    pub(crate) fn open_token(
+        &self,
+        kind: Kind,
+        token: &str,
+    ) -> Result<(EventRef, ClaimId), Denied> {
+        let found = self.0.tokens.open(kind, token, |at| self.0.catalog.at(at));
+        found.ok_or(Denied::NotFound)
+    }
+
+    /// Reads the store on the runtime's blocking pool.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Denied> {
+        let store = Arc::clone(&self.0.store);
+        match tokio::task::spawn_blocking(move || read(&*store)).await {
+            Ok(Ok(read)) => Ok(read),
+            Ok(Err(error)) => Err(unavailable(&error)),
+            Err(_) => Err(Denied::OutcomeUnknown),
+        }
+    }
+
+    pub(crate) fn desk(&self) -> &Desk {
+        &self.0.desk
+    }
+
+    pub(crate) fn tokens(&self) -> &Tokens {
+        &self.0.tokens
+    }
+
+    pub(crate) fn world(&self) -> &dyn World {
+        &*self.0.world
+    }
+
+    pub(crate) fn store(&self) -> &Arc<dyn Store> {
+        &self.0.store
+    }
+
+    pub(crate) fn news(&self) -> &News {
+        &self.0.news
+    }
+}
+
+fn unavailable(error: &StoreError) -> Denied {
+    tracing::error!(%error, "the store can't be read");
+    Denied::NotAccepted { retry_after: Duration::from_secs(2) }
+}

@@ -1,0 +1,15 @@
+//! The combiner: one thread that decides and commits for every event.
+//!
+//! Claims wait in one bounded queue. The combiner takes what waits, in turns
+//! by org, decides event by event with the pure ledger and hands all touched
+//! journals to one `append`: one flush serves everybody. There is no timer;
+//! the commit under way is the gathering window.
+
+mod ask;
+mod combiner;
+mod queue;
+mod resident;
+
+pub use ask::{Answer, Committed, Unanswered};
+pub use combiner::Desk;
+pub(crate) use combiner::{Settings, start};

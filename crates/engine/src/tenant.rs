@@ -1,0 +1,53 @@
+//! The orgs that Sloe serves, all in memory: profile, keys, connection,
+//! license. Whoever holds an [`Org`] may ask about that org only.
+
+mod license;
+mod registry;
+mod stored;
+
+use std::sync::Arc;
+
+use sloe_core::ids::{OrgId, SfId};
+use sloe_store::scope::OrgScope;
+
+use crate::seal::Key;
+
+pub use license::Licenses;
+pub use registry::{OrgError, Registry};
+pub use stored::{Connection, Flow, Profile};
+
+/// A connected org.
+#[derive(Debug)]
+pub struct Org {
+    pub(crate) scope: OrgScope,
+    /// How it looks and whom to ask.
+    pub profile: Profile,
+    pub(crate) connection: Arc<Connection>,
+    /// Seals the org's personal data and secrets; wrapped by the master key at rest.
+    pub(crate) key: Key,
+    /// SHA-256 of the hook secrets in force: two at once while one is rotated.
+    pub(crate) hook_secrets: Vec<[u8; 32]>,
+    /// Counts changes of this document.
+    pub(crate) version: u64,
+}
+
+impl Org {
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> OrgId {
+        self.scope.org()
+    }
+
+    /// The key that an event's request ids and bodies are hashed with: kept
+    /// outside the journal, gone with the org's key.
+    #[must_use]
+    pub(crate) fn event_key(&self, event: SfId) -> Key {
+        self.key.derive(&format!("requests of {event}"))
+    }
+
+    /// The key that an event's personal data is sealed with.
+    #[must_use]
+    pub(crate) fn vault_key(&self) -> Key {
+        self.key.derive("vault")
+    }
+}

@@ -1,0 +1,219 @@
+//! All connected orgs, by id and by slug.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use sha2::{Digest, Sha256};
+use sloe_core::ids::{OrgId, base32};
+use sloe_core::time;
+use sloe_store::api::{Store, StoreError};
+use sloe_store::key::{Collection, Range};
+use subtle::ConstantTimeEq;
+
+use super::stored::{self, Connection, Opened, Profile};
+use super::{Licenses, Org};
+use crate::clock::World;
+use crate::seal::Key;
+
+/// First path segments that no org may have.
+const RESERVED: [&str; 22] = [
+    "admin",
+    "api",
+    "assets",
+    "checkout",
+    "favicon.ico",
+    "healthz",
+    "hooks",
+    "livez",
+    "mailbox",
+    "metrics",
+    "ofrep",
+    "openapi.json",
+    "order",
+    "problems",
+    "readyz",
+    "robots.txt",
+    "staff",
+    "status",
+    "status.json",
+    "t",
+    "waitroom",
+    "well-known",
+];
+
+/// Why an org can't be connected or read.
+#[derive(Debug, thiserror::Error)]
+pub enum OrgError {
+    /// Every fault of a profile.
+    #[error("{}", .0.join("; "))]
+    Profile(Vec<String>),
+    /// The master key is not the one the org was connected under.
+    #[error(
+        "the master key does not open this org's key: start with the key the data was made with"
+    )]
+    MasterKey,
+    /// Its document can't be read.
+    #[error("the org's document is damaged: {0}")]
+    Damaged(String),
+    /// The store does not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+#[derive(Default)]
+struct Orgs {
+    by_id: HashMap<OrgId, Arc<Org>>,
+    by_slug: HashMap<String, Arc<Org>>,
+}
+
+/// Every org, and their licenses.
+pub struct Registry {
+    orgs: ArcSwap<Orgs>,
+    /// Who may be live.
+    pub licenses: Licenses,
+    master: Key,
+    world: Arc<dyn World>,
+}
+
+impl Registry {
+    /// Reads all orgs from the store.
+    ///
+    /// # Errors
+    /// [`OrgError::MasterKey`], [`OrgError::Damaged`], [`OrgError::Store`].
+    pub fn load(store: &dyn Store, master: Key, world: Arc<dyn World>) -> Result<Self, OrgError> {
+        let licenses = Licenses::default();
+        licenses.load(store)?;
+        let registry = Self { orgs: ArcSwap::default(), licenses, master, world };
+        let mut orgs = Vec::new();
+        for (key, document) in store.scan(Range::All(Collection::Orgs), None, usize::MAX)? {
+            let id = OrgId::parse(key.id()).map_err(|e| OrgError::Damaged(e.to_string()))?;
+            let opened = stored::decode(&document.body, &registry.master, id.as_bytes())?;
+            let scope = store.open_org(id)?.ok_or(OrgError::Damaged("it is gone".to_owned()))?;
+            orgs.push(Arc::new(org(scope, opened, document.version)));
+        }
+        for org in orgs {
+            registry.insert(org);
+        }
+        Ok(registry)
+    }
+
+    /// The org with this slug.
+    #[must_use]
+    pub fn by_slug(&self, slug: &str) -> Option<Arc<Org>> {
+        self.orgs.load().by_slug.get(slug).cloned()
+    }
+
+    /// The org with this id.
+    #[must_use]
+    pub fn by_id(&self, id: OrgId) -> Option<Arc<Org>> {
+        self.orgs.load().by_id.get(&id).cloned()
+    }
+
+    /// All orgs, by slug.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<Org>> {
+        let mut all: Vec<_> = self.orgs.load().by_id.values().cloned().collect();
+        all.sort_by(|a, b| a.profile.slug.cmp(&b.profile.slug));
+        all
+    }
+
+    /// Connects an org, or changes how; returns the hook's secret, which is
+    /// told only here. The secret before it stays good beside the new one.
+    ///
+    /// # Errors
+    /// [`OrgError::Profile`] with every fault; the store's.
+    pub fn connect(
+        &self,
+        store: &dyn Store,
+        id: OrgId,
+        profile: Profile,
+        connection: Connection,
+    ) -> Result<(Arc<Org>, String), OrgError> {
+        self.check(id, &profile)?;
+        let before = self.by_id(id);
+        let secret = base32::encode(self.random_key()?.bytes());
+        let newest = <[u8; 32]>::from(Sha256::digest(secret.as_bytes()));
+        let known = before.iter().flat_map(|org| org.hook_secrets.first().copied());
+        let opened = Opened {
+            profile,
+            connection,
+            key: match &before {
+                Some(org) => org.key.clone(),
+                None => self.random_key()?,
+            },
+            hook_secrets: std::iter::once(newest).chain(known).collect(),
+        };
+        let version = before.map_or(1, |org| org.version + 1);
+        let body = stored::encode(&opened, &self.master, &*self.world, id.as_bytes())?;
+        let scope = store.add_org(id, version, body)?;
+        let org = Arc::new(org(scope, opened, version));
+        self.insert(Arc::clone(&org));
+        Ok((org, secret))
+    }
+
+    /// Whether `secret` is one of an org's hook secrets.
+    #[must_use]
+    pub fn knows_hook_secret(org: &Org, secret: &str) -> bool {
+        let hashed = <[u8; 32]>::from(Sha256::digest(secret.as_bytes()));
+        org.hook_secrets.iter().fold(false, |known, s| known | bool::from(s.ct_eq(&hashed)))
+    }
+
+    fn random_key(&self) -> Result<Key, OrgError> {
+        Key::random(&*self.world).map_err(|e| OrgError::Damaged(e.to_string()))
+    }
+
+    fn insert(&self, org: Arc<Org>) {
+        self.orgs.rcu(|orgs| {
+            let mut by_id = orgs.by_id.clone();
+            by_id.insert(org.id(), Arc::clone(&org));
+            let by_slug =
+                by_id.values().map(|org| (org.profile.slug.clone(), Arc::clone(org))).collect();
+            Orgs { by_id, by_slug }
+        });
+    }
+
+    fn check(&self, id: OrgId, profile: &Profile) -> Result<(), OrgError> {
+        let mut faults = Vec::new();
+        let mut require = |good: bool, fault: &str| {
+            if !good {
+                faults.push(fault.to_owned());
+            }
+        };
+        let slug = &profile.slug;
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        let shaped = (2..=63).contains(&slug.len()) && slug.chars().all(plain);
+        require(shaped, "the slug must be 2 to 63 lower-case letters, digits and hyphens");
+        require(!RESERVED.contains(&slug.as_str()), "the slug is one that Sloe itself uses");
+        let taken = self.by_slug(slug).is_some_and(|other| other.id() != id);
+        require(!taken, "the slug belongs to another org");
+        require(!profile.name.trim().is_empty(), "the name is empty");
+        let hex = |c: char| c.is_ascii_hexdigit();
+        let color = profile.accent.strip_prefix('#');
+        let color = color.is_some_and(|c| c.len() == 6 && c.chars().all(hex));
+        require(color, "the accent must be a color such as #4338ca");
+        require(
+            matches!(profile.style.as_str(), "modern" | "classic"),
+            "the style must be modern or classic",
+        );
+        require(time::is_time_zone(&profile.time_zone), "the time zone must be an IANA name");
+        let https = profile.privacy_url.as_ref().is_none_or(|url| url.starts_with("https://"));
+        require(https, "the privacy notice must be an https:// address");
+        require(
+            (1..=3_650).contains(&profile.retention_days),
+            "the retention must be 1 to 3650 days",
+        );
+        if faults.is_empty() { Ok(()) } else { Err(OrgError::Profile(faults)) }
+    }
+}
+
+fn org(scope: sloe_store::scope::OrgScope, opened: Opened, version: u64) -> Org {
+    Org {
+        scope,
+        profile: opened.profile,
+        connection: Arc::new(opened.connection),
+        key: opened.key,
+        hook_secrets: opened.hook_secrets,
+        version,
+    }
+}

@@ -1,0 +1,184 @@
+//! An org's document as it lies in the store. Its secrets lie in it sealed.
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use sloe_core::limits;
+
+use super::OrgError;
+use crate::clock::World;
+use crate::seal::Key;
+
+/// How an org looks to the public and whom to ask; chosen when it is connected.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Profile {
+    /// First part of its addresses.
+    pub slug: String,
+    /// Its name.
+    pub name: String,
+    /// A sentence under it.
+    pub tagline: String,
+    /// Its color as `#rrggbb`; contrast is seen to when it is used.
+    pub accent: String,
+    /// Its style: `modern` or `classic`.
+    pub style: String,
+    /// IANA zone of events that name none.
+    pub time_zone: String,
+    /// Privacy notice of events that link none; `https` only.
+    pub privacy_url: Option<String>,
+    /// Where registrants may write to, for events that say nothing.
+    pub contact_email: Option<String>,
+    /// Days that personal data is kept after an event's end.
+    pub retention_days: i64,
+}
+
+impl Default for Profile {
+    fn default() -> Self {
+        Self {
+            slug: String::new(),
+            name: String::new(),
+            tagline: String::new(),
+            accent: "#4338ca".to_owned(),
+            style: "modern".to_owned(),
+            time_zone: "UTC".to_owned(),
+            privacy_url: None,
+            contact_email: None,
+            retention_days: limits::DEFAULT_RETENTION_DAYS,
+        }
+    }
+}
+
+/// How Sloe signs in to an org.
+#[derive(Clone, Debug)]
+pub enum Flow {
+    /// OAuth client credentials.
+    ClientCredentials {
+        /// Consumer key.
+        client_id: String,
+        /// Consumer secret.
+        client_secret: SecretString,
+    },
+    /// OAuth JWT bearer.
+    JwtBearer {
+        /// Consumer key.
+        client_id: String,
+        /// The integration user.
+        username: String,
+        /// RS256 private key, PEM.
+        private_key: SecretString,
+        /// `aud` of the assertion.
+        audience: String,
+    },
+}
+
+/// Where an org is and how to sign in.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// Its My Domain address.
+    pub login_url: String,
+    /// Its way of signing in.
+    pub flow: Flow,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "flow", rename_all = "snake_case")]
+enum PlainFlow {
+    ClientCredentials { client_id: String, client_secret: String },
+    JwtBearer { client_id: String, username: String, private_key: String, audience: String },
+}
+
+#[derive(Serialize, Deserialize)]
+struct Document {
+    format: u8,
+    profile: Profile,
+    login_url: String,
+    /// The org's key under the master key; both as hexadecimal.
+    wrapped_key: String,
+    /// The flow with its secrets under the org's key.
+    sealed_flow: String,
+    hook_secrets: Vec<String>,
+}
+
+/// What a document holds, opened.
+pub(super) struct Opened {
+    pub(super) profile: Profile,
+    pub(super) connection: Connection,
+    pub(super) key: Key,
+    pub(super) hook_secrets: Vec<[u8; 32]>,
+}
+
+pub(super) fn encode(
+    opened: &Opened,
+    master: &Key,
+    world: &dyn World,
+    org: &[u8],
+) -> Result<Vec<u8>, OrgError> {
+    let plain = match &opened.connection.flow {
+        Flow::ClientCredentials { client_id, client_secret } => PlainFlow::ClientCredentials {
+            client_id: client_id.clone(),
+            client_secret: client_secret.expose_secret().to_owned(),
+        },
+        Flow::JwtBearer { client_id, username, private_key, audience } => PlainFlow::JwtBearer {
+            client_id: client_id.clone(),
+            username: username.clone(),
+            private_key: private_key.expose_secret().to_owned(),
+            audience: audience.clone(),
+        },
+    };
+    let flow = zeroize::Zeroizing::new(serde_json::to_vec(&plain).map_err(damaged)?);
+    let document = Document {
+        format: 1,
+        profile: opened.profile.clone(),
+        login_url: opened.connection.login_url.clone(),
+        wrapped_key: hex(&master.seal(world, org, opened.key.bytes()).map_err(damaged)?),
+        sealed_flow: hex(&opened.key.seal(world, org, &flow).map_err(damaged)?),
+        hook_secrets: opened.hook_secrets.iter().map(|secret| hex(secret)).collect(),
+    };
+    serde_json::to_vec(&document).map_err(damaged)
+}
+
+pub(super) fn decode(body: &[u8], master: &Key, org: &[u8]) -> Result<Opened, OrgError> {
+    let document: Document = serde_json::from_slice(body).map_err(damaged)?;
+    if document.format != 1 {
+        return Err(damaged(format!("format {} is not known here", document.format)));
+    }
+    let key = master.open(org, &unhex(&document.wrapped_key)?).map_err(|_| OrgError::MasterKey)?;
+    let key: [u8; 32] = key.as_slice().try_into().map_err(damaged)?;
+    let key = Key::new(key);
+    let plain = key.open(org, &unhex(&document.sealed_flow)?).map_err(damaged)?;
+    let flow = match serde_json::from_slice(&plain).map_err(damaged)? {
+        PlainFlow::ClientCredentials { client_id, client_secret } => {
+            Flow::ClientCredentials { client_id, client_secret: client_secret.into() }
+        }
+        PlainFlow::JwtBearer { client_id, username, private_key, audience } => {
+            Flow::JwtBearer { client_id, username, private_key: private_key.into(), audience }
+        }
+    };
+    let secret = |text: &String| unhex(text)?.as_slice().try_into().map_err(damaged);
+    Ok(Opened {
+        profile: document.profile,
+        connection: Connection { login_url: document.login_url, flow },
+        key,
+        hook_secrets: document.hook_secrets.iter().map(secret).collect::<Result<_, _>>()?,
+    })
+}
+
+fn damaged(what: impl std::fmt::Display) -> OrgError {
+    OrgError::Damaged(what.to_string())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
+
+fn unhex(text: &str) -> Result<Vec<u8>, OrgError> {
+    let byte = |pair: &[u8]| {
+        let pair = std::str::from_utf8(pair).map_err(damaged)?;
+        u8::from_str_radix(pair, 16).map_err(damaged)
+    };
+    text.as_bytes().chunks(2).map(byte).collect()
+}
