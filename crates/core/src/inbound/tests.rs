@@ -1,6 +1,5 @@
-//! Records in, snapshot or every fault out.
-
 #![allow(clippy::unwrap_used)]
+//! Records in, snapshot or every fault out.
 
 use super::*;
 use crate::catalog::AttendeeForm;
