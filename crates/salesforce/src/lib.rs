@@ -1,1 +1,38 @@
-//! Part of Sloe; see ARCHITECTURE.md.
+//! Sloe's side of the conversation with a customer's Salesforce org.
+//!
+//! [`Org`] is the handle: it logs in ([`auth`]), calls with a deadline and
+//! follows the org's allowance ([`client`], [`limits`]), reads events
+//! ([`fetch`]), writes attendees in batches ([`batch`]) and compares the org
+//! with the mapping ([`check`]). What the org calls its objects is data
+//! ([`map`]); what went wrong, and what to do then, is [`error`].
+//!
+//! Nothing here decides anything about seats and nothing here stores: callers
+//! record what they send before they send it, and every write is safe to
+//! repeat, because rows are named by Sloe's own external id.
+
+pub mod auth;
+pub mod batch;
+pub mod check;
+pub mod client;
+pub mod error;
+pub mod fetch;
+pub mod limits;
+pub mod map;
+mod org;
+mod query;
+pub mod row;
+mod wire;
+
+pub use auth::{Credentials, Flow};
+pub use batch::bulk::{Adopted, Job, JobId, MAX_BULK_ROWS, Operation, Rows};
+pub use batch::collections::{COLLECTION_ROWS, Sent};
+pub use check::{FieldRule, FormRules, Missing};
+pub use client::{API_VERSION, Options};
+pub use error::{Advice, Error, Owner, Private};
+pub use fetch::EventPages;
+pub use limits::{Allowance, Limits, Usage};
+pub use map::{Column, Mapping, RowKind};
+pub use org::{Org, OrgIdentity};
+pub use row::{
+    AttendeeDetails, Cell, Figure, FigureRow, Rejection, Row, RowOutcome, Status, Update,
+};

@@ -5,6 +5,9 @@
 //! [`api::Store`] is all that the rest of Sloe sees of a store.
 
 pub mod api;
+#[cfg(any(test, feature = "testing"))]
+pub mod conformance;
+pub mod embedded;
 pub mod key;
 pub mod record;
 pub mod scope;

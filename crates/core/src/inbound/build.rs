@@ -1,6 +1,6 @@
 //! From records to a snapshot and the ledger's terms.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::read::Reader;
 use super::{Fault, Field, RawEvent, RawRecord};
@@ -191,7 +191,7 @@ fn terms_of(snapshot: &Snapshot, raw: &RawEvent) -> Terms {
         limit,
         external: counts.get(&record).copied().unwrap_or(0),
     };
-    let mut seen = HashSet::new();
+    let mut seen = BTreeSet::new();
     Terms {
         as_of: snapshot.as_of,
         standing: match (snapshot.status, snapshot.published) {

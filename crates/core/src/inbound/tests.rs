@@ -1,5 +1,6 @@
-#![allow(clippy::unwrap_used)]
 //! Records in, snapshot or every fault out.
+
+#![allow(clippy::unwrap_used)]
 
 use super::*;
 use crate::catalog::AttendeeForm;

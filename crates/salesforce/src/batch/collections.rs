@@ -1,0 +1,177 @@
+//! sObject Collections: up to 200 rows a call, partial success.
+
+use reqwest::Method;
+use serde_json::{Map, Value};
+use sloe_core::ids::SfId;
+
+use crate::client::{API_VERSION, Client, Request};
+use crate::error::Error;
+use crate::map::{Mapping, ReadNames, RowKind, WriteNames};
+use crate::row::{Figure, FigureRow, Row, RowOutcome, Update, judge};
+use crate::wire::{Collection, Saved};
+
+/// Rows that one call takes.
+pub const COLLECTION_ROWS: usize = 200;
+
+/// What became of rows sent by collections.
+#[derive(Debug)]
+pub struct Sent {
+    /// The outcomes of the rows that got an answer, in their order: all of
+    /// them, unless `halted`.
+    pub outcomes: Vec<RowOutcome>,
+    /// Why the rest wasn't sent, or got no answer. Sending the rest again is
+    /// safe, whatever the org has done with it.
+    pub halted: Option<Error>,
+}
+
+/// Where a run of calls goes and how its answers are judged.
+struct Target<'a> {
+    call: &'static str,
+    path: String,
+    names: &'a WriteNames,
+    updating: bool,
+}
+
+pub(crate) async fn upsert(
+    client: &Client,
+    mapping: &Mapping,
+    kind: RowKind,
+    rows: &[Row],
+) -> Sent {
+    let names = mapping.rows(kind);
+    let path = format!(
+        "/services/data/{API_VERSION}/composite/sobjects/{}/{}",
+        names.object, names.key
+    );
+    let target = Target {
+        call: "upsert rows",
+        path,
+        names,
+        updating: false,
+    };
+    let records = rows.iter().map(|row| row.to_record(names, mapping, None));
+    send(client, &target, records).await
+}
+
+pub(crate) async fn update(
+    client: &Client,
+    mapping: &Mapping,
+    kind: RowKind,
+    rows: &[Update],
+) -> Sent {
+    let names = mapping.rows(kind);
+    let path = format!("/services/data/{API_VERSION}/composite/sobjects");
+    let target = Target {
+        call: "update rows",
+        path,
+        names,
+        updating: true,
+    };
+    let records = rows
+        .iter()
+        .map(|update| update.row.to_record(names, mapping, Some(update.id)));
+    send(client, &target, records).await
+}
+
+/// Figures of events, items and sessions together. Their outcomes come in the
+/// order of `rows`, which this sorts: a call takes at most ten runs of a type.
+pub(crate) async fn update_figures(
+    client: &Client,
+    mapping: &Mapping,
+    rows: &mut [FigureRow],
+) -> Sent {
+    rows.sort_by_key(|row| (row.of, row.id));
+    let path = format!("/services/data/{API_VERSION}/composite/sobjects");
+    // Figures carry no version: the attendee's names only serve the judge, and never match.
+    let target = Target {
+        call: "update figures",
+        path,
+        names: &mapping.attendee,
+        updating: true,
+    };
+    let records = rows.iter().map(|row| figure_record(mapping, row));
+    send(client, &target, records).await
+}
+
+fn figure_record(mapping: &Mapping, row: &FigureRow) -> Map<String, Value> {
+    let names: &ReadNames = match row.of {
+        Figure::Event => &mapping.event,
+        Figure::Item => &mapping.item,
+        Figure::Session => &mapping.session,
+    };
+    let mut record = Map::new();
+    record.insert(
+        "attributes".into(),
+        serde_json::json!({ "type": names.object }),
+    );
+    record.insert("id".into(), Value::String(row.id.to_string()));
+    record.insert(names.figures.sold.clone(), row.sold.into());
+    record.insert(names.figures.held.clone(), row.held.into());
+    record.insert(names.figures.remaining.clone(), row.remaining.into());
+    record
+}
+
+async fn send(
+    client: &Client,
+    target: &Target<'_>,
+    mut records: impl ExactSizeIterator<Item = Map<String, Value>> + Send,
+) -> Sent {
+    let mut outcomes = Vec::with_capacity(records.len());
+    loop {
+        let chunk: Vec<_> = records.by_ref().take(COLLECTION_ROWS).collect();
+        if chunk.is_empty() {
+            return Sent {
+                outcomes,
+                halted: None,
+            };
+        }
+        match send_chunk(client, target, chunk).await {
+            Ok(answered) => outcomes.extend(answered),
+            Err(error) => {
+                return Sent {
+                    outcomes,
+                    halted: Some(error),
+                };
+            }
+        }
+    }
+}
+
+async fn send_chunk(
+    client: &Client,
+    target: &Target<'_>,
+    records: Vec<Map<String, Value>>,
+) -> Result<Vec<RowOutcome>, Error> {
+    let asked = records.len();
+    let body = Collection {
+        all_or_none: false,
+        records,
+    };
+    let request = Request::new(target.call, Method::PATCH, target.path.clone()).json(&body)?;
+    let answers: Vec<Saved> = client.fetch(&request).await?;
+    if answers.len() != asked {
+        let what = format!("{} outcomes for {asked} rows", answers.len());
+        return Err(Error::Malformed {
+            call: target.call,
+            what,
+        });
+    }
+    Ok(answers
+        .into_iter()
+        .map(|saved| outcome(saved, target))
+        .collect())
+}
+
+fn outcome(saved: Saved, target: &Target<'_>) -> RowOutcome {
+    if !saved.success {
+        return judge(saved.errors, target.names, target.updating);
+    }
+    match saved.id.as_deref().map(SfId::parse) {
+        Some(Ok(id)) => RowOutcome::Delivered {
+            id,
+            created: saved.created,
+        },
+        // Said to be there, but not where: the same upsert again will tell.
+        _ => RowOutcome::retry("no-id-given"),
+    }
+}

@@ -1,0 +1,233 @@
+//! The CSV that Bulk API 2.0 takes and gives: one table per job, all rows
+//! with the same columns.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use sloe_core::ids::SfId;
+
+use crate::error::Error;
+use crate::map::{Column, Mapping, WriteNames};
+use crate::row::{Cell, Row};
+use crate::wire::SaveError;
+
+const CALL: &str = "bulk job";
+/// What empties a field; an empty cell leaves it alone.
+const NULL: &str = "#N/A";
+
+/// One row as it goes into the file: by external id, or by id when given.
+pub(crate) type Line<'a> = (Option<SfId>, &'a Row);
+
+/// The file for `lines`, which all go by the same kind of key. Sorted by
+/// parent, so that batches running side by side don't lock each other's parents.
+pub(crate) fn write(
+    lines: &[Line<'_>],
+    names: &WriteNames,
+    mapping: &Mapping,
+) -> Result<Bytes, Error> {
+    let broken = |_| Error::Malformed {
+        call: CALL,
+        what: "a row that makes no CSV".into(),
+    };
+    let by_id = lines.first().is_some_and(|(id, _)| id.is_some());
+    let columns: Vec<(Column, String)> = names
+        .columns
+        .iter()
+        .filter(|(column, _)| lines.iter().any(|(_, row)| has(row, **column)))
+        .map(|(column, name)| (*column, header(*column, name, names, mapping)))
+        .collect();
+    let mut out = csv::WriterBuilder::new().from_writer(Vec::new());
+    let key = if by_id { "Id" } else { names.key.as_str() };
+    let head = [key, names.version.as_str()].into_iter();
+    out.write_record(head.chain(columns.iter().map(|(_, name)| name.as_str())))
+        .map_err(broken)?;
+
+    let mut order: Vec<&Line<'_>> = lines.iter().collect();
+    order.sort_by_cached_key(|(_, row)| (cell_text(row, Column::Attendee), row.key.clone()));
+    for (id, row) in order {
+        let key = id.map_or_else(|| row.key.clone(), |id| id.to_string());
+        let cells = columns.iter().map(|(column, _)| cell_text(row, *column));
+        let head = [key, row.version.to_string()].into_iter();
+        out.write_record(head.chain(cells)).map_err(broken)?;
+    }
+    let bytes = out.into_inner();
+    bytes.map(Bytes::from).map_err(|_| Error::Malformed {
+        call: CALL,
+        what: "no CSV".into(),
+    })
+}
+
+fn has(row: &Row, column: Column) -> bool {
+    row.cells.iter().any(|(c, _)| *c == column)
+}
+
+fn cell_text(row: &Row, column: Column) -> String {
+    match row.cells.iter().rev().find(|(c, _)| *c == column) {
+        None => String::new(),
+        Some((_, cell)) => Cell::text(cell).unwrap_or_else(|| NULL.to_owned()),
+    }
+}
+
+fn header(column: Column, name: &str, names: &WriteNames, mapping: &Mapping) -> String {
+    match (&names.parent, column) {
+        (Some(parent), Column::Attendee) => format!("{parent}.{}", mapping.attendee.key),
+        _ => name.to_owned(),
+    }
+}
+
+/// Where each column of a result file is.
+pub(crate) struct Results {
+    reader: csv::Reader<std::io::Cursor<Bytes>>,
+    columns: HashMap<String, usize>,
+}
+
+impl Results {
+    /// Reads the header; an empty body is a file without rows.
+    pub(crate) fn open(body: Bytes) -> Result<Self, Error> {
+        let mut reader = csv::ReaderBuilder::new()
+            .flexible(true)
+            .from_reader(std::io::Cursor::new(body));
+        let header = reader.headers().map_err(|_| unreadable())?;
+        let columns = header
+            .iter()
+            .enumerate()
+            .map(|(at, name)| (name.to_ascii_lowercase(), at))
+            .collect();
+        Ok(Self { reader, columns })
+    }
+
+    /// The next row's values of the columns named, in lower case; a column
+    /// that isn't there gives empty text.
+    pub(crate) fn next<const N: usize>(
+        &mut self,
+        wanted: [&str; N],
+    ) -> Result<Option<[String; N]>, Error> {
+        let mut record = csv::StringRecord::new();
+        if !self
+            .reader
+            .read_record(&mut record)
+            .map_err(|_| unreadable())?
+        {
+            return Ok(None);
+        }
+        let value = |name: &str| {
+            let at = self.columns.get(&name.to_ascii_lowercase());
+            at.and_then(|at| record.get(*at))
+                .unwrap_or_default()
+                .to_owned()
+        };
+        Ok(Some(wanted.map(value)))
+    }
+}
+
+fn unreadable() -> Error {
+    Error::Malformed {
+        call: CALL,
+        what: "a result file that is no CSV".into(),
+    }
+}
+
+/// Reads `sf__Error`: `CODE:message:Field_A__c Field_B__c --`. The message may
+/// hold colons of its own.
+pub(crate) fn parse_error(text: &str) -> SaveError {
+    let text = text.trim().trim_end_matches('-').trim_end();
+    let (code, rest) = text.split_once(':').unwrap_or((text, ""));
+    let is_name = |word: &&str| word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let split = |words: &str| -> Vec<String> {
+        let words = words
+            .split([',', ' '])
+            .map(str::trim)
+            .filter(|word| !word.is_empty());
+        words.map(str::to_owned).collect()
+    };
+    let (message, fields) = match rest.rsplit_once(':') {
+        Some((message, tail)) if split(tail).iter().all(|word| is_name(&word.as_str())) => {
+            (message, split(tail))
+        }
+        _ => (rest, Vec::new()),
+    };
+    SaveError {
+        status_code: code.to_owned(),
+        message: message.to_owned(),
+        fields,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    fn text(lines: &[Line<'_>], mapping: &Mapping, names: &WriteNames) -> String {
+        String::from_utf8(write(lines, names, mapping).unwrap().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn rows_that_say_less_leave_cells_empty_and_nulls_are_spelled_out() {
+        let mapping = Mapping::default();
+        let full = Row::new("k1".into(), 3)
+            .with(Column::LastName, Cell::Text("O\"Neil, Ann".into()))
+            .with(Column::Email, Cell::Null);
+        let less = Row::new("k0".into(), 4).with(Column::LastName, Cell::Text("Łuk\nasz".into()));
+        let file = text(&[(None, &full), (None, &less)], &mapping, &mapping.attendee);
+        assert_eq!(
+            file,
+            "Sloe_Id__c,Sloe_Version__c,Last_Name__c,Email__c\n\
+             k0,4,\"Łuk\nasz\",\nk1,3,\"O\"\"Neil, Ann\",#N/A\n"
+        );
+    }
+
+    #[test]
+    fn a_session_row_names_its_parent_by_external_id_and_goes_beside_its_siblings() {
+        let mapping = Mapping::default();
+        let row = |key: &str, parent: &str| {
+            Row::new(key.into(), 1).with(Column::Attendee, Cell::Text(parent.into()))
+        };
+        let rows = [row("a", "p2"), row("b", "p1"), row("c", "p2")];
+        let lines: Vec<Line<'_>> = rows.iter().map(|row| (None, row)).collect();
+        let file = text(&lines, &mapping, &mapping.session_attendee);
+        assert_eq!(
+            file,
+            "Sloe_Id__c,Sloe_Version__c,Attendee__r.Sloe_Id__c\nb,1,p1\na,1,p2\nc,1,p2\n"
+        );
+    }
+
+    #[test]
+    fn an_error_text_is_taken_apart_even_with_colons_in_the_message() {
+        let error =
+            parse_error("REQUIRED_FIELD_MISSING:Required fields are missing: [Name]:Name --");
+        assert_eq!(error.status_code, "REQUIRED_FIELD_MISSING");
+        assert_eq!(error.message, "Required fields are missing: [Name]");
+        assert_eq!(error.fields, ["Name"]);
+        let error = parse_error(
+            "INVALID_FIELD:Foreign key external ID: k9 not found for field Sloe_Id__c in entity Sloe_Attendee__c:--",
+        );
+        assert_eq!(error.status_code, "INVALID_FIELD");
+        assert!(
+            error.message.starts_with("Foreign key external ID: k9"),
+            "{}",
+            error.message
+        );
+        assert!(error.fields.is_empty());
+        assert_eq!(parse_error("").status_code, "");
+    }
+
+    #[test]
+    fn result_columns_are_found_by_name_in_any_order_and_case() {
+        let body = "\"SF__ID\",\"sf__Created\",\"Sloe_Id__c\"\n\"a01\",\"true\",\"k1\"\n";
+        let mut results = Results::open(Bytes::from_static(body.as_bytes())).unwrap();
+        let row = results
+            .next(["Sloe_Id__c", "sf__Id", "absent"])
+            .unwrap()
+            .unwrap();
+        assert_eq!(row, ["k1", "a01", ""]);
+        assert!(results.next(["sf__Id"]).unwrap().is_none());
+        assert!(
+            Results::open(Bytes::new())
+                .unwrap()
+                .next(["x"])
+                .unwrap()
+                .is_none()
+        );
+    }
+}

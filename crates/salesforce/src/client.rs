@@ -1,0 +1,361 @@
+//! One HTTP call to the org, done properly: under a deadline, within the
+//! number of calls at once, with the session renewed once when it has ended,
+//! the allowance followed on every answer, and no answer trusted to be well formed.
+
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue};
+use reqwest::{Method, Url};
+use secrecy::ExposeSecret;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sloe_core::ids::OrgId;
+use sloe_core::time::Timestamp;
+
+use crate::auth::{Auth, Credentials, LOGIN_TIMEOUT, Token, is_loopback, parse_login_url};
+use crate::error::{Advice, Error, Private};
+use crate::limits::Meter;
+use crate::wire::ApiError;
+
+/// The API version that Sloe speaks (Winter '25).
+pub const API_VERSION: &str = "v62.0";
+
+/// Answers beyond this are refused unread: Bulk results hold at most
+/// [`crate::MAX_BULK_ROWS`] rows, everything else at most 2,000.
+const MAX_ANSWER_BYTES: usize = 128 * 1024 * 1024;
+
+/// How patient and how busy the client is.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The org these credentials must lead to; `None` while connecting it.
+    pub expected_org: Option<OrgId>,
+    /// How long one call may take, login and waiting for its turn included.
+    pub deadline: Duration,
+    /// The same for an upload to, or the results of, a Bulk job.
+    pub upload_deadline: Duration,
+    /// Calls to the org at the same time, at least 1. Salesforce allows 25
+    /// (5 in developer orgs) that take longer than 20 s.
+    pub at_once: usize,
+    /// Events read by one call when the whole org is read, from 1 to 200.
+    pub page_events: usize,
+    /// The first pause between two looks at a Bulk job; each is half as long again.
+    pub poll_first: Duration,
+    /// The longest pause between two looks at a Bulk job.
+    pub poll_longest: Duration,
+    /// How long to wait for a Bulk job before leaving it to [`crate::Org::bulk_adopt`].
+    pub job_patience: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            expected_org: None,
+            deadline: Duration::from_secs(30),
+            upload_deadline: Duration::from_secs(180),
+            at_once: 4,
+            page_events: 200,
+            poll_first: Duration::from_secs(1),
+            poll_longest: Duration::from_secs(30),
+            job_patience: Duration::from_secs(15 * 60),
+        }
+    }
+}
+
+/// A call, ready to be sent and to be sent again.
+pub(crate) struct Request {
+    call: &'static str,
+    method: Method,
+    path: String,
+    body: Option<(&'static str, Bytes)>,
+    accept: &'static str,
+    upload: bool,
+}
+
+impl Request {
+    /// `path` begins with `/services/`; its query is part of it. `call` names it in errors.
+    pub(crate) fn new(call: &'static str, method: Method, path: String) -> Self {
+        Self {
+            call,
+            method,
+            path,
+            body: None,
+            accept: "application/json",
+            upload: false,
+        }
+    }
+
+    pub(crate) fn get(call: &'static str, path: String) -> Self {
+        Self::new(call, Method::GET, path)
+    }
+
+    pub(crate) fn json(mut self, body: &impl Serialize) -> Result<Self, Error> {
+        let bytes =
+            serde_json::to_vec(body).map_err(|error| Error::malformed(self.call, &error))?;
+        self.body = Some(("application/json; charset=utf-8", bytes.into()));
+        Ok(self)
+    }
+
+    pub(crate) fn csv(mut self, body: Bytes) -> Self {
+        self.body = Some(("text/csv; charset=utf-8", body));
+        self.upload = true;
+        self
+    }
+
+    pub(crate) fn wants_csv(mut self) -> Self {
+        self.accept = "text/csv";
+        self.upload = true;
+        self
+    }
+}
+
+/// A successful answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    call: &'static str,
+    headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            let kind = self
+                .headers
+                .get(CONTENT_TYPE)
+                .and_then(|v| v.to_str().ok())
+                .unwrap_or("none");
+            let bytes = self.body.len();
+            let place = describe(&error);
+            let what =
+                format!("{bytes} bytes of content type {kind}, not the JSON expected: {place}");
+            Error::Malformed {
+                call: self.call,
+                what,
+            }
+        })
+    }
+
+    /// The org's clock when it answered, to the second.
+    pub(crate) fn date(&self) -> Option<Timestamp> {
+        let text = self.headers.get(DATE)?.to_str().ok()?;
+        let parsed = jiff::fmt::rfc2822::parse(text).ok()?;
+        Some(Timestamp(parsed.timestamp().as_millisecond()))
+    }
+}
+
+/// The connection to one org.
+pub(crate) struct Client {
+    http: reqwest::Client,
+    pub(crate) auth: Auth,
+    pub(crate) meter: Meter,
+    pub(crate) options: Options,
+}
+
+impl Client {
+    pub(crate) fn new(credentials: Credentials, options: Options) -> Result<Self, Error> {
+        let http = build_http(&parse_login_url(&credentials.login_url)?)?;
+        let auth = Auth::new(http.clone(), credentials, options.expected_org)?;
+        Ok(Self {
+            http,
+            auth,
+            meter: Meter::new(options.at_once),
+            options,
+        })
+    }
+
+    /// Sends `request` and gives back a 2xx answer, or why there is none.
+    pub(crate) async fn send(&self, request: &Request) -> Result<Answer, Error> {
+        let Options {
+            deadline,
+            upload_deadline,
+            ..
+        } = self.options;
+        let after = if request.upload {
+            upload_deadline
+        } else {
+            deadline
+        };
+        match tokio::time::timeout(after, self.attempt(request)).await {
+            Ok(result) => result,
+            Err(_) => Err(Error::Deadline {
+                call: request.call,
+                after,
+            }),
+        }
+    }
+
+    /// [`Client::send`], and the JSON of the answer.
+    pub(crate) async fn fetch<T: DeserializeOwned>(&self, request: &Request) -> Result<T, Error> {
+        self.send(request).await?.read()
+    }
+
+    async fn attempt(&self, request: &Request) -> Result<Answer, Error> {
+        let _permit = self.meter.permit().await;
+        let token = self.auth.token().await?;
+        match self.once(request, &token).await {
+            Err(error) if error.advice() == Advice::Reauthenticate => {
+                let token = self.auth.renew(Some(&token)).await?;
+                self.once(request, &token).await
+            }
+            result => result,
+        }
+    }
+
+    async fn once(&self, request: &Request, token: &Token) -> Result<Answer, Error> {
+        let started = Instant::now();
+        let call = request.call;
+        let mut builder = self
+            .http
+            .request(request.method.clone(), address(&token.instance, request)?)
+            .header(ACCEPT, request.accept)
+            .header("Sforce-Call-Options", "client=sloe")
+            .header(AUTHORIZATION, bearer(token)?);
+        if let Some((kind, body)) = &request.body {
+            builder = builder.header(CONTENT_TYPE, *kind).body(body.clone());
+        }
+        let answer = builder
+            .send()
+            .await
+            .map_err(|error| Error::unreachable(call, error))?;
+        let status = answer.status().as_u16();
+        let headers = answer.headers().clone();
+        self.meter.follow(&headers);
+        let body = read_bounded(call, answer, MAX_ANSWER_BYTES).await?;
+        let millis = started.elapsed().as_millis();
+        let used = self.meter.usage().map(|usage| usage.used);
+        tracing::debug!(org = %token.org, call, status, millis, bytes = body.len(), used, "called");
+        if (200..300).contains(&status) {
+            return Ok(Answer {
+                call,
+                headers,
+                body,
+            });
+        }
+        Err(refusal(call, status, &body))
+    }
+}
+
+/// What a non-2xx answer says.
+pub(crate) fn refusal(call: &'static str, status: u16, body: &[u8]) -> Error {
+    let errors: Vec<ApiError> = serde_json::from_slice(body).unwrap_or_default();
+    match errors.into_iter().next() {
+        Some(first) => Error::Refused {
+            call,
+            status,
+            code: first.error_code,
+            message: Private::new(&first.message),
+        },
+        None => Error::Status { call, status },
+    }
+}
+
+/// Where to send it: the org's own origin, whatever a continuation link says.
+fn address(instance: &Url, request: &Request) -> Result<Url, Error> {
+    let odd = || Error::Malformed {
+        call: request.call,
+        what: "an address outside the API".into(),
+    };
+    if !request.path.starts_with("/services/") {
+        return Err(odd());
+    }
+    let url = instance.join(&request.path).map_err(|_| odd())?;
+    if url.origin() == instance.origin() {
+        Ok(url)
+    } else {
+        Err(odd())
+    }
+}
+
+fn bearer(token: &Token) -> Result<HeaderValue, Error> {
+    let text = format!("Bearer {}", token.access.expose_secret());
+    let mut value = HeaderValue::from_str(&text).map_err(|_| Error::Malformed {
+        call: "login",
+        what: "a token that is no header value".into(),
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// A whole body, or a refusal once it passes `max` bytes.
+pub(crate) async fn read_bounded(
+    call: &'static str,
+    mut answer: reqwest::Response,
+    max: usize,
+) -> Result<Bytes, Error> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = answer
+        .chunk()
+        .await
+        .map_err(|error| Error::unreachable(call, error))?
+    {
+        if body.len() + chunk.len() > max {
+            return Err(Error::Malformed {
+                call,
+                what: format!("more than {max} bytes"),
+            });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+impl Error {
+    /// What the network says, without the address and with its causes.
+    pub(crate) fn unreachable(call: &'static str, error: reqwest::Error) -> Self {
+        let error = error.without_url();
+        let mut reason = error.to_string();
+        let mut cause = std::error::Error::source(&error);
+        while let Some(inner) = cause {
+            reason.push_str(": ");
+            reason.push_str(&inner.to_string());
+            cause = inner.source();
+        }
+        Self::Unreachable { call, reason }
+    }
+
+    /// Where reading JSON failed, without what stood there.
+    pub(crate) fn malformed(call: &'static str, error: &serde_json::Error) -> Self {
+        Self::Malformed {
+            call,
+            what: describe(error),
+        }
+    }
+}
+
+/// serde's own words quote the value, which may be a person's.
+fn describe(error: &serde_json::Error) -> String {
+    let kind = match error.classify() {
+        serde_json::error::Category::Io => "unreadable",
+        serde_json::error::Category::Syntax => "syntax error",
+        serde_json::error::Category::Data => "unexpected value",
+        serde_json::error::Category::Eof => "cut off",
+    };
+    format!("{kind} at line {}, column {}", error.line(), error.column())
+}
+
+fn build_http(login: &Url) -> Result<reqwest::Client, Error> {
+    // Another part of the process may have chosen already: then that stands.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("sloe/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(LOGIN_TIMEOUT)
+        .pool_idle_timeout(Duration::from_secs(60))
+        .tcp_keepalive(Duration::from_secs(30))
+        .gzip(true)
+        // A redirect would carry the token to where it points.
+        .redirect(reqwest::redirect::Policy::none());
+    if is_loopback(login) {
+        builder = builder.no_proxy();
+    }
+    if login.scheme() == "http" {
+        // No certificates are looked at, so a machine without any must do.
+        builder = builder.tls_certs_only([]);
+    }
+    builder.build().map_err(|error| {
+        let Error::Unreachable { reason, .. } = Error::unreachable("login", error) else {
+            return Error::Settings("no HTTPS client could be made".into());
+        };
+        Error::Settings(format!("no HTTPS client could be made ({reason})"))
+    })
+}

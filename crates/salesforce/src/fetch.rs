@@ -1,0 +1,364 @@
+//! Reading events: one by one, or the whole org in pages.
+//!
+//! One event is one API call: a composite of four queries. A page of the
+//! whole org is two, whatever it holds: the events with their children, then
+//! the counts and cancellations of all of them. An answer that Salesforce
+//! pages costs one more call per further page.
+
+use std::collections::{BTreeMap, HashMap};
+
+use reqwest::Method;
+use serde_json::Value as Json;
+use sloe_core::ids::SfId;
+use sloe_core::inbound::{Field, RawEvent, RawRecord, Value};
+use sloe_core::time::Timestamp;
+
+use crate::client::{API_VERSION, Answer, Client, Request, refusal};
+use crate::error::Error;
+use crate::map::{Column, Mapping, ReadNames};
+use crate::query::{self, COUNT, Scope};
+use crate::wire::{Composite, CompositeAnswer, Page, Subanswer, Subrequest};
+
+const CALL: &str = "read events";
+
+type Record = serde_json::Map<String, Json>;
+
+/// What is known about events besides their own records.
+#[derive(Default)]
+struct Counts {
+    by_item: HashMap<SfId, Vec<(Option<SfId>, u32)>>,
+    by_session: HashMap<SfId, u32>,
+    cancelled: HashMap<SfId, Vec<String>>,
+}
+
+/// One event with all that belongs to it; `None` when the org has no such event (any more).
+pub(crate) async fn event(
+    client: &Client,
+    mapping: &Mapping,
+    event: SfId,
+    since: Option<Timestamp>,
+) -> Result<Option<RawEvent>, Error> {
+    let ids = [event];
+    let mut parts = vec![part(
+        "events",
+        &query::events(mapping, Scope::Events(&ids)),
+        false,
+    )];
+    parts.extend(count_parts(mapping, &ids, since));
+    let (mut answers, as_of) = composite(client, parts).await?;
+    let page = answers.next_page(client).await?;
+    let counts = read_counts(client, mapping, answers).await?;
+    let mut events = assemble(client, mapping, page, counts, as_of).await?;
+    Ok(events.pop())
+}
+
+/// The whole org, page by page. A page is read when it is asked for, so a
+/// slow caller slows the reading and nothing piles up.
+pub struct EventPages {
+    org: crate::Org,
+    since: Option<Timestamp>,
+    after: Option<SfId>,
+    done: bool,
+}
+
+impl EventPages {
+    pub(crate) fn new(org: crate::Org, since: Option<Timestamp>) -> Self {
+        Self {
+            org,
+            since,
+            after: None,
+            done: false,
+        }
+    }
+
+    /// The next events in the order of their ids; empty after the last. After
+    /// an error the same page may be asked for again.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn next_page(&mut self) -> Result<Vec<RawEvent>, Error> {
+        if self.done {
+            return Ok(Vec::new());
+        }
+        let (client, mapping) = self.org.parts();
+        let wanted = client.options.page_events.clamp(1, 200);
+        let soql = query::events(mapping, Scope::After(self.after, wanted));
+        let answer = client
+            .send(&Request::get(CALL, query::address(&soql, false)))
+            .await?;
+        let as_of = date(&answer)?;
+        let page = all_pages(client, answer.read()?).await?;
+        let ids = page.iter().map(id_of).collect::<Result<Vec<_>, _>>()?;
+        let counts = counts(client, mapping, &ids, self.since).await?;
+        let events = assemble(client, mapping, page, counts, as_of).await?;
+        self.done = ids.len() < wanted;
+        self.after = ids.last().copied().or(self.after);
+        Ok(events)
+    }
+}
+
+/// Counts and cancellations of `events`. Salesforce gives at most 2,000
+/// groups: where that isn't enough, half the events at a time.
+async fn counts(
+    client: &Client,
+    mapping: &Mapping,
+    events: &[SfId],
+    since: Option<Timestamp>,
+) -> Result<Counts, Error> {
+    let mut total = Counts::default();
+    let mut todo = vec![events];
+    while let Some(ids) = todo.pop().filter(|ids| !ids.is_empty()) {
+        let sent = composite(client, count_parts(mapping, ids, since)).await;
+        let read = match sent {
+            Ok((answers, _)) => read_counts(client, mapping, answers).await,
+            Err(error) => Err(error),
+        };
+        match read {
+            Ok(counts) => {
+                total.by_item.extend(counts.by_item);
+                total.by_session.extend(counts.by_session);
+                total.cancelled.extend(counts.cancelled);
+            }
+            Err(error) if error.code() == Some(TOO_MANY_GROUPS) && ids.len() > 1 => {
+                let (left, right) = ids.split_at(ids.len() / 2);
+                todo.extend([left, right]);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(total)
+}
+
+/// What Salesforce says to an aggregate of more than 2,000 groups.
+const TOO_MANY_GROUPS: &str = "EXCEEDED_ID_LIMIT";
+
+fn part(reference_id: &'static str, soql: &str, all: bool) -> Subrequest {
+    Subrequest {
+        method: "GET",
+        url: query::address(soql, all),
+        reference_id,
+    }
+}
+
+fn count_parts(mapping: &Mapping, ids: &[SfId], since: Option<Timestamp>) -> Vec<Subrequest> {
+    vec![
+        part("byItem", &query::external_by_item(mapping, ids), false),
+        part(
+            "bySession",
+            &query::external_by_session(mapping, ids),
+            false,
+        ),
+        part("cancelled", &query::cancelled(mapping, ids, since), true),
+    ]
+}
+
+/// The parts' answers, taken in their order.
+struct Answers(std::vec::IntoIter<Subanswer>);
+
+impl Answers {
+    async fn next_page(&mut self, client: &Client) -> Result<Vec<Record>, Error> {
+        let answer = self
+            .0
+            .next()
+            .ok_or_else(|| odd("a part's answer is missing"))?;
+        let page = serde_json::from_value(answer.body).map_err(|e| Error::malformed(CALL, &e))?;
+        all_pages(client, page).await
+    }
+}
+
+async fn composite(client: &Client, parts: Vec<Subrequest>) -> Result<(Answers, Timestamp), Error> {
+    let path = format!("/services/data/{API_VERSION}/composite");
+    let body = Composite {
+        all_or_none: false,
+        composite_request: parts,
+    };
+    let answer = client
+        .send(&Request::new(CALL, Method::POST, path).json(&body)?)
+        .await?;
+    let as_of = date(&answer)?;
+    let parts = answer.read::<CompositeAnswer>()?.composite_response;
+    if let Some(failed) = parts
+        .iter()
+        .find(|part| !(200..300).contains(&part.http_status_code))
+    {
+        return Err(refusal(
+            CALL,
+            failed.http_status_code,
+            failed.body.to_string().as_bytes(),
+        ));
+    }
+    Ok((Answers(parts.into_iter()), as_of))
+}
+
+/// The org's clock. Snapshots are ordered by it, so an answer without it is of no use.
+fn date(answer: &Answer) -> Result<Timestamp, Error> {
+    answer.date().ok_or_else(|| odd("no Date header"))
+}
+
+/// A page and all that follow it.
+async fn all_pages(client: &Client, first: Page) -> Result<Vec<Record>, Error> {
+    let mut records = first.records;
+    let (mut done, mut next) = (first.done, first.next_records_url);
+    while !done {
+        let path = next
+            .take()
+            .ok_or_else(|| odd("an unfinished query without continuation"))?;
+        let page: Page = client.fetch(&Request::get(CALL, path)).await?;
+        if page.records.is_empty() && !page.done {
+            return Err(odd("an unfinished query that gives nothing more"));
+        }
+        records.extend(page.records);
+        (done, next) = (page.done, page.next_records_url);
+    }
+    Ok(records)
+}
+
+async fn read_counts(
+    client: &Client,
+    mapping: &Mapping,
+    mut answers: Answers,
+) -> Result<Counts, Error> {
+    let name = |column| {
+        mapping
+            .attendee
+            .columns
+            .get(&column)
+            .map_or("", String::as_str)
+    };
+    let session = mapping
+        .session_attendee
+        .columns
+        .get(&Column::Session)
+        .map_or("", String::as_str);
+    let mut counts = Counts::default();
+    for record in answers.next_page(client).await? {
+        if let Some(event) = id_in(&record, name(Column::Event))? {
+            let item = id_in(&record, name(Column::Item))?;
+            counts
+                .by_item
+                .entry(event)
+                .or_default()
+                .push((item, count_in(&record)?));
+        }
+    }
+    for record in answers.next_page(client).await? {
+        if let Some(session) = id_in(&record, session)? {
+            counts.by_session.insert(session, count_in(&record)?);
+        }
+    }
+    for record in answers.next_page(client).await? {
+        let key = record.get(&mapping.attendee.key).and_then(Json::as_str);
+        if let (Some(event), Some(key)) = (id_in(&record, name(Column::Event))?, key) {
+            counts
+                .cancelled
+                .entry(event)
+                .or_default()
+                .push(key.to_owned());
+        }
+    }
+    Ok(counts)
+}
+
+async fn assemble(
+    client: &Client,
+    mapping: &Mapping,
+    page: Vec<Record>,
+    mut counts: Counts,
+    as_of: Timestamp,
+) -> Result<Vec<RawEvent>, Error> {
+    let mut events = Vec::with_capacity(page.len());
+    for mut record in page {
+        let items = children(client, &mut record, &mapping.item).await?;
+        let sessions = children(client, &mut record, &mapping.session).await?;
+        let event = raw_record(&record, &mapping.event)?;
+        let groups = counts.by_item.remove(&event.id).unwrap_or_default();
+        let external_total = groups
+            .iter()
+            .fold(0, |sum: u32, (_, n)| sum.saturating_add(*n));
+        let external_by_session = sessions
+            .iter()
+            .filter_map(|session| Some((session.id, counts.by_session.remove(&session.id)?)))
+            .collect();
+        events.push(RawEvent {
+            external_total,
+            external_by_item: groups
+                .into_iter()
+                .filter_map(|(item, n)| Some((item?, n)))
+                .collect(),
+            external_by_session,
+            cancelled: counts.cancelled.remove(&event.id).unwrap_or_default(),
+            event,
+            items,
+            sessions,
+            as_of,
+        });
+    }
+    Ok(events)
+}
+
+async fn children(
+    client: &Client,
+    record: &mut Record,
+    names: &ReadNames,
+) -> Result<Vec<RawRecord>, Error> {
+    let name = names.children.as_deref().unwrap_or_default();
+    let rows = match record.remove(name) {
+        // Salesforce writes null for "no children".
+        None | Some(Json::Null) => Vec::new(),
+        Some(body) => {
+            let page = serde_json::from_value(body).map_err(|e| Error::malformed(CALL, &e))?;
+            all_pages(client, page).await?
+        }
+    };
+    rows.iter().map(|row| raw_record(row, names)).collect()
+}
+
+fn raw_record(record: &Record, names: &ReadNames) -> Result<RawRecord, Error> {
+    let mut fields: BTreeMap<Field, Value> = BTreeMap::new();
+    for (field, name) in &names.fields {
+        let value = match record.get(name) {
+            None | Some(Json::Null) => Value::Null,
+            Some(Json::String(text)) => Value::Text(text.clone()),
+            Some(Json::Bool(yes)) => Value::Bool(*yes),
+            Some(Json::Number(n)) => {
+                Value::Number(n.as_f64().ok_or_else(|| odd("a number beyond counting"))?)
+            }
+            Some(Json::Array(_) | Json::Object(_)) => {
+                return Err(odd("a field that holds more than a value"));
+            }
+        };
+        fields.insert(*field, value);
+    }
+    Ok(RawRecord {
+        id: id_of(record)?,
+        fields,
+    })
+}
+
+fn id_of(record: &Record) -> Result<SfId, Error> {
+    id_in(record, "Id")?.ok_or_else(|| odd("a record without an id"))
+}
+
+fn id_in(record: &Record, name: &str) -> Result<Option<SfId>, Error> {
+    match record.get(name) {
+        None | Some(Json::Null) => Ok(None),
+        Some(Json::String(text)) => SfId::parse(text)
+            .map(Some)
+            .map_err(|_| odd("an id that is none")),
+        Some(_) => Err(odd("an id that is no text")),
+    }
+}
+
+fn count_in(record: &Record) -> Result<u32, Error> {
+    let count = record.get(COUNT).and_then(Json::as_u64);
+    count
+        .and_then(|n| u32::try_from(n).ok())
+        .ok_or_else(|| odd("a count that is none"))
+}
+
+fn odd(what: &str) -> Error {
+    Error::Malformed {
+        call: CALL,
+        what: what.into(),
+    }
+}

@@ -1,0 +1,198 @@
+//! The org's allowance: what it says is used, and how many calls Sloe makes at once.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use reqwest::header::HeaderMap;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::wire::{LimitEntry, LimitsAnswer};
+
+/// Calls of the rolling 24 hours, by everybody in the org together, as the
+/// header `Sforce-Limit-Info` told with the last answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Calls made.
+    pub used: u64,
+    /// Calls allowed. Salesforce may let some more pass.
+    pub max: u64,
+    /// Made and allowed for Sloe's connected app alone, when the org limits it.
+    pub app: Option<(u64, u64)>,
+}
+
+impl Usage {
+    /// Reads `api-usage=18/5000; per-app-api-usage=17/250(appName=sloe)`.
+    /// `None` unless the org-wide part is there and makes sense.
+    #[must_use]
+    pub fn parse(header: &str) -> Option<Self> {
+        let find = |name: &str| {
+            header.split(';').find_map(|part| {
+                let (key, value) = part.split_once('=')?;
+                if key.trim() != name {
+                    return None;
+                }
+                let (used, rest) = value.split_once('/')?;
+                let max: String = rest
+                    .trim()
+                    .chars()
+                    .take_while(char::is_ascii_digit)
+                    .collect();
+                Some((used.trim().parse().ok()?, max.parse().ok()?))
+            })
+        };
+        let (used, max) = find("api-usage")?;
+        Some(Self {
+            used,
+            max,
+            app: find("per-app-api-usage"),
+        })
+    }
+}
+
+/// An allowance of `/limits`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// How many in the period.
+    pub max: u64,
+    /// How many of them are left.
+    pub remaining: u64,
+}
+
+/// The org's allowances, from `/limits`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    all: BTreeMap<String, Allowance>,
+}
+
+impl Limits {
+    pub(crate) fn read(answer: LimitsAnswer) -> Self {
+        let entry = |value| {
+            let entry: LimitEntry = serde_json::from_value(value).ok()?;
+            let at_least_zero = |n: i64| u64::try_from(n).unwrap_or(0);
+            Some(Allowance {
+                max: at_least_zero(entry.max),
+                remaining: at_least_zero(entry.remaining),
+            })
+        };
+        let all = answer
+            .into_iter()
+            .filter_map(|(name, v)| Some((name, entry(v)?)))
+            .collect();
+        Self { all }
+    }
+
+    /// The allowance that Salesforce calls `name`.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Allowance> {
+        self.all.get(name).copied()
+    }
+
+    /// API calls of the rolling 24 hours.
+    #[must_use]
+    pub fn daily_calls(&self) -> Option<Allowance> {
+        self.get("DailyApiRequests")
+    }
+
+    /// Bulk ingest batches of the rolling 24 hours.
+    #[must_use]
+    pub fn daily_bulk_batches(&self) -> Option<Allowance> {
+        self.get("DailyBulkApiBatches")
+    }
+}
+
+/// What this process has seen and how much it does at once.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    seen: RwLock<Option<Usage>>,
+    permits: Arc<Semaphore>,
+}
+
+impl Meter {
+    pub(crate) fn new(at_once: usize) -> Self {
+        Self {
+            seen: RwLock::new(None),
+            permits: Arc::new(Semaphore::new(at_once.max(1))),
+        }
+    }
+
+    /// Waits for one of the few calls at once. `None` never happens: the
+    /// semaphore is not closed anywhere.
+    pub(crate) async fn permit(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.permits).acquire_owned().await.ok()
+    }
+
+    pub(crate) fn follow(&self, headers: &HeaderMap) {
+        let text = headers
+            .get("sforce-limit-info")
+            .and_then(|value| value.to_str().ok());
+        if let Some(usage) = text.and_then(Usage::parse) {
+            *self.seen.write().unwrap_or_else(PoisonError::into_inner) = Some(usage);
+        }
+    }
+
+    pub(crate) fn usage(&self) -> Option<Usage> {
+        *self.seen.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn the_usage_header_is_read_with_and_without_the_app_s_share() {
+        let plain = Usage {
+            used: 18,
+            max: 5000,
+            app: None,
+        };
+        assert_eq!(Usage::parse("api-usage=18/5000"), Some(plain));
+        let header = "api-usage=25/5000; per-app-api-usage=17/250(appName=sample-app)";
+        let both = Usage {
+            used: 25,
+            max: 5000,
+            app: Some((17, 250)),
+        };
+        assert_eq!(Usage::parse(header), Some(both));
+    }
+
+    #[test]
+    fn a_usage_header_that_makes_no_sense_is_ignored() {
+        for text in [
+            "",
+            "api-usage",
+            "api-usage=",
+            "api-usage=a/b",
+            "api-usage=1",
+            "x=1/2",
+        ] {
+            assert_eq!(Usage::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn allowances_of_an_unknown_shape_are_skipped_not_fatal() {
+        let answer = serde_json::json!({
+            "DailyApiRequests": {"Max": 15000, "Remaining": 14998, "Some App": {"Max": 0, "Remaining": 0}},
+            "DailyBulkApiBatches": {"Max": 15000, "Remaining": -3},
+            "Odd": 7,
+        });
+        let limits = Limits::read(serde_json::from_value(answer).unwrap());
+        assert_eq!(
+            limits.daily_calls(),
+            Some(Allowance {
+                max: 15000,
+                remaining: 14998
+            })
+        );
+        assert_eq!(
+            limits.daily_bulk_batches(),
+            Some(Allowance {
+                max: 15000,
+                remaining: 0
+            })
+        );
+        assert_eq!(limits.get("Odd"), None);
+    }
+}
