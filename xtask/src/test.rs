@@ -1,5 +1,6 @@
 //! `cargo xtask test`: every check, one heading each, the quick ones first.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -20,6 +21,27 @@ const BROWSER: &str = "browser_";
 /// Test binaries that kill the server again and again begin so.
 const CRASH: &str = "crash";
 
+/// Cargo's arguments for each check that is a call of cargo.
+const FORMAT: &[&str] = &["fmt", "--all", "--check"];
+const LINTS: &[&str] =
+    &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
+/// What is shipped has no `sim` feature and none of the features that only tests turn on.
+const SHIPPED_LINTS: &[&str] =
+    &["clippy", "--package", "sloe", "--no-default-features", "--locked", "--", "-D", "warnings"];
+/// `--examples` is there for the features of dev-dependencies: with the same features as the lints
+/// and tests have, no dependency is checked a second time.
+const DOCUMENTATION: &[&str] = &[
+    "doc",
+    "--workspace",
+    "--no-deps",
+    "--document-private-items",
+    "--lib",
+    "--bins",
+    "--examples",
+    "--locked",
+];
+const EXAMPLES: &[&str] = &["test", "--workspace", "--doc", "--locked"];
+
 /// Runs the checks of this scope; the last line says which tests were left out, if any were.
 ///
 /// # Errors
@@ -28,32 +50,23 @@ pub(crate) fn run(scope: Scope) -> Outcome {
     let start = Instant::now();
     let left_out = LeftOut::find(scope, &integration_tests(&cargo::metadata()?))?;
     let mut steps = Steps { done: 0 };
-    steps.run("format", "Run `cargo fmt --all`.", || cargo(&["fmt", "--all", "--check"]))?;
+    steps.run("format", "Run `cargo fmt --all`.", || cargo(FORMAT))?;
     steps.run("tidy", "Each line above says what to do instead.", tidy::run)?;
-    steps.run("lints", "Mend what clippy names above; a rule that is wrong here is allowed where it is wrong, with a reason.", || {
-        cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
+    let mend = "Mend what clippy names above; where a rule is wrong, allow it there with a reason.";
+    steps.run("lints", mend, || cargo(LINTS))?;
+    let mend = "Put what needs the simulators behind the feature `sim`.";
+    steps.run("lints of what is shipped", mend, || cargo(SHIPPED_LINTS))?;
+    let mend = "Mend the doc comments that rustdoc names above.";
+    steps.run("documentation", mend, || {
+        cargo::run(told(DOCUMENTATION).env("RUSTDOCFLAGS", "-D warnings"))
     })?;
-    steps.run("lints without the simulators", "The shipped binary has no `sim` feature: put what needs it behind `#[cfg(feature = \"sim\")]`.", || {
-        cargo(&["clippy", "--package", "sloe", "--no-default-features", "--locked", "--", "-D", "warnings"])
+    let mend = "The failing tests are named above; `cargo test NAME` runs one.";
+    steps.run("tests", mend, || {
+        let arguments = left_out.test_command(cargo::read(&["nextest", "--version"]).is_ok());
+        cargo(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
     })?;
-    steps.run("documentation", "Mend the doc comments that rustdoc names above.", || {
-        let arguments = ["doc", "--workspace", "--no-deps", "--document-private-items", "--locked"];
-        cargo::run(cargo::command(&arguments).env("RUSTDOCFLAGS", "-D warnings"))
-    })?;
-    let nextest = cargo::read(&["nextest", "--version"]).is_ok();
-    steps.run(
-        "tests",
-        "Each failing test is named above; run one alone with `cargo test NAME`.",
-        || {
-            let arguments = left_out.test_command(nextest);
-            cargo(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
-        },
-    )?;
-    steps.run(
-        "examples in the documentation",
-        "The examples stand in the doc comments named above.",
-        || cargo(&["test", "--workspace", "--doc", "--locked"]),
-    )?;
+    let mend = "The examples stand in the doc comments named above.";
+    steps.run("examples in the documentation", mend, || cargo(EXAMPLES))?;
     println!("\nEverything passed, in {}.", shown(start.elapsed()));
     if let Some(note) = left_out.note() {
         println!("{note}");
@@ -62,9 +75,14 @@ pub(crate) fn run(scope: Scope) -> Outcome {
 }
 
 fn cargo(arguments: &[&str]) -> Outcome {
-    let mut command = cargo::command(arguments);
+    cargo::run(&mut told(arguments))
+}
+
+/// A call of cargo, shown as one would type it.
+fn told(arguments: &[&str]) -> Command {
+    let command = cargo::command(arguments);
     println!("{}", cargo::shown(&command));
-    cargo::run(&mut command)
+    command
 }
 
 /// The checks in their order.
