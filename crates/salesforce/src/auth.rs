@@ -101,21 +101,11 @@ impl Auth {
         let endpoint = login
             .join("/services/oauth2/token")
             .map_err(|_| Error::Settings("the login address is not a URL".into()))?;
-        if let Flow::JwtBearer {
-            private_key_pem, ..
-        } = &credentials.flow
-        {
+        if let Flow::JwtBearer { private_key_pem, .. } = &credentials.flow {
             signing_key(private_key_pem)?;
         }
         let (current, renewing) = (RwLock::new(None), Mutex::new(None));
-        Ok(Self {
-            http,
-            endpoint,
-            flow: credentials.flow,
-            expected,
-            current,
-            renewing,
-        })
+        Ok(Self { http, endpoint, flow: credentials.flow, expected, current, renewing })
     }
 
     /// The session at hand, else a new one.
@@ -156,24 +146,14 @@ impl Auth {
     }
 
     fn current(&self) -> Option<Arc<Token>> {
-        self.current
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     async fn log_in(&self, serial: u64) -> Result<Token, Error> {
         let form = self.form().await?;
-        let fields: Vec<(&str, &str)> = form
-            .iter()
-            .map(|(name, value)| (*name, value.expose_secret()))
-            .collect();
-        let sent = self
-            .http
-            .post(self.endpoint.clone())
-            .form(&fields)
-            .send()
-            .await;
+        let fields: Vec<(&str, &str)> =
+            form.iter().map(|(name, value)| (*name, value.expose_secret())).collect();
+        let sent = self.http.post(self.endpoint.clone()).form(&fields).send().await;
         let answer = sent.map_err(|error| Error::unreachable(CALL, error))?;
         let status = answer.status();
         let body = read_bounded(CALL, answer, MAX_ANSWER_BYTES).await?;
@@ -195,10 +175,7 @@ impl Auth {
     }
 
     fn accept(&self, answer: TokenAnswer, serial: u64) -> Result<Token, Error> {
-        let odd = |what: &str| Error::Malformed {
-            call: CALL,
-            what: what.into(),
-        };
+        let odd = |what: &str| Error::Malformed { call: CALL, what: what.into() };
         let instance =
             Url::parse(&answer.instance_url).map_err(|_| odd("instance_url is not a URL"))?;
         if instance.scheme() != "https" && self.endpoint.scheme() == "https" {
@@ -210,41 +187,22 @@ impl Auth {
         let (Some(user), Some(org)) = (user, org) else {
             return Err(odd("id does not end with /ORG/USER"));
         };
-        if let Some(expected) = self
-            .expected
-            .or_else(|| self.current().map(|token| token.org))
+        if let Some(expected) = self.expected.or_else(|| self.current().map(|token| token.org))
             && expected != org
         {
-            return Err(Error::WrongOrg {
-                expected,
-                found: org,
-            });
+            return Err(Error::WrongOrg { expected, found: org });
         }
-        Ok(Token {
-            access: answer.access_token.into(),
-            instance,
-            org,
-            user,
-            serial,
-        })
+        Ok(Token { access: answer.access_token.into(), instance, org, user, serial })
     }
 
     async fn form(&self) -> Result<Vec<(&'static str, SecretString)>, Error> {
         match &self.flow {
-            Flow::ClientCredentials {
-                client_id,
-                client_secret,
-            } => Ok(vec![
+            Flow::ClientCredentials { client_id, client_secret } => Ok(vec![
                 ("grant_type", "client_credentials".into()),
                 ("client_id", client_id.clone().into()),
                 ("client_secret", client_secret.clone()),
             ]),
-            Flow::JwtBearer {
-                client_id,
-                username,
-                private_key_pem,
-                audience,
-            } => {
+            Flow::JwtBearer { client_id, username, private_key_pem, audience } => {
                 let claims = Claims {
                     iss: client_id.clone(),
                     sub: username.clone(),
@@ -257,10 +215,7 @@ impl Auth {
                 let assertion = signed
                     .map_err(|_| Error::Settings("the assertion could not be signed".into()))??;
                 Ok(vec![
-                    (
-                        "grant_type",
-                        "urn:ietf:params:oauth:grant-type:jwt-bearer".into(),
-                    ),
+                    ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer".into()),
                     ("assertion", assertion.into()),
                 ])
             }
@@ -289,10 +244,7 @@ fn signing_key(pem: &SecretString) -> Result<EncodingKey, Error> {
 
 /// Codes come from outside and go to the log: letters, digits and underscores only.
 fn plain_code(code: &str) -> String {
-    code.chars()
-        .filter(|c| c.is_ascii_alphanumeric() || *c == '_')
-        .take(64)
-        .collect()
+    code.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(64).collect()
 }
 
 /// The login address: `https`, or this machine.
@@ -311,10 +263,7 @@ pub(crate) fn parse_login_url(text: &str) -> Result<Url, Error> {
 pub(crate) fn is_loopback(url: &Url) -> bool {
     url.host_str().is_some_and(|host| {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
-        host == "localhost"
-            || bare
-                .parse::<std::net::IpAddr>()
-                .is_ok_and(|ip| ip.is_loopback())
+        host == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
     })
 }
 
@@ -331,17 +280,8 @@ mod tests {
         assert!(parse_login_url("http://127.0.0.1:9000").is_ok());
         assert!(parse_login_url("http://[::1]:9000").is_ok());
         assert!(parse_login_url("http://localhost:9000").is_ok());
-        for bad in [
-            "http://acme.my.salesforce.com",
-            "http://10.0.0.1",
-            "ftp://x",
-            "acme",
-            "",
-        ] {
-            assert!(
-                matches!(parse_login_url(bad), Err(Error::Settings(_))),
-                "{bad}"
-            );
+        for bad in ["http://acme.my.salesforce.com", "http://10.0.0.1", "ftp://x", "acme", ""] {
+            assert!(matches!(parse_login_url(bad), Err(Error::Settings(_))), "{bad}");
         }
     }
 
@@ -359,9 +299,6 @@ mod tests {
 
     #[test]
     fn a_key_that_is_no_rsa_key_is_a_fault_of_the_settings() {
-        assert!(matches!(
-            signing_key(&"not a key".into()),
-            Err(Error::Settings(_))
-        ));
+        assert!(matches!(signing_key(&"not a key".into()), Err(Error::Settings(_))));
     }
 }

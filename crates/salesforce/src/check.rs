@@ -49,26 +49,16 @@ struct Described {
 
 impl Described {
     fn field(&self, name: &str) -> Option<&DescribedField> {
-        self.about
-            .fields
-            .get(*self.fields.get(&name.to_ascii_lowercase())?)
+        self.about.fields.get(*self.fields.get(&name.to_ascii_lowercase())?)
     }
 }
 
 async fn describe(client: &Client, object: &str) -> Result<Described, Error> {
     let path = format!("/services/data/{API_VERSION}/sobjects/{object}/describe");
     let about: Describe = client.fetch(&Request::get("describe", path)).await?;
-    let fields = about
-        .fields
-        .iter()
-        .enumerate()
-        .map(|(at, f)| (f.name.to_ascii_lowercase(), at))
-        .collect();
-    Ok(Described {
-        object: object.to_owned(),
-        about,
-        fields,
-    })
+    let fields =
+        about.fields.iter().enumerate().map(|(at, f)| (f.name.to_ascii_lowercase(), at)).collect();
+    Ok(Described { object: object.to_owned(), about, fields })
 }
 
 /// Everything that the org lacks; empty when it is ready.
@@ -105,10 +95,7 @@ pub(crate) async fn form_rules(client: &Client, mapping: &Mapping) -> Result<For
             message: crate::error::Private::new(&format!("{} has no field {name}", names.object)),
         })?;
         let required = !field.nillable && !field.defaulted_on_create;
-        Ok(FieldRule {
-            max_chars: field.length,
-            required,
-        })
+        Ok(FieldRule { max_chars: field.length, required })
     };
     Ok(FormRules {
         first_name: rule(Column::FirstName)?,
@@ -122,10 +109,7 @@ struct Missings(Vec<Missing>);
 
 impl Missings {
     fn add(&mut self, what: String, fix: &str) {
-        self.0.push(Missing {
-            what,
-            fix: fix.to_owned(),
-        });
+        self.0.push(Missing { what, fix: fix.to_owned() });
     }
 
     async fn describe(
@@ -147,11 +131,7 @@ impl Missings {
     }
 
     fn of_read(&mut self, found: &Described, names: &ReadNames) {
-        let figures = [
-            &names.figures.sold,
-            &names.figures.held,
-            &names.figures.remaining,
-        ];
+        let figures = [&names.figures.sold, &names.figures.held, &names.figures.remaining];
         for name in names.fields.values().chain(&names.event) {
             if found.field(name).is_none() {
                 self.field(found, name, "isn't there, or Sloe may not read it");
@@ -168,10 +148,7 @@ impl Missings {
         for child in [&mapping.item, &mapping.session] {
             let name = child.children.as_deref().unwrap_or_default();
             let there = event.about.child_relationships.iter().any(|relation| {
-                relation
-                    .relationship_name
-                    .as_deref()
-                    .is_some_and(|n| n.eq_ignore_ascii_case(name))
+                relation.relationship_name.as_deref().is_some_and(|n| n.eq_ignore_ascii_case(name))
                     && relation.child_object.eq_ignore_ascii_case(&child.object)
             });
             if !there {
@@ -188,18 +165,12 @@ impl Missings {
 
     fn of_write(&mut self, found: &Described, names: &WriteNames, mapping: &Mapping) {
         if !(found.about.createable && found.about.updateable) {
-            self.add(
-                format!("Sloe may not create and change {} records.", found.object),
-                RIGHTS,
-            );
+            self.add(format!("Sloe may not create and change {} records.", found.object), RIGHTS);
         }
         match found.field(&names.key) {
             None => self.field(found, &names.key, "isn't there, or Sloe may not see it"),
             Some(field) if !(field.external_id && field.unique) => self.add(
-                format!(
-                    "{}.{} is not an external id that is unique.",
-                    found.object, names.key
-                ),
+                format!("{}.{} is not an external id that is unique.", found.object, names.key),
                 "Tick External ID and Unique on the field: without them a repeated send would \
                  make a second record.",
             ),
@@ -222,16 +193,9 @@ impl Missings {
             return;
         };
         for status in [&mapping.registered, &mapping.cancelled] {
-            if !field
-                .picklist_values
-                .iter()
-                .any(|v| v.active && v.value == *status)
-            {
+            if !field.picklist_values.iter().any(|v| v.active && v.value == *status) {
                 self.add(
-                    format!(
-                        "The picklist {}.{name} lacks the value {status}.",
-                        found.object
-                    ),
+                    format!("The picklist {}.{name} lacks the value {status}.", found.object),
                     "Add the value, or name the org's own word for it in the mapping.",
                 );
             }
@@ -248,11 +212,7 @@ impl Missings {
             .collect();
         for field in &found.about.fields {
             let required = field.createable && !field.nillable && !field.defaulted_on_create;
-            if required
-                && !filled
-                    .iter()
-                    .any(|name| name.eq_ignore_ascii_case(&field.name))
-            {
+            if required && !filled.iter().any(|name| name.eq_ignore_ascii_case(&field.name)) {
                 self.add(
                     format!(
                         "{}.{} is required, but Sloe doesn't fill it.",

@@ -75,14 +75,7 @@ pub(crate) struct Request {
 impl Request {
     /// `path` begins with `/services/`; its query is part of it. `call` names it in errors.
     pub(crate) fn new(call: &'static str, method: Method, path: String) -> Self {
-        Self {
-            call,
-            method,
-            path,
-            body: None,
-            accept: "application/json",
-            upload: false,
-        }
+        Self { call, method, path, body: None, accept: "application/json", upload: false }
     }
 
     pub(crate) fn get(call: &'static str, path: String) -> Self {
@@ -120,19 +113,13 @@ pub(crate) struct Answer {
 impl Answer {
     pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, Error> {
         serde_json::from_slice(&self.body).map_err(|error| {
-            let kind = self
-                .headers
-                .get(CONTENT_TYPE)
-                .and_then(|v| v.to_str().ok())
-                .unwrap_or("none");
+            let kind =
+                self.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("none");
             let bytes = self.body.len();
             let place = describe(&error);
             let what =
                 format!("{bytes} bytes of content type {kind}, not the JSON expected: {place}");
-            Error::Malformed {
-                call: self.call,
-                what,
-            }
+            Error::Malformed { call: self.call, what }
         })
     }
 
@@ -156,32 +143,16 @@ impl Client {
     pub(crate) fn new(credentials: Credentials, options: Options) -> Result<Self, Error> {
         let http = build_http(&parse_login_url(&credentials.login_url)?)?;
         let auth = Auth::new(http.clone(), credentials, options.expected_org)?;
-        Ok(Self {
-            http,
-            auth,
-            meter: Meter::new(options.at_once),
-            options,
-        })
+        Ok(Self { http, auth, meter: Meter::new(options.at_once), options })
     }
 
     /// Sends `request` and gives back a 2xx answer, or why there is none.
     pub(crate) async fn send(&self, request: &Request) -> Result<Answer, Error> {
-        let Options {
-            deadline,
-            upload_deadline,
-            ..
-        } = self.options;
-        let after = if request.upload {
-            upload_deadline
-        } else {
-            deadline
-        };
+        let Options { deadline, upload_deadline, .. } = self.options;
+        let after = if request.upload { upload_deadline } else { deadline };
         match tokio::time::timeout(after, self.attempt(request)).await {
             Ok(result) => result,
-            Err(_) => Err(Error::Deadline {
-                call: request.call,
-                after,
-            }),
+            Err(_) => Err(Error::Deadline { call: request.call, after }),
         }
     }
 
@@ -214,10 +185,7 @@ impl Client {
         if let Some((kind, body)) = &request.body {
             builder = builder.header(CONTENT_TYPE, *kind).body(body.clone());
         }
-        let answer = builder
-            .send()
-            .await
-            .map_err(|error| Error::unreachable(call, error))?;
+        let answer = builder.send().await.map_err(|error| Error::unreachable(call, error))?;
         let status = answer.status().as_u16();
         let headers = answer.headers().clone();
         self.meter.follow(&headers);
@@ -226,11 +194,7 @@ impl Client {
         let used = self.meter.usage().map(|usage| usage.used);
         tracing::debug!(org = %token.org, call, status, millis, bytes = body.len(), used, "called");
         if (200..300).contains(&status) {
-            return Ok(Answer {
-                call,
-                headers,
-                body,
-            });
+            return Ok(Answer { call, headers, body });
         }
         Err(refusal(call, status, &body))
     }
@@ -252,19 +216,12 @@ pub(crate) fn refusal(call: &'static str, status: u16, body: &[u8]) -> Error {
 
 /// Where to send it: the org's own origin, whatever a continuation link says.
 fn address(instance: &Url, request: &Request) -> Result<Url, Error> {
-    let odd = || Error::Malformed {
-        call: request.call,
-        what: "an address outside the API".into(),
-    };
+    let odd = || Error::Malformed { call: request.call, what: "an address outside the API".into() };
     if !request.path.starts_with("/services/") {
         return Err(odd());
     }
     let url = instance.join(&request.path).map_err(|_| odd())?;
-    if url.origin() == instance.origin() {
-        Ok(url)
-    } else {
-        Err(odd())
-    }
+    if url.origin() == instance.origin() { Ok(url) } else { Err(odd()) }
 }
 
 fn bearer(token: &Token) -> Result<HeaderValue, Error> {
@@ -284,16 +241,9 @@ pub(crate) async fn read_bounded(
     max: usize,
 ) -> Result<Bytes, Error> {
     let mut body = BytesMut::new();
-    while let Some(chunk) = answer
-        .chunk()
-        .await
-        .map_err(|error| Error::unreachable(call, error))?
-    {
+    while let Some(chunk) = answer.chunk().await.map_err(|error| Error::unreachable(call, error))? {
         if body.len() + chunk.len() > max {
-            return Err(Error::Malformed {
-                call,
-                what: format!("more than {max} bytes"),
-            });
+            return Err(Error::Malformed { call, what: format!("more than {max} bytes") });
         }
         body.extend_from_slice(&chunk);
     }
@@ -316,10 +266,7 @@ impl Error {
 
     /// Where reading JSON failed, without what stood there.
     pub(crate) fn malformed(call: &'static str, error: &serde_json::Error) -> Self {
-        Self::Malformed {
-            call,
-            what: describe(error),
-        }
+        Self::Malformed { call, what: describe(error) }
     }
 }
 

@@ -190,10 +190,7 @@ impl Error {
             ),
             Self::Unreachable { .. } => "Salesforce can't be reached.".to_owned(),
             Self::Deadline { after, .. } => {
-                format!(
-                    "Salesforce gave no answer within {} seconds.",
-                    after.as_secs()
-                )
+                format!("Salesforce gave no answer within {} seconds.", after.as_secs())
             }
             Self::Malformed { .. } => "Salesforce's answer makes no sense.".to_owned(),
             Self::Login { code, .. } => format!("Salesforce refuses Sloe's login ({code})."),
@@ -281,24 +278,13 @@ mod tests {
 
     fn refused(status: u16, code: &str) -> Error {
         let message = Private::new("jane@example.com is taken");
-        Error::Refused {
-            call: "query",
-            status,
-            code: code.into(),
-            message,
-        }
+        Error::Refused { call: "query", status, code: code.into(), message }
     }
 
     #[test]
     fn a_used_up_allowance_means_waiting_and_a_lost_session_a_new_login() {
-        assert_eq!(
-            refused(403, "REQUEST_LIMIT_EXCEEDED").advice(),
-            Advice::Wait
-        );
-        assert_eq!(
-            refused(401, "INVALID_SESSION_ID").advice(),
-            Advice::Reauthenticate
-        );
+        assert_eq!(refused(403, "REQUEST_LIMIT_EXCEEDED").advice(), Advice::Wait);
+        assert_eq!(refused(401, "INVALID_SESSION_ID").advice(), Advice::Reauthenticate);
         assert_eq!(refused(400, "UNABLE_TO_LOCK_ROW").advice(), Advice::Retry);
         assert_eq!(refused(400, "INVALID_FIELD").advice(), Advice::Stop);
     }

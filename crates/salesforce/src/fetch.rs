@@ -39,11 +39,7 @@ pub(crate) async fn event(
     since: Option<Timestamp>,
 ) -> Result<Option<RawEvent>, Error> {
     let ids = [event];
-    let mut parts = vec![part(
-        "events",
-        &query::events(mapping, Scope::Events(&ids)),
-        false,
-    )];
+    let mut parts = vec![part("events", &query::events(mapping, Scope::Events(&ids)), false)];
     parts.extend(count_parts(mapping, &ids, since));
     let (mut answers, as_of) = composite(client, parts).await?;
     let page = answers.next_page(client).await?;
@@ -63,12 +59,7 @@ pub struct EventPages {
 
 impl EventPages {
     pub(crate) fn new(org: crate::Org, since: Option<Timestamp>) -> Self {
-        Self {
-            org,
-            since,
-            after: None,
-            done: false,
-        }
+        Self { org, since, after: None, done: false }
     }
 
     /// The next events in the order of their ids; empty after the last. After
@@ -83,9 +74,7 @@ impl EventPages {
         let (client, mapping) = self.org.parts();
         let wanted = client.options.page_events.clamp(1, 200);
         let soql = query::events(mapping, Scope::After(self.after, wanted));
-        let answer = client
-            .send(&Request::get(CALL, query::address(&soql, false)))
-            .await?;
+        let answer = client.send(&Request::get(CALL, query::address(&soql, false))).await?;
         let as_of = date(&answer)?;
         let page = all_pages(client, answer.read()?).await?;
         let ids = page.iter().map(id_of).collect::<Result<Vec<_>, _>>()?;
@@ -133,21 +122,13 @@ async fn counts(
 const TOO_MANY_GROUPS: &str = "EXCEEDED_ID_LIMIT";
 
 fn part(reference_id: &'static str, soql: &str, all: bool) -> Subrequest {
-    Subrequest {
-        method: "GET",
-        url: query::address(soql, all),
-        reference_id,
-    }
+    Subrequest { method: "GET", url: query::address(soql, all), reference_id }
 }
 
 fn count_parts(mapping: &Mapping, ids: &[SfId], since: Option<Timestamp>) -> Vec<Subrequest> {
     vec![
         part("byItem", &query::external_by_item(mapping, ids), false),
-        part(
-            "bySession",
-            &query::external_by_session(mapping, ids),
-            false,
-        ),
+        part("bySession", &query::external_by_session(mapping, ids), false),
         part("cancelled", &query::cancelled(mapping, ids, since), true),
     ]
 }
@@ -157,10 +138,7 @@ struct Answers(std::vec::IntoIter<Subanswer>);
 
 impl Answers {
     async fn next_page(&mut self, client: &Client) -> Result<Vec<Record>, Error> {
-        let answer = self
-            .0
-            .next()
-            .ok_or_else(|| odd("a part's answer is missing"))?;
+        let answer = self.0.next().ok_or_else(|| odd("a part's answer is missing"))?;
         let page = serde_json::from_value(answer.body).map_err(|e| Error::malformed(CALL, &e))?;
         all_pages(client, page).await
     }
@@ -168,24 +146,12 @@ impl Answers {
 
 async fn composite(client: &Client, parts: Vec<Subrequest>) -> Result<(Answers, Timestamp), Error> {
     let path = format!("/services/data/{API_VERSION}/composite");
-    let body = Composite {
-        all_or_none: false,
-        composite_request: parts,
-    };
-    let answer = client
-        .send(&Request::new(CALL, Method::POST, path).json(&body)?)
-        .await?;
+    let body = Composite { all_or_none: false, composite_request: parts };
+    let answer = client.send(&Request::new(CALL, Method::POST, path).json(&body)?).await?;
     let as_of = date(&answer)?;
     let parts = answer.read::<CompositeAnswer>()?.composite_response;
-    if let Some(failed) = parts
-        .iter()
-        .find(|part| !(200..300).contains(&part.http_status_code))
-    {
-        return Err(refusal(
-            CALL,
-            failed.http_status_code,
-            failed.body.to_string().as_bytes(),
-        ));
+    if let Some(failed) = parts.iter().find(|part| !(200..300).contains(&part.http_status_code)) {
+        return Err(refusal(CALL, failed.http_status_code, failed.body.to_string().as_bytes()));
     }
     Ok((Answers(parts.into_iter()), as_of))
 }
@@ -200,9 +166,7 @@ async fn all_pages(client: &Client, first: Page) -> Result<Vec<Record>, Error> {
     let mut records = first.records;
     let (mut done, mut next) = (first.done, first.next_records_url);
     while !done {
-        let path = next
-            .take()
-            .ok_or_else(|| odd("an unfinished query without continuation"))?;
+        let path = next.take().ok_or_else(|| odd("an unfinished query without continuation"))?;
         let page: Page = client.fetch(&Request::get(CALL, path)).await?;
         if page.records.is_empty() && !page.done {
             return Err(odd("an unfinished query that gives nothing more"));
@@ -218,27 +182,13 @@ async fn read_counts(
     mapping: &Mapping,
     mut answers: Answers,
 ) -> Result<Counts, Error> {
-    let name = |column| {
-        mapping
-            .attendee
-            .columns
-            .get(&column)
-            .map_or("", String::as_str)
-    };
-    let session = mapping
-        .session_attendee
-        .columns
-        .get(&Column::Session)
-        .map_or("", String::as_str);
+    let name = |column| mapping.attendee.columns.get(&column).map_or("", String::as_str);
+    let session = mapping.session_attendee.columns.get(&Column::Session).map_or("", String::as_str);
     let mut counts = Counts::default();
     for record in answers.next_page(client).await? {
         if let Some(event) = id_in(&record, name(Column::Event))? {
             let item = id_in(&record, name(Column::Item))?;
-            counts
-                .by_item
-                .entry(event)
-                .or_default()
-                .push((item, count_in(&record)?));
+            counts.by_item.entry(event).or_default().push((item, count_in(&record)?));
         }
     }
     for record in answers.next_page(client).await? {
@@ -249,11 +199,7 @@ async fn read_counts(
     for record in answers.next_page(client).await? {
         let key = record.get(&mapping.attendee.key).and_then(Json::as_str);
         if let (Some(event), Some(key)) = (id_in(&record, name(Column::Event))?, key) {
-            counts
-                .cancelled
-                .entry(event)
-                .or_default()
-                .push(key.to_owned());
+            counts.cancelled.entry(event).or_default().push(key.to_owned());
         }
     }
     Ok(counts)
@@ -272,19 +218,14 @@ async fn assemble(
         let sessions = children(client, &mut record, &mapping.session).await?;
         let event = raw_record(&record, &mapping.event)?;
         let groups = counts.by_item.remove(&event.id).unwrap_or_default();
-        let external_total = groups
-            .iter()
-            .fold(0, |sum: u32, (_, n)| sum.saturating_add(*n));
+        let external_total = groups.iter().fold(0, |sum: u32, (_, n)| sum.saturating_add(*n));
         let external_by_session = sessions
             .iter()
             .filter_map(|session| Some((session.id, counts.by_session.remove(&session.id)?)))
             .collect();
         events.push(RawEvent {
             external_total,
-            external_by_item: groups
-                .into_iter()
-                .filter_map(|(item, n)| Some((item?, n)))
-                .collect(),
+            external_by_item: groups.into_iter().filter_map(|(item, n)| Some((item?, n))).collect(),
             external_by_session,
             cancelled: counts.cancelled.remove(&event.id).unwrap_or_default(),
             event,
@@ -329,10 +270,7 @@ fn raw_record(record: &Record, names: &ReadNames) -> Result<RawRecord, Error> {
         };
         fields.insert(*field, value);
     }
-    Ok(RawRecord {
-        id: id_of(record)?,
-        fields,
-    })
+    Ok(RawRecord { id: id_of(record)?, fields })
 }
 
 fn id_of(record: &Record) -> Result<SfId, Error> {
@@ -342,23 +280,18 @@ fn id_of(record: &Record) -> Result<SfId, Error> {
 fn id_in(record: &Record, name: &str) -> Result<Option<SfId>, Error> {
     match record.get(name) {
         None | Some(Json::Null) => Ok(None),
-        Some(Json::String(text)) => SfId::parse(text)
-            .map(Some)
-            .map_err(|_| odd("an id that is none")),
+        Some(Json::String(text)) => {
+            SfId::parse(text).map(Some).map_err(|_| odd("an id that is none"))
+        }
         Some(_) => Err(odd("an id that is no text")),
     }
 }
 
 fn count_in(record: &Record) -> Result<u32, Error> {
     let count = record.get(COUNT).and_then(Json::as_u64);
-    count
-        .and_then(|n| u32::try_from(n).ok())
-        .ok_or_else(|| odd("a count that is none"))
+    count.and_then(|n| u32::try_from(n).ok()).ok_or_else(|| odd("a count that is none"))
 }
 
 fn odd(what: &str) -> Error {
-    Error::Malformed {
-        call: CALL,
-        what: what.into(),
-    }
+    Error::Malformed { call: CALL, what: what.into() }
 }

@@ -32,20 +32,12 @@ impl Usage {
                     return None;
                 }
                 let (used, rest) = value.split_once('/')?;
-                let max: String = rest
-                    .trim()
-                    .chars()
-                    .take_while(char::is_ascii_digit)
-                    .collect();
+                let max: String = rest.trim().chars().take_while(char::is_ascii_digit).collect();
                 Some((used.trim().parse().ok()?, max.parse().ok()?))
             })
         };
         let (used, max) = find("api-usage")?;
-        Some(Self {
-            used,
-            max,
-            app: find("per-app-api-usage"),
-        })
+        Some(Self { used, max, app: find("per-app-api-usage") })
     }
 }
 
@@ -74,10 +66,7 @@ impl Limits {
                 remaining: at_least_zero(entry.remaining),
             })
         };
-        let all = answer
-            .into_iter()
-            .filter_map(|(name, v)| Some((name, entry(v)?)))
-            .collect();
+        let all = answer.into_iter().filter_map(|(name, v)| Some((name, entry(v)?))).collect();
         Self { all }
     }
 
@@ -109,10 +98,7 @@ pub(crate) struct Meter {
 
 impl Meter {
     pub(crate) fn new(at_once: usize) -> Self {
-        Self {
-            seen: RwLock::new(None),
-            permits: Arc::new(Semaphore::new(at_once.max(1))),
-        }
+        Self { seen: RwLock::new(None), permits: Arc::new(Semaphore::new(at_once.max(1))) }
     }
 
     /// Waits for one of the few calls at once. `None` never happens: the
@@ -122,9 +108,7 @@ impl Meter {
     }
 
     pub(crate) fn follow(&self, headers: &HeaderMap) {
-        let text = headers
-            .get("sforce-limit-info")
-            .and_then(|value| value.to_str().ok());
+        let text = headers.get("sforce-limit-info").and_then(|value| value.to_str().ok());
         if let Some(usage) = text.and_then(Usage::parse) {
             *self.seen.write().unwrap_or_else(PoisonError::into_inner) = Some(usage);
         }
@@ -142,31 +126,16 @@ mod tests {
 
     #[test]
     fn the_usage_header_is_read_with_and_without_the_app_s_share() {
-        let plain = Usage {
-            used: 18,
-            max: 5000,
-            app: None,
-        };
+        let plain = Usage { used: 18, max: 5000, app: None };
         assert_eq!(Usage::parse("api-usage=18/5000"), Some(plain));
         let header = "api-usage=25/5000; per-app-api-usage=17/250(appName=sample-app)";
-        let both = Usage {
-            used: 25,
-            max: 5000,
-            app: Some((17, 250)),
-        };
+        let both = Usage { used: 25, max: 5000, app: Some((17, 250)) };
         assert_eq!(Usage::parse(header), Some(both));
     }
 
     #[test]
     fn a_usage_header_that_makes_no_sense_is_ignored() {
-        for text in [
-            "",
-            "api-usage",
-            "api-usage=",
-            "api-usage=a/b",
-            "api-usage=1",
-            "x=1/2",
-        ] {
+        for text in ["", "api-usage", "api-usage=", "api-usage=a/b", "api-usage=1", "x=1/2"] {
             assert_eq!(Usage::parse(text), None, "{text}");
         }
     }
@@ -179,20 +148,8 @@ mod tests {
             "Odd": 7,
         });
         let limits = Limits::read(serde_json::from_value(answer).unwrap());
-        assert_eq!(
-            limits.daily_calls(),
-            Some(Allowance {
-                max: 15000,
-                remaining: 14998
-            })
-        );
-        assert_eq!(
-            limits.daily_bulk_batches(),
-            Some(Allowance {
-                max: 15000,
-                remaining: 0
-            })
-        );
+        assert_eq!(limits.daily_calls(), Some(Allowance { max: 15000, remaining: 14998 }));
+        assert_eq!(limits.daily_bulk_batches(), Some(Allowance { max: 15000, remaining: 0 }));
         assert_eq!(limits.get("Odd"), None);
     }
 }

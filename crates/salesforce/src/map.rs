@@ -149,19 +149,15 @@ impl Mapping {
                 bad.push(name.clone());
             }
         });
-        let need_children = [&self.item, &self.session]
-            .iter()
-            .any(|n| n.event.is_none() || n.children.is_none());
+        let need_children =
+            [&self.item, &self.session].iter().any(|n| n.event.is_none() || n.children.is_none());
         if need_children {
             bad.push("(items and sessions need a lookup to the event and a child name)".into());
         }
         if bad.is_empty() {
             return Ok(());
         }
-        Err(Error::Settings(format!(
-            "the mapping holds names that can't be: {}",
-            bad.join(", ")
-        )))
+        Err(Error::Settings(format!("the mapping holds names that can't be: {}", bad.join(", "))))
     }
 
     fn each_name(&mut self, see: &mut dyn FnMut(&mut String)) {
@@ -170,11 +166,7 @@ impl Mapping {
             read.fields.values_mut().for_each(&mut *see);
             read.event.iter_mut().for_each(&mut *see);
             read.children.iter_mut().for_each(&mut *see);
-            let FigureNames {
-                sold,
-                held,
-                remaining,
-            } = &mut read.figures;
+            let FigureNames { sold, held, remaining } = &mut read.figures;
             [sold, held, remaining].into_iter().for_each(&mut *see);
         }
         for write in [&mut self.attendee, &mut self.session_attendee] {
@@ -197,18 +189,11 @@ pub(crate) fn relationship(lookup: &str) -> String {
 }
 
 fn figures() -> FigureNames {
-    FigureNames {
-        sold: "Sold__c".into(),
-        held: "Held__c".into(),
-        remaining: "Remaining__c".into(),
-    }
+    FigureNames { sold: "Sold__c".into(), held: "Held__c".into(), remaining: "Remaining__c".into() }
 }
 
 fn fields(names: &[(Field, &str)]) -> BTreeMap<Field, String> {
-    names
-        .iter()
-        .map(|(field, name)| (*field, (*name).to_owned()))
-        .collect()
+    names.iter().map(|(field, name)| (*field, (*name).to_owned())).collect()
 }
 
 fn event_names() -> ReadNames {
@@ -286,10 +271,7 @@ fn session_names() -> ReadNames {
 }
 
 fn columns(names: &[(Column, &str)]) -> BTreeMap<Column, String> {
-    names
-        .iter()
-        .map(|(column, name)| (*column, (*name).to_owned()))
-        .collect()
+    names.iter().map(|(column, name)| (*column, (*name).to_owned())).collect()
 }
 
 fn attendee_names() -> WriteNames {
@@ -333,15 +315,9 @@ mod tests {
     fn a_namespace_goes_before_custom_names_only() {
         let mapping = Mapping::default().with_namespace("sloe");
         assert_eq!(mapping.event.object, "sloe__Sloe_Event__c");
-        assert_eq!(
-            mapping.event.fields.get(&Field::Name).map(String::as_str),
-            Some("Name")
-        );
+        assert_eq!(mapping.event.fields.get(&Field::Name).map(String::as_str), Some("Name"));
         assert_eq!(mapping.item.children.as_deref(), Some("sloe__Items__r"));
-        assert_eq!(
-            mapping.session_attendee.parent.as_deref(),
-            Some("sloe__Attendee__r")
-        );
+        assert_eq!(mapping.session_attendee.parent.as_deref(), Some("sloe__Attendee__r"));
         assert_eq!(mapping.registered, "Registered");
     }
 

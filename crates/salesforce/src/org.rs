@@ -53,9 +53,7 @@ impl Org {
     ) -> Result<Self, Error> {
         mapping.validate()?;
         let client = Client::new(credentials, options)?;
-        Ok(Self {
-            inner: Arc::new(Inner { client, mapping }),
-        })
+        Ok(Self { inner: Arc::new(Inner { client, mapping }) })
     }
 
     /// The names in use.
@@ -88,11 +86,7 @@ impl Org {
         }
         let token = client.auth.token().await?;
         let instance_url = token.instance.clone();
-        Ok(OrgIdentity {
-            org: token.org,
-            user: token.user,
-            instance_url,
-        })
+        Ok(OrgIdentity { org: token.org, user: token.user, instance_url })
     }
 
     /// What the org lacks of what the mapping names; empty when it is ready.
@@ -204,11 +198,7 @@ impl Org {
     /// As any call.
     pub async fn limits(&self) -> Result<Limits, Error> {
         let path = format!("/services/data/{API_VERSION}/limits");
-        let answer = self
-            .inner
-            .client
-            .fetch(&Request::get("read limits", path))
-            .await?;
+        let answer = self.inner.client.fetch(&Request::get("read limits", path)).await?;
         Ok(Limits::read(answer))
     }
 

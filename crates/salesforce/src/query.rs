@@ -46,10 +46,7 @@ pub(crate) fn events(mapping: &Mapping, scope: Scope<'_>) -> String {
 /// Attendees that Sloe didn't make, counted by event and item.
 pub(crate) fn external_by_item(mapping: &Mapping, events: &[SfId]) -> String {
     let names = &mapping.attendee;
-    let (event, item) = (
-        column(mapping, Column::Event),
-        column(mapping, Column::Item),
-    );
+    let (event, item) = (column(mapping, Column::Event), column(mapping, Column::Item));
     format!(
         "SELECT {event}, {item}, COUNT(Id) {COUNT} FROM {} WHERE {} AND {} = null AND {} = {} \
          GROUP BY {event}, {item}",
@@ -124,11 +121,7 @@ fn field_list(names: &ReadNames) -> String {
 }
 
 fn column(mapping: &Mapping, column: Column) -> &str {
-    mapping
-        .attendee
-        .columns
-        .get(&column)
-        .map_or("", String::as_str)
+    mapping.attendee.columns.get(&column).map_or("", String::as_str)
 }
 
 fn among(field: &str, ids: &[SfId]) -> String {
@@ -152,37 +145,22 @@ mod tests {
     use super::*;
 
     fn ids() -> [SfId; 2] {
-        [
-            SfId::parse("a00000000000001").unwrap(),
-            SfId::parse("a00000000000002").unwrap(),
-        ]
+        [SfId::parse("a00000000000001").unwrap(), SfId::parse("a00000000000002").unwrap()]
     }
 
     #[test]
     fn one_query_reads_an_event_with_its_children() {
         let soql = events(&Mapping::default(), Scope::Events(&ids()[..1]));
         assert!(soql.starts_with("SELECT Id, Name, Slug__c"), "{soql}");
-        assert!(
-            soql.contains(", (SELECT Id, Name, Description__c"),
-            "{soql}"
-        );
-        assert!(
-            soql.contains(" FROM Items__r)") && soql.contains(" FROM Sessions__r)"),
-            "{soql}"
-        );
-        assert!(
-            soql.ends_with(" FROM Sloe_Event__c WHERE Id = 'a00000000000001AAA'"),
-            "{soql}"
-        );
+        assert!(soql.contains(", (SELECT Id, Name, Description__c"), "{soql}");
+        assert!(soql.contains(" FROM Items__r)") && soql.contains(" FROM Sessions__r)"), "{soql}");
+        assert!(soql.ends_with(" FROM Sloe_Event__c WHERE Id = 'a00000000000001AAA'"), "{soql}");
     }
 
     #[test]
     fn a_page_begins_after_the_last_event_seen() {
         let soql = events(&Mapping::default(), Scope::After(Some(ids()[1]), 200));
-        assert!(
-            soql.ends_with("WHERE Id > 'a00000000000002AAA' ORDER BY Id LIMIT 200"),
-            "{soql}"
-        );
+        assert!(soql.ends_with("WHERE Id > 'a00000000000002AAA' ORDER BY Id LIMIT 200"), "{soql}");
     }
 
     #[test]
@@ -205,10 +183,7 @@ mod tests {
 
     #[test]
     fn a_word_of_the_mapping_cannot_end_its_own_text() {
-        let mapping = Mapping {
-            registered: "Who's \\ in".into(),
-            ..Mapping::default()
-        };
+        let mapping = Mapping { registered: "Who's \\ in".into(), ..Mapping::default() };
         assert!(external_by_item(&mapping, &ids()).contains("= 'Who\\'s \\\\ in'"));
     }
 

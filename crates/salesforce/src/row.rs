@@ -78,11 +78,7 @@ impl Row {
     /// A row with `key`, `version` and nothing else yet.
     #[must_use]
     pub fn new(key: String, version: u64) -> Self {
-        Self {
-            key,
-            version,
-            cells: Vec::new(),
-        }
+        Self { key, version, cells: Vec::new() }
     }
 
     /// The row with one more field.
@@ -118,10 +114,7 @@ impl Row {
         id: Option<SfId>,
     ) -> Map<String, Value> {
         let mut record = Map::new();
-        record.insert(
-            "attributes".into(),
-            serde_json::json!({ "type": names.object }),
-        );
+        record.insert("attributes".into(), serde_json::json!({ "type": names.object }));
         match id {
             Some(id) => record.insert("id".into(), Value::String(id.to_string())),
             None => record.insert(names.key.clone(), Value::String(self.key.clone())),
@@ -210,9 +203,7 @@ pub enum RowOutcome {
 
 impl RowOutcome {
     pub(crate) fn retry(code: &str) -> Self {
-        Self::Retry {
-            code: code.to_owned(),
-        }
+        Self::Retry { code: code.to_owned() }
     }
 }
 
@@ -228,17 +219,11 @@ pub(crate) fn judge(errors: Vec<SaveError>, names: &WriteNames, updating: bool) 
             outcome => rejected = rejected.or(Some(outcome)),
         }
     }
-    rejected
-        .or(retry)
-        .unwrap_or_else(|| RowOutcome::retry("no-reason-given"))
+    rejected.or(retry).unwrap_or_else(|| RowOutcome::retry("no-reason-given"))
 }
 
 fn judge_one(error: SaveError, names: &WriteNames, updating: bool) -> RowOutcome {
-    let SaveError {
-        status_code: code,
-        message,
-        fields,
-    } = error;
+    let SaveError { status_code: code, message, fields } = error;
     let blames = |name: &str| fields.iter().any(|field| field.eq_ignore_ascii_case(name));
     // The package's validation rule puts its error on the version field.
     if code == "FIELD_CUSTOM_VALIDATION_EXCEPTION" && blames(&names.version) {
@@ -250,18 +235,11 @@ fn judge_one(error: SaveError, names: &WriteNames, updating: bool) -> RowOutcome
     if passes(&code, &message, names) {
         return RowOutcome::Retry { code };
     }
-    RowOutcome::Rejected(Rejection {
-        code,
-        fields,
-        message: Private::new(&message),
-    })
+    RowOutcome::Rejected(Rejection { code, fields, message: Private::new(&message) })
 }
 
 fn is_gone(code: &str) -> bool {
-    matches!(
-        code,
-        "ENTITY_IS_DELETED" | "INVALID_CROSS_REFERENCE_KEY" | "NOT_FOUND"
-    )
+    matches!(code, "ENTITY_IS_DELETED" | "INVALID_CROSS_REFERENCE_KEY" | "NOT_FOUND")
 }
 
 /// Whether the same row may be taken later.

@@ -62,11 +62,11 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Whether the whole file is tests or benchmarks.
+/// Whether the whole file is tests, benchmarks or examples: nothing that ships.
 pub(super) fn is_test_file(path: &str) -> bool {
     path.ends_with("/tests.rs")
         || path.ends_with("_tests.rs")
-        || path.split('/').any(|part| matches!(part, "tests" | "benches" | "fuzz"))
+        || path.split('/').any(|part| matches!(part, "tests" | "benches" | "examples" | "fuzz"))
 }
 
 /// Where `word` stands in `text` by itself, not as a part of a longer word.
@@ -294,7 +294,11 @@ where
 
     #[test]
     fn files_of_tests_are_known_by_their_path() {
-        for path in ["crates/cli/tests/crash.rs", "crates/core/src/inbound/tests.rs", "fuzz/a.rs"] {
+        for path in [
+            "crates/cli/tests/crash.rs",
+            "crates/core/src/inbound/tests.rs",
+            "crates/web/examples/a.rs",
+        ] {
             assert!(is_test_file(path), "{path}");
         }
         assert!(!is_test_file("crates/core/src/contests.rs"));

@@ -1,5 +1,6 @@
-#![allow(clippy::unwrap_used)]
 //! A small event, driven command by command.
+
+#![allow(clippy::unwrap_used)]
 
 use super::*;
 use crate::fact::*;

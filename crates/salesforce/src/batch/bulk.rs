@@ -115,10 +115,7 @@ enum State {
 }
 
 fn path(job: &JobId, rest: &str) -> String {
-    format!(
-        "/services/data/{API_VERSION}/jobs/ingest/{}{rest}",
-        job.as_str()
-    )
+    format!("/services/data/{API_VERSION}/jobs/ingest/{}{rest}", job.as_str())
 }
 
 /// Makes a job for rows of `kind`. Nothing runs until [`run`].
@@ -144,16 +141,10 @@ pub(crate) async fn open(
     let path = format!("/services/data/{API_VERSION}/jobs/ingest");
     let request = Request::new(CALL, Method::POST, path).json(&body)?;
     let info: JobInfo = client.fetch(&request).await?;
-    let id = JobId::parse(&info.id).ok_or_else(|| Error::Malformed {
-        call: CALL,
-        what: "a job id that is none".into(),
-    })?;
+    let id = JobId::parse(&info.id)
+        .ok_or_else(|| Error::Malformed { call: CALL, what: "a job id that is none".into() })?;
     tracing::info!(job = id.as_str(), ?kind, ?operation, "bulk job opened");
-    Ok(Job {
-        id,
-        kind,
-        operation,
-    })
+    Ok(Job { id, kind, operation })
 }
 
 /// Uploads `rows` to `job`, waits until the org has worked through them and
@@ -193,9 +184,7 @@ pub(crate) async fn adopt(
             set_state(client, &job.id, "Aborted").await?;
             Ok(Adopted::NeverRan)
         }
-        _ => finish(client, mapping, job, &rows.lines())
-            .await
-            .map(Adopted::Ran),
+        _ => finish(client, mapping, job, &rows.lines()).await.map(Adopted::Ran),
     }
 }
 
@@ -211,19 +200,14 @@ fn check(job: &Job, rows: Rows<'_>) -> Result<(), Error> {
         return Err(Error::Settings(what));
     }
     if rows.operation() != job.operation {
-        return Err(Error::Settings(
-            "rows of another kind than the bulk job's".into(),
-        ));
+        return Err(Error::Settings("rows of another kind than the bulk job's".into()));
     }
     Ok(())
 }
 
 async fn set_state(client: &Client, job: &JobId, state: &'static str) -> Result<(), Error> {
     let request = Request::new("change bulk job", Method::PATCH, path(job, ""));
-    client
-        .send(&request.json(&JobChange { state })?)
-        .await
-        .map(drop)
+    client.send(&request.json(&JobChange { state })?).await.map(drop)
 }
 
 async fn look(client: &Client, job: &JobId) -> Result<(State, Option<String>), Error> {
@@ -236,10 +220,7 @@ async fn look(client: &Client, job: &JobId) -> Result<(State, Option<String>), E
         "Failed" => State::Failed,
         "Aborted" => State::Aborted,
         _ => {
-            return Err(Error::Malformed {
-                call: CALL,
-                what: "a state that is none".into(),
-            });
+            return Err(Error::Malformed { call: CALL, what: "a state that is none".into() });
         }
     };
     Ok((state, info.error_message))
@@ -254,20 +235,11 @@ async fn finish(
 ) -> Result<Vec<RowOutcome>, Error> {
     let patience = client.options.job_patience;
     let waited = tokio::time::timeout(patience, wait(client, &job.id)).await;
-    let (state, complaint) = waited.map_err(|_| Error::Deadline {
-        call: "wait for bulk job",
-        after: patience,
-    })??;
-    tracing::info!(
-        job = job.id.as_str(),
-        ?state,
-        rows = lines.len(),
-        "bulk job ended"
-    );
+    let (state, complaint) =
+        waited.map_err(|_| Error::Deadline { call: "wait for bulk job", after: patience })??;
+    tracing::info!(job = job.id.as_str(), ?state, rows = lines.len(), "bulk job ended");
     let outcomes = read_outcomes(client, mapping, job, lines).await?;
-    let written = outcomes
-        .iter()
-        .any(|outcome| !matches!(outcome, RowOutcome::Retry { .. }));
+    let written = outcomes.iter().any(|outcome| !matches!(outcome, RowOutcome::Retry { .. }));
     match complaint {
         // Nothing came of it and the org says why: the caller must know that
         // the same again would fare no better.
@@ -290,25 +262,15 @@ async fn wait(client: &Client, job: &JobId) -> Result<(State, Option<String>), E
             Err(error) => return Err(error),
         }
         tokio::time::sleep(pause).await;
-        pause = (pause * 3 / 2)
-            .max(Duration::from_millis(1))
-            .min(client.options.poll_longest);
+        pause = (pause * 3 / 2).max(Duration::from_millis(1)).min(client.options.poll_longest);
     }
 }
 
 /// `InvalidBatch : Field name not found : X` and its like.
 fn job_refusal(complaint: &str) -> Error {
-    let code: String = complaint
-        .trim()
-        .chars()
-        .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
-        .collect();
-    Error::Refused {
-        call: "bulk job",
-        status: 0,
-        code,
-        message: Private::new(complaint),
-    }
+    let code: String =
+        complaint.trim().chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+    Error::Refused { call: "bulk job", status: 0, code, message: Private::new(complaint) }
 }
 
 async fn read_outcomes(
@@ -335,20 +297,14 @@ async fn read_outcomes(
     let mut results = read_results(client, job, "/successfulResults").await?;
     while let Some([key, id, created]) = results.next([key_column, "sf__Id", "sf__Created"])? {
         let outcome = match SfId::parse(&id) {
-            Ok(id) => RowOutcome::Delivered {
-                id,
-                created: created.eq_ignore_ascii_case("true"),
-            },
+            Ok(id) => RowOutcome::Delivered { id, created: created.eq_ignore_ascii_case("true") },
             Err(_) => RowOutcome::retry("no-id-given"),
         };
         put(&key, outcome);
     }
     let mut results = read_results(client, job, "/failedResults").await?;
     while let Some([key, error]) = results.next([key_column, "sf__Error"])? {
-        put(
-            &key,
-            judge(vec![table::parse_error(&error)], names, updating),
-        );
+        put(&key, judge(vec![table::parse_error(&error)], names, updating));
     }
     Ok(outcomes)
 }

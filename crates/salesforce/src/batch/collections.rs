@@ -39,16 +39,9 @@ pub(crate) async fn upsert(
     rows: &[Row],
 ) -> Sent {
     let names = mapping.rows(kind);
-    let path = format!(
-        "/services/data/{API_VERSION}/composite/sobjects/{}/{}",
-        names.object, names.key
-    );
-    let target = Target {
-        call: "upsert rows",
-        path,
-        names,
-        updating: false,
-    };
+    let path =
+        format!("/services/data/{API_VERSION}/composite/sobjects/{}/{}", names.object, names.key);
+    let target = Target { call: "upsert rows", path, names, updating: false };
     let records = rows.iter().map(|row| row.to_record(names, mapping, None));
     send(client, &target, records).await
 }
@@ -61,15 +54,8 @@ pub(crate) async fn update(
 ) -> Sent {
     let names = mapping.rows(kind);
     let path = format!("/services/data/{API_VERSION}/composite/sobjects");
-    let target = Target {
-        call: "update rows",
-        path,
-        names,
-        updating: true,
-    };
-    let records = rows
-        .iter()
-        .map(|update| update.row.to_record(names, mapping, Some(update.id)));
+    let target = Target { call: "update rows", path, names, updating: true };
+    let records = rows.iter().map(|update| update.row.to_record(names, mapping, Some(update.id)));
     send(client, &target, records).await
 }
 
@@ -83,12 +69,7 @@ pub(crate) async fn update_figures(
     rows.sort_by_key(|row| (row.of, row.id));
     let path = format!("/services/data/{API_VERSION}/composite/sobjects");
     // Figures carry no version: the attendee's names only serve the judge, and never match.
-    let target = Target {
-        call: "update figures",
-        path,
-        names: &mapping.attendee,
-        updating: true,
-    };
+    let target = Target { call: "update figures", path, names: &mapping.attendee, updating: true };
     let records = rows.iter().map(|row| figure_record(mapping, row));
     send(client, &target, records).await
 }
@@ -100,10 +81,7 @@ fn figure_record(mapping: &Mapping, row: &FigureRow) -> Map<String, Value> {
         Figure::Session => &mapping.session,
     };
     let mut record = Map::new();
-    record.insert(
-        "attributes".into(),
-        serde_json::json!({ "type": names.object }),
-    );
+    record.insert("attributes".into(), serde_json::json!({ "type": names.object }));
     record.insert("id".into(), Value::String(row.id.to_string()));
     record.insert(names.figures.sold.clone(), row.sold.into());
     record.insert(names.figures.held.clone(), row.held.into());
@@ -120,18 +98,12 @@ async fn send(
     loop {
         let chunk: Vec<_> = records.by_ref().take(COLLECTION_ROWS).collect();
         if chunk.is_empty() {
-            return Sent {
-                outcomes,
-                halted: None,
-            };
+            return Sent { outcomes, halted: None };
         }
         match send_chunk(client, target, chunk).await {
             Ok(answered) => outcomes.extend(answered),
             Err(error) => {
-                return Sent {
-                    outcomes,
-                    halted: Some(error),
-                };
+                return Sent { outcomes, halted: Some(error) };
             }
         }
     }
@@ -143,23 +115,14 @@ async fn send_chunk(
     records: Vec<Map<String, Value>>,
 ) -> Result<Vec<RowOutcome>, Error> {
     let asked = records.len();
-    let body = Collection {
-        all_or_none: false,
-        records,
-    };
+    let body = Collection { all_or_none: false, records };
     let request = Request::new(target.call, Method::PATCH, target.path.clone()).json(&body)?;
     let answers: Vec<Saved> = client.fetch(&request).await?;
     if answers.len() != asked {
         let what = format!("{} outcomes for {asked} rows", answers.len());
-        return Err(Error::Malformed {
-            call: target.call,
-            what,
-        });
+        return Err(Error::Malformed { call: target.call, what });
     }
-    Ok(answers
-        .into_iter()
-        .map(|saved| outcome(saved, target))
-        .collect())
+    Ok(answers.into_iter().map(|saved| outcome(saved, target)).collect())
 }
 
 fn outcome(saved: Saved, target: &Target<'_>) -> RowOutcome {
@@ -167,10 +130,7 @@ fn outcome(saved: Saved, target: &Target<'_>) -> RowOutcome {
         return judge(saved.errors, target.names, target.updating);
     }
     match saved.id.as_deref().map(SfId::parse) {
-        Some(Ok(id)) => RowOutcome::Delivered {
-            id,
-            created: saved.created,
-        },
+        Some(Ok(id)) => RowOutcome::Delivered { id, created: saved.created },
         // Said to be there, but not where: the same upsert again will tell.
         _ => RowOutcome::retry("no-id-given"),
     }

@@ -25,10 +25,7 @@ pub(crate) fn write(
     names: &WriteNames,
     mapping: &Mapping,
 ) -> Result<Bytes, Error> {
-    let broken = |_| Error::Malformed {
-        call: CALL,
-        what: "a row that makes no CSV".into(),
-    };
+    let broken = |_| Error::Malformed { call: CALL, what: "a row that makes no CSV".into() };
     let by_id = lines.first().is_some_and(|(id, _)| id.is_some());
     let columns: Vec<(Column, String)> = names
         .columns
@@ -39,8 +36,7 @@ pub(crate) fn write(
     let mut out = csv::WriterBuilder::new().from_writer(Vec::new());
     let key = if by_id { "Id" } else { names.key.as_str() };
     let head = [key, names.version.as_str()].into_iter();
-    out.write_record(head.chain(columns.iter().map(|(_, name)| name.as_str())))
-        .map_err(broken)?;
+    out.write_record(head.chain(columns.iter().map(|(_, name)| name.as_str()))).map_err(broken)?;
 
     let mut order: Vec<&Line<'_>> = lines.iter().collect();
     order.sort_by_cached_key(|(_, row)| (cell_text(row, Column::Attendee), row.key.clone()));
@@ -51,10 +47,7 @@ pub(crate) fn write(
         out.write_record(head.chain(cells)).map_err(broken)?;
     }
     let bytes = out.into_inner();
-    bytes.map(Bytes::from).map_err(|_| Error::Malformed {
-        call: CALL,
-        what: "no CSV".into(),
-    })
+    bytes.map(Bytes::from).map_err(|_| Error::Malformed { call: CALL, what: "no CSV".into() })
 }
 
 fn has(row: &Row, column: Column) -> bool {
@@ -84,15 +77,11 @@ pub(crate) struct Results {
 impl Results {
     /// Reads the header; an empty body is a file without rows.
     pub(crate) fn open(body: Bytes) -> Result<Self, Error> {
-        let mut reader = csv::ReaderBuilder::new()
-            .flexible(true)
-            .from_reader(std::io::Cursor::new(body));
+        let mut reader =
+            csv::ReaderBuilder::new().flexible(true).from_reader(std::io::Cursor::new(body));
         let header = reader.headers().map_err(|_| unreadable())?;
-        let columns = header
-            .iter()
-            .enumerate()
-            .map(|(at, name)| (name.to_ascii_lowercase(), at))
-            .collect();
+        let columns =
+            header.iter().enumerate().map(|(at, name)| (name.to_ascii_lowercase(), at)).collect();
         Ok(Self { reader, columns })
     }
 
@@ -103,28 +92,19 @@ impl Results {
         wanted: [&str; N],
     ) -> Result<Option<[String; N]>, Error> {
         let mut record = csv::StringRecord::new();
-        if !self
-            .reader
-            .read_record(&mut record)
-            .map_err(|_| unreadable())?
-        {
+        if !self.reader.read_record(&mut record).map_err(|_| unreadable())? {
             return Ok(None);
         }
         let value = |name: &str| {
             let at = self.columns.get(&name.to_ascii_lowercase());
-            at.and_then(|at| record.get(*at))
-                .unwrap_or_default()
-                .to_owned()
+            at.and_then(|at| record.get(*at)).unwrap_or_default().to_owned()
         };
         Ok(Some(wanted.map(value)))
     }
 }
 
 fn unreadable() -> Error {
-    Error::Malformed {
-        call: CALL,
-        what: "a result file that is no CSV".into(),
-    }
+    Error::Malformed { call: CALL, what: "a result file that is no CSV".into() }
 }
 
 /// Reads `sf__Error`: `CODE:message:Field_A__c Field_B__c --`. The message may
@@ -134,10 +114,7 @@ pub(crate) fn parse_error(text: &str) -> SaveError {
     let (code, rest) = text.split_once(':').unwrap_or((text, ""));
     let is_name = |word: &&str| word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     let split = |words: &str| -> Vec<String> {
-        let words = words
-            .split([',', ' '])
-            .map(str::trim)
-            .filter(|word| !word.is_empty());
+        let words = words.split([',', ' ']).map(str::trim).filter(|word| !word.is_empty());
         words.map(str::to_owned).collect()
     };
     let (message, fields) = match rest.rsplit_once(':') {
@@ -146,11 +123,7 @@ pub(crate) fn parse_error(text: &str) -> SaveError {
         }
         _ => (rest, Vec::new()),
     };
-    SaveError {
-        status_code: code.to_owned(),
-        message: message.to_owned(),
-        fields,
-    }
+    SaveError { status_code: code.to_owned(), message: message.to_owned(), fields }
 }
 
 #[cfg(test)]
@@ -203,11 +176,7 @@ mod tests {
             "INVALID_FIELD:Foreign key external ID: k9 not found for field Sloe_Id__c in entity Sloe_Attendee__c:--",
         );
         assert_eq!(error.status_code, "INVALID_FIELD");
-        assert!(
-            error.message.starts_with("Foreign key external ID: k9"),
-            "{}",
-            error.message
-        );
+        assert!(error.message.starts_with("Foreign key external ID: k9"), "{}", error.message);
         assert!(error.fields.is_empty());
         assert_eq!(parse_error("").status_code, "");
     }
@@ -216,18 +185,9 @@ mod tests {
     fn result_columns_are_found_by_name_in_any_order_and_case() {
         let body = "\"SF__ID\",\"sf__Created\",\"Sloe_Id__c\"\n\"a01\",\"true\",\"k1\"\n";
         let mut results = Results::open(Bytes::from_static(body.as_bytes())).unwrap();
-        let row = results
-            .next(["Sloe_Id__c", "sf__Id", "absent"])
-            .unwrap()
-            .unwrap();
+        let row = results.next(["Sloe_Id__c", "sf__Id", "absent"]).unwrap().unwrap();
         assert_eq!(row, ["k1", "a01", ""]);
         assert!(results.next(["sf__Id"]).unwrap().is_none());
-        assert!(
-            Results::open(Bytes::new())
-                .unwrap()
-                .next(["x"])
-                .unwrap()
-                .is_none()
-        );
+        assert!(Results::open(Bytes::new()).unwrap().next(["x"]).unwrap().is_none());
     }
 }

@@ -35,14 +35,7 @@ const fn known(
     means: &'static str,
     fix: &'static str,
 ) -> CodeFacts {
-    CodeFacts {
-        code,
-        call,
-        row,
-        owner,
-        means,
-        fix,
-    }
+    CodeFacts { code, call, row, owner, means, fix }
 }
 
 /// Passes by itself.
@@ -86,54 +79,24 @@ static CODES: &[CodeFacts] = &[
         "A transaction security policy of the org blocks Sloe.",
         "Exempt the integration user from that policy (Setup, Transaction Security Policies).",
     ),
-    known(
-        "SERVER_UNAVAILABLE",
-        PASSES,
-        "Salesforce is too busy or under maintenance.",
-        AGAIN,
-    ),
-    known(
-        "UNKNOWN_EXCEPTION",
-        PASSES,
-        "Salesforce failed inside.",
-        AGAIN,
-    ),
-    known(
-        "UNABLE_TO_LOCK_ROW",
-        PASSES,
-        "Another process is changing the same records.",
-        AGAIN,
-    ),
+    known("SERVER_UNAVAILABLE", PASSES, "Salesforce is too busy or under maintenance.", AGAIN),
+    known("UNKNOWN_EXCEPTION", PASSES, "Salesforce failed inside.", AGAIN),
+    known("UNABLE_TO_LOCK_ROW", PASSES, "Another process is changing the same records.", AGAIN),
     known(
         "QUERY_TIMEOUT",
         PASSES,
         "The org took too long to answer a query.",
         "Sloe tries again by itself. If it lasts, ask Salesforce for an index on the queried lookup fields.",
     ),
-    known(
-        "INVALID_QUERY_LOCATOR",
-        PASSES,
-        "A query's continuation has expired.",
-        AGAIN,
-    ),
+    known("INVALID_QUERY_LOCATOR", PASSES, "A query's continuation has expired.", AGAIN),
     known(
         "ALL_OR_NONE_OPERATION_ROLLED_BACK",
         PASSES,
         "Another row of the same call failed.",
         AGAIN,
     ),
-    known(
-        "PROCESSING_HALTED",
-        PASSES,
-        "An earlier part of the same call failed.",
-        AGAIN,
-    ),
-    known(
-        "JOB_NOT_COMPLETE",
-        PASSES,
-        "The job is still running.",
-        AGAIN,
-    ),
+    known("PROCESSING_HALTED", PASSES, "An earlier part of the same call failed.", AGAIN),
+    known("JOB_NOT_COMPLETE", PASSES, "The job is still running.", AGAIN),
     known(
         "INVALID_SESSION_ID",
         (Advice::Reauthenticate, Advice::Retry, Owner::Nobody),
@@ -152,24 +115,14 @@ static CODES: &[CodeFacts] = &[
         "The org's edition has no API access.",
         "Turn on API access, or talk to Salesforce.",
     ),
-    known(
-        "API_CURRENTLY_DISABLED",
-        PASSES,
-        "The org's API is switched off for now.",
-        AGAIN,
-    ),
+    known("API_CURRENTLY_DISABLED", PASSES, "The org's API is switched off for now.", AGAIN),
     known(
         "FUNCTIONALITY_NOT_ENABLED",
         SETUP,
         "A feature that Sloe needs is not enabled in the org.",
         RIGHTS,
     ),
-    known(
-        "INSUFFICIENT_ACCESS",
-        SETUP,
-        "The integration user may not do this.",
-        RIGHTS,
-    ),
+    known("INSUFFICIENT_ACCESS", SETUP, "The integration user may not do this.", RIGHTS),
     known(
         "INSUFFICIENT_ACCESS_OR_READONLY",
         SETUP,
@@ -182,18 +135,8 @@ static CODES: &[CodeFacts] = &[
         "The integration user may not see a record that this one refers to.",
         RIGHTS,
     ),
-    known(
-        "FORBIDDEN",
-        SETUP,
-        "The integration user may not do this.",
-        RIGHTS,
-    ),
-    known(
-        "MALFORMED_QUERY",
-        SETUP,
-        "The org doesn't understand Sloe's query.",
-        CHECK,
-    ),
+    known("FORBIDDEN", SETUP, "The integration user may not do this.", RIGHTS),
+    known("MALFORMED_QUERY", SETUP, "The org doesn't understand Sloe's query.", CHECK),
     known(
         "INVALID_FIELD",
         SETUP,
@@ -212,30 +155,10 @@ static CODES: &[CodeFacts] = &[
         "An object that Sloe uses is missing in the org, or hidden from the integration user.",
         CHECK,
     ),
-    known(
-        "INVALIDENTITY",
-        SETUP,
-        "An object that Sloe uses is not open to the Bulk API.",
-        CHECK,
-    ),
-    known(
-        "InvalidBatch",
-        SETUP,
-        "The columns that Sloe wrote don't fit the org's fields.",
-        CHECK,
-    ),
-    known(
-        "NOT_FOUND",
-        SETUP,
-        "Something that Sloe asked for isn't there.",
-        CHECK,
-    ),
-    known(
-        "METHOD_NOT_ALLOWED",
-        OURS,
-        "The org doesn't offer a call that Sloe made.",
-        CHECK,
-    ),
+    known("INVALIDENTITY", SETUP, "An object that Sloe uses is not open to the Bulk API.", CHECK),
+    known("InvalidBatch", SETUP, "The columns that Sloe wrote don't fit the org's fields.", CHECK),
+    known("NOT_FOUND", SETUP, "Something that Sloe asked for isn't there.", CHECK),
+    known("METHOD_NOT_ALLOWED", OURS, "The org doesn't offer a call that Sloe made.", CHECK),
     known(
         "UNSUPPORTED_API_VERSION",
         OURS,
@@ -290,12 +213,7 @@ static CODES: &[CodeFacts] = &[
         "A validation rule of the org refuses the record.",
         CORRECT,
     ),
-    known(
-        "FIELD_INTEGRITY_EXCEPTION",
-        ROW,
-        "A value doesn't fit the field's own rules.",
-        CORRECT,
-    ),
+    known("FIELD_INTEGRITY_EXCEPTION", ROW, "A value doesn't fit the field's own rules.", CORRECT),
     known(
         "FIELD_FILTER_VALIDATION_EXCEPTION",
         ROW,
@@ -314,12 +232,7 @@ static CODES: &[CodeFacts] = &[
         "A number doesn't fit into the field in Salesforce.",
         CORRECT,
     ),
-    known(
-        "INVALID_EMAIL_ADDRESS",
-        ROW,
-        "Salesforce doesn't take this e-mail address.",
-        CORRECT,
-    ),
+    known("INVALID_EMAIL_ADDRESS", ROW, "Salesforce doesn't take this e-mail address.", CORRECT),
     known(
         "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
         ROW,
@@ -344,12 +257,7 @@ static CODES: &[CodeFacts] = &[
         "A trigger or flow of the org failed on the record.",
         "Correct the trigger or flow, then send the row again from the dead letters.",
     ),
-    known(
-        "INVALID_ID_FIELD",
-        OURS,
-        "Sloe named a record in a way the org doesn't take.",
-        CHECK,
-    ),
+    known("INVALID_ID_FIELD", OURS, "Sloe named a record in a way the org doesn't take.", CHECK),
     known(
         "MISSING_ARGUMENT",
         OURS,
@@ -365,16 +273,9 @@ mod tests {
     #[test]
     fn every_code_is_listed_once_and_speaks_in_sentences() {
         for (i, entry) in CODES.iter().enumerate() {
-            assert!(
-                !CODES.iter().skip(i + 1).any(|e| e.code == entry.code),
-                "{}",
-                entry.code
-            );
+            assert!(!CODES.iter().skip(i + 1).any(|e| e.code == entry.code), "{}", entry.code);
             for text in [entry.means, entry.fix] {
-                assert!(
-                    text.ends_with('.') && text.starts_with(char::is_uppercase),
-                    "{text}"
-                );
+                assert!(text.ends_with('.') && text.starts_with(char::is_uppercase), "{text}");
             }
         }
     }
@@ -382,11 +283,7 @@ mod tests {
     #[test]
     fn a_row_is_either_tried_again_or_set_aside() {
         for entry in CODES {
-            assert!(
-                matches!(entry.row, Advice::Retry | Advice::DeadLetter),
-                "{}",
-                entry.code
-            );
+            assert!(matches!(entry.row, Advice::Retry | Advice::DeadLetter), "{}", entry.code);
         }
     }
 }
