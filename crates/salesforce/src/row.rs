@@ -20,24 +20,20 @@ pub enum Cell {
     Id(SfId),
     /// A moment.
     Time(Timestamp),
+    /// Whether somebody comes, in the org's own word.
+    Status(Status),
 }
 
 impl Cell {
-    /// As JSON.
-    fn to_json(&self) -> Value {
-        match self.text() {
-            Some(text) => Value::String(text),
-            None => Value::Null,
-        }
-    }
-
     /// As the text that both JSON and CSV carry; `None` empties the field.
-    pub(crate) fn text(&self) -> Option<String> {
+    pub(crate) fn text(&self, mapping: &Mapping) -> Option<String> {
         match self {
             Self::Null => None,
             Self::Text(text) => Some(text.clone()).filter(|text| !text.is_empty()),
             Self::Id(id) => Some(id.to_string()),
             Self::Time(time) => Some(time.to_rfc3339()),
+            Self::Status(Status::Registered) => Some(mapping.registered.clone()),
+            Self::Status(Status::Cancelled) => Some(mapping.cancelled.clone()),
         }
     }
 }
@@ -88,14 +84,10 @@ impl Row {
         self
     }
 
-    /// The row with a status in the words of `mapping`.
+    /// The row with a status.
     #[must_use]
-    pub fn with_status(self, mapping: &Mapping, status: Status) -> Self {
-        let text = match status {
-            Status::Registered => &mapping.registered,
-            Status::Cancelled => &mapping.cancelled,
-        };
-        self.with(Column::Status, Cell::Text(text.clone()))
+    pub fn with_status(self, status: Status) -> Self {
+        self.with(Column::Status, Cell::Status(status))
     }
 
     /// The row with who it is.
@@ -121,11 +113,12 @@ impl Row {
         };
         record.insert(names.version.clone(), Value::from(self.version));
         for (column, cell) in &self.cells {
+            let value = cell.text(mapping).map_or(Value::Null, Value::String);
             if let (Column::Attendee, Some(parent)) = (column, &names.parent) {
-                let by_key = serde_json::json!({ mapping.attendee.key.as_str(): cell.to_json() });
+                let by_key = serde_json::json!({ mapping.attendee.key.as_str(): value });
                 record.insert(parent.clone(), by_key);
             } else if let Some(name) = names.columns.get(column) {
-                record.insert(name.clone(), cell.to_json());
+                record.insert(name.clone(), value);
             }
         }
         record

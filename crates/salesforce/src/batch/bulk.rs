@@ -97,8 +97,9 @@ pub enum Adopted {
     /// It ran: the outcomes of the rows, in their order. Rows it didn't get
     /// to are [`RowOutcome::Retry`].
     Ran(Vec<RowOutcome>),
-    /// It had not started and never will: send the rows again.
-    NeverRan,
+    /// It is aborted, before it started or by somebody else: send the rows
+    /// again. Those it did write will be found by their keys.
+    Aborted,
     /// The org doesn't know it any more (results are kept for seven days):
     /// send the rows again; whatever it did, upserts find their records.
     Unknown,
@@ -182,8 +183,9 @@ pub(crate) async fn adopt(
     match state {
         State::Open => {
             set_state(client, &job.id, "Aborted").await?;
-            Ok(Adopted::NeverRan)
+            Ok(Adopted::Aborted)
         }
+        State::Aborted => Ok(Adopted::Aborted),
         _ => finish(client, mapping, job, &rows.lines()).await.map(Adopted::Ran),
     }
 }
@@ -238,6 +240,9 @@ async fn finish(
     let (state, complaint) =
         waited.map_err(|_| Error::Deadline { call: "wait for bulk job", after: patience })??;
     tracing::info!(job = job.id.as_str(), ?state, rows = lines.len(), "bulk job ended");
+    if state == State::Aborted {
+        return Ok(vec![RowOutcome::retry("job-aborted"); lines.len()]);
+    }
     let outcomes = read_outcomes(client, mapping, job, lines).await?;
     let written = outcomes.iter().any(|outcome| !matches!(outcome, RowOutcome::Retry { .. }));
     match complaint {

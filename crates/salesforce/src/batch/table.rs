@@ -8,7 +8,7 @@ use sloe_core::ids::SfId;
 
 use crate::error::Error;
 use crate::map::{Column, Mapping, WriteNames};
-use crate::row::{Cell, Row};
+use crate::row::Row;
 use crate::wire::SaveError;
 
 const CALL: &str = "bulk job";
@@ -39,10 +39,12 @@ pub(crate) fn write(
     out.write_record(head.chain(columns.iter().map(|(_, name)| name.as_str()))).map_err(broken)?;
 
     let mut order: Vec<&Line<'_>> = lines.iter().collect();
-    order.sort_by_cached_key(|(_, row)| (cell_text(row, Column::Attendee), row.key.clone()));
+    order.sort_by_cached_key(|(_, row)| {
+        (cell_text(row, Column::Attendee, mapping), row.key.clone())
+    });
     for (id, row) in order {
         let key = id.map_or_else(|| row.key.clone(), |id| id.to_string());
-        let cells = columns.iter().map(|(column, _)| cell_text(row, *column));
+        let cells = columns.iter().map(|(column, _)| cell_text(row, *column, mapping));
         let head = [key, row.version.to_string()].into_iter();
         out.write_record(head.chain(cells)).map_err(broken)?;
     }
@@ -54,10 +56,10 @@ fn has(row: &Row, column: Column) -> bool {
     row.cells.iter().any(|(c, _)| *c == column)
 }
 
-fn cell_text(row: &Row, column: Column) -> String {
+fn cell_text(row: &Row, column: Column, mapping: &Mapping) -> String {
     match row.cells.iter().rev().find(|(c, _)| *c == column) {
         None => String::new(),
-        Some((_, cell)) => Cell::text(cell).unwrap_or_else(|| NULL.to_owned()),
+        Some((_, cell)) => cell.text(mapping).unwrap_or_else(|| NULL.to_owned()),
     }
 }
 
@@ -130,6 +132,7 @@ pub(crate) fn parse_error(text: &str) -> SaveError {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
+    use crate::row::Cell;
 
     fn text(lines: &[Line<'_>], mapping: &Mapping, names: &WriteNames) -> String {
         String::from_utf8(write(lines, names, mapping).unwrap().to_vec()).unwrap()

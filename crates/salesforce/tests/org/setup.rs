@@ -1,0 +1,159 @@
+//! What `check` finds, and what the form learns from the org.
+
+use serde_json::{Value as Json, json};
+use sloe_core::inbound::Field;
+use sloe_salesforce::map::{ReadNames, WriteNames};
+use sloe_salesforce::{Column, Error, FieldRule, Mapping, Org};
+
+use crate::fake::{Fake, Reply, Seen, quick};
+
+fn field(name: &str) -> Json {
+    json!({
+        "name": name, "length": 80, "nillable": true, "defaultedOnCreate": false,
+        "createable": true, "updateable": true,
+        "externalId": name == "Sloe_Id__c", "unique": name == "Sloe_Id__c",
+    })
+}
+
+fn object(fields: &[Json]) -> Json {
+    let child =
+        |name: &str, object: &str| json!({ "relationshipName": name, "childSObject": object });
+    json!({
+        "createable": true, "updateable": true, "fields": fields,
+        "childRelationships": [
+            child("Items__r", "Sloe_Item__c"),
+            child("Sessions__r", "Sloe_Session__c"),
+            { "relationshipName": null, "childSObject": "FeedItem" },
+        ],
+    })
+}
+
+fn readable(names: &ReadNames) -> Json {
+    let figures = [&names.figures.sold, &names.figures.held, &names.figures.remaining];
+    let all = names.fields.values().chain(&names.event).chain(figures);
+    object(&all.map(|name| field(name)).collect::<Vec<_>>())
+}
+
+fn writable(names: &WriteNames) -> Json {
+    let all = names.columns.values().chain([&names.key, &names.version]);
+    object(&all.map(|name| field(name)).collect::<Vec<_>>())
+}
+
+/// An org that has all that the mapping names.
+fn complete(object: &str) -> Option<Json> {
+    let mapping = Mapping::default();
+    match object {
+        "Sloe_Event__c" => Some(readable(&mapping.event)),
+        "Sloe_Item__c" => Some(readable(&mapping.item)),
+        "Sloe_Session__c" => Some(readable(&mapping.session)),
+        "Sloe_Attendee__c" => Some(writable(&mapping.attendee)),
+        "Sloe_Session_Attendee__c" => Some(writable(&mapping.session_attendee)),
+        _ => None,
+    }
+}
+
+async fn org_with(describe: fn(&str) -> Option<Json>) -> Org {
+    let fake = Fake::start(move |seen: &Seen| {
+        let name = seen.path.strip_prefix("/services/data/v62.0/sobjects/").unwrap();
+        match describe(name.strip_suffix("/describe").unwrap()) {
+            Some(found) => Reply::json(&found),
+            None => Reply::error(404, "NOT_FOUND", "The requested resource does not exist"),
+        }
+    })
+    .await;
+    fake.org()
+}
+
+fn entry<'a>(describe: &'a mut Json, name: &str) -> &'a mut Json {
+    let fields = describe["fields"].as_array_mut().unwrap();
+    fields.iter_mut().find(|field| field["name"] == name).unwrap()
+}
+
+#[tokio::test]
+async fn an_org_with_everything_lacks_nothing() {
+    let missing = org_with(complete).await.check().await.unwrap();
+    assert_eq!(missing, []);
+}
+
+#[tokio::test]
+async fn every_lack_is_named_in_one_go_with_what_to_do() {
+    let org = org_with(|name| {
+        let mut found = complete(name)?;
+        match name {
+            "Sloe_Item__c" => return None,
+            "Sloe_Event__c" => {
+                found["fields"].as_array_mut().unwrap().retain(|f| f["name"] != "Slug__c");
+                entry(&mut found, "Sold__c")["updateable"] = json!(false);
+                found["childRelationships"] = json!([]);
+            }
+            "Sloe_Attendee__c" => {
+                entry(&mut found, "Sloe_Id__c")["unique"] = json!(false);
+                entry(&mut found, "Email__c")["createable"] = json!(false);
+                let status = entry(&mut found, "Registration_Status__c");
+                status["restrictedPicklist"] = json!(true);
+                status["picklistValues"] = json!([
+                    { "value": "Registered", "active": true },
+                    { "value": "Cancelled", "active": false },
+                ]);
+                let mut extra = field("Badge__c");
+                extra["nillable"] = json!(false);
+                found["fields"].as_array_mut().unwrap().push(extra);
+            }
+            "Sloe_Session_Attendee__c" => found["createable"] = json!(false),
+            _ => {}
+        }
+        Some(found)
+    })
+    .await;
+    let missing = org.check().await.unwrap();
+    let all: Vec<&str> = missing.iter().map(|m| m.what.as_str()).collect();
+    let text = all.join("\n");
+    for part in [
+        "The object Sloe_Item__c isn't there",
+        "Sloe_Event__c.Slug__c isn't there",
+        "Sloe_Event__c.Sold__c isn't there, or Sloe may not write it",
+        "no child relationship Items__r",
+        "no child relationship Sessions__r",
+        "Sloe_Attendee__c.Sloe_Id__c is not an external id that is unique",
+        "Sloe_Attendee__c.Email__c isn't there, or Sloe may not write it",
+        "Sloe_Attendee__c.Registration_Status__c lacks the value Cancelled",
+        "Sloe_Attendee__c.Badge__c is required",
+        "may not create and change Sloe_Session_Attendee__c records",
+    ] {
+        assert!(text.contains(part), "{part} is not in:\n{text}");
+    }
+    assert_eq!(missing.len(), 10, "{text}");
+    assert!(missing.iter().all(|m| !m.fix.is_empty()));
+}
+
+#[tokio::test]
+async fn an_org_that_cannot_be_asked_is_an_error_not_a_lack() {
+    let fake = Fake::start(|_| Reply::new(503, "text/html", "")).await;
+    assert!(fake.org().check().await.is_err());
+}
+
+#[tokio::test]
+async fn the_form_learns_lengths_and_required_fields() {
+    let org = org_with(|name| {
+        let mut found = complete(name)?;
+        if name == "Sloe_Attendee__c" {
+            *entry(&mut found, "Last_Name__c") =
+                json!({ "name": "Last_Name__c", "length": 40, "nillable": false, "createable": true });
+        }
+        Some(found)
+    })
+    .await;
+    let rules = org.describe_attendee_form().await.unwrap();
+    assert_eq!(rules.last_name, FieldRule { max_chars: 40, required: true });
+    assert_eq!(rules.email, FieldRule { max_chars: 80, required: false });
+}
+
+#[tokio::test]
+async fn a_mapping_that_could_not_be_is_refused_at_once() {
+    let fake = Fake::start(|_| Reply::json(&json!({}))).await;
+    let mut mapping = Mapping::default();
+    mapping.event.fields.insert(Field::Name, "Name FROM User --".into());
+    mapping.attendee.columns.insert(Column::Email, String::new());
+    let Err(error) = Org::new(fake.credentials(), mapping, quick()) else { panic!("accepted") };
+    assert!(matches!(&error, Error::Settings(text) if text.contains("FROM User")), "{error}");
+}
