@@ -8,13 +8,14 @@ mod stored;
 use std::sync::Arc;
 
 use sloe_core::ids::{OrgId, SfId};
+use sloe_salesforce::Credentials;
 use sloe_store::scope::OrgScope;
 
 use crate::seal::Key;
 
 pub use license::Licenses;
 pub use registry::{OrgError, Registry};
-pub use stored::{Connection, Flow, Profile};
+pub use stored::Profile;
 
 /// A connected org.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ pub struct Org {
     pub(crate) scope: OrgScope,
     /// How it looks and whom to ask.
     pub profile: Profile,
-    pub(crate) connection: Arc<Connection>,
+    pub(crate) connection: Arc<Credentials>,
     /// Seals the org's personal data and secrets; wrapped by the master key at rest.
     pub(crate) key: Key,
     /// SHA-256 of the hook secrets in force: two at once while one is rotated.

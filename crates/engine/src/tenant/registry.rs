@@ -7,11 +7,12 @@ use arc_swap::ArcSwap;
 use sha2::{Digest, Sha256};
 use sloe_core::ids::{OrgId, base32};
 use sloe_core::time;
+use sloe_salesforce::Credentials;
 use sloe_store::api::{Store, StoreError};
 use sloe_store::key::{Collection, Range};
 use subtle::ConstantTimeEq;
 
-use super::stored::{self, Connection, Opened, Profile};
+use super::stored::{self, Opened, Profile};
 use super::{Licenses, Org};
 use crate::clock::World;
 use crate::seal::Key;
@@ -128,7 +129,7 @@ impl Registry {
         store: &dyn Store,
         id: OrgId,
         profile: Profile,
-        connection: Connection,
+        connection: Credentials,
     ) -> Result<(Arc<Org>, String), OrgError> {
         self.check(id, &profile)?;
         let before = self.by_id(id);

@@ -1,8 +1,9 @@
 //! An org's document as it lies in the store. Its secrets lie in it sealed.
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use sloe_core::limits;
+use sloe_salesforce::{Credentials, Flow};
 
 use super::OrgError;
 use crate::clock::World;
@@ -48,38 +49,6 @@ impl Default for Profile {
     }
 }
 
-/// How Sloe signs in to an org.
-#[derive(Clone, Debug)]
-pub enum Flow {
-    /// OAuth client credentials.
-    ClientCredentials {
-        /// Consumer key.
-        client_id: String,
-        /// Consumer secret.
-        client_secret: SecretString,
-    },
-    /// OAuth JWT bearer.
-    JwtBearer {
-        /// Consumer key.
-        client_id: String,
-        /// The integration user.
-        username: String,
-        /// RS256 private key, PEM.
-        private_key: SecretString,
-        /// `aud` of the assertion.
-        audience: String,
-    },
-}
-
-/// Where an org is and how to sign in.
-#[derive(Clone, Debug)]
-pub struct Connection {
-    /// Its My Domain address.
-    pub login_url: String,
-    /// Its way of signing in.
-    pub flow: Flow,
-}
-
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "flow", rename_all = "snake_case")]
 enum PlainFlow {
@@ -102,7 +71,7 @@ struct Document {
 /// What a document holds, opened.
 pub(super) struct Opened {
     pub(super) profile: Profile,
-    pub(super) connection: Connection,
+    pub(super) connection: Credentials,
     pub(super) key: Key,
     pub(super) hook_secrets: Vec<[u8; 32]>,
 }
@@ -118,12 +87,14 @@ pub(super) fn encode(
             client_id: client_id.clone(),
             client_secret: client_secret.expose_secret().to_owned(),
         },
-        Flow::JwtBearer { client_id, username, private_key, audience } => PlainFlow::JwtBearer {
-            client_id: client_id.clone(),
-            username: username.clone(),
-            private_key: private_key.expose_secret().to_owned(),
-            audience: audience.clone(),
-        },
+        Flow::JwtBearer { client_id, username, private_key_pem, audience } => {
+            PlainFlow::JwtBearer {
+                client_id: client_id.clone(),
+                username: username.clone(),
+                private_key: private_key_pem.expose_secret().to_owned(),
+                audience: audience.clone(),
+            }
+        }
     };
     let flow = zeroize::Zeroizing::new(serde_json::to_vec(&plain).map_err(damaged)?);
     let document = Document {
@@ -151,13 +122,13 @@ pub(super) fn decode(body: &[u8], master: &Key, org: &[u8]) -> Result<Opened, Or
             Flow::ClientCredentials { client_id, client_secret: client_secret.into() }
         }
         PlainFlow::JwtBearer { client_id, username, private_key, audience } => {
-            Flow::JwtBearer { client_id, username, private_key: private_key.into(), audience }
+            Flow::JwtBearer { client_id, username, private_key_pem: private_key.into(), audience }
         }
     };
     let secret = |text: &String| unhex(text)?.as_slice().try_into().map_err(damaged);
     Ok(Opened {
         profile: document.profile,
-        connection: Connection { login_url: document.login_url, flow },
+        connection: Credentials { login_url: document.login_url, flow },
         key,
         hook_secrets: document.hook_secrets.iter().map(secret).collect::<Result<_, _>>()?,
     })
