@@ -101,6 +101,22 @@
     poll();
   }
 
+  // Seats that this visitor already holds, so that nobody is told "sold out"
+  // because of them.
+  const own = one("[data-own]");
+  if (own && main && document.cookie.includes("sloe_holding=")) {
+    fetch(main.dataset.mine, { headers: { accept: "application/json" } }).then((answer) => answer.status === 200 && answer.json()).then((hold) => {
+      if (!hold) return;
+      const link = document.createElement("a");
+      link.href = hold.url;
+      link.textContent = "Continue your registration";
+      const text = document.createElement("p");
+      text.append(`You are holding ${hold.places === 1 ? "one seat" : `${hold.places} seats`} until ${hold.until}. `, link);
+      own.className = "notice is-good";
+      own.append(text);
+    }).catch(() => {});
+  }
+
   // The countdown: seen every second, said at 5, 2 and 1 minutes only.
   const countdown = one("[data-countdown]");
   if (countdown) {

@@ -198,11 +198,12 @@ fn session(
         time: None,
         span: (second(slot.0), second(slot.1)),
         band,
+        over: false,
         chosen: false,
     }
 }
 
-pub(crate) fn programme() -> Vec<Day> {
+pub(crate) fn program() -> Vec<Day> {
     const D: &str = "2026-12-03";
     let slots = [
         (
@@ -289,11 +290,12 @@ fn item(
     }
 }
 
-fn conference() -> EventPage {
+pub(crate) fn conference() -> EventPage {
     let org = north();
     EventPage {
         shell: Shell::public(&org, "Resilience 2026", "A free one-day conference about systems that stay up."),
         id: "4zq8f0e2m5k7x9r1t3w6y8b0c2".into(),
+        slug: "resilience-2026".into(),
         name: "Resilience 2026".into(),
         summary: "A free one-day conference about systems that stay up: twelve sessions, three tracks, and the stories nobody puts on slides.".into(),
         about: prose::to_markup(ABOUT),
@@ -310,12 +312,12 @@ fn conference() -> EventPage {
             item("i2", "Student ticket", "Please bring your student card.", "Free", ItemState::Open(Band::Few), 0),
             item("i3", "Supporter ticket", "Same seat, and you pay for a student’s lunch.", "€60.00", ItemState::Payment, 0),
         ],
-        days: programme(),
+        days: program(),
         action: Some("/northlight/resilience-2026/hold".into()),
         faults: Vec::new(),
         max_per_order: 10,
         hold_minutes: 10,
-        key: None,
+        hold: None,
         org,
     }
 }
@@ -354,7 +356,7 @@ fn faulty() -> EventPage {
     page.items[1].chosen = 4;
     page.days[0].slots[2].sessions[0].chosen = true;
     page.days[0].slots[0].sessions[1].chosen = true;
-    page.key = Some("0193-key".into());
+    page.hold = Some("h".into());
     page.shell.index = false;
     page
 }
@@ -364,6 +366,7 @@ fn concert() -> EventPage {
     EventPage {
         shell: Shell::public(&org, "Winterreise bei Kerzenlicht", ""),
         id: "7kq8f0e2m5k7x9r1t3w6y8b0c2".into(),
+        slug: "winterreise".into(),
         name: "Winterreise bei Kerzenlicht".into(),
         summary:
             "Schubert’s song cycle in the old palm house, by the light of three hundred candles."

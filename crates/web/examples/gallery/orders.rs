@@ -9,7 +9,7 @@ use sloe_web::site::view::order::{Keep, OrderPage, Ticket, TicketSession, Ticket
 use sloe_web::site::view::{Fault, Shell};
 use sloe_web::site::words;
 
-use crate::events::{programme, when};
+use crate::events::{program, when};
 use crate::orgs::{looks, north};
 
 fn brief() -> EventBrief {
@@ -27,7 +27,7 @@ fn field(value: &str, max: u32, fault: Option<&str>) -> Field {
 }
 
 fn person(place: u16, item: &str, (first, last, email): (&str, &str, &str)) -> Person {
-    let sessions: Vec<SessionChoice> = programme()
+    let sessions: Vec<SessionChoice> = program()
         .into_iter()
         .flat_map(|day| day.slots)
         .flat_map(|slot| {
@@ -79,7 +79,7 @@ fn checkout() -> CheckoutPage {
     }
 }
 
-fn faulty() -> CheckoutPage {
+pub(crate) fn faulty() -> CheckoutPage {
     let mut page = checkout();
     page.people = vec![
         person(1, "Conference ticket", ("美咲", "林", "misaki@example")),
@@ -125,7 +125,7 @@ fn ticket(place: u16, name: &str, item: &str, state: TicketState) -> Ticket {
     }
 }
 
-fn order() -> OrderPage {
+pub(crate) fn order() -> OrderPage {
     OrderPage {
         shell: Shell::private(Some(&north()), "Your tickets"),
         org: north(),
@@ -153,7 +153,7 @@ fn order() -> OrderPage {
     }
 }
 
-fn mail() -> OrderMail {
+pub(crate) fn mail() -> OrderMail {
     let page = order();
     OrderMail {
         org: page.org.name.clone(),

@@ -6,7 +6,7 @@ use sloe_web::site::view::demo::{LandingOrg, LandingPage, MailBrief, MailOpen, M
 use sloe_web::site::view::message::{Again, MessagePage};
 use sloe_web::site::words;
 
-use crate::orgs::{garden, north};
+use crate::orgs::{garden, looks, north};
 
 fn landing(demo: bool) -> LandingPage {
     LandingPage {
@@ -15,11 +15,13 @@ fn landing(demo: bool) -> LandingPage {
             vec![
                 LandingOrg {
                     org: north(),
+                    swatch: looks()[0].1.swatch("northlight"),
                     events: 6,
                     salesforce: Some("http://127.0.0.1:8081/".into()),
                 },
                 LandingOrg {
                     org: garden(),
+                    swatch: looks()[1].1.swatch("hofgarten"),
                     events: 3,
                     salesforce: Some("http://127.0.0.1:8082/".into()),
                 },

@@ -47,6 +47,14 @@ impl Color {
         Self::from_oklab([lightness, chroma * hue.cos(), chroma * hue.sin()])
     }
 
+    /// Which way around the wheel this color's neighbors look better in the
+    /// dark: warm colors toward red, as orange toward green turns muddy.
+    #[must_use]
+    pub fn turn(self) -> f64 {
+        let [_, a, b] = self.oklab();
+        if (10.0..125.0).contains(&b.atan2(a).to_degrees()) { -1.0 } else { 1.0 }
+    }
+
     /// The nearest lightness of this color that has a contrast of at least
     /// `ratio` (at most 15) to each of `backgrounds`, which are alike: darker
     /// on light ones, lighter on dark ones.

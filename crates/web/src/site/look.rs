@@ -4,7 +4,8 @@
 
 use std::fmt::Write as _;
 
-use super::color::{Color, contrast};
+use super::color::Color;
+use super::markup::{Markup, escape_into};
 
 /// Page and card backgrounds of `site.css` in both themes; the accent is
 /// fitted to the one that is harder to read on.
@@ -103,14 +104,34 @@ impl Look {
     }
 
     /// Four related header colors, so that events of one org differ and belong
-    /// together; white text reads well on each.
+    /// together.
     fn tones(&self, css: &mut String, lightness: f64) {
-        for (tone, turn) in [0.0, 28.0, -32.0, 62.0].into_iter().enumerate() {
-            let from = self.accent.toned(lightness, turn).fitted(&[WHITE], 7.0);
-            let to = self.accent.toned(lightness + 0.07, turn + 34.0).fitted(&[WHITE], 6.0);
-            debug_assert!(contrast(from, WHITE) >= 7.0 && contrast(to, WHITE) >= 6.0);
+        for (tone, turn) in [0.0, 28.0, -30.0, 56.0].into_iter().enumerate() {
+            let (from, to) = self.header(lightness, turn);
             let _ = write!(css, ".tone-{tone}{{--hero-a:{from};--hero-b:{to}}}");
         }
+    }
+
+    /// Both ends of a header's color, turned by `turn` degrees from the
+    /// accent; white text reads well on each.
+    fn header(&self, lightness: f64, turn: f64) -> (Color, Color) {
+        let way = self.accent.turn();
+        (
+            self.accent.toned(lightness, way * turn).fitted(&[WHITE], 7.0),
+            self.accent.toned(lightness + 0.08, way * (turn + 36.0)).fitted(&[WHITE], 6.0),
+        )
+    }
+
+    /// The org's colors as a small picture, for a page that shows several orgs
+    /// and so can't load each one's stylesheet. `id` is unique in the page.
+    #[must_use]
+    pub fn swatch(&self, id: &str) -> Markup {
+        let (from, to) = self.header(0.4, 0.0);
+        let mut safe = String::new();
+        escape_into(&mut safe, id);
+        Markup::vouched(format!(
+            r##"<svg class="swatch" viewBox="0 0 320 96" preserveAspectRatio="none" aria-hidden="true"><defs><linearGradient id="swatch-{safe}"><stop stop-color="{from}"/><stop offset="1" stop-color="{to}"/></linearGradient></defs><path fill="url(#swatch-{safe})" d="M0 0h320v96H0z"/></svg>"##
+        ))
     }
 
     /// The color for mail, whose readers see a white page.

@@ -3,6 +3,7 @@
 use askama::Template;
 
 use super::{Org, Shell};
+use crate::site::markup::Markup;
 
 /// `GET /`.
 #[derive(Clone, Debug, Template)]
@@ -22,6 +23,8 @@ pub struct LandingPage {
 pub struct LandingOrg {
     /// The org.
     pub org: Org,
+    /// Its colors.
+    pub swatch: Markup,
     /// How many events are coming.
     pub events: usize,
     /// The page of its simulated Salesforce.

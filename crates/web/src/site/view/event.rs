@@ -18,6 +18,8 @@ pub struct EventPage {
     pub org: Org,
     /// Its public id.
     pub id: String,
+    /// The last part of its address.
+    pub slug: String,
     /// Its name.
     pub name: String,
     /// One or two sentences.
@@ -52,18 +54,36 @@ pub struct EventPage {
     pub max_per_order: u32,
     /// How long a hold lasts, in minutes.
     pub hold_minutes: i64,
-    /// Idempotency key, only in a page made for one visitor.
-    pub key: Option<String>,
+    /// The visitor's own hold, only in a page made for one visitor.
+    pub hold: Option<String>,
 }
 
 impl EventPage {
+    /// Whether there is nothing left.
+    #[must_use]
+    pub fn is_sold_out(&self) -> bool {
+        self.status == Status::Open(Band::SoldOut)
+    }
+
+    /// Where somebody who already holds seats goes on.
+    #[must_use]
+    pub fn resume(&self) -> String {
+        format!("/{}/{}/resume", self.org.slug, self.slug)
+    }
+
+    /// Where the script learns of the visitor's own hold.
+    #[must_use]
+    pub fn mine(&self) -> String {
+        format!("/{}/{}/mine", self.org.slug, self.slug)
+    }
+
     /// Where the script reads exact numbers.
     #[must_use]
     pub fn availability(&self) -> String {
         format!("/api/v1/events/{}/availability", self.id)
     }
 
-    /// Whether there is a programme to choose from.
+    /// Whether there is a program to choose from.
     #[must_use]
     pub fn has_sessions(&self) -> bool {
         !self.days.is_empty()
@@ -189,14 +209,28 @@ pub struct SessionChoice {
     pub span: (i64, i64),
     /// What is left.
     pub band: Band,
+    /// Whether it has ended.
+    pub over: bool,
     /// Whether it is chosen.
     pub chosen: bool,
 }
 
 impl SessionChoice {
+    /// What is left, in words.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        if self.over { "Over" } else { self.band.label() }
+    }
+
+    /// The class of that.
+    #[must_use]
+    pub fn class(&self) -> &'static str {
+        if self.over { Band::SoldOut.class() } else { self.band.class() }
+    }
+
     /// Whether it can be chosen, as long as the event takes registrations.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.band != Band::SoldOut
+        !self.over && self.band != Band::SoldOut
     }
 }
