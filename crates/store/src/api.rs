@@ -158,18 +158,6 @@ pub trait Store: Send + Sync + 'static {
     /// As [`Store::read`].
     fn sealed(&self, event: EventRef, claim: ClaimId) -> Result<Option<Vec<u8>>, StoreError>;
 
-    /// Up to `limit` vault entries of an event after claim `after`, by claim;
-    /// destroyed ones are left out.
-    ///
-    /// # Errors
-    /// As [`Store::read`].
-    fn scan_sealed(
-        &self,
-        event: EventRef,
-        after: Option<ClaimId>,
-        limit: usize,
-    ) -> Result<Vec<Sealed>, StoreError>;
-
     /// A document.
     ///
     /// # Errors

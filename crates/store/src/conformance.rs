@@ -34,7 +34,6 @@ macro_rules! conformance_tests {
             journal::exactly_one_of_many_writers_gets_a_version
             journal::sealed_details_stand_and_fall_with_their_batch
             journal::destroyed_details_are_gone
-            journal::sealed_details_are_listed_by_claim
             journal::a_checkpoint_reads_back_and_only_a_newer_one_replaces_it
             journal::everything_is_there_after_reopening
             documents::only_a_newer_version_replaces_a_document

@@ -23,7 +23,7 @@ use sloe_core::fact::Batch;
 use sloe_core::ids::{ClaimId, EventRef, OrgId};
 
 use crate::api::{
-    Append, Appended, Checkpoint, Destination, Document, Pending, Sealed, Store, StoreError, Write,
+    Append, Appended, Checkpoint, Destination, Document, Pending, Store, StoreError, Write,
 };
 use crate::key::{Key, Range};
 use crate::scope::OrgScope;
@@ -145,15 +145,6 @@ impl Store for Embedded {
 
     fn sealed(&self, event: EventRef, claim: ClaimId) -> Result<Option<Vec<u8>>, StoreError> {
         self.readers.with(|connection| read::sealed(connection, event, claim))
-    }
-
-    fn scan_sealed(
-        &self,
-        event: EventRef,
-        after: Option<ClaimId>,
-        limit: usize,
-    ) -> Result<Vec<Sealed>, StoreError> {
-        self.readers.with(|connection| read::scan_sealed(connection, event, after, limit))
     }
 
     fn get(&self, key: &Key) -> Result<Option<Document>, StoreError> {

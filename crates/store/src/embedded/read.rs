@@ -9,7 +9,7 @@ use sloe_core::ids::{ClaimId, EventRef};
 use sloe_core::time::Timestamp;
 
 use super::{explain, name, open, signed};
-use crate::api::{Checkpoint, Destination, Document, Pending, Sealed, StoreError};
+use crate::api::{Checkpoint, Destination, Document, Pending, StoreError};
 use crate::key::{Key, Range};
 use crate::record;
 
@@ -192,30 +192,6 @@ pub(super) fn sealed(
                 .optional()
         })
         .map(Option::flatten)
-        .map_err(explain)
-}
-
-pub(super) fn scan_sealed(
-    connection: &Connection,
-    event: EventRef,
-    after: Option<ClaimId>,
-    limit: usize,
-) -> Result<Vec<Sealed>, StoreError> {
-    // No id at all sorts before the first one.
-    let after = after.map_or(Vec::new(), |claim| claim.0.to_be_bytes().to_vec());
-    let mut statement = connection
-        .prepare_cached(
-            "SELECT claim, body FROM vault
-             WHERE partition = (SELECT id FROM partitions WHERE name = ?1) AND claim > ?2
-               AND body IS NOT NULL
-             ORDER BY claim LIMIT ?3",
-        )
-        .map_err(explain)?;
-    statement
-        .query_map(params![event.partition(), after, capped(limit)], |row| {
-            Ok(Sealed { claim: ClaimId(id(row, 0)?), body: row.get(1)? })
-        })
-        .and_then(Iterator::collect)
         .map_err(explain)
 }
 

@@ -7,9 +7,9 @@ pub(super) const APPLICATION_ID: i32 = i32::from_be_bytes(*b"SLOE");
 /// `PRAGMA user_version` counts the steps that a file has seen.
 pub(super) const STEPS: &[&str] = &[STEP_1];
 
-// Rows of the journal lie in the order of commits, so that every commit writes
-// at the end; claims and the vault lie by event, then by claim, whose ids are
-// ordered by time: each event, too, writes at its own end.
+// A commit that touches many events must not touch as many pages: rows of the
+// journal lie in the order of commits, and claims and the vault by claim, whose
+// ids are ordered by time. So all events write at the same ends.
 const STEP_1: &str = "
 -- Journals by number: `event:<org>:<event>`.
 CREATE TABLE partitions (
@@ -34,18 +34,18 @@ BEGIN SELECT RAISE(ABORT, 'the journal keeps every batch as it is'); END;
 
 -- Where a claim first appeared: a look-up, and a net below the version check.
 CREATE TABLE claims (
-    partition INTEGER NOT NULL,
     claim BLOB NOT NULL,
+    partition INTEGER NOT NULL,
     version INTEGER NOT NULL,
-    PRIMARY KEY (partition, claim)
+    PRIMARY KEY (claim, partition)
 ) STRICT, WITHOUT ROWID;
 
 -- Sealed personal data; NULL is what was destroyed.
 CREATE TABLE vault (
-    partition INTEGER NOT NULL,
     claim BLOB NOT NULL,
+    partition INTEGER NOT NULL,
     body BLOB,
-    PRIMARY KEY (partition, claim)
+    PRIMARY KEY (claim, partition)
 ) STRICT, WITHOUT ROWID;
 
 -- How far the news of each journal went, and how far it must go.

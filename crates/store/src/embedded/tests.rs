@@ -11,6 +11,7 @@ use sloe_core::time::Timestamp;
 use tempfile::TempDir;
 
 use super::*;
+use crate::api::Sealed;
 
 struct Place(TempDir);
 
