@@ -1,9 +1,12 @@
 //! Stored forms: how core's values lie on disk. Every form begins with the
 //! number of its format; a decoder is total: it reads what an encoder of a
-//! known format wrote, or says what is wrong and where.
+//! known format wrote, or says what is wrong and where. The journal and
+//! checkpoints are binary, documents are JSON that an operator can read.
 
 pub mod batch;
+pub(crate) mod document;
 pub mod ledger;
+pub mod order;
 pub mod snapshot;
 pub(crate) mod wire;
 
@@ -46,4 +49,18 @@ pub enum Fault {
     /// A record id that isn't one.
     #[error("a record id is not one: {0}")]
     Id(sloe_core::ids::IdError),
+    /// The parts are not as many as the first one says.
+    #[error("{0} are missing or too many")]
+    Parts(&'static str),
+}
+
+/// Why a stored document can't be read back.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DocumentError {
+    /// A format that this version doesn't know.
+    #[error("document format {0} is unknown here: a newer Sloe wrote it")]
+    Format(u32),
+    /// Not JSON, or not of this form; says where.
+    #[error("the document is damaged: {0}")]
+    Form(String),
 }

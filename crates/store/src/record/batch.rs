@@ -152,28 +152,35 @@ pub(super) fn read_request(reader: &mut Reader<'_>) -> Result<Request, DecodeErr
     })
 }
 
-pub(super) fn write_places(out: &mut Writer, places: &[Selection]) {
+fn write_places(out: &mut Writer, places: &[Selection]) {
     out.len(places.len());
     for place in places {
-        out.varint(u64::from(place.item.0));
-        out.len(place.sessions.len());
-        for session in &place.sessions {
-            out.varint(u64::from(session.0));
-        }
+        write_selection(out, place);
     }
 }
 
-pub(super) fn read_places(reader: &mut Reader<'_>) -> Result<Vec<Selection>, DecodeError> {
+pub(super) fn write_selection(out: &mut Writer, selection: &Selection) {
+    out.varint(u64::from(selection.item.0));
+    out.len(selection.sessions.len());
+    for session in &selection.sessions {
+        out.varint(u64::from(session.0));
+    }
+}
+
+fn read_places(reader: &mut Reader<'_>) -> Result<Vec<Selection>, DecodeError> {
     let count = reader.len("a number of places", 2)?;
     let mut places = Vec::with_capacity(count);
     for _ in 0..count {
-        let item = PoolIx(reader.small("a pool")?);
-        let count = reader.len("a number of sessions", 1)?;
-        let sessions: Result<_, _> =
-            (0..count).map(|_| reader.small("a pool").map(PoolIx)).collect();
-        places.push(Selection { item, sessions: sessions? });
+        places.push(read_selection(reader)?);
     }
     Ok(places)
+}
+
+pub(super) fn read_selection(reader: &mut Reader<'_>) -> Result<Selection, DecodeError> {
+    let item = PoolIx(reader.small("a pool")?);
+    let count = reader.len("a number of sessions", 1)?;
+    let sessions: Result<_, _> = (0..count).map(|_| reader.small("a pool").map(PoolIx)).collect();
+    Ok(Selection { item, sessions: sessions? })
 }
 
 pub(super) fn write_terms(out: &mut Writer, terms: &Terms, at: Timestamp) {

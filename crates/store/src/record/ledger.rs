@@ -1,102 +1,113 @@
-//! The stored form of a whole ledger: a checkpoint in chunks. Discardable, so
-//! a new format needs no decoder of the old one.
+//! The stored form of a ledger's image: chunks of at most 4 MB, each with its
+//! own checksum. Discardable: a format that is no longer known is as good as
+//! no checkpoint, so old decoders need not be kept.
+//!
+//! The first chunk holds what there is once, and how many of the rest; then
+//! come selections, claims and requests, each chunk holding one kind.
 
-use sloe_core::fact::Selection;
 use sloe_core::ids::ClaimId;
 use sloe_core::ledger::{ClaimImage, ClaimStatus, Image, PoolKey, RequestImage};
 use sloe_core::time::Timestamp;
 
 use super::batch::{
-    read_places, read_request, read_terms, write_places, write_request, write_terms,
+    read_request, read_selection, read_terms, write_request, write_selection, write_terms,
 };
 use super::wire::{Reader, Writer};
 use super::{DecodeError, Fault};
 
+#[cfg(test)]
+mod tests;
+
+/// Bytes of a chunk, its last record excepted: what a store takes in one piece.
+pub const CHUNK_BYTES: usize = 4_000_000;
+/// No record is longer than this, within the limits of the core.
+const ROOM_FOR_ONE: usize = 1_000;
+
 const FORMAT: u8 = 1;
-/// Claims and requests in one chunk: far below 4 MB at 50 attendees each.
-const PER_CHUNK: usize = 10_000;
+const HEAD: u8 = 1;
+const SELECTIONS: u8 = 2;
+const CLAIMS: u8 = 3;
+const REQUESTS: u8 = 4;
 
-const HEAD: u8 = 0;
-const CLAIMS: u8 = 1;
-const REQUESTS: u8 = 2;
-
-/// The chunks of `image`; their order matters.
+/// `image` in stored form.
 #[must_use]
 pub fn encode(image: &Image) -> Vec<Vec<u8>> {
     let mut chunks = vec![head(image)];
-    for claims in image.claims.chunks(PER_CHUNK) {
-        let mut out = begin(CLAIMS, claims.len(), 40);
-        for claim in claims {
-            out.bytes(&claim.id.0.to_be_bytes());
-            out.byte(match claim.status {
-                ClaimStatus::Held => 0,
-                ClaimStatus::Confirmed => 1,
-                ClaimStatus::Released => 2,
-                ClaimStatus::Expired => 3,
-            });
-            out.moment(claim.expires_at, image.at);
-            out.len(claim.places.len());
-            for place in &claim.places {
-                out.varint(u64::from(*place));
-            }
-        }
-        chunks.push(out.finish());
-    }
-    for requests in image.requests.chunks(PER_CHUNK) {
-        let mut out = begin(REQUESTS, requests.len(), 30);
-        for remembered in requests {
-            write_request(&mut out, remembered.request);
-            out.varint(u64::from(remembered.claim));
-        }
-        chunks.push(out.finish());
-    }
+    split(&mut chunks, SELECTIONS, &image.selections, write_selection);
+    split(&mut chunks, CLAIMS, &image.claims, |out, claim| write_claim(out, claim, image.at));
+    split(&mut chunks, REQUESTS, &image.requests, |out, remembered| {
+        write_request(out, remembered.request);
+        out.varint(u64::from(remembered.claim));
+    });
     chunks
 }
 
-/// The image that [`encode`] was given.
+/// What [`encode`] made `chunks` of.
 ///
 /// # Errors
-/// What is wrong with the bytes; whether the image makes sense is the
-/// ledger's to say.
+/// What is wrong with which bytes of a chunk.
 pub fn decode(chunks: &[Vec<u8>]) -> Result<Image, DecodeError> {
-    let Some((first, rest)) = chunks.split_first() else {
-        return Err(DecodeError { fault: Fault::Short, at: 0 });
-    };
-    let mut image = read_head(first)?;
+    let missing = DecodeError { fault: Fault::Parts("all chunks"), at: 0 };
+    let (first, rest) = chunks.split_first().ok_or(missing)?;
+    let (mut image, counts) = read_head(first)?;
     for chunk in rest {
-        let mut reader = Reader::checked(chunk)?;
-        match (reader.byte()?, reader.byte()?) {
-            (FORMAT, CLAIMS) => {
-                for _ in 0..reader.len("a number of claims", 19)? {
-                    image.claims.push(read_claim(&mut reader, image.at)?);
-                }
+        let (kind, mut reader) = open(chunk)?;
+        // Kinds come in order and each is counted, so a chunk too many or in
+        // another's place shows below or in `from_image`.
+        while !reader.is_at_end() {
+            match kind {
+                SELECTIONS => image.selections.push(read_selection(&mut reader)?),
+                CLAIMS => image.claims.push(read_claim(&mut reader, image.at)?),
+                REQUESTS => image.requests.push(RequestImage {
+                    request: read_request(&mut reader)?,
+                    claim: reader.small("a claim's index")?,
+                }),
+                kind => return reader.bad("a kind of chunk", u64::from(kind)),
             }
-            (FORMAT, REQUESTS) => {
-                for _ in 0..reader.len("a number of requests", 25)? {
-                    let request = read_request(&mut reader)?;
-                    let claim = reader.small("a claim's index")?;
-                    image.requests.push(RequestImage { request, claim });
-                }
-            }
-            (format, _) => return reader.fail(Fault::Format(format)),
         }
-        reader.finish()?;
+    }
+    let parts = [
+        ("selections", image.selections.len()),
+        ("claims", image.claims.len()),
+        ("requests", image.requests.len()),
+    ];
+    for ((what, found), expected) in parts.into_iter().zip(counts) {
+        if found as u64 != expected {
+            return Err(DecodeError { fault: Fault::Parts(what), at: 0 });
+        }
     }
     Ok(image)
 }
 
-fn begin(kind: u8, len: usize, each: usize) -> Writer {
-    let mut out = Writer::with_capacity(16 + len * each);
+fn begin(kind: u8) -> Writer {
+    let mut out = Writer::default();
     out.byte(FORMAT);
     out.byte(kind);
-    if kind != HEAD {
-        out.len(len);
-    }
     out
 }
 
+fn open(chunk: &[u8]) -> Result<(u8, Reader<'_>), DecodeError> {
+    let mut reader = Reader::checked(chunk)?;
+    match reader.byte()? {
+        FORMAT => Ok((reader.byte()?, reader)),
+        format => reader.fail(Fault::Format(format)),
+    }
+}
+
+fn split<T>(chunks: &mut Vec<Vec<u8>>, kind: u8, records: &[T], write: impl Fn(&mut Writer, &T)) {
+    let mut out = None;
+    for record in records {
+        let chunk = out.get_or_insert_with(|| begin(kind));
+        write(chunk, record);
+        if chunk.size() > CHUNK_BYTES - ROOM_FOR_ONE {
+            chunks.extend(out.take().map(Writer::finish));
+        }
+    }
+    chunks.extend(out.map(Writer::finish));
+}
+
 fn head(image: &Image) -> Vec<u8> {
-    let mut out = begin(HEAD, 0, 0);
+    let mut out = begin(HEAD);
     out.varint(image.version);
     out.moment(image.at, Timestamp(0));
     out.bytes(&image.nonce.to_be_bytes());
@@ -118,34 +129,51 @@ fn head(image: &Image) -> Vec<u8> {
             }
         }
     }
-    write_places(&mut out, &image.selections);
+    out.len(image.selections.len());
+    out.len(image.claims.len());
+    out.len(image.requests.len());
     out.finish()
 }
 
-fn read_head(chunk: &[u8]) -> Result<Image, DecodeError> {
-    let mut reader = Reader::checked(chunk)?;
-    match (reader.byte()?, reader.byte()?) {
-        (FORMAT, HEAD) => {}
-        (format, _) => return reader.fail(Fault::Format(format)),
+fn read_head(chunk: &[u8]) -> Result<(Image, [u64; 3]), DecodeError> {
+    let (kind, mut reader) = open(chunk)?;
+    if kind != HEAD {
+        return reader.bad("the first chunk's kind", u64::from(kind));
     }
     let version = reader.varint()?;
     let at = reader.moment(Timestamp(0))?;
     let nonce = u128::from_be_bytes(reader.array()?);
-    let terms =
-        if reader.flag("the terms' presence")? { Some(read_terms(&mut reader, at)?) } else { None };
-    let mut pools = Vec::new();
-    for _ in 0..reader.len("a number of pools", 1)? {
+    let known = reader.flag("the terms' presence")?;
+    let terms = if known { Some(read_terms(&mut reader, at)?) } else { None };
+    let count = reader.len("a number of pools", 1)?;
+    let mut pools = Vec::with_capacity(count);
+    for _ in 0..count {
         pools.push(match reader.byte()? {
             0 => PoolKey::Event,
             1 => PoolKey::Item(reader.record_id()?),
             2 => PoolKey::Session(reader.record_id()?),
-            value => return reader.bad("a kind of pool", u64::from(value)),
+            kind => return reader.bad("a kind of pool", u64::from(kind)),
         });
     }
-    let selections: Vec<Selection> = read_places(&mut reader)?;
+    let counts = [reader.varint()?, reader.varint()?, reader.varint()?];
     reader.finish()?;
-    let (claims, requests) = (Vec::new(), Vec::new());
-    Ok(Image { version, at, nonce, terms, pools, selections, claims, requests })
+    let (selections, claims, requests) = (vec![], vec![], vec![]);
+    Ok((Image { version, at, nonce, terms, pools, selections, claims, requests }, counts))
+}
+
+fn write_claim(out: &mut Writer, claim: &ClaimImage, at: Timestamp) {
+    out.bytes(&claim.id.0.to_be_bytes());
+    out.byte(match claim.status {
+        ClaimStatus::Held => 0,
+        ClaimStatus::Confirmed => 1,
+        ClaimStatus::Released => 2,
+        ClaimStatus::Expired => 3,
+    });
+    out.moment(claim.expires_at, at);
+    out.len(claim.places.len());
+    for place in &claim.places {
+        out.varint(u64::from(*place));
+    }
 }
 
 fn read_claim(reader: &mut Reader<'_>, at: Timestamp) -> Result<ClaimImage, DecodeError> {
@@ -155,70 +183,10 @@ fn read_claim(reader: &mut Reader<'_>, at: Timestamp) -> Result<ClaimImage, Deco
         1 => ClaimStatus::Confirmed,
         2 => ClaimStatus::Released,
         3 => ClaimStatus::Expired,
-        value => return reader.bad("a claim's status", u64::from(value)),
+        status => return reader.bad("a claim's status", u64::from(status)),
     };
     let expires_at = reader.moment(at)?;
     let count = reader.len("a number of places", 1)?;
-    let mut places = Vec::with_capacity(count);
-    for _ in 0..count {
-        places.push(reader.small("a place")?);
-    }
-    Ok(ClaimImage { id, status, expires_at, places })
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use proptest::prelude::*;
-    use sloe_core::fact::Request;
-    use sloe_core::ids::SfId;
-
-    fn image(claims: u32) -> Image {
-        let claim = |n: u32| ClaimImage {
-            id: ClaimId(u128::from(n)),
-            status: [ClaimStatus::Held, ClaimStatus::Confirmed, ClaimStatus::Expired]
-                [n as usize % 3],
-            expires_at: Timestamp(i64::from(n)),
-            places: vec![0, 1 << 31 | 1],
-        };
-        let request = |n: u32| RequestImage {
-            request: Request { key: u128::from(n) << 64, body: u64::from(n) },
-            claim: n,
-        };
-        let record = SfId::parse("a00000000000001").unwrap();
-        Image {
-            version: 7,
-            at: Timestamp(1_000),
-            nonce: 9,
-            terms: None,
-            pools: vec![PoolKey::Event, PoolKey::Item(record), PoolKey::Session(record)],
-            selections: vec![],
-            claims: (0..claims).map(claim).collect(),
-            requests: (0..claims).map(request).collect(),
-        }
-    }
-
-    #[test]
-    fn an_image_reads_back_across_chunks() {
-        let image = image(25_000);
-        let chunks = encode(&image);
-        assert_eq!(chunks.len(), 7);
-        assert_eq!(decode(&chunks).unwrap(), image);
-    }
-
-    #[test]
-    fn a_missing_or_damaged_chunk_is_found_or_leaves_a_claim_out() {
-        assert!(decode(&[]).is_err());
-        let mut chunks = encode(&image(3));
-        chunks[1][5] ^= 1;
-        assert!(decode(&chunks).is_err());
-    }
-
-    proptest! {
-        #[test]
-        fn no_bytes_make_the_decoder_panic(chunks: Vec<Vec<u8>>) {
-            let _ = decode(&chunks);
-        }
-    }
+    let places: Result<_, _> = (0..count).map(|_| reader.small("a place")).collect();
+    Ok(ClaimImage { id, status, expires_at, places: places? })
 }

@@ -1,235 +1,314 @@
-//! The stored form of an event's snapshot: JSON, so that an operator can read
-//! it with any tool. Salesforce has the original, so one format is enough.
+//! The stored form of a snapshot: JSON with the field names of
+//! [`sloe_core::catalog`], one document per event.
 
 use serde::{Deserialize, Serialize};
 use sloe_core::catalog::{
     AttendeeForm, EventStatus, FieldRule, Item, Organizer, Place, Session, Snapshot,
 };
-use sloe_core::ids::{EventRef, OrgId, PublicId, SfId};
+use sloe_core::ids::EventRef;
 use sloe_core::money::{Currency, Price};
-use sloe_core::time::Timestamp;
 
-const FORMAT: u8 = 1;
+use super::DocumentError;
+use super::document::{self, Moment, Org, Public, Record};
 
-/// Why a stored snapshot can't be read.
-#[derive(Debug, thiserror::Error)]
-#[error("the stored snapshot can't be read: {0}")]
-pub struct SnapshotError(String);
+#[cfg(test)]
+mod tests;
+
+const FORMAT: u32 = 1;
 
 #[derive(Serialize, Deserialize)]
 struct Stored {
-    format: u8,
-    org: String,
-    event: String,
+    format: u32,
+    org: Org,
+    event: Record,
+    id: Public,
     version: u64,
     ledger_version: u64,
-    as_of: i64,
+    as_of: Moment,
     slug: String,
     name: String,
     summary: String,
     description: String,
-    starts_at: i64,
-    ends_at: i64,
+    starts_at: Moment,
+    ends_at: Moment,
     time_zone: String,
-    venue: Option<String>,
-    address: Option<String>,
-    online_url: Option<String>,
+    place: StoredPlace,
     image_url: Option<String>,
-    organizer: Option<String>,
-    organizer_email: Option<String>,
-    privacy_url: Option<String>,
+    organizer: StoredOrganizer,
     published: bool,
-    cancelled: bool,
-    opens_at: Option<i64>,
-    closes_at: Option<i64>,
+    status: Status,
+    opens_at: Option<Moment>,
+    closes_at: Option<Moment>,
     limit: Option<u32>,
     max_per_order: u32,
     hold_millis: i64,
     items: Vec<StoredItem>,
     sessions: Vec<StoredSession>,
-    form: [(u32, bool); 3],
+    form: StoredForm,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredPlace {
+    venue: Option<String>,
+    address: Option<String>,
+    online_url: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredOrganizer {
+    name: Option<String>,
+    email: Option<String>,
+    privacy_url: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Status {
+    Scheduled,
+    Cancelled,
 }
 
 #[derive(Serialize, Deserialize)]
 struct StoredItem {
-    record: String,
+    sf: Record,
+    id: Public,
     name: String,
     description: String,
-    price: Option<(i64, String)>,
+    price: Option<StoredPrice>,
     limit: Option<u32>,
-    opens_at: Option<i64>,
-    closes_at: Option<i64>,
+    opens_at: Option<Moment>,
+    closes_at: Option<Moment>,
     max_per_order: u32,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(try_from = "PriceFields", into = "PriceFields")]
+struct StoredPrice(Price);
+
+#[derive(Serialize, Deserialize)]
+struct PriceFields {
+    minor: i64,
+    currency: String,
+}
+
+impl From<StoredPrice> for PriceFields {
+    fn from(StoredPrice(price): StoredPrice) -> Self {
+        Self { minor: price.minor, currency: price.currency.code().to_owned() }
+    }
+}
+
+impl TryFrom<PriceFields> for StoredPrice {
+    type Error = String;
+
+    fn try_from(fields: PriceFields) -> Result<Self, String> {
+        let currency = Currency::parse(&fields.currency)
+            .ok_or_else(|| format!("{:?} is no currency", fields.currency))?;
+        Ok(Self(Price { minor: fields.minor, currency }))
+    }
 }
 
 #[derive(Serialize, Deserialize)]
 struct StoredSession {
-    record: String,
+    sf: Record,
+    id: Public,
     name: String,
     description: String,
     track: Option<String>,
     speaker: Option<String>,
     room: Option<String>,
-    starts_at: i64,
-    ends_at: i64,
+    starts_at: Moment,
+    ends_at: Moment,
     limit: Option<u32>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredForm {
+    first_name: StoredRule,
+    last_name: StoredRule,
+    email: StoredRule,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredRule {
+    max_length: u32,
+    required: bool,
 }
 
 /// `snapshot` in stored form.
 #[must_use]
 pub fn encode(snapshot: &Snapshot) -> Vec<u8> {
-    let s = snapshot.clone();
-    let millis = |moment: Option<Timestamp>| moment.map(|m| m.0);
-    let rule = |rule: FieldRule| (rule.max_length, rule.required);
+    let snapshot = snapshot.clone();
     let stored = Stored {
         format: FORMAT,
-        org: s.event.org.to_string(),
-        event: s.event.event.to_string(),
-        version: s.version,
-        ledger_version: s.ledger_version,
-        as_of: s.as_of.0,
-        slug: s.slug,
-        name: s.name,
-        summary: s.summary,
-        description: s.description,
-        starts_at: s.starts_at.0,
-        ends_at: s.ends_at.0,
-        time_zone: s.time_zone,
-        venue: s.place.venue,
-        address: s.place.address,
-        online_url: s.place.online_url,
-        image_url: s.image_url,
-        organizer: s.organizer.name,
-        organizer_email: s.organizer.email,
-        privacy_url: s.organizer.privacy_url,
-        published: s.published,
-        cancelled: s.status == EventStatus::Cancelled,
-        opens_at: millis(s.opens_at),
-        closes_at: millis(s.closes_at),
-        limit: s.limit,
-        max_per_order: s.max_per_order,
-        hold_millis: s.hold_millis,
-        items: s.items.into_iter().map(store_item).collect(),
-        sessions: s.sessions.into_iter().map(store_session).collect(),
-        form: [rule(s.form.first_name), rule(s.form.last_name), rule(s.form.email)],
+        org: Org(snapshot.event.org),
+        event: Record(snapshot.event.event),
+        id: Public(snapshot.id),
+        version: snapshot.version,
+        ledger_version: snapshot.ledger_version,
+        as_of: Moment(snapshot.as_of),
+        slug: snapshot.slug,
+        name: snapshot.name,
+        summary: snapshot.summary,
+        description: snapshot.description,
+        starts_at: Moment(snapshot.starts_at),
+        ends_at: Moment(snapshot.ends_at),
+        time_zone: snapshot.time_zone,
+        place: StoredPlace {
+            venue: snapshot.place.venue,
+            address: snapshot.place.address,
+            online_url: snapshot.place.online_url,
+        },
+        image_url: snapshot.image_url,
+        organizer: StoredOrganizer {
+            name: snapshot.organizer.name,
+            email: snapshot.organizer.email,
+            privacy_url: snapshot.organizer.privacy_url,
+        },
+        published: snapshot.published,
+        status: match snapshot.status {
+            EventStatus::Scheduled => Status::Scheduled,
+            EventStatus::Cancelled => Status::Cancelled,
+        },
+        opens_at: snapshot.opens_at.map(Moment),
+        closes_at: snapshot.closes_at.map(Moment),
+        limit: snapshot.limit,
+        max_per_order: snapshot.max_per_order,
+        hold_millis: snapshot.hold_millis,
+        items: snapshot.items.into_iter().map(StoredItem::from).collect(),
+        sessions: snapshot.sessions.into_iter().map(StoredSession::from).collect(),
+        form: StoredForm {
+            first_name: snapshot.form.first_name.into(),
+            last_name: snapshot.form.last_name.into(),
+            email: snapshot.form.email.into(),
+        },
     };
-    // Plain values under text keys: writing them can't fail.
-    serde_json::to_vec(&stored).unwrap_or_default()
+    document::write(&stored)
 }
 
-fn store_item(item: Item) -> StoredItem {
-    StoredItem {
-        record: item.sf.to_string(),
-        name: item.name,
-        description: item.description,
-        price: item.price.map(|price| (price.minor, price.currency.code().to_owned())),
-        limit: item.limit,
-        opens_at: item.opens_at.map(|m| m.0),
-        closes_at: item.closes_at.map(|m| m.0),
-        max_per_order: item.max_per_order,
-    }
-}
-
-fn store_session(session: Session) -> StoredSession {
-    StoredSession {
-        record: session.sf.to_string(),
-        name: session.name,
-        description: session.description,
-        track: session.track,
-        speaker: session.speaker,
-        room: session.room,
-        starts_at: session.starts_at.0,
-        ends_at: session.ends_at.0,
-        limit: session.limit,
-    }
-}
-
-/// The snapshot that [`encode`] was given.
+/// The snapshot in `bytes`.
 ///
 /// # Errors
-/// [`SnapshotError`]; a refresh of the event makes a new one.
-pub fn decode(body: &[u8]) -> Result<Snapshot, SnapshotError> {
-    let damaged = |what: &dyn std::fmt::Display| SnapshotError(what.to_string());
-    let s: Stored = serde_json::from_slice(body).map_err(|e| damaged(&e))?;
-    if s.format != FORMAT {
-        return Err(SnapshotError(format!("format {} is unknown here", s.format)));
-    }
-    let org = OrgId::parse(&s.org).map_err(|e| damaged(&e))?;
-    let event = EventRef { org, event: SfId::parse(&s.event).map_err(|e| damaged(&e))? };
-    let moment = |millis: Option<i64>| millis.map(Timestamp);
-    let rule = |(max_length, required)| FieldRule { max_length, required };
-    let [first_name, last_name, email] = s.form;
+/// What is wrong with the document.
+pub fn decode(bytes: &[u8]) -> Result<Snapshot, DocumentError> {
+    let stored: Stored = document::read(FORMAT, bytes)?;
     Ok(Snapshot {
-        event,
-        id: event.public_id(),
-        version: s.version,
-        ledger_version: s.ledger_version,
-        as_of: Timestamp(s.as_of),
-        slug: s.slug,
-        name: s.name,
-        summary: s.summary,
-        description: s.description,
-        starts_at: Timestamp(s.starts_at),
-        ends_at: Timestamp(s.ends_at),
-        time_zone: s.time_zone,
-        place: Place { venue: s.venue, address: s.address, online_url: s.online_url },
-        image_url: s.image_url,
+        event: EventRef { org: stored.org.0, event: stored.event.0 },
+        id: stored.id.0,
+        version: stored.version,
+        ledger_version: stored.ledger_version,
+        as_of: stored.as_of.0,
+        slug: stored.slug,
+        name: stored.name,
+        summary: stored.summary,
+        description: stored.description,
+        starts_at: stored.starts_at.0,
+        ends_at: stored.ends_at.0,
+        time_zone: stored.time_zone,
+        place: Place {
+            venue: stored.place.venue,
+            address: stored.place.address,
+            online_url: stored.place.online_url,
+        },
+        image_url: stored.image_url,
         organizer: Organizer {
-            name: s.organizer,
-            email: s.organizer_email,
-            privacy_url: s.privacy_url,
+            name: stored.organizer.name,
+            email: stored.organizer.email,
+            privacy_url: stored.organizer.privacy_url,
         },
-        published: s.published,
-        status: if s.cancelled { EventStatus::Cancelled } else { EventStatus::Scheduled },
-        opens_at: moment(s.opens_at),
-        closes_at: moment(s.closes_at),
-        limit: s.limit,
-        max_per_order: s.max_per_order,
-        hold_millis: s.hold_millis,
-        items: s.items.into_iter().map(|i| read_item(org, i)).collect::<Result<_, _>>()?,
-        sessions: s.sessions.into_iter().map(|i| read_session(org, i)).collect::<Result<_, _>>()?,
+        published: stored.published,
+        status: match stored.status {
+            Status::Scheduled => EventStatus::Scheduled,
+            Status::Cancelled => EventStatus::Cancelled,
+        },
+        opens_at: stored.opens_at.map(|moment| moment.0),
+        closes_at: stored.closes_at.map(|moment| moment.0),
+        limit: stored.limit,
+        max_per_order: stored.max_per_order,
+        hold_millis: stored.hold_millis,
+        items: stored.items.into_iter().map(Item::from).collect(),
+        sessions: stored.sessions.into_iter().map(Session::from).collect(),
         form: AttendeeForm {
-            first_name: rule(first_name),
-            last_name: rule(last_name),
-            email: rule(email),
+            first_name: stored.form.first_name.into(),
+            last_name: stored.form.last_name.into(),
+            email: stored.form.email.into(),
         },
     })
 }
 
-fn read_item(org: OrgId, item: StoredItem) -> Result<Item, SnapshotError> {
-    let sf = SfId::parse(&item.record).map_err(|e| SnapshotError(e.to_string()))?;
-    let price = match item.price {
-        None => None,
-        Some((minor, code)) => {
-            let currency = Currency::parse(&code).ok_or(SnapshotError(code))?;
-            Some(Price { minor, currency })
+impl From<Item> for StoredItem {
+    fn from(item: Item) -> Self {
+        Self {
+            sf: Record(item.sf),
+            id: Public(item.id),
+            name: item.name,
+            description: item.description,
+            price: item.price.map(StoredPrice),
+            limit: item.limit,
+            opens_at: item.opens_at.map(Moment),
+            closes_at: item.closes_at.map(Moment),
+            max_per_order: item.max_per_order,
         }
-    };
-    Ok(Item {
-        sf,
-        id: PublicId::derive(&org, &sf),
-        name: item.name,
-        description: item.description,
-        price,
-        limit: item.limit,
-        opens_at: item.opens_at.map(Timestamp),
-        closes_at: item.closes_at.map(Timestamp),
-        max_per_order: item.max_per_order,
-    })
+    }
 }
 
-fn read_session(org: OrgId, session: StoredSession) -> Result<Session, SnapshotError> {
-    let sf = SfId::parse(&session.record).map_err(|e| SnapshotError(e.to_string()))?;
-    Ok(Session {
-        sf,
-        id: PublicId::derive(&org, &sf),
-        name: session.name,
-        description: session.description,
-        track: session.track,
-        speaker: session.speaker,
-        room: session.room,
-        starts_at: Timestamp(session.starts_at),
-        ends_at: Timestamp(session.ends_at),
-        limit: session.limit,
-    })
+impl From<StoredItem> for Item {
+    fn from(stored: StoredItem) -> Self {
+        Self {
+            sf: stored.sf.0,
+            id: stored.id.0,
+            name: stored.name,
+            description: stored.description,
+            price: stored.price.map(|price| price.0),
+            limit: stored.limit,
+            opens_at: stored.opens_at.map(|moment| moment.0),
+            closes_at: stored.closes_at.map(|moment| moment.0),
+            max_per_order: stored.max_per_order,
+        }
+    }
+}
+
+impl From<Session> for StoredSession {
+    fn from(session: Session) -> Self {
+        Self {
+            sf: Record(session.sf),
+            id: Public(session.id),
+            name: session.name,
+            description: session.description,
+            track: session.track,
+            speaker: session.speaker,
+            room: session.room,
+            starts_at: Moment(session.starts_at),
+            ends_at: Moment(session.ends_at),
+            limit: session.limit,
+        }
+    }
+}
+
+impl From<StoredSession> for Session {
+    fn from(stored: StoredSession) -> Self {
+        Self {
+            sf: stored.sf.0,
+            id: stored.id.0,
+            name: stored.name,
+            description: stored.description,
+            track: stored.track,
+            speaker: stored.speaker,
+            room: stored.room,
+            starts_at: stored.starts_at.0,
+            ends_at: stored.ends_at.0,
+            limit: stored.limit,
+        }
+    }
+}
+
+impl From<FieldRule> for StoredRule {
+    fn from(rule: FieldRule) -> Self {
+        Self { max_length: rule.max_length, required: rule.required }
+    }
+}
+
+impl From<StoredRule> for FieldRule {
+    fn from(stored: StoredRule) -> Self {
+        Self { max_length: stored.max_length, required: stored.required }
+    }
 }

@@ -66,6 +66,11 @@ impl Writer {
         self.bytes(first);
     }
 
+    /// Bytes so far.
+    pub(crate) fn size(&self) -> usize {
+        self.out.len()
+    }
+
     /// The form with its checksum behind it.
     pub(crate) fn finish(mut self) -> Vec<u8> {
         let sum = crc32(&self.out);
@@ -180,6 +185,11 @@ impl<'a> Reader<'a> {
         SfId::parse(text).or_else(|error| self.fail(Fault::Id(error)))
     }
 
+    /// Whether all was read.
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.rest.is_empty()
+    }
+
     /// Ends the reading: nothing may be left.
     pub(crate) fn finish(self) -> Result<(), DecodeError> {
         if self.rest.is_empty() { Ok(()) } else { self.fail(Fault::Long(self.rest.len())) }
@@ -191,15 +201,15 @@ impl<'a> Reader<'a> {
 fn crc32(bytes: &[u8]) -> u32 {
     const TABLE: [u32; 256] = {
         let mut table = [0; 256];
-        let mut i = 0;
+        let mut i = 0_u32;
         while i < 256 {
-            let mut value = i as u32;
+            let mut value = i;
             let mut bit = 0;
             while bit < 8 {
                 value = (value >> 1) ^ (0xedb8_8320 * (value & 1));
                 bit += 1;
             }
-            table[i] = value;
+            table[i as usize] = value;
             i += 1;
         }
         table
