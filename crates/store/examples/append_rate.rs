@@ -39,20 +39,20 @@ fn main() -> Result<(), Failure> {
         if answers.iter().any(|answer| *answer != Appended::Committed) {
             return Err("a batch was refused".into());
         }
-        if start.elapsed().as_secs() as usize > slices.len() {
+        if start.elapsed() > Duration::from_secs(slices.len() as u64 + 1) {
             slices.push(claims);
         }
     }
     let busy: Duration = waits.iter().sum();
     waits.sort_unstable();
-    let quantile = |q: f64| waits[((waits.len() - 1) as f64 * q) as usize];
+    let quantile = |permille: usize| waits[(waits.len() - 1) * permille / 1_000];
     println!("{claims} claims in {} commits over {} events", waits.len(), events.len());
     println!("{:.0} claims/s in append alone", claims as f64 / busy.as_secs_f64());
     println!(
         "a commit: p50 {:?}, p99 {:?}, longest {:?}",
-        quantile(0.5),
-        quantile(0.99),
-        quantile(1.0)
+        quantile(500),
+        quantile(990),
+        quantile(1_000)
     );
     let per_second: Vec<u64> = slices.windows(2).map(|pair| pair[1] - pair[0]).collect();
     println!("claims by second: {per_second:?}");

@@ -196,11 +196,12 @@ impl Store for Embedded {
     fn discard_projections(&self) -> Result<(), StoreError> {
         let checkpointing = &self.writer()?.checkpointing;
         let _turn = checkpointing.lock().unwrap_or_else(PoisonError::into_inner);
-        self.write(|transaction| write::discard_projections(transaction))
+        self.write(write::discard_projections)
     }
 }
 
 /// What an error of SQLite means to the caller: before the commit nothing is durable.
+#[allow(clippy::needless_pass_by_value, reason = "made for map_err")]
 fn explain(error: rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Damaged(format!(

@@ -8,6 +8,8 @@ pub mod api;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 pub mod embedded;
+#[cfg(any(test, feature = "testing"))]
+pub mod faulty;
 pub mod key;
 pub mod record;
 pub mod scope;
