@@ -1,6 +1,7 @@
 //! The orgs that Sloe serves, all in memory: profile, keys, connection,
 //! license. Whoever holds an [`Org`] may ask about that org only.
 
+mod connect;
 mod license;
 mod registry;
 mod stored;
@@ -13,6 +14,7 @@ use sloe_store::scope::OrgScope;
 
 use crate::seal::Key;
 
+pub use connect::{Connect, ConnectError, Connected};
 pub use license::Licenses;
 pub use registry::{OrgError, Registry};
 pub use stored::Profile;

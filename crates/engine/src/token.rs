@@ -93,7 +93,8 @@ impl Tokens {
         let bytes = base32::decode(token)?;
         let (head, mac) = bytes.split_at_checked(LOCATOR + CLAIM)?;
         let (at, claim) = head.split_at_checked(LOCATOR)?;
-        let event = event_at(at.try_into().ok()?)?;
+        let at: Locator = at.try_into().ok()?;
+        let event = event_at(at).filter(|event| locator(event.public_id()) == at)?;
         let claim = ClaimId(u128::from_be_bytes(claim.try_into().ok()?));
         let good = self.mac(kind.label(), event, claim, 0);
         bool::from(good[..MAC].ct_eq(mac)).then_some((event, claim))
