@@ -27,6 +27,9 @@ const SWEEP: Duration = Duration::from_millis(250);
 /// How often a task is decided again after conflicts before it is given back.
 const ATTEMPTS: u8 = 20;
 
+/// Told after every commit, with the destinations that have news.
+pub(crate) type Committing = Box<dyn Fn(&[Destination]) + Send>;
+
 /// What the combiner needs.
 pub(crate) struct Settings {
     pub(crate) store: Arc<dyn Store>,
@@ -35,7 +38,7 @@ pub(crate) struct Settings {
     /// Bytes that resident ledgers may take together.
     pub(crate) budget: usize,
     /// Told after every commit, with the destinations that have news.
-    pub(crate) committed: Box<dyn Fn(&[Destination]) + Send>,
+    pub(crate) committed: Committing,
 }
 
 /// Where claims are brought.

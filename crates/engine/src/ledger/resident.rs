@@ -66,18 +66,16 @@ impl Residents {
             return Err(LoadError::Quarantined(reason.clone()));
         }
         self.uses += 1;
-        if !self.ledgers.contains_key(&event) {
-            match load(store, event) {
-                Ok(resident) => {
-                    self.ledgers.insert(event, resident);
-                    self.publish(event);
+        let known = self.ledgers.contains_key(&event);
+        if !known {
+            let resident = load(store, event).inspect_err(|error| {
+                if let LoadError::Quarantined(reason) = error {
+                    report_quarantine(event, reason);
+                    self.quarantined.insert(event, reason.clone());
                 }
-                Err(LoadError::Quarantined(reason)) => {
-                    self.quarantine(event, reason.clone());
-                    return Err(LoadError::Quarantined(reason));
-                }
-                Err(error) => return Err(error),
-            }
+            })?;
+            self.ledgers.insert(event, resident);
+            self.publish(event);
         }
         let resident = self.ledgers.get_mut(&event).ok_or(LoadError::Unavailable)?;
         resident.used = self.uses;
@@ -94,8 +92,7 @@ impl Residents {
     }
 
     pub(super) fn quarantine(&mut self, event: EventRef, reason: String) {
-        tracing::error!(event = ?event, reason, "event quarantined: nothing is decided on it until its journal is mended");
-        metrics::counter!("sloe_quarantined_total").increment(1);
+        report_quarantine(event, &reason);
         self.ledgers.remove(&event);
         self.quarantined.insert(event, reason);
     }
@@ -169,6 +166,11 @@ impl Resident {
         }
         out
     }
+}
+
+fn report_quarantine(event: EventRef, reason: &str) {
+    tracing::error!(event = ?event, reason, "event quarantined: nothing is decided on it until its journal is mended");
+    metrics::counter!("sloe_quarantined_total").increment(1);
 }
 
 fn load(store: &dyn Store, event: EventRef) -> Result<Resident, LoadError> {

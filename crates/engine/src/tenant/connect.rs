@@ -90,7 +90,7 @@ impl Engine {
     ///
     /// # Errors
     /// The store does not take it; then nothing changed.
-    pub fn set_licenses(&self, org: OrgId, licenses: Vec<License>) -> Result<(), OrgError> {
+    pub fn set_licenses(&self, org: OrgId, licenses: &[License]) -> Result<(), OrgError> {
         Ok(self.registry().licenses.replace(&**self.store(), org, licenses)?)
     }
 }

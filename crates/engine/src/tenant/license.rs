@@ -58,14 +58,14 @@ impl Licenses {
         &self,
         store: &dyn Store,
         org: OrgId,
-        licenses: Vec<License>,
+        licenses: &[License],
     ) -> Result<(), StoreError> {
         let key = Key::licenses(org);
         let version = store.get(&key)?.map_or(1, |document| document.version + 1);
-        store.put(&[Write { key, version, body: Some(encode(&licenses)?) }])?;
+        store.put(&[Write { key, version, body: Some(encode(licenses)?) }])?;
         self.by_org.rcu(|all| {
             let mut all = HashMap::clone(all);
-            all.insert(org, licenses.clone());
+            all.insert(org, licenses.to_vec());
             all
         });
         Ok(())

@@ -94,7 +94,7 @@ impl Registry {
             orgs.push(Arc::new(org(scope, opened, document.version)));
         }
         for org in orgs {
-            registry.insert(org);
+            registry.insert(&org);
         }
         Ok(registry)
     }
@@ -149,7 +149,7 @@ impl Registry {
         let body = stored::encode(&opened, &self.master, &*self.world, id.as_bytes())?;
         let scope = store.add_org(id, version, body)?;
         let org = Arc::new(org(scope, opened, version));
-        self.insert(Arc::clone(&org));
+        self.insert(&org);
         Ok((org, secret))
     }
 
@@ -164,10 +164,10 @@ impl Registry {
         Key::random(&*self.world).map_err(|e| OrgError::Damaged(e.to_string()))
     }
 
-    fn insert(&self, org: Arc<Org>) {
+    fn insert(&self, org: &Arc<Org>) {
         self.orgs.rcu(|orgs| {
             let mut by_id = orgs.by_id.clone();
-            by_id.insert(org.id(), Arc::clone(&org));
+            by_id.insert(org.id(), Arc::clone(org));
             let by_slug =
                 by_id.values().map(|org| (org.profile.slug.clone(), Arc::clone(org))).collect();
             Orgs { by_id, by_slug }
