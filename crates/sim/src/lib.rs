@@ -1,1 +1,3 @@
 //! Part of Sloe; see ARCHITECTURE.md.
+
+pub mod org;

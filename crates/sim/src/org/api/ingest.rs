@@ -1,0 +1,364 @@
+//! `/jobs/ingest`: Bulk API 2.0 jobs that write, and their states and results.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use axum::http::Method;
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+use sloe_core::ids::SfId;
+
+use super::input::key_field_of;
+use super::records::must_be_writable;
+use super::reply::{ApiError, Call, Reply};
+use super::results;
+use crate::org::data::{Database, format_time};
+use crate::org::state::{State, lock};
+
+/// Where a job stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Open,
+    UploadComplete,
+    InProgress,
+    JobComplete,
+    Failed,
+    Aborted,
+}
+
+impl Phase {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Phase::Open => "Open",
+            Phase::UploadComplete => "UploadComplete",
+            Phase::InProgress => "InProgress",
+            Phase::JobComplete => "JobComplete",
+            Phase::Failed => "Failed",
+            Phase::Aborted => "Aborted",
+        }
+    }
+
+    fn ended(self) -> bool {
+        matches!(self, Phase::JobComplete | Phase::Failed | Phase::Aborted)
+    }
+}
+
+/// What a job does with its rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    Insert,
+    Update,
+    Upsert,
+    Delete,
+}
+
+/// What became of a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Done { id: SfId, created: bool },
+    Failed(Box<str>),
+}
+
+/// One job.
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    pub(crate) id: String,
+    pub(crate) object: usize,
+    pub(crate) operation: Operation,
+    pub(crate) key_field: Option<usize>,
+    pub(crate) delimiter: u8,
+    pub(crate) crlf: bool,
+    pub(crate) phase: Phase,
+    pub(crate) user: SfId,
+    pub(crate) created: i64,
+    pub(crate) stamp: i64,
+    pub(crate) data: bytes::Bytes,
+    pub(crate) outcomes: Vec<Outcome>,
+    pub(crate) processed: usize,
+    pub(crate) failed: usize,
+    pub(crate) millis: u64,
+    pub(crate) error: Option<String>,
+    version: String,
+    uploaded: bool,
+}
+
+/// All jobs of the org, by id.
+#[derive(Default)]
+pub(crate) struct Jobs {
+    inner: Mutex<BTreeMap<String, Arc<Mutex<Job>>>>,
+}
+
+impl Jobs {
+    /// The job of this id, of 15 or 18 characters.
+    pub(crate) fn get(&self, id: &str) -> Option<Arc<Mutex<Job>>> {
+        let id = SfId::parse(id).ok()?.to_string();
+        lock(&self.inner).get(&id).cloned()
+    }
+
+    /// Batches of 10,000 rows begun within a day.
+    pub(crate) fn batches_today(&self, state: &State) -> u64 {
+        let since = (state.now)().as_millisecond() - 24 * 3600 * 1000;
+        let jobs: Vec<_> = lock(&self.inner).values().cloned().collect();
+        let batches = jobs.iter().map(|job| {
+            let job = lock(job);
+            if job.created > since { job.processed.div_ceil(10_000) as u64 } else { 0 }
+        });
+        batches.sum()
+    }
+
+    fn add(&self, make: impl FnOnce(String) -> Job) -> Arc<Mutex<Job>> {
+        let mut jobs = lock(&self.inner);
+        let id = next_id(&jobs, "750");
+        let job = Arc::new(Mutex::new(make(id.clone())));
+        jobs.insert(id, Arc::clone(&job));
+        job
+    }
+}
+
+/// The id after the last one.
+pub(crate) fn next_id<T>(jobs: &BTreeMap<String, T>, prefix: &str) -> String {
+    let last =
+        jobs.keys().next_back().and_then(|id| id.get(3..15)?.parse::<u64>().ok()).unwrap_or(0);
+    SfId::parse(&format!("{prefix}{:012}", last + 1)).map(|id| id.to_string()).unwrap_or_default()
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Request {
+    object: String,
+    operation: String,
+    #[serde(default)]
+    external_id_field_name: Option<String>,
+    #[serde(default)]
+    content_type: Option<String>,
+    #[serde(default)]
+    line_ending: Option<String>,
+    #[serde(default)]
+    column_delimiter: Option<String>,
+}
+
+/// Answers everything under `/jobs/ingest`.
+pub(crate) fn answer(
+    state: &State,
+    database: &Database,
+    call: &Call,
+    rest: &[&str],
+) -> Result<Reply, ApiError> {
+    let job_of = |id: &str| state.jobs.get(id).ok_or_else(ApiError::not_found);
+    match (rest, &call.method) {
+        ([], &Method::POST) => create(state, database, call),
+        ([], &Method::GET) => Ok(list(state, database)),
+        ([], method) => Err(ApiError::method(method, "GET, HEAD, POST")),
+        ([id], &Method::GET) => Ok(Reply::json(200, &describe(database, &lock(&*job_of(id)?)))),
+        ([id], &Method::PATCH) => change(state, database, call, &*job_of(id)?),
+        ([id], &Method::DELETE) => remove(state, &*job_of(id)?),
+        ([_], method) => Err(ApiError::method(method, "DELETE, GET, HEAD, PATCH")),
+        ([id, "batches"], &Method::PUT) => upload(call, &*job_of(id)?),
+        ([_, "batches"], method) => Err(ApiError::method(method, "PUT")),
+        ([id, which], &Method::GET) => {
+            let job = job_of(id)?;
+            let job = lock(&job);
+            match which.to_ascii_lowercase().as_str() {
+                "successfulresults" => Ok(Reply::csv(results::successful(&job))),
+                "failedresults" => Ok(Reply::csv(results::failed(&job))),
+                "unprocessedrecords" => Ok(Reply::csv(results::unprocessed(&job))),
+                _ => Err(ApiError::not_found()),
+            }
+        }
+        _ => Err(ApiError::not_found()),
+    }
+}
+
+fn create(state: &State, database: &Database, call: &Call) -> Result<Reply, ApiError> {
+    if call.content_type.as_deref().is_some_and(|t| t.starts_with("multipart/")) {
+        return Err(ApiError::new(
+            415,
+            "UNSUPPORTED_MEDIA_TYPE",
+            "the simulated org takes a job and its data separately",
+        ));
+    }
+    let request: Request = call.json()?;
+    let invalid =
+        |message: String| ApiError::new(400, "INVALIDJOB", format!("InvalidJob : {message}"));
+    let object = database.schema().find(&request.object).ok_or_else(|| {
+        ApiError::new(400, "INVALIDENTITY", format!("Unsupported object: {}", request.object))
+    })?;
+    must_be_writable(database, object)?;
+    let operation = match request.operation.as_str() {
+        "insert" => Operation::Insert,
+        "update" => Operation::Update,
+        "upsert" => Operation::Upsert,
+        "delete" => Operation::Delete,
+        "hardDelete" => {
+            let message = "hardDelete operation requires special user profile permission";
+            return Err(ApiError::new(400, "FEATURENOTENABLED", message));
+        }
+        other => return Err(invalid(format!("unknown operation {other}"))),
+    };
+    let key_field = match (operation, &request.external_id_field_name) {
+        (Operation::Upsert, Some(name)) => {
+            Some(key_field_of(database.object(object), name).map_err(|_| {
+                invalid(format!(
+                    "External ID field {name} is not an external id of {}",
+                    request.object
+                ))
+            })?)
+        }
+        (Operation::Upsert, None) => {
+            return Err(invalid("External ID was blank for upsert".to_owned()));
+        }
+        (_, Some(_)) => return Err(invalid("External ID is only for upsert".to_owned())),
+        (_, None) => None,
+    };
+    if request.content_type.as_deref().is_some_and(|t| t != "CSV") {
+        return Err(invalid("contentType must be CSV".to_owned()));
+    }
+    let delimiter = delimiter(request.column_delimiter.as_deref()).map_err(invalid)?;
+    let crlf = match request.line_ending.as_deref() {
+        None | Some("LF") => false,
+        Some("CRLF") => true,
+        Some(other) => return Err(invalid(format!("unknown lineEnding {other}"))),
+    };
+    let now = database.now();
+    let job = state.jobs.add(|id| Job {
+        id,
+        object,
+        operation,
+        key_field,
+        delimiter,
+        crlf,
+        phase: Phase::Open,
+        user: call.user,
+        created: now,
+        stamp: now,
+        data: bytes::Bytes::new(),
+        outcomes: Vec::new(),
+        processed: 0,
+        failed: 0,
+        millis: 0,
+        error: None,
+        version: call.version.clone(),
+        uploaded: false,
+    });
+    Ok(Reply::json(200, &describe(database, &lock(&job))))
+}
+
+const DELIMITERS: [(&str, u8); 6] = [
+    ("COMMA", b','),
+    ("SEMICOLON", b';'),
+    ("TAB", b'\t'),
+    ("PIPE", b'|'),
+    ("CARET", b'^'),
+    ("BACKQUOTE", b'`'),
+];
+
+pub(crate) fn delimiter(name: Option<&str>) -> Result<u8, String> {
+    let name = name.unwrap_or("COMMA");
+    let found = DELIMITERS.iter().find(|(known, _)| *known == name);
+    found.map(|(_, byte)| *byte).ok_or_else(|| format!("unknown columnDelimiter {name}"))
+}
+
+pub(crate) fn delimiter_name(byte: u8) -> &'static str {
+    DELIMITERS.iter().find(|(_, known)| *known == byte).map_or("COMMA", |(name, _)| name)
+}
+
+fn describe(database: &Database, job: &Job) -> Json {
+    let shape = database.object(job.object);
+    let operation = match job.operation {
+        Operation::Insert => "insert",
+        Operation::Update => "update",
+        Operation::Upsert => "upsert",
+        Operation::Delete => "delete",
+    };
+    let key = job.key_field.and_then(|key| shape.fields.get(key)).map(|field| field.name.as_str());
+    let mut out = json!({
+        "id": job.id,
+        "operation": operation,
+        "object": shape.name,
+        "createdById": job.user.as_str(),
+        "createdDate": format_time(job.created, ".000+0000"),
+        "systemModstamp": format_time(job.stamp, ".000+0000"),
+        "state": job.phase.name(),
+        "externalIdFieldName": key,
+        "concurrencyMode": "Parallel",
+        "contentType": "CSV",
+        "apiVersion": job.version.trim_start_matches('v').parse::<f64>().unwrap_or_default(),
+        "contentUrl": format!("services/data/{}/jobs/ingest/{}/batches", job.version, job.id),
+        "jobType": "V2Ingest",
+        "lineEnding": if job.crlf { "CRLF" } else { "LF" },
+        "columnDelimiter": delimiter_name(job.delimiter),
+        "numberRecordsProcessed": job.processed,
+        "numberRecordsFailed": job.failed,
+        "retries": 0,
+        "totalProcessingTime": job.millis,
+        "apiActiveProcessingTime": job.millis,
+        "apexProcessingTime": 0,
+    });
+    if let (Some(error), Some(map)) = (&job.error, out.as_object_mut()) {
+        map.insert("errorMessage".to_owned(), error.clone().into());
+    }
+    out
+}
+
+fn list(state: &State, database: &Database) -> Reply {
+    let jobs: Vec<_> = lock(&state.jobs.inner).values().cloned().collect();
+    let records: Vec<Json> = jobs.iter().map(|job| describe(database, &lock(job))).collect();
+    Reply::json(200, &json!({ "done": true, "nextRecordsUrl": null, "records": records }))
+}
+
+fn wrong_phase(job: &Job, doing: &str) -> ApiError {
+    let message = format!("{doing} is not allowed when a job is in state {}", job.phase.name());
+    ApiError::new(400, "INVALIDJOBSTATE", message)
+}
+
+fn upload(call: &Call, job: &Mutex<Job>) -> Result<Reply, ApiError> {
+    let mut job = lock(job);
+    if job.phase != Phase::Open || job.uploaded {
+        return Err(wrong_phase(&job, "uploading data a second time"));
+    }
+    job.data = call.body.clone();
+    job.uploaded = true;
+    Ok(Reply::raw(201, Vec::new()))
+}
+
+#[derive(Deserialize)]
+struct Change {
+    state: String,
+}
+
+fn change(
+    state: &State,
+    database: &Database,
+    call: &Call,
+    job: &Mutex<Job>,
+) -> Result<Reply, ApiError> {
+    let change: Change = call.json()?;
+    let mut job = lock(job);
+    match change.state.as_str() {
+        "UploadComplete" if job.phase == Phase::Open => {
+            job.phase = Phase::UploadComplete;
+            // The receiver lives as long as the org does.
+            let _ = state.uploaded.send(job.id.clone());
+        }
+        "Aborted" if !job.phase.ended() => job.phase = Phase::Aborted,
+        "UploadComplete" | "Aborted" => return Err(wrong_phase(&job, &change.state)),
+        other => {
+            let message = format!("{other} is not a state a client may set");
+            return Err(ApiError::new(400, "INVALIDJOBSTATE", message));
+        }
+    }
+    job.stamp = database.now();
+    Ok(Reply::json(200, &describe(database, &job)))
+}
+
+fn remove(state: &State, job: &Mutex<Job>) -> Result<Reply, ApiError> {
+    let id = {
+        let job = lock(job);
+        if !job.phase.ended() {
+            return Err(wrong_phase(&job, "deleting"));
+        }
+        job.id.clone()
+    };
+    lock(&state.jobs.inner).remove(&id);
+    Ok(Reply::nothing())
+}

@@ -1,0 +1,248 @@
+//! The org's HTTP API: fault knobs, sign-in, limits, then the resource that is asked for.
+
+pub(crate) mod collections;
+pub(crate) mod composite;
+pub(crate) mod control;
+pub(crate) mod ingest;
+pub(crate) mod input;
+pub(crate) mod oauth;
+pub(crate) mod query;
+pub(crate) mod query_job;
+pub(crate) mod records;
+pub(crate) mod reply;
+pub(crate) mod results;
+pub(crate) mod route;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, Response, header};
+use sloe_core::ids::SfId;
+
+use self::reply::{ApiError, Call, Reply};
+use super::faults::Faults;
+use super::limits::Exceeded;
+use super::state::{State as Org, lock};
+
+/// The largest body: a Bulk upload after encoding.
+const LARGEST_BODY: usize = 150 * 1024 * 1024;
+/// The longest address with its query.
+const LONGEST_URI: usize = 16_384;
+
+/// Answers everything under `/services` and `/id`.
+pub(crate) async fn serve(State(org): State<Arc<Org>>, request: Request) -> Response<Body> {
+    answer(org, request).await.unwrap_or_else(|refused| refused).into_response()
+}
+
+/// A request that has been read.
+struct Received {
+    method: Method,
+    path: String,
+    query: String,
+    headers: HeaderMap,
+    body: bytes::Bytes,
+    kind: &'static str,
+}
+
+impl Received {
+    fn header(&self, name: &str) -> Option<String> {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+    }
+}
+
+async fn answer(org: Arc<Org>, request: Request) -> Result<Reply, Reply> {
+    let request = receive(&org, request).await?;
+    let public = request.path.starts_with("/services/oauth2/")
+        || request.path.trim_end_matches('/') == "/services/data";
+    let admitted = if public { None } else { Some(admit(&org, &request)?) };
+    endure(&org, request.kind).await?;
+    // The org's work is computing, not waiting.
+    let done = tokio::task::spawn_blocking(move || match admitted {
+        None => answer_public(&org, &request),
+        Some(admitted) => answer_call(&org, request, admitted),
+    });
+    done.await.map_err(|_| {
+        ApiError::new(500, "UNKNOWN_EXCEPTION", "An unexpected error occurred.").reply()
+    })
+}
+
+async fn receive(org: &Org, request: Request) -> Result<Received, Reply> {
+    let (parts, body) = request.into_parts();
+    if parts.uri.path_and_query().map_or(0, |p| p.as_str().len()) > LONGEST_URI {
+        let message = "The request's URI is longer than 16,384 bytes";
+        return Err(ApiError::new(414, "REQUEST_URI_TOO_LONG", message).reply());
+    }
+    let path = parts.uri.path().to_owned();
+    let kind = kind_of(&path);
+    let outage = {
+        let faults = org.faults.borrow();
+        (faults.outage && faults.hit(kind)).then(|| faults.clone())
+    };
+    if let Some(faults) = outage {
+        return Err(fail(org, &faults, 503));
+    }
+    let body = axum::body::to_bytes(body, LARGEST_BODY).await.map_err(|_| {
+        let message = "The request's body is larger than 150 MB or was cut off";
+        ApiError::new(413, "REQUEST_TOO_LARGE", message).reply()
+    })?;
+    let method = if parts.method == Method::HEAD { Method::GET } else { parts.method };
+    let query = parts.uri.query().unwrap_or_default().to_owned();
+    Ok(Received { method, path, query, headers: parts.headers, body, kind })
+}
+
+fn kind_of(path: &str) -> &'static str {
+    match route::split(path) {
+        Some((_, rest)) => route::kind(&rest),
+        None if path.starts_with("/services/oauth2/token") => "token",
+        None => "other",
+    }
+}
+
+fn fail(org: &Org, faults: &Faults, status: u16) -> Reply {
+    lock(&org.stats).faulted += 1;
+    let body =
+        serde_json::json!([{ "message": faults.error_message, "errorCode": faults.error_code }]);
+    Reply::json(status, &body)
+}
+
+/// Lets the fault knobs act; an error if they refuse the call.
+async fn endure(org: &Org, kind: &'static str) -> Result<(), Reply> {
+    let mut changes = org.faults.subscribe();
+    let faults: Faults = changes.borrow_and_update().clone();
+    if !faults.hit(kind) {
+        return Ok(());
+    }
+    if faults.stall {
+        // The sender lives as long as the org.
+        let _ = changes.wait_for(|faults| !(faults.stall && faults.hit(kind))).await;
+    }
+    let extra = if faults.jitter_ms == 0 {
+        0
+    } else {
+        let mut bytes = [0_u8; 8];
+        // Without randomness there is no jitter.
+        let _ = getrandom::fill(&mut bytes);
+        u64::from_le_bytes(bytes) % (faults.jitter_ms + 1)
+    };
+    let wait = faults.latency_ms + extra;
+    if wait > 0 {
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+    }
+    if faults.error_rate > 0.0 && org.call_fault(&faults) {
+        return Err(fail(org, &faults, faults.error_status));
+    }
+    Ok(())
+}
+
+/// A call that has been let in; it ends when this goes out of scope, however that happens.
+struct Admitted {
+    org: Arc<Org>,
+    user: SfId,
+    call: Option<u64>,
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        if let Some(call) = self.call {
+            self.org.end_call(call);
+        }
+    }
+}
+
+/// Checks the token and the allowance.
+fn admit(org: &Arc<Org>, request: &Received) -> Result<Admitted, Reply> {
+    let parameters = route::parameters(&request.query);
+    let in_query =
+        parameters.iter().find(|(name, _)| name == "oauth_token").map(|(_, token)| token.as_str());
+    let Some(user) =
+        oauth::bearer(&request.headers).or(in_query).and_then(|token| org.session(token))
+    else {
+        lock(&org.stats).unauthorized += 1;
+        let error = ApiError::new(401, "INVALID_SESSION_ID", "Session expired or invalid");
+        return Err(error.reply().with("www-authenticate", "Token"));
+    };
+    let counted = request.path.starts_with("/services/data/");
+    let call = if counted {
+        Some(
+            org.begin_call(request.kind)
+                .map_err(|limit| limited(limit).with("sforce-limit-info", org.usage()))?,
+        )
+    } else {
+        None
+    };
+    Ok(Admitted { org: Arc::clone(org), user, call })
+}
+
+fn answer_public(org: &Org, request: &Received) -> Reply {
+    if request.path.starts_with("/services/data") {
+        return route::versions();
+    }
+    org.note_call(request.kind);
+    let answer =
+        oauth::answer(org, &request.method, &request.path, &request.headers, &request.body);
+    answer.unwrap_or_else(|| ApiError::not_found().reply())
+}
+
+fn answer_call(org: &Org, request: Received, admitted: Admitted) -> Reply {
+    if request.path.starts_with("/id/") {
+        return match identified(org, &request.path) {
+            Some(user) => oauth::identity(org, user),
+            None => ApiError::not_found().reply(),
+        };
+    }
+    let Some((version, path)) = route::split(&request.path) else {
+        return ApiError::not_found().reply();
+    };
+    let encoding = request.header(header::CONTENT_ENCODING.as_str());
+    let reply = if encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
+        ApiError::new(
+            415,
+            "UNSUPPORTED_MEDIA_TYPE",
+            "the simulated org takes no compressed requests",
+        )
+        .reply()
+    } else {
+        let call = Call {
+            version,
+            path,
+            parameters: route::parameters(&request.query),
+            query_options: request.header("sforce-query-options"),
+            content_type: request.header(header::CONTENT_TYPE.as_str()),
+            user: admitted.user,
+            method: request.method,
+            body: request.body,
+        };
+        run(org, &call)
+    };
+    drop(admitted);
+    reply.with("sforce-limit-info", org.usage())
+}
+
+fn run(org: &Org, call: &Call) -> Reply {
+    let mut database = lock(&org.database);
+    let reply = route::answer(org, &mut database, call);
+    match org.commit(&mut database) {
+        Ok(()) => reply,
+        Err(error) => {
+            tracing::error!(%error, "the org's log can't be written");
+            ApiError::new(500, "UNKNOWN_EXCEPTION", "The simulated org couldn't keep this change.")
+                .reply()
+        }
+    }
+}
+
+fn identified(org: &Org, path: &str) -> Option<SfId> {
+    let (of, user) = path.strip_prefix("/id/")?.split_once('/')?;
+    (SfId::parse(of).ok()? == org.org).then_some(())?;
+    SfId::parse(user).ok().filter(|user| !org.user_facts(*user).is_empty())
+}
+
+fn limited(limit: Exceeded) -> Reply {
+    let message = match limit {
+        Exceeded::Daily => "TotalRequests Limit exceeded.",
+        Exceeded::Concurrent => "ConcurrentRequests (Concurrent API Requests) Limit exceeded.",
+    };
+    ApiError::new(403, "REQUEST_LIMIT_EXCEEDED", message).reply()
+}

@@ -1,0 +1,227 @@
+//! Signing in: the client credentials and JWT bearer flows, and who a token belongs to.
+
+use axum::http::{HeaderMap, Method, header};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+use sha2::Sha256;
+use sloe_core::ids::SfId;
+
+use super::reply::Reply;
+use crate::org::state::{App, State};
+
+/// Answers everything under `/services/oauth2`; none where nothing lives there.
+pub(crate) fn answer(
+    state: &State,
+    method: &Method,
+    path: &str,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Option<Reply> {
+    Some(match (path, method) {
+        ("/services/oauth2/token", &Method::POST) => token(state, headers, body),
+        ("/services/oauth2/revoke", &Method::POST | &Method::GET) => revoke(state, body),
+        ("/services/oauth2/userinfo", &Method::GET | &Method::POST) => userinfo(state, headers),
+        ("/services/oauth2/token" | "/services/oauth2/revoke" | "/services/oauth2/userinfo", _) => {
+            refuse(405, "invalid_request", "must use HTTP POST")
+        }
+        _ => return None,
+    })
+}
+
+fn refuse(status: u16, error: &str, description: &str) -> Reply {
+    Reply::json(status, &json!({ "error": error, "error_description": description }))
+}
+
+/// The bearer token of a request.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    matches!(scheme.to_ascii_lowercase().as_str(), "bearer" | "oauth").then(|| token.trim())
+}
+
+struct Form(Vec<(String, String)>);
+
+impl Form {
+    fn get(&self, name: &str) -> &str {
+        self.0.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
+    }
+}
+
+fn token(state: &State, headers: &HeaderMap, body: &[u8]) -> Reply {
+    let form = Form(form_urlencoded::parse(body).into_owned().collect());
+    let result = match form.get("grant_type") {
+        "client_credentials" => client_credentials(state, headers, &form),
+        "urn:ietf:params:oauth:grant-type:jwt-bearer" => jwt_bearer(state, form.get("assertion")),
+        "" => Err(refuse(400, "invalid_request", "grant_type is missing")),
+        _ => Err(refuse(400, "unsupported_grant_type", "grant type not supported")),
+    };
+    match result {
+        Ok((app, user)) => issue(state, app, user),
+        Err(reply) => reply,
+    }
+}
+
+fn client_credentials<'a>(
+    state: &'a State,
+    headers: &HeaderMap,
+    form: &Form,
+) -> Result<(&'a App, SfId), Reply> {
+    let basic = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|v| v.to_str().ok()?.strip_prefix("Basic "))
+        .and_then(|text| {
+            let text = String::from_utf8(BASE64_STANDARD.decode(text.trim()).ok()?).ok()?;
+            text.split_once(':').map(|(id, secret)| (id.to_owned(), secret.to_owned()))
+        });
+    let (id, secret) = basic.unwrap_or_else(|| {
+        (form.get("client_id").to_owned(), form.get("client_secret").to_owned())
+    });
+    let app = state.apps.iter().find(|app| app.client_id == id);
+    let app = app.ok_or_else(|| refuse(400, "invalid_client_id", "client identifier invalid"))?;
+    let good = app.client_secret.as_deref().is_some_and(|known| same(known, &secret));
+    if !good {
+        return Err(refuse(400, "invalid_client", "invalid client credentials"));
+    }
+    let user = app.run_as.and_then(|user| state.active_user(user));
+    user.map(|user| (app, user))
+        .ok_or_else(|| refuse(400, "invalid_grant", "no client credentials user enabled"))
+}
+
+/// Compares in constant time.
+fn same(known: &str, given: &str) -> bool {
+    let digest = |text: &str| {
+        let mut mac = Hmac::<Sha256>::new_from_slice(b"compare").ok()?;
+        mac.update(text.as_bytes());
+        Some(mac)
+    };
+    match (digest(known), digest(given)) {
+        (Some(known), Some(given)) => known.verify(&given.finalize().into_bytes()).is_ok(),
+        _ => false,
+    }
+}
+
+#[derive(Deserialize)]
+struct Claims {
+    iss: String,
+    sub: String,
+    aud: Json,
+    exp: Json,
+}
+
+fn jwt_bearer<'a>(state: &'a State, assertion: &str) -> Result<(&'a App, SfId), Reply> {
+    let invalid = |text: &str| refuse(400, "invalid_grant", text);
+    let claims = unverified(assertion).ok_or_else(|| invalid("invalid assertion"))?;
+    let app = state.apps.iter().find(|app| app.client_id == claims.iss);
+    let app = app.ok_or_else(|| refuse(400, "invalid_client_id", "client identifier invalid"))?;
+    let key = app.jwt_key.as_ref().ok_or_else(|| invalid("user hasn't approved this consumer"))?;
+    let mut validation = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::RS256);
+    validation.required_spec_claims.clear();
+    // Salesforce takes `exp` as a text and in milliseconds too, so it is judged below.
+    validation.validate_exp = false;
+    validation.validate_aud = false;
+    let claims = jsonwebtoken::decode::<Claims>(assertion, key, &validation)
+        .map_err(|_| invalid("invalid assertion"))?
+        .claims;
+    let audience = claims.aud.as_str().unwrap_or_default().trim_end_matches('/');
+    let hosts = ["https://login.salesforce.com", "https://test.salesforce.com", state.url.as_str()];
+    if !hosts.contains(&audience) {
+        return Err(invalid("audience is invalid"));
+    }
+    let expiry = match &claims.exp {
+        Json::Number(n) => n.as_i64(),
+        Json::String(text) => text.parse().ok(),
+        _ => None,
+    };
+    let expiry = expiry.map(|at| if at > 100_000_000_000 { at / 1000 } else { at });
+    let now = (state.now)().as_second();
+    // Clients round up and clocks differ: five minutes ahead still pass.
+    if !expiry.is_some_and(|at| at > now && at <= now + 300) {
+        return Err(invalid("expired authorization code"));
+    }
+    let user = state
+        .user_named(&claims.sub)
+        .ok_or_else(|| invalid("user hasn't approved this consumer"))?;
+    Ok((app, user))
+}
+
+fn unverified(assertion: &str) -> Option<Claims> {
+    let middle = assertion.split('.').nth(1)?;
+    let bytes =
+        base64::prelude::BASE64_URL_SAFE_NO_PAD.decode(middle.trim_end_matches('=')).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+fn issue(state: &State, app: &App, user: SfId) -> Reply {
+    let Some(token) = state.open_session(user) else {
+        return refuse(500, "server_error", "no randomness available");
+    };
+    let id = format!("{}/id/{}/{user}", state.url, state.org);
+    let issued_at = (state.now)().as_millisecond().to_string();
+    let secret = app.client_secret.as_deref().unwrap_or_default();
+    let signature = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).map(|mut mac| {
+        mac.update(id.as_bytes());
+        mac.update(issued_at.as_bytes());
+        BASE64_STANDARD.encode(mac.finalize().into_bytes())
+    });
+    Reply::json(
+        200,
+        &json!({
+            "access_token": token,
+            "instance_url": state.url,
+            "id": id,
+            "token_type": "Bearer",
+            "scope": "api",
+            "issued_at": issued_at,
+            "signature": signature.unwrap_or_default(),
+        }),
+    )
+    .with("cache-control", "no-store")
+}
+
+fn revoke(state: &State, body: &[u8]) -> Reply {
+    let form = Form(form_urlencoded::parse(body).into_owned().collect());
+    if state.close_session(form.get("token")) {
+        Reply::raw(200, Vec::new())
+    } else {
+        refuse(400, "unsupported_token_type", "this token is not supported")
+    }
+}
+
+fn userinfo(state: &State, headers: &HeaderMap) -> Reply {
+    match bearer(headers).and_then(|token| state.session(token)) {
+        Some(user) => identity(state, user),
+        None => Reply { content_type: "text/html", ..Reply::raw(403, b"Bad_OAuth_Token".to_vec()) },
+    }
+}
+
+/// Who a user is: `/services/oauth2/userinfo` and `/id/ORG/USER`.
+pub(crate) fn identity(state: &State, user: SfId) -> Reply {
+    let facts = state.user_facts(user);
+    let text = |name: &str| facts.get(name).cloned().unwrap_or_default();
+    Reply::json(
+        200,
+        &json!({
+            "id": format!("{}/id/{}/{user}", state.url, state.org),
+            "sub": format!("{}/id/{}/{user}", state.url, state.org),
+            "user_id": user.as_str(),
+            "organization_id": state.org.as_str(),
+            "preferred_username": text("Username"),
+            "username": text("Username"),
+            "display_name": text("Name"),
+            "nick_name": text("Name"),
+            "name": text("Name"),
+            "email": text("Email"),
+            "email_verified": true,
+            "active": text("IsActive") == "true",
+            "user_type": "STANDARD",
+            "urls": {
+                "rest": format!("{}/services/data/v{{version}}/", state.url),
+                "sobjects": format!("{}/services/data/v{{version}}/sobjects/", state.url),
+                "query": format!("{}/services/data/v{{version}}/query/", state.url),
+            },
+        }),
+    )
+}

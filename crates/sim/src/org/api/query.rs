@@ -1,0 +1,248 @@
+//! `/query` and `/queryAll`: SOQL, a page at a time.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sloe_core::ids::SfId;
+
+use super::reply::{ApiError, Call, Reply};
+use crate::org::data::Database;
+use crate::org::soql::{self, Answer, Output, Plan};
+
+/// The largest and the smallest page.
+const PAGE: (usize, usize) = (2000, 200);
+/// How many open results are remembered; the oldest goes first.
+const OPEN: usize = 64;
+
+/// Results that are being paged through.
+#[derive(Default)]
+pub(crate) struct Cursors {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    next: u64,
+    open: VecDeque<(String, Arc<Cursor>)>,
+}
+
+struct Cursor {
+    plan: Plan,
+    ids: Vec<SfId>,
+}
+
+impl Cursors {
+    fn open(&self, plan: &Plan, ids: Vec<SfId>) -> String {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.next += 1;
+        let name = format!("01gSL{:013}", inner.next);
+        inner.open.push_back((name.clone(), Arc::new(Cursor { plan: plan.clone(), ids })));
+        if inner.open.len() > OPEN {
+            inner.open.pop_front();
+        }
+        name
+    }
+
+    fn get(&self, name: &str) -> Option<Arc<Cursor>> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.open.iter().find(|(known, _)| known == name).map(|(_, cursor)| Arc::clone(cursor))
+    }
+}
+
+/// Runs a query or continues one.
+pub(crate) fn answer(
+    cursors: &Cursors,
+    database: &Database,
+    call: &Call,
+    rest: &[&str],
+    all: bool,
+) -> Result<Reply, ApiError> {
+    if call.method != axum::http::Method::GET {
+        return Err(ApiError::method(&call.method, "GET, HEAD"));
+    }
+    match rest {
+        [] | [""] => {}
+        [locator] => return more(cursors, database, call, locator),
+        _ => return Err(ApiError::not_found()),
+    }
+    if call.parameter("explain").is_some() {
+        return Err(ApiError::unsupported("query plans (explain)"));
+    }
+    let text = call.parameter("q").ok_or_else(|| {
+        ApiError::new(400, "MALFORMED_QUERY", "A query string has to be specified")
+    })?;
+    if call.parameter("columns") == Some("true") {
+        return columns(database, text);
+    }
+    let plan = soql::bind(database, text, &soql::parse(text)?)?;
+    let mut out = Vec::with_capacity(1024);
+    match soql::run(database, &plan, all) {
+        Answer::Count(count) => {
+            out.extend_from_slice(
+                format!("{{\"totalSize\":{count},\"done\":true,\"records\":[]}}").as_bytes(),
+            );
+        }
+        Answer::Groups(groups) if groups.len() > PAGE.0 => {
+            let message = "Aggregate query does not support queryMore(), use LIMIT to restrict the results to a single batch";
+            return Err(ApiError::new(400, "EXCEEDED_ID_LIMIT", message));
+        }
+        Answer::Groups(groups) => {
+            out.extend_from_slice(
+                format!("{{\"totalSize\":{},\"done\":true,\"records\":[", groups.len()).as_bytes(),
+            );
+            for (i, group) in groups.iter().enumerate() {
+                if i > 0 {
+                    out.push(b',');
+                }
+                plan.write_group(&mut out, group);
+            }
+            out.extend_from_slice(b"]}");
+        }
+        Answer::Records(ids) => {
+            let page = Page { cursors, database, version: &call.version, size: page_size(call) };
+            page.write(&mut out, &plan, &ids, 0, None);
+        }
+    }
+    Ok(Reply::raw(200, out))
+}
+
+/// `Sforce-Query-Options: batchSize=N`.
+fn page_size(call: &Call) -> usize {
+    let asked = call.query_options.as_deref().and_then(|options| {
+        options
+            .split([',', ';'])
+            .find_map(|option| option.trim().strip_prefix("batchSize=")?.trim().parse().ok())
+    });
+    asked.unwrap_or(PAGE.0).clamp(PAGE.1, PAGE.0)
+}
+
+fn more(
+    cursors: &Cursors,
+    database: &Database,
+    call: &Call,
+    locator: &str,
+) -> Result<Reply, ApiError> {
+    let bad = || ApiError::new(400, "INVALID_QUERY_LOCATOR", "invalid query locator");
+    let (name, offset) = locator.rsplit_once('-').ok_or_else(bad)?;
+    let offset: usize = offset.parse().map_err(|_| bad())?;
+    let cursor = cursors.get(name).ok_or_else(bad)?;
+    if offset > cursor.ids.len() {
+        return Err(bad());
+    }
+    let mut out = Vec::with_capacity(1024);
+    let page = Page { cursors, database, version: &call.version, size: page_size(call) };
+    page.write(&mut out, &cursor.plan, &cursor.ids, offset, Some(name));
+    Ok(Reply::raw(200, out))
+}
+
+struct Page<'a> {
+    cursors: &'a Cursors,
+    database: &'a Database,
+    version: &'a str,
+    size: usize,
+}
+
+impl Page<'_> {
+    /// Writes `{totalSize, done, nextRecordsUrl?, records}` from the offset on.
+    fn write(
+        &self,
+        out: &mut Vec<u8>,
+        plan: &Plan,
+        ids: &[SfId],
+        offset: usize,
+        cursor: Option<&str>,
+    ) {
+        let end = ids.len().min(offset.saturating_add(self.size));
+        let done = end == ids.len();
+        out.extend_from_slice(format!("{{\"totalSize\":{},\"done\":{done},", ids.len()).as_bytes());
+        if !done {
+            let name = cursor.map_or_else(|| self.cursors.open(plan, ids.to_vec()), str::to_owned);
+            let url = format!(
+                "\"nextRecordsUrl\":\"/services/data/{}/query/{name}-{end}\",",
+                self.version
+            );
+            out.extend_from_slice(url.as_bytes());
+        }
+        out.extend_from_slice(b"\"records\":[");
+        let table = self.database.table(plan.object);
+        let mut first = true;
+        for row in ids.get(offset..end).unwrap_or_default().iter().filter_map(|id| table.get(*id)) {
+            if !first {
+                out.push(b',');
+            }
+            first = false;
+            soql::write_record(
+                out,
+                self.database,
+                plan,
+                row,
+                self.version,
+                &mut |out, place, parent| {
+                    self.write_children(out, plan, place, parent);
+                },
+            );
+        }
+        out.extend_from_slice(b"]}");
+    }
+
+    fn write_children(&self, out: &mut Vec<u8>, plan: &Plan, place: usize, parent: SfId) {
+        let Some(Output::Children { field, plan, .. }) = plan.outputs.get(place) else { return };
+        let ids = soql::children_of(self.database, plan, *field, parent);
+        if ids.is_empty() {
+            out.extend_from_slice(b"null");
+        } else {
+            self.write(out, plan, &ids, 0, None);
+        }
+    }
+}
+
+/// `&columns=true`: what the columns are called, as some tools ask before they print a table.
+fn columns(database: &Database, text: &str) -> Result<Reply, ApiError> {
+    let plan = soql::bind(database, text, &soql::parse(text)?)?;
+    let metadata: Vec<_> =
+        plan.outputs.iter().map(|output| column_metadata(database, output)).collect();
+    Ok(Reply::json(
+        200,
+        &serde_json::json!({
+            "columnMetadata": metadata,
+            "entityName": database.object(plan.object).name,
+            "groupBy": !plan.group.is_empty(),
+            "idSelected": plan.outputs.iter().any(|o| matches!(o, Output::Column { name, .. } if name == "Id")),
+            "keyPrefix": database.object(plan.object).prefix,
+        }),
+    ))
+}
+
+fn column_metadata(database: &Database, output: &Output) -> serde_json::Value {
+    let (name, aggregate, join, kind) = match output {
+        Output::Column { column, .. } => {
+            let field = database.object(column.object).fields.get(column.field);
+            (
+                column.names.join("."),
+                false,
+                Vec::new(),
+                field.map_or("", crate::org::schema::describe::type_name),
+            )
+        }
+        Output::Aggregate { name, .. } => (name.clone(), true, Vec::new(), "double"),
+        Output::Children { name, plan, .. } => {
+            let inner =
+                plan.outputs.iter().map(|output| column_metadata(database, output)).collect();
+            (name.clone(), true, inner, "")
+        }
+    };
+    serde_json::json!({
+        "columnName": name,
+        "displayName": name,
+        "aggregate": aggregate,
+        "joinColumns": join,
+        "apexType": kind,
+        "booleanType": kind == "boolean",
+        "numberType": matches!(kind, "double" | "currency"),
+        "textAreaType": kind == "textarea",
+        "custom": name.ends_with("__c"),
+        "foreignKeyName": null,
+        "insertable": false,
+        "updatable": false,
+    })
+}

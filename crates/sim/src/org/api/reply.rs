@@ -1,0 +1,171 @@
+//! What a request is and what an answer is, independent of the HTTP server: composite requests make them as well.
+
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use serde::Serialize;
+use serde_json::json;
+use sloe_core::ids::SfId;
+
+use crate::org::data::RowError;
+use crate::org::soql::QueryError;
+
+/// One API call.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) method: Method,
+    /// `v62.0`.
+    pub(crate) version: String,
+    /// What follows the version, decoded.
+    pub(crate) path: Vec<String>,
+    pub(crate) parameters: Vec<(String, String)>,
+    /// `Sforce-Query-Options`, if sent.
+    pub(crate) query_options: Option<String>,
+    pub(crate) content_type: Option<String>,
+    pub(crate) body: bytes::Bytes,
+    /// Who calls.
+    pub(crate) user: SfId,
+}
+
+impl Call {
+    /// A query parameter's value.
+    pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The version's number, such as 62.
+    pub(crate) fn version_number(&self) -> u32 {
+        self.version
+            .trim_start_matches('v')
+            .split('.')
+            .next()
+            .and_then(|n| n.parse().ok())
+            .unwrap_or(0)
+    }
+
+    /// The body as JSON of the wanted shape.
+    ///
+    /// # Errors
+    /// `JSON_PARSER_ERROR`.
+    pub(crate) fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, ApiError> {
+        serde_json::from_slice(&self.body)
+            .map_err(|e| ApiError::new(400, "JSON_PARSER_ERROR", e.to_string()))
+    }
+}
+
+/// One answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) content_type: &'static str,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Reply {
+    /// An answer with a JSON body that is already written.
+    pub(crate) fn raw(status: u16, body: Vec<u8>) -> Self {
+        Self { status, content_type: "application/json;charset=UTF-8", headers: Vec::new(), body }
+    }
+
+    /// An answer with a JSON body.
+    pub(crate) fn json(status: u16, body: &impl Serialize) -> Self {
+        Self::raw(status, serde_json::to_vec(body).unwrap_or_default())
+    }
+
+    /// 204.
+    pub(crate) fn nothing() -> Self {
+        Self::raw(204, Vec::new())
+    }
+
+    /// CSV.
+    pub(crate) fn csv(body: Vec<u8>) -> Self {
+        Self { status: 200, content_type: "text/csv", headers: Vec::new(), body }
+    }
+
+    /// The same with one more header.
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// As the HTTP server sends it.
+    pub(crate) fn into_response(self) -> Response<Body> {
+        let empty = self.body.is_empty();
+        let mut response = Response::new(Body::from(self.body));
+        *response.status_mut() =
+            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = response.headers_mut();
+        if !empty {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        }
+        for (name, value) in self.headers {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                headers.insert(HeaderName::from_static(name), value);
+            }
+        }
+        response
+    }
+}
+
+/// A request that is refused as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ApiError {
+    pub(crate) status: u16,
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+    pub(crate) fields: Option<Vec<String>>,
+}
+
+impl ApiError {
+    pub(crate) fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), fields: None }
+    }
+
+    /// Nothing lives at this address.
+    pub(crate) fn not_found() -> Self {
+        Self::new(404, "NOT_FOUND", "The requested resource does not exist")
+    }
+
+    /// Salesforce has this, the simulated org has not.
+    pub(crate) fn unsupported(what: &str) -> Self {
+        Self::new(
+            404,
+            "NOT_FOUND",
+            format!("The requested resource does not exist: the simulated org has no {what}"),
+        )
+    }
+
+    /// A resource that doesn't know the method.
+    pub(crate) fn method(method: &Method, allowed: &str) -> Self {
+        Self::new(
+            405,
+            "METHOD_NOT_ALLOWED",
+            format!("HTTP Method '{method}' not allowed. Allowed are {allowed}"),
+        )
+    }
+
+    /// As the REST API words it: a list of one.
+    pub(crate) fn reply(&self) -> Reply {
+        let mut entry = json!({ "message": self.message, "errorCode": self.code });
+        if let (Some(fields), Some(entry)) = (&self.fields, entry.as_object_mut()) {
+            entry.insert("fields".to_owned(), fields.clone().into());
+        }
+        Reply::json(self.status, &[entry])
+    }
+}
+
+impl From<QueryError> for ApiError {
+    fn from(error: QueryError) -> Self {
+        Self::new(400, error.code, error.message)
+    }
+}
+
+/// The answer of a single-record resource to a refused record.
+pub(crate) fn refuse(errors: &[RowError]) -> Reply {
+    let status = errors.first().map_or(400, RowError::status);
+    let entries: Vec<_> = errors
+        .iter()
+        .map(|e| json!({ "message": e.message, "errorCode": e.code, "fields": e.fields }))
+        .collect();
+    Reply::json(status, &entries)
+}

@@ -1,0 +1,41 @@
+//! What is wrong with one record, in Salesforce's own codes and words.
+
+use serde::Serialize;
+
+/// One fault of one record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct RowError {
+    /// Salesforce's status code, such as `REQUIRED_FIELD_MISSING`.
+    #[serde(rename = "statusCode")]
+    pub(crate) code: &'static str,
+    /// What Salesforce says about it.
+    pub(crate) message: String,
+    /// The fields it stands at.
+    pub(crate) fields: Vec<String>,
+}
+
+impl RowError {
+    /// A fault of the whole record.
+    pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), fields: Vec::new() }
+    }
+
+    /// A fault of one field.
+    pub(crate) fn at(code: &'static str, field: &str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), fields: vec![field.to_owned()] }
+    }
+
+    /// The HTTP status of the single-record resources for this fault.
+    pub(crate) fn status(&self) -> u16 {
+        match self.code {
+            "NOT_FOUND" | "ENTITY_IS_DELETED" => 404,
+            "INSUFFICIENT_ACCESS_OR_READONLY" => 403,
+            _ => 400,
+        }
+    }
+
+    /// `CODE:message:fields --`, as the Bulk API's failed results have it.
+    pub(crate) fn bulk(&self) -> String {
+        format!("{}:{}:{} --", self.code, self.message, self.fields.join(","))
+    }
+}

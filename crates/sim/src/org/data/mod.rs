@@ -1,0 +1,195 @@
+//! The org's records: tables, transactions and the log that lets them survive a restart.
+
+mod change;
+mod error;
+mod log;
+mod remove;
+mod table;
+mod value;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use sloe_core::ids::SfId;
+
+pub(crate) use change::{Assign, Found};
+pub(crate) use error::RowError;
+pub(crate) use log::Log;
+pub(crate) use table::{Row, Table};
+pub(crate) use value::{JsonFault, Value, format_time, parse_time, soap_name};
+
+use super::schema::{Object, Schema};
+
+/// All records of one org.
+pub(crate) struct Database {
+    schema: Arc<Schema>,
+    tables: Vec<Table>,
+    org: SfId,
+    now: fn() -> Timestamp,
+    log: Option<Log>,
+    /// What the rows were before the open transaction touched them, oldest first.
+    undo: Vec<(usize, SfId, Option<Row>)>,
+}
+
+/// A place in the open transaction to go back to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark(usize);
+
+impl Database {
+    /// An empty database that keeps nothing beyond the process.
+    pub(crate) fn new(schema: Arc<Schema>, org: SfId, now: fn() -> Timestamp) -> Self {
+        let tables = schema.objects().iter().map(|object| Table::new(Arc::clone(object))).collect();
+        Self { schema, tables, org, now, log: None, undo: Vec::new() }
+    }
+
+    /// Reads what an earlier run left in the directory and keeps every later commit there.
+    ///
+    /// Answers whether there was anything.
+    ///
+    /// # Errors
+    /// A sentence saying what about the directory or its log prevents it.
+    pub(crate) fn attach(&mut self, directory: &Path) -> Result<bool, String> {
+        let log = Log::open(directory, self)?;
+        self.undo.clear();
+        let found = self.tables.iter().any(|table| table.rows().next().is_some());
+        self.log = Some(log);
+        Ok(found)
+    }
+
+    /// The objects and fields.
+    pub(crate) fn schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+
+    /// The clock.
+    pub(crate) fn clock(&self) -> fn() -> Timestamp {
+        self.now
+    }
+
+    /// The org's own id.
+    pub(crate) fn org(&self) -> SfId {
+        self.org
+    }
+
+    /// Now, in milliseconds, of whole seconds: Salesforce keeps no finer ones.
+    pub(crate) fn now(&self) -> i64 {
+        (self.now)().as_second().saturating_mul(1000)
+    }
+
+    /// The table of an object; numbers come from the schema, which has one table each.
+    pub(crate) fn table(&self, object: usize) -> &Table {
+        &self.tables[object]
+    }
+
+    fn table_mut(&mut self, object: usize) -> &mut Table {
+        &mut self.tables[object]
+    }
+
+    /// The object of this number.
+    pub(crate) fn object(&self, object: usize) -> &Arc<Object> {
+        &self.schema.objects()[object]
+    }
+
+    /// Where the open transaction stands.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark(self.undo.len())
+    }
+
+    /// Undoes everything after the mark.
+    pub(crate) fn roll_back(&mut self, mark: Mark) {
+        while self.undo.len() > mark.0 {
+            let Some((object, id, before)) = self.undo.pop() else { return };
+            let table = self.table_mut(object);
+            match before {
+                Some(row) => drop(table.put(row)),
+                None => drop(table.take(id)),
+            }
+        }
+    }
+
+    /// Makes the open transaction last; answers how many record states it holds.
+    ///
+    /// # Errors
+    /// A sentence saying why the log took it not; the changes are undone then.
+    pub(crate) fn commit(&mut self) -> Result<usize, String> {
+        if let Some(mut log) = self.log.take() {
+            let written = log.append(self);
+            self.log = Some(log);
+            if let Err(error) = written {
+                self.roll_back(Mark(0));
+                return Err(error);
+            }
+        }
+        let rows = self.undo.len();
+        self.undo.clear();
+        Ok(rows)
+    }
+
+    /// The rows the open transaction has touched, each once.
+    fn touched(&self) -> impl Iterator<Item = (usize, &Row)> {
+        let mut seen = std::collections::HashSet::new();
+        self.undo.iter().filter_map(move |(object, id, _)| {
+            let first = seen.insert((*object, *id));
+            let row = if first { self.table(*object).get(*id) } else { None };
+            row.map(|row| (*object, row))
+        })
+    }
+
+    /// Stores a row as part of the open transaction.
+    fn put(&mut self, object: usize, row: Row) {
+        let id = row.id;
+        let before = self.table_mut(object).put(row);
+        self.undo.push((object, id, before));
+    }
+
+    /// Rewrites the log so that it holds each record once: on a clean stop.
+    ///
+    /// # Errors
+    /// A sentence saying why it couldn't; the old log still stands.
+    pub(crate) fn compact(&mut self) -> Result<(), String> {
+        let Some(mut log) = self.log.take() else { return Ok(()) };
+        let done = log.compact(self);
+        self.log = Some(log);
+        done
+    }
+
+    /// An id of this object that nobody has had.
+    fn next_id(&mut self, object: usize) -> Result<SfId, RowError> {
+        let prefix = self.object(object).prefix.clone();
+        let instance = self.org.as_str().get(3..5).unwrap_or("00").to_owned();
+        let table = self.table_mut(object);
+        table.serial += 1;
+        let text = format!("{prefix}{instance}0{}", base62(table.serial));
+        SfId::parse(&text)
+            .map_err(|e| RowError::new("UNKNOWN_EXCEPTION", format!("no id could be made: {e}")))
+    }
+
+    /// Reads the running part of an id the org itself gave, so that it isn't given again.
+    fn note_id(&mut self, object: usize, id: SfId) {
+        let own = self.org.as_str().get(3..5) == id.as_str().get(3..5);
+        if let Some(serial) = id.as_str().get(6..15).and_then(unbase62).filter(|_| own) {
+            let table = self.table_mut(object);
+            table.serial = table.serial.max(serial);
+        }
+    }
+}
+
+const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// Nine digits; grows in the order ids sort in.
+fn base62(mut n: u64) -> String {
+    let mut digits = [b'0'; 9];
+    for place in digits.iter_mut().rev() {
+        *place = DIGITS[usize::try_from(n % 62).unwrap_or(0)];
+        n /= 62;
+    }
+    digits.iter().map(|b| char::from(*b)).collect()
+}
+
+fn unbase62(text: &str) -> Option<u64> {
+    text.bytes().try_fold(0_u64, |n, byte| {
+        let digit = DIGITS.iter().position(|d| *d == byte)?;
+        n.checked_mul(62)?.checked_add(u64::try_from(digit).ok()?)
+    })
+}

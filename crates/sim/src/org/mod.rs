@@ -1,0 +1,42 @@
+//! A simulated Salesforce org on a socket: the parts of the platform's API that Sloe and common clients use.
+//!
+//! What it doesn't have it refuses in Salesforce's own error form; it never pretends.
+//! Its objects come from the SFDX files in `salesforce/`, its content from a [`Seed`].
+//! Beside the API it has a page for people (`/`) and a control API for faults and limits (`/__control`).
+
+mod api;
+mod data;
+mod faults;
+mod formula;
+mod limits;
+mod page;
+mod schema;
+mod seed;
+mod server;
+mod soql;
+mod state;
+
+pub use seed::Seed;
+pub use server::{Options, Running, start};
+
+/// Why an org can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The seed can't be used.
+    #[error("the seed can't be used: {0}")]
+    Seed(String),
+    /// The address can't be listened on.
+    #[error("{address} can't be listened on: {source}; choose another with --listen")]
+    Listen {
+        /// Which address.
+        address: std::net::SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The data directory can't be used.
+    #[error("{0}")]
+    Data(String),
+    /// Something this machine should have and hasn't.
+    #[error("{0}")]
+    Machine(String),
+}

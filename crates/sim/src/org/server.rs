@@ -1,0 +1,245 @@
+//! Starts and stops an org.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use jiff::Timestamp;
+use sloe_core::ids::SfId;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use super::data::Database;
+use super::limits::{Allowance, Meter};
+use super::schema::Schema;
+use super::seed::{self, Seed};
+use super::state::{App, Parts, State, lock};
+use super::{Error, api, page};
+
+/// What an enterprise org may do in a day.
+const DAILY: u64 = 100_000;
+/// Long-running calls a production org allows at once.
+const CONCURRENT: u32 = 25;
+/// From when on a call counts as long-running.
+const LONG_AFTER_MS: u64 = 20_000;
+/// How long a stop waits for calls under way.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// How an org is to run.
+pub struct Options {
+    /// Where it listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// What it begins with; its records only where the data directory has none.
+    pub seed: Seed,
+    /// Where records are kept; without it they end with the process.
+    pub data: Option<PathBuf>,
+    /// API calls in 24 hours; 100,000 unless given.
+    pub daily_limit: Option<u64>,
+    /// Long-running calls at once; 25 unless given.
+    pub concurrent_limit: Option<u32>,
+    /// The clock.
+    pub now: fn() -> Timestamp,
+}
+
+/// An org that listens.
+pub struct Running {
+    address: SocketAddr,
+    state: Arc<State>,
+    client: Option<(String, String)>,
+    stop: Option<oneshot::Sender<()>>,
+    server: JoinHandle<()>,
+    worker: JoinHandle<()>,
+}
+
+/// Starts an org; returns once it listens.
+///
+/// # Errors
+/// The seed, the address or the data directory can't be used.
+pub async fn start(options: Options) -> Result<Running, Error> {
+    let listener = TcpListener::bind(options.listen)
+        .await
+        .map_err(|source| Error::Listen { address: options.listen, source })?;
+    let address = listener
+        .local_addr()
+        .map_err(|source| Error::Listen { address: options.listen, source })?;
+    let allowance = Allowance {
+        daily: options.daily_limit.unwrap_or(DAILY),
+        concurrent: options.concurrent_limit.unwrap_or(CONCURRENT),
+        long_after_ms: LONG_AFTER_MS,
+    };
+    let seed = options.seed.clone();
+    let client = seed.apps.iter().find_map(|app| {
+        app.client_secret.as_ref().map(|secret| (app.client_id.clone(), secret.clone()))
+    });
+    let loading = tokio::task::spawn_blocking(move || load(&options));
+    let (database, apps) = loading.await.map_err(|e| Error::Machine(e.to_string()))??;
+    // Another part of the process may have chosen one already; either will do.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let http = reqwest::Client::builder()
+        .timeout(page::HOOK_TIMEOUT)
+        .build()
+        .map_err(|e| Error::Machine(format!("no HTTP client can be made: {e}")))?;
+    let (uploaded, jobs) = mpsc::unbounded_channel();
+    let state = Arc::new(State::new(Parts {
+        url: format!("http://{address}"),
+        name: seed.org.name.clone(),
+        now: database.clock(),
+        apps,
+        database,
+        meter: Meter::new(allowance),
+        hook: seed.hook.clone(),
+        uploaded,
+        http,
+    }));
+    let worker = tokio::spawn(work(Arc::clone(&state), jobs));
+    let (stop, stopped) = oneshot::channel();
+    let router = router(Arc::clone(&state));
+    let server = tokio::spawn(async move {
+        let serving = axum::serve(listener, router).with_graceful_shutdown(async {
+            // A dropped sender stops the org as well.
+            let _ = stopped.await;
+        });
+        if let Err(error) = serving.await {
+            tracing::error!(%error, "the simulated org stopped serving");
+        }
+    });
+    Ok(Running { address, state, client, stop: Some(stop), server, worker })
+}
+
+fn load(options: &Options) -> Result<(Database, Vec<App>), Error> {
+    let seed = &options.seed;
+    let org = seed.org_id()?;
+    let schema = Schema::build(|objects| seed.extend(objects)).map_err(Error::Seed)?;
+    let mut database = Database::new(Arc::new(schema), org, options.now);
+    let found = match &options.data {
+        Some(directory) => database.attach(directory).map_err(Error::Data)?,
+        None => false,
+    };
+    if found {
+        let orgs = database.schema().find("Organization").unwrap_or(0);
+        if database.table(orgs).get(org).is_none() {
+            return Err(Error::Data(format!(
+                "the data directory belongs to another org than {org}; choose another"
+            )));
+        }
+    } else {
+        seed::plant(seed, &mut database).map_err(Error::Seed)?;
+        database.commit().map_err(Error::Data)?;
+    }
+    let apps =
+        seed.apps.iter().map(|facts| app(seed, &database, facts)).collect::<Result<_, _>>()?;
+    Ok((database, apps))
+}
+
+fn app(seed: &Seed, database: &Database, facts: &seed::AppFacts) -> Result<App, Error> {
+    let jwt_key = facts
+        .jwt_public_key
+        .as_ref()
+        .map(|pem| {
+            jsonwebtoken::DecodingKey::from_rsa_pem(pem.as_bytes()).map_err(|e| {
+                Error::Seed(format!(
+                    "app {}: jwt_public_key isn't an RSA key in PEM: {e}",
+                    facts.name
+                ))
+            })
+        })
+        .transpose()?;
+    let place = facts
+        .run_as
+        .as_ref()
+        .and_then(|name| seed.users.iter().position(|user| user.username == *name));
+    let run_as = place.and_then(|place| SfId::parse(&seed::user_id(database, place + 1)).ok());
+    Ok(App {
+        name: facts.name.clone(),
+        client_id: facts.client_id.clone(),
+        client_secret: facts.client_secret.clone(),
+        jwt_key,
+        run_as,
+    })
+}
+
+fn router(state: Arc<State>) -> Router {
+    let api = axum::routing::any(api::serve);
+    Router::new()
+        .route("/services/{*rest}", api.clone())
+        .route("/id/{*rest}", api)
+        .merge(api::control::routes())
+        .merge(page::routes())
+        .layer(axum::extract::DefaultBodyLimit::max(1024 * 1024))
+        .with_state(state)
+}
+
+/// Works on uploaded Bulk jobs, one after the other.
+async fn work(state: Arc<State>, mut uploaded: mpsc::UnboundedReceiver<String>) {
+    while let Some(id) = uploaded.recv().await {
+        let Some(job) = state.jobs.get(&id) else { continue };
+        let state = Arc::clone(&state);
+        let done = tokio::task::spawn_blocking(move || api::results::work(&state, &job)).await;
+        if let Err(error) = done {
+            tracing::error!(%error, job = %id, "a bulk job ended badly");
+        }
+    }
+}
+
+impl Running {
+    /// Where it listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its address as clients write it, without a slash at the end.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.state.url.clone()
+    }
+
+    /// Its id, of 18 characters.
+    #[must_use]
+    pub fn org_id(&self) -> String {
+        self.state.org.to_string()
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.state.name
+    }
+
+    /// The client id of the first app that has a secret; empty if none has.
+    #[must_use]
+    pub fn client_id(&self) -> &str {
+        self.client.as_ref().map_or("", |(id, _)| id)
+    }
+
+    /// That app's secret.
+    #[must_use]
+    pub fn client_secret(&self) -> &str {
+        self.client.as_ref().map_or("", |(_, secret)| secret)
+    }
+
+    /// Where the org's Update button reports to from now on: Sloe's address and the org's hook secret.
+    pub fn set_hook(&self, url: &str, secret: &str) {
+        *lock(&self.state.hook) =
+            Some(super::state::Hook { url: url.to_owned(), secret: secret.to_owned() });
+    }
+
+    /// Lets calls under way end, keeps the records and stops.
+    pub async fn shutdown(mut self) {
+        drop(self.stop.take());
+        // Stalled calls would never end.
+        self.state.faults.send_replace(super::faults::Faults::default());
+        if tokio::time::timeout(DRAIN, &mut self.server).await.is_err() {
+            self.server.abort();
+        }
+        self.worker.abort();
+        let state = Arc::clone(&self.state);
+        let kept = tokio::task::spawn_blocking(move || lock(&state.database).compact()).await;
+        if let Ok(Err(error)) = kept {
+            tracing::error!(%error, "the org's records couldn't be rewritten; the log still holds them");
+        }
+    }
+}

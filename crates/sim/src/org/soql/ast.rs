@@ -1,0 +1,99 @@
+//! What a query says, before it is held against the schema.
+
+/// A field, perhaps of a parent: `Event__r.Name`; with its place in the text.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Path {
+    pub(crate) parts: Vec<String>,
+    pub(crate) at: usize,
+}
+
+/// A whole query.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Query {
+    pub(crate) select: Vec<Select>,
+    pub(crate) from: String,
+    pub(crate) from_at: usize,
+    pub(crate) alias: Option<String>,
+    pub(crate) filter: Option<Condition>,
+    pub(crate) group: Vec<Path>,
+    pub(crate) order: Vec<Order>,
+    pub(crate) limit: Option<usize>,
+    pub(crate) offset: usize,
+}
+
+/// One thing a query selects.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Select {
+    Field {
+        path: Path,
+        alias: Option<String>,
+    },
+    /// `COUNT()`.
+    CountRows,
+    Aggregate {
+        function: Function,
+        path: Path,
+        alias: Option<String>,
+    },
+    Children(Box<Query>),
+}
+
+/// An aggregate function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Function {
+    Count,
+    CountDistinct,
+    Sum,
+    Min,
+    Max,
+    Avg,
+}
+
+/// One sort key.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Order {
+    pub(crate) path: Path,
+    pub(crate) descending: bool,
+    pub(crate) nulls_last: bool,
+}
+
+/// What a row must satisfy.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Condition {
+    All(Vec<Condition>),
+    Any(Vec<Condition>),
+    Not(Box<Condition>),
+    Compare(Path, Comparison, Literal),
+    In { path: Path, negated: bool, values: Vec<Literal> },
+    InQuery { path: Path, negated: bool, query: Box<Query> },
+}
+
+/// A comparison operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Comparison {
+    Equal,
+    Differs,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+    Like,
+}
+
+/// A value in a query.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Literal {
+    Null,
+    Bool(bool),
+    Number(f64),
+    Text(String),
+    /// `2026-11-23`.
+    Date(String),
+    /// `2026-11-23T15:00:00Z`.
+    DateTime(String),
+    /// `TODAY`, `LAST_N_DAYS:7` …: from so many days after today, for so many days.
+    Days {
+        first: i64,
+        count: i64,
+    },
+}

@@ -1,0 +1,452 @@
+//! Holds a query against the schema: every name becomes an object, a field, a relationship; every literal a value.
+
+use jiff::civil::Date;
+
+use super::QueryError;
+use super::ast::{Comparison, Condition, Function, Literal, Path, Query, Select};
+use crate::org::data::{Database, Value, parse_time};
+use crate::org::schema::{Field, Kind, Object};
+
+/// A field reached over parents: each hop is (object it starts at, index of the reference field).
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Column {
+    pub(crate) hops: Vec<(usize, usize)>,
+    /// The object that has the field.
+    pub(crate) object: usize,
+    pub(crate) field: usize,
+    /// The names on the way, as the schema spells them, the field last.
+    pub(crate) names: Vec<String>,
+}
+
+/// A query that fits the schema.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) object: usize,
+    pub(crate) outputs: Vec<Output>,
+    pub(crate) filter: Option<Test>,
+    pub(crate) group: Vec<Column>,
+    pub(crate) order: Vec<(Column, bool, bool)>,
+    pub(crate) limit: Option<usize>,
+    pub(crate) offset: usize,
+    /// `SELECT COUNT()`: a number and no records.
+    pub(crate) count_rows: bool,
+    /// Whether the answer is made of groups and not of records.
+    pub(crate) aggregate: bool,
+}
+
+/// One thing a plan gives back.
+#[derive(Clone, Debug)]
+pub(crate) enum Output {
+    Column { column: Column, name: String },
+    Aggregate { function: Function, column: Column, name: String },
+    Children { name: String, field: usize, plan: Box<Plan> },
+}
+
+/// A condition on a row.
+#[derive(Clone, Debug)]
+pub(crate) enum Test {
+    All(Vec<Test>),
+    Any(Vec<Test>),
+    Not(Box<Test>),
+    Compare(Column, Comparison, Value),
+    /// From the first moment to before the last.
+    Between {
+        column: Column,
+        from: Value,
+        until: Value,
+        comparison: Comparison,
+    },
+    In {
+        column: Column,
+        negated: bool,
+        values: Vec<Value>,
+    },
+    InPlan {
+        column: Column,
+        negated: bool,
+        plan: Box<Plan>,
+    },
+}
+
+struct Binder<'a> {
+    database: &'a Database,
+    text: &'a str,
+}
+
+/// Binds a query.
+///
+/// # Errors
+/// `INVALID_TYPE`, `INVALID_FIELD` or `MALFORMED_QUERY`, as Salesforce words them.
+pub(crate) fn bind(database: &Database, text: &str, query: &Query) -> Result<Plan, QueryError> {
+    let binder = Binder { database, text };
+    let Some(object) = database.schema().find(&query.from) else {
+        let message = format!(
+            "sObject type '{}' is not supported. If you are attempting to use a custom object, be sure to append the \
+             '__c' after the entity name. Please reference your WSDL or the describe call for the appropriate names.",
+            query.from
+        );
+        return Err(QueryError::located("INVALID_TYPE", text, query.from_at, &message));
+    };
+    binder.plan(query, object)
+}
+
+impl Binder<'_> {
+    fn plan(&self, query: &Query, object: usize) -> Result<Plan, QueryError> {
+        let aggregate = !query.group.is_empty()
+            || query.select.iter().any(|s| matches!(s, Select::Aggregate { .. }));
+        let count_rows = query.select.contains(&Select::CountRows);
+        if count_rows && (query.select.len() > 1 || aggregate) {
+            return Err(QueryError::new(
+                "MALFORMED_QUERY",
+                "COUNT() must be the only element in the SELECT list",
+            ));
+        }
+        let group = self.columns(&query.group, query, object)?;
+        let mut outputs = Vec::new();
+        for select in query.select.iter().filter(|s| **s != Select::CountRows) {
+            let unnamed = outputs
+                .iter()
+                .filter(|o| matches!(o, Output::Aggregate { name, .. } if name.starts_with("expr")))
+                .count();
+            outputs.push(self.output(select, query, object, (aggregate, &group, unnamed))?);
+        }
+        let mut order = Vec::new();
+        for key in &query.order {
+            let column = self.column(&key.path, query, object)?;
+            if aggregate && !group.contains(&column) {
+                return Err(self.ungrouped(&key.path));
+            }
+            order.push((column, key.descending, key.nulls_last));
+        }
+        let filter = query.filter.as_ref().map(|c| self.test(c, query, object)).transpose()?;
+        Ok(Plan {
+            object,
+            outputs,
+            filter,
+            group,
+            order,
+            limit: query.limit,
+            offset: query.offset,
+            count_rows,
+            aggregate,
+        })
+    }
+
+    fn columns(
+        &self,
+        paths: &[Path],
+        query: &Query,
+        object: usize,
+    ) -> Result<Vec<Column>, QueryError> {
+        paths.iter().map(|path| self.column(path, query, object)).collect()
+    }
+
+    fn ungrouped(&self, path: &Path) -> QueryError {
+        let message = format!("Field must be grouped or aggregated: {}", path.parts.join("."));
+        QueryError::located("MALFORMED_QUERY", self.text, path.at, &message)
+    }
+
+    fn output(
+        &self,
+        select: &Select,
+        query: &Query,
+        object: usize,
+        (aggregate, group, unnamed): (bool, &[Column], usize),
+    ) -> Result<Output, QueryError> {
+        match select {
+            Select::Field { path, alias } => {
+                let column = self.column(path, query, object)?;
+                if aggregate && !group.contains(&column) {
+                    return Err(self.ungrouped(path));
+                }
+                if let (Some(alias), false) = (alias, aggregate) {
+                    let message = format!("only aggregate expressions use field aliasing: {alias}");
+                    return Err(QueryError::located(
+                        "MALFORMED_QUERY",
+                        self.text,
+                        path.at,
+                        &message,
+                    ));
+                }
+                let last = column.names.last().cloned().unwrap_or_default();
+                Ok(Output::Column { column, name: alias.clone().unwrap_or(last) })
+            }
+            Select::Aggregate { function, path, alias } => {
+                let column = self.column(path, query, object)?;
+                let kind = self.field(&column).map(|f| f.kind.clone());
+                let numeric = matches!(kind, Some(Kind::Number(..) | Kind::Currency(..)));
+                if matches!(function, Function::Sum | Function::Avg) && !numeric {
+                    let message = format!(
+                        "field {} does not support aggregate operator",
+                        path.parts.join(".")
+                    );
+                    return Err(QueryError::located(
+                        "MALFORMED_QUERY",
+                        self.text,
+                        path.at,
+                        &message,
+                    ));
+                }
+                let name = alias.clone().unwrap_or_else(|| format!("expr{unnamed}"));
+                Ok(Output::Aggregate { function: *function, column, name })
+            }
+            Select::Children(child) => self.children(child, object, aggregate),
+            Select::CountRows => Err(QueryError::new("MALFORMED_QUERY", "unexpected COUNT()")),
+        }
+    }
+
+    fn children(
+        &self,
+        query: &Query,
+        parent: usize,
+        aggregate: bool,
+    ) -> Result<Output, QueryError> {
+        let shape = self.database.object(parent);
+        let hit = self.database.schema().references_to(&shape.name).find_map(|(child, field)| {
+            let reference = self.database.object(child).fields.get(field)?.reference()?;
+            let name = reference
+                .children
+                .as_ref()
+                .filter(|name| name.eq_ignore_ascii_case(&query.from))?;
+            Some((child, field, name.clone()))
+        });
+        let Some((child, field, name)) = hit else {
+            let message = format!(
+                "Didn't understand relationship '{}' in FROM part of query call. If you are attempting to use a custom \
+                 relationship, be sure to append the '__r' after the custom relationship name. Please reference your \
+                 WSDL or the describe call for the appropriate names.",
+                query.from
+            );
+            return Err(QueryError::located("INVALID_TYPE", self.text, query.from_at, &message));
+        };
+        let plan = self.plan(query, child)?;
+        if aggregate || plan.aggregate || plan.count_rows {
+            return Err(QueryError::new(
+                "MALFORMED_QUERY",
+                "aggregates can't be combined with child subqueries",
+            ));
+        }
+        if plan.outputs.iter().any(|o| matches!(o, Output::Children { .. })) {
+            return Err(QueryError::new(
+                "MALFORMED_QUERY",
+                "the simulated org supports one level of child subqueries",
+            ));
+        }
+        Ok(Output::Children { name, field, plan: Box::new(plan) })
+    }
+
+    fn field(&self, column: &Column) -> Option<&Field> {
+        self.database.object(column.object).fields.get(column.field)
+    }
+
+    fn column(&self, path: &Path, query: &Query, object: usize) -> Result<Column, QueryError> {
+        let mut parts = path.parts.as_slice();
+        let own = [Some(&query.from), query.alias.as_ref()];
+        if let [first, rest @ ..] = parts
+            && !rest.is_empty()
+            && own.into_iter().flatten().any(|name| name.eq_ignore_ascii_case(first))
+        {
+            parts = rest;
+        }
+        let mut column = Column { hops: Vec::new(), object, field: 0, names: Vec::new() };
+        let Some((last, parents)) = parts.split_last() else {
+            return Err(self.no_column("", path, object));
+        };
+        if parents.len() > 5 {
+            return Err(QueryError::located(
+                "MALFORMED_QUERY",
+                self.text,
+                path.at,
+                "more than 5 levels of parents",
+            ));
+        }
+        for parent in parents {
+            let shape = self.database.object(column.object);
+            let reference = shape
+                .find_parent(parent)
+                .and_then(|field| Some((field, shape.fields.get(field)?.reference()?)))
+                .and_then(|(field, r)| {
+                    Some((field, r.relationship.clone(), self.database.schema().find(&r.to)?))
+                });
+            let Some((field, name, to)) = reference else {
+                let message = format!(
+                    "Didn't understand relationship '{parent}' in field path. If you are attempting to use a custom \
+                     relationship, be sure to append the '__r' after the custom relationship name. Please reference \
+                     your WSDL or the describe call for the appropriate names."
+                );
+                return Err(QueryError::located("INVALID_FIELD", self.text, path.at, &message));
+            };
+            column.hops.push((column.object, field));
+            column.names.push(name);
+            column.object = to;
+        }
+        let shape: &Object = self.database.object(column.object);
+        let Some(field) = shape.find(last) else {
+            return Err(self.no_column(last, path, column.object));
+        };
+        column.field = field;
+        column.names.push(shape.fields.get(field).map_or_else(String::new, |f| f.name.clone()));
+        Ok(column)
+    }
+
+    fn no_column(&self, name: &str, path: &Path, object: usize) -> QueryError {
+        let message = format!(
+            "No such column '{name}' on entity '{}'. If you are attempting to use a custom field, be sure to append \
+             the '__c' after the custom field name. Please reference your WSDL or the describe call for the \
+             appropriate names.",
+            self.database.object(object).name
+        );
+        QueryError::located("INVALID_FIELD", self.text, path.at, &message)
+    }
+
+    fn test(
+        &self,
+        condition: &Condition,
+        query: &Query,
+        object: usize,
+    ) -> Result<Test, QueryError> {
+        let each = |terms: &[Condition]| {
+            terms.iter().map(|t| self.test(t, query, object)).collect::<Result<_, _>>()
+        };
+        Ok(match condition {
+            Condition::All(terms) => Test::All(each(terms)?),
+            Condition::Any(terms) => Test::Any(each(terms)?),
+            Condition::Not(inner) => Test::Not(Box::new(self.test(inner, query, object)?)),
+            Condition::Compare(path, comparison, literal) => {
+                let column = self.column(path, query, object)?;
+                self.comparison(column, path, *comparison, literal)?
+            }
+            Condition::In { path, negated, values } => {
+                let column = self.column(path, query, object)?;
+                let values = values
+                    .iter()
+                    .map(|v| self.value(&column, path, v))
+                    .collect::<Result<_, _>>()?;
+                Test::In { column, negated: *negated, values }
+            }
+            Condition::InQuery { path, negated, query: inner } => {
+                let column = self.column(path, query, object)?;
+                let plan = bind(self.database, self.text, inner)?;
+                if plan.outputs.len() != 1
+                    || !matches!(plan.outputs.first(), Some(Output::Column { .. }))
+                {
+                    return Err(QueryError::located(
+                        "MALFORMED_QUERY",
+                        self.text,
+                        path.at,
+                        "IN takes one selected field",
+                    ));
+                }
+                Test::InPlan { column, negated: *negated, plan: Box::new(plan) }
+            }
+        })
+    }
+
+    fn comparison(
+        &self,
+        column: Column,
+        path: &Path,
+        comparison: Comparison,
+        literal: &Literal,
+    ) -> Result<Test, QueryError> {
+        let kind = self.field(&column).map(|field| field.kind.clone());
+        if let (Literal::Days { first, count }, Some(kind)) = (literal, &kind) {
+            let (Some(from), Some(until)) = (self.day(kind, *first), self.day(kind, first + count))
+            else {
+                return Err(self.wrong_type(path, kind));
+            };
+            return Ok(Test::Between { column, from, until, comparison });
+        }
+        let texts = matches!(
+            kind,
+            Some(
+                Kind::Text(_)
+                    | Kind::LongText(_)
+                    | Kind::Email
+                    | Kind::Phone
+                    | Kind::Url
+                    | Kind::Picklist { .. }
+                    | Kind::AutoNumber(..)
+                    | Kind::FullName
+            )
+        );
+        if matches!(kind, Some(Kind::LongText(_))) {
+            let name = path.parts.join(".");
+            let message = format!("field '{name}' can not be filtered in a query call");
+            return Err(QueryError::located("INVALID_FIELD", self.text, path.at, &message));
+        }
+        if comparison == Comparison::Like {
+            return match literal {
+                Literal::Text(pattern) if texts => {
+                    Ok(Test::Compare(column, comparison, Value::Text(pattern.as_str().into())))
+                }
+                _ => Err(QueryError::located(
+                    "INVALID_FIELD",
+                    self.text,
+                    path.at,
+                    "invalid operator LIKE for this field",
+                )),
+            };
+        }
+        let value = self.value(&column, path, literal)?;
+        Ok(Test::Compare(column, comparison, value))
+    }
+
+    fn day(&self, kind: &Kind, offset: i64) -> Option<Value> {
+        let today = jiff::Timestamp::from_millisecond(self.database.now()).ok()?;
+        let today = today.to_zoned(jiff::tz::TimeZone::UTC).date();
+        let day = today.checked_add(jiff::Span::new().try_days(offset).ok()?).ok()?;
+        match kind {
+            Kind::Date => Some(Value::Date(day)),
+            Kind::DateTime => parse_time(&format!("{day}T00:00:00Z")).map(Value::Time),
+            _ => None,
+        }
+    }
+
+    fn wrong_type(&self, path: &Path, kind: &Kind) -> QueryError {
+        let name = path.parts.join(".");
+        let wanted = crate::org::data::soap_name(kind);
+        let message = format!(
+            "value of filter criterion for field '{name}' must be of type {wanted} and should not be enclosed in quotes"
+        );
+        QueryError::located("INVALID_FIELD", self.text, path.at, &message)
+    }
+
+    fn value(&self, column: &Column, path: &Path, literal: &Literal) -> Result<Value, QueryError> {
+        let Some(field) = self.field(column) else { return Ok(Value::Null) };
+        let value = match (&field.kind, literal) {
+            (_, Literal::Null) => Some(Value::Null),
+            (Kind::Checkbox, Literal::Bool(b)) => Some(Value::Bool(*b)),
+            (Kind::Number(..) | Kind::Currency(..), Literal::Number(n)) => Some(Value::Number(*n)),
+            (Kind::Date, Literal::Date(text)) => text.parse::<Date>().ok().map(Value::Date),
+            (Kind::DateTime, Literal::DateTime(text)) => parse_time(text).map(Value::Time),
+            (Kind::Id | Kind::Reference(_), Literal::Text(text)) => {
+                match sloe_core::ids::SfId::parse(text) {
+                    Ok(id) => Some(Value::Id(id)),
+                    Err(_) => {
+                        let message = format!("invalid ID field: {text}");
+                        return Err(QueryError::located(
+                            "INVALID_QUERY_FILTER_OPERATOR",
+                            self.text,
+                            path.at,
+                            &message,
+                        ));
+                    }
+                }
+            }
+            (
+                Kind::Number(..)
+                | Kind::Currency(..)
+                | Kind::Checkbox
+                | Kind::Date
+                | Kind::DateTime,
+                _,
+            ) => None,
+            (_, Literal::Text(text)) => {
+                Some(Value::Text(text.replace("\\%", "%").replace("\\_", "_").into()))
+            }
+            _ => None,
+        };
+        value.ok_or_else(|| self.wrong_type(path, &field.kind))
+    }
+}

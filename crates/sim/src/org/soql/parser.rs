@@ -1,0 +1,372 @@
+//! The grammar of SOQL: recursive descent, one function per rule, bounded depth.
+
+use super::QueryError;
+use super::ast::{Comparison, Condition, Function, Literal, Order, Path, Query, Select};
+use super::lexer::{Kind, Token, scan};
+
+/// Salesforce's bound on a query's length.
+const LONGEST: usize = 100_000;
+/// How deep conditions and subqueries may nest.
+const DEPTH: usize = 50;
+/// Words that end a clause and so can't be an alias.
+const CLAUSES: [&str; 16] = [
+    "FROM", "WHERE", "GROUP", "ORDER", "LIMIT", "OFFSET", "HAVING", "FOR", "USING", "WITH", "AND",
+    "OR", "ASC", "DESC", "NULLS", "ALL",
+];
+
+/// Reads a query.
+///
+/// # Errors
+/// `MALFORMED_QUERY` with the place, also for the parts of SOQL this org doesn't have.
+pub(crate) fn parse(text: &str) -> Result<Query, QueryError> {
+    if text.len() > LONGEST {
+        return Err(QueryError::new(
+            "MALFORMED_QUERY",
+            "SOQL statements cannot be longer than 100000 characters.",
+        ));
+    }
+    let tokens = scan(text)?;
+    let mut parser = Parser { text, tokens: &tokens, at: 0, depth: 0 };
+    let query = parser.query()?;
+    match parser.peek() {
+        Kind::End => Ok(query),
+        _ => Err(parser.unexpected()),
+    }
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    tokens: &'a [Token],
+    at: usize,
+    depth: usize,
+}
+
+type Parsed<T> = Result<T, QueryError>;
+
+impl Parser<'_> {
+    fn token(&self) -> Option<&Token> {
+        self.tokens.get(self.at).or_else(|| self.tokens.last())
+    }
+
+    fn peek(&self) -> &Kind {
+        self.token().map_or(&Kind::End, |token| &token.kind)
+    }
+
+    fn place(&self) -> usize {
+        self.token().map_or(0, |token| token.at)
+    }
+
+    fn fail(&self, message: &str) -> QueryError {
+        QueryError::located("MALFORMED_QUERY", self.text, self.place(), message)
+    }
+
+    fn unexpected(&self) -> QueryError {
+        let shown = match self.peek() {
+            Kind::Word(word) | Kind::Number(word) => word.clone(),
+            Kind::Text(text) => format!("'{text}'"),
+            Kind::Sign(sign) => (*sign).to_owned(),
+            Kind::End => "<EOF>".to_owned(),
+        };
+        self.fail(&format!("unexpected token: '{shown}'"))
+    }
+
+    fn is_word(&self, wanted: &str) -> bool {
+        matches!(self.peek(), Kind::Word(word) if word.eq_ignore_ascii_case(wanted))
+    }
+
+    fn take_word(&mut self, wanted: &str) -> bool {
+        let hit = self.is_word(wanted);
+        self.at += usize::from(hit);
+        hit
+    }
+
+    fn expect_word(&mut self, wanted: &str) -> Parsed<()> {
+        if self.take_word(wanted) { Ok(()) } else { Err(self.unexpected()) }
+    }
+
+    fn take_sign(&mut self, wanted: &str) -> bool {
+        let hit = matches!(self.peek(), Kind::Sign(sign) if *sign == wanted);
+        self.at += usize::from(hit);
+        hit
+    }
+
+    fn expect_sign(&mut self, wanted: &str) -> Parsed<()> {
+        if self.take_sign(wanted) { Ok(()) } else { Err(self.unexpected()) }
+    }
+
+    fn next_is_open(&self) -> bool {
+        matches!(self.tokens.get(self.at + 1).map(|t| &t.kind), Some(Kind::Sign("(")))
+    }
+
+    fn name(&mut self) -> Parsed<String> {
+        match self.peek() {
+            Kind::Word(word) => {
+                let word = word.clone();
+                self.at += 1;
+                Ok(word)
+            }
+            _ => Err(self.unexpected()),
+        }
+    }
+
+    fn deeper<T>(&mut self, rule: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
+        self.depth += 1;
+        if self.depth > DEPTH {
+            return Err(self.fail("the query is nested too deeply"));
+        }
+        let parsed = rule(self);
+        self.depth -= 1;
+        parsed
+    }
+
+    fn query(&mut self) -> Parsed<Query> {
+        self.expect_word("SELECT")?;
+        let mut select = vec![self.deeper(Self::select)?];
+        while self.take_sign(",") {
+            select.push(self.deeper(Self::select)?);
+        }
+        self.expect_word("FROM")?;
+        let from_at = self.place();
+        let from = self.name()?;
+        let alias = self.alias()?;
+        self.refuse_rest(&["USING"])?;
+        let filter = if self.take_word("WHERE") { Some(self.condition()?) } else { None };
+        self.refuse_rest(&["WITH"])?;
+        let mut group = Vec::new();
+        if self.take_word("GROUP") {
+            self.expect_word("BY")?;
+            group.push(self.group()?);
+            while self.take_sign(",") {
+                group.push(self.group()?);
+            }
+        }
+        self.refuse_rest(&["HAVING"])?;
+        let order = self.order_by()?;
+        let limit = if self.take_word("LIMIT") { Some(self.whole_number()?) } else { None };
+        let offset = if self.take_word("OFFSET") { self.whole_number()? } else { 0 };
+        if offset > 2000 {
+            return Err(QueryError::new(
+                "NUMBER_OUTSIDE_VALID_RANGE",
+                "Maximum SOQL offset allowed is 2000",
+            ));
+        }
+        self.refuse_rest(&["FOR", "ALL"])?;
+        Ok(Query { select, from, from_at, alias, filter, group, order, limit, offset })
+    }
+
+    /// Parts of SOQL that the simulated org doesn't have are named, not misread.
+    fn refuse_rest(&self, words: &[&str]) -> Parsed<()> {
+        match words.iter().find(|word| self.is_word(word)) {
+            Some(word) => {
+                Err(self.fail(&format!("the simulated org doesn't support {word} in SOQL")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn alias(&mut self) -> Parsed<Option<String>> {
+        match self.peek() {
+            Kind::Word(word) if !CLAUSES.iter().any(|clause| word.eq_ignore_ascii_case(clause)) => {
+                self.name().map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn group(&mut self) -> Parsed<Path> {
+        if self.next_is_open() {
+            return Err(self.fail("the simulated org doesn't support functions in GROUP BY"));
+        }
+        self.path()
+    }
+
+    fn path(&mut self) -> Parsed<Path> {
+        let at = self.place();
+        let mut parts = vec![self.name()?];
+        while self.take_sign(".") {
+            parts.push(self.name()?);
+        }
+        Ok(Path { parts, at })
+    }
+
+    fn select(&mut self) -> Parsed<Select> {
+        if self.take_sign("(") {
+            let query = self.query()?;
+            self.expect_sign(")")?;
+            return Ok(Select::Children(Box::new(query)));
+        }
+        if !self.next_is_open() {
+            return Ok(Select::Field { path: self.path()?, alias: self.alias()? });
+        }
+        let name = self.name()?.to_ascii_uppercase();
+        self.expect_sign("(")?;
+        if name == "COUNT" && self.take_sign(")") {
+            return Ok(Select::CountRows);
+        }
+        let function = match name.as_str() {
+            "COUNT" => Function::Count,
+            "COUNT_DISTINCT" => Function::CountDistinct,
+            "SUM" => Function::Sum,
+            "MIN" => Function::Min,
+            "MAX" => Function::Max,
+            "AVG" => Function::Avg,
+            other => {
+                return Err(
+                    self.fail(&format!("the simulated org doesn't support {other}() in SOQL"))
+                );
+            }
+        };
+        let path = self.path()?;
+        self.expect_sign(")")?;
+        Ok(Select::Aggregate { function, path, alias: self.alias()? })
+    }
+
+    fn order_by(&mut self) -> Parsed<Vec<Order>> {
+        let mut order = Vec::new();
+        if !self.take_word("ORDER") {
+            return Ok(order);
+        }
+        self.expect_word("BY")?;
+        loop {
+            let path = self.path()?;
+            let descending = !self.take_word("ASC") && self.take_word("DESC");
+            let mut nulls_last = false;
+            if self.take_word("NULLS") {
+                nulls_last = self.take_word("LAST");
+                if !nulls_last {
+                    self.expect_word("FIRST")?;
+                }
+            }
+            order.push(Order { path, descending, nulls_last });
+            if !self.take_sign(",") {
+                return Ok(order);
+            }
+        }
+    }
+
+    fn whole_number(&mut self) -> Parsed<usize> {
+        let number = match self.peek() {
+            Kind::Number(digits) => digits.parse().ok(),
+            _ => None,
+        };
+        let number = number.ok_or_else(|| self.unexpected())?;
+        self.at += 1;
+        Ok(number)
+    }
+
+    /// As Salesforce, refuses `a AND b OR c` without brackets.
+    fn condition(&mut self) -> Parsed<Condition> {
+        let first = self.deeper(Self::term)?;
+        let word = if self.is_word("AND") {
+            "AND"
+        } else if self.is_word("OR") {
+            "OR"
+        } else {
+            return Ok(first);
+        };
+        let mut terms = vec![first];
+        while self.take_word(word) {
+            terms.push(self.deeper(Self::term)?);
+        }
+        if self.is_word("AND") || self.is_word("OR") {
+            return Err(self.unexpected());
+        }
+        Ok(if word == "AND" { Condition::All(terms) } else { Condition::Any(terms) })
+    }
+
+    fn term(&mut self) -> Parsed<Condition> {
+        if self.take_word("NOT") {
+            return Ok(Condition::Not(Box::new(self.deeper(Self::term)?)));
+        }
+        if self.take_sign("(") {
+            let inner = self.condition()?;
+            self.expect_sign(")")?;
+            return Ok(inner);
+        }
+        if self.next_is_open() {
+            return Err(self.fail("the simulated org doesn't support functions in WHERE"));
+        }
+        let path = self.path()?;
+        let negated = self.take_word("NOT");
+        if self.take_word("IN") {
+            return self.in_list(path, negated);
+        }
+        if negated {
+            return Err(self.unexpected());
+        }
+        let comparison = self.comparison()?;
+        Ok(Condition::Compare(path, comparison, self.literal()?))
+    }
+
+    fn comparison(&mut self) -> Parsed<Comparison> {
+        let comparison = match self.peek() {
+            Kind::Sign("=") => Comparison::Equal,
+            Kind::Sign("!=") => Comparison::Differs,
+            Kind::Sign("<") => Comparison::Less,
+            Kind::Sign("<=") => Comparison::LessOrEqual,
+            Kind::Sign(">") => Comparison::Greater,
+            Kind::Sign(">=") => Comparison::GreaterOrEqual,
+            Kind::Word(word) if word.eq_ignore_ascii_case("LIKE") => Comparison::Like,
+            _ => return Err(self.unexpected()),
+        };
+        self.at += 1;
+        Ok(comparison)
+    }
+
+    fn in_list(&mut self, path: Path, negated: bool) -> Parsed<Condition> {
+        self.expect_sign("(")?;
+        if self.is_word("SELECT") {
+            let query = Box::new(self.deeper(Self::query)?);
+            self.expect_sign(")")?;
+            return Ok(Condition::InQuery { path, negated, query });
+        }
+        let mut values = vec![self.literal()?];
+        while self.take_sign(",") {
+            values.push(self.literal()?);
+        }
+        self.expect_sign(")")?;
+        Ok(Condition::In { path, negated, values })
+    }
+
+    fn literal(&mut self) -> Parsed<Literal> {
+        let literal = match self.peek().clone() {
+            Kind::Text(text) => Literal::Text(text),
+            Kind::Number(text) => number_or_date(&text).ok_or_else(|| self.unexpected())?,
+            Kind::Word(word) => return self.word_literal(&word.to_ascii_uppercase()),
+            Kind::Sign(_) | Kind::End => return Err(self.unexpected()),
+        };
+        self.at += 1;
+        Ok(literal)
+    }
+
+    fn word_literal(&mut self, word: &str) -> Parsed<Literal> {
+        let literal = match word {
+            "NULL" => Literal::Null,
+            "TRUE" => Literal::Bool(true),
+            "FALSE" => Literal::Bool(false),
+            "TODAY" => Literal::Days { first: 0, count: 1 },
+            "YESTERDAY" => Literal::Days { first: -1, count: 1 },
+            "TOMORROW" => Literal::Days { first: 1, count: 1 },
+            "LAST_N_DAYS" | "NEXT_N_DAYS" => {
+                self.at += 1;
+                self.expect_sign(":")?;
+                let days = i64::try_from(self.whole_number()?.min(100_000)).unwrap_or(0);
+                let first = if word == "LAST_N_DAYS" { -days } else { 1 };
+                return Ok(Literal::Days { first, count: days });
+            }
+            _ => return Err(self.unexpected()),
+        };
+        self.at += 1;
+        Ok(literal)
+    }
+}
+
+fn number_or_date(text: &str) -> Option<Literal> {
+    if let Ok(number) = text.parse::<f64>() {
+        return number.is_finite().then_some(Literal::Number(number));
+    }
+    if text.contains('T') {
+        return crate::org::data::parse_time(text).map(|_| Literal::DateTime(text.to_owned()));
+    }
+    text.parse::<jiff::civil::Date>().ok().map(|_| Literal::Date(text.to_owned()))
+}

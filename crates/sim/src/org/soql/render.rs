@@ -1,0 +1,139 @@
+//! Writes what a query found, as the REST API's JSON and as Bulk CSV.
+
+use sloe_core::ids::SfId;
+
+use super::ast::Function;
+use super::bind::{Output, Plan};
+use super::filter::value_of;
+use crate::org::data::{Database, Row, Value};
+
+/// Writes the `attributes` every record begins with.
+fn write_attributes(out: &mut Vec<u8>, kind: &str, version: &str, id: SfId) {
+    out.extend_from_slice(b"\"attributes\":{\"type\":\"");
+    out.extend_from_slice(kind.as_bytes());
+    out.extend_from_slice(b"\",\"url\":\"/services/data/");
+    out.extend_from_slice(version.as_bytes());
+    out.extend_from_slice(b"/sobjects/");
+    out.extend_from_slice(kind.as_bytes());
+    out.push(b'/');
+    out.extend_from_slice(id.as_bytes());
+    out.extend_from_slice(b"\"}");
+}
+
+fn write_name(out: &mut Vec<u8>, name: &str) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+}
+
+/// Writes one record; `children` is called for each child subquery with its place among the plan's outputs.
+pub(crate) fn write_record(
+    out: &mut Vec<u8>,
+    database: &Database,
+    plan: &Plan,
+    row: &Row,
+    version: &str,
+    children: &mut dyn FnMut(&mut Vec<u8>, usize, SfId),
+) {
+    out.push(b'{');
+    write_attributes(out, &database.object(plan.object).name, version, row.id);
+    write_level(out, database, plan, row, version, 0, &[]);
+    for (place, output) in plan.outputs.iter().enumerate() {
+        if let Output::Children { name, .. } = output {
+            write_name(out, name);
+            children(out, place, row.id);
+        }
+    }
+    out.push(b'}');
+}
+
+/// Writes the fields whose path begins with `lead`, parents as nested objects, in the order they were selected.
+fn write_level(
+    out: &mut Vec<u8>,
+    database: &Database,
+    plan: &Plan,
+    row: &Row,
+    version: &str,
+    depth: usize,
+    lead: &[String],
+) {
+    let mut written: Vec<&str> = Vec::new();
+    for output in &plan.outputs {
+        let Output::Column { column, .. } = output else { continue };
+        let (Some(head), Some(name)) = (column.names.get(..depth), column.names.get(depth)) else {
+            continue;
+        };
+        if head != lead || written.contains(&name.as_str()) {
+            continue;
+        }
+        written.push(name);
+        write_name(out, name);
+        let Some((object, reference)) = column.hops.get(depth) else {
+            let field = database.object(column.object).fields.get(column.field);
+            field.map_or(Value::Null, |f| row.get(f.slot).into_owned()).write_json(out);
+            continue;
+        };
+        let field = database.object(*object).fields.get(*reference);
+        let parent = field.and_then(|f| {
+            let to = database.schema().find(&f.reference()?.to)?;
+            database.table(to).get_live(row.get(f.slot).id()?).map(|parent| (to, parent))
+        });
+        let Some((to, parent)) = parent else {
+            out.extend_from_slice(b"null");
+            continue;
+        };
+        out.push(b'{');
+        write_attributes(out, &database.object(to).name, version, parent.id);
+        let mut lead = lead.to_vec();
+        lead.push(name.clone());
+        write_level(out, database, plan, parent, version, depth + 1, &lead);
+        out.push(b'}');
+    }
+}
+
+impl Plan {
+    /// Writes one group of an aggregate query.
+    pub(crate) fn write_group(&self, out: &mut Vec<u8>, values: &[Value]) {
+        out.extend_from_slice(b"{\"attributes\":{\"type\":\"AggregateResult\"}");
+        for (output, value) in self.outputs.iter().zip(values) {
+            match output {
+                Output::Column { name, .. } => {
+                    write_name(out, name);
+                    value.write_json(out);
+                }
+                Output::Aggregate { function, name, .. } => {
+                    write_name(out, name);
+                    match (function, value) {
+                        // Counts are whole numbers in JSON, other numbers doubles.
+                        (Function::Count | Function::CountDistinct, Value::Number(n)) => {
+                            out.extend_from_slice(format!("{n:.0}").as_bytes());
+                        }
+                        _ => value.write_json(out),
+                    }
+                }
+                Output::Children { .. } => {}
+            }
+        }
+        out.push(b'}');
+    }
+}
+
+/// The header of a Bulk query's CSV.
+pub(crate) fn csv_columns(plan: &Plan) -> Vec<String> {
+    let columns = plan.outputs.iter().filter_map(|output| match output {
+        Output::Column { column, .. } => Some(column.names.join(".")),
+        Output::Aggregate { .. } | Output::Children { .. } => None,
+    });
+    columns.collect()
+}
+
+/// One record of a Bulk query's CSV.
+pub(crate) fn csv_values(database: &Database, plan: &Plan, row: &Row) -> Vec<String> {
+    let columns = plan.outputs.iter().filter_map(|output| match output {
+        Output::Column { column, .. } => {
+            Some(value_of(database, row, column).to_text().into_owned())
+        }
+        Output::Aggregate { .. } | Output::Children { .. } => None,
+    });
+    columns.collect()
+}

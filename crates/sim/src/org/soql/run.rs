@@ -1,0 +1,289 @@
+//! Runs a bound query: the cheapest index first, then the filter, then order, groups and limits.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use sloe_core::ids::SfId;
+
+use super::ast::{Comparison, Function};
+use super::bind::{Column, Output, Plan, Test};
+use super::filter::{passes, value_of};
+use crate::org::data::{Database, Row, Value};
+use crate::org::schema::{Kind, Slot};
+
+/// What a query answers.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// `SELECT COUNT()`.
+    Count(usize),
+    /// Records, by id, in order.
+    Records(Vec<SfId>),
+    /// Groups: one row of values each, in the order of the plan's outputs.
+    Groups(Vec<Vec<Value>>),
+}
+
+/// Runs a query; `all` means deleted records too (`queryAll`).
+pub(crate) fn run(database: &Database, plan: &Plan, all: bool) -> Answer {
+    let mut plan = plan.clone();
+    if let Some(test) = &mut plan.filter {
+        resolve(database, test, all);
+    }
+    let mut rows = matching(database, &plan, all);
+    if plan.count_rows {
+        return Answer::Count(
+            rows.len().saturating_sub(plan.offset).min(plan.limit.unwrap_or(usize::MAX)),
+        );
+    }
+    if plan.aggregate {
+        return Answer::Groups(groups(database, &plan, &rows));
+    }
+    sort(database, &plan, &mut rows);
+    let window = rows.iter().skip(plan.offset).take(plan.limit.unwrap_or(usize::MAX));
+    Answer::Records(window.map(|row| row.id).collect())
+}
+
+/// The records a child subquery gives for one parent.
+pub(crate) fn children_of(
+    database: &Database,
+    plan: &Plan,
+    field: usize,
+    parent: SfId,
+) -> Vec<SfId> {
+    let table = database.table(plan.object);
+    let own = table.children(field, parent).into_iter().flatten();
+    let mut rows: Vec<&Row> = own
+        .filter_map(|id| table.get_live(id))
+        .filter(|row| plan.filter.as_ref().is_none_or(|test| passes(database, row, test)))
+        .collect();
+    sort(database, plan, &mut rows);
+    let window = rows.iter().skip(plan.offset).take(plan.limit.unwrap_or(usize::MAX));
+    window.map(|row| row.id).collect()
+}
+
+/// Runs the subqueries of `IN (SELECT …)` and puts their values in their place.
+fn resolve(database: &Database, test: &mut Test, all: bool) {
+    match test {
+        Test::All(tests) | Test::Any(tests) => {
+            tests.iter_mut().for_each(|t| resolve(database, t, all))
+        }
+        Test::Not(inner) => resolve(database, inner, all),
+        Test::InPlan { column, negated, plan } => {
+            let mut values = Vec::new();
+            let table = database.table(plan.object);
+            if let (Answer::Records(ids), Some(Output::Column { column: wanted, .. })) =
+                (run(database, plan, all), plan.outputs.first())
+            {
+                let found = ids.iter().filter_map(|id| table.get(*id));
+                values.extend(found.map(|row| value_of(database, row, wanted).into_owned()));
+            }
+            values.retain(|value| !value.is_null());
+            *test = Test::In { column: column.clone(), negated: *negated, values };
+        }
+        Test::Compare(..) | Test::Between { .. } | Test::In { .. } => {}
+    }
+}
+
+fn matching<'a>(database: &'a Database, plan: &Plan, all: bool) -> Vec<&'a Row> {
+    let table = database.table(plan.object);
+    let keep = |row: &&Row| {
+        (all || !row.deleted) && plan.filter.as_ref().is_none_or(|test| passes(database, row, test))
+    };
+    match plan.filter.as_ref().and_then(|test| candidates(database, plan.object, test, all)) {
+        Some(ids) => ids.into_iter().filter_map(|id| table.get(id)).filter(keep).collect(),
+        None => table.rows().filter(keep).collect(),
+    }
+}
+
+/// The ids an index offers, sorted; none where only a scan will do.
+fn candidates(database: &Database, object: usize, test: &Test, all: bool) -> Option<Vec<SfId>> {
+    let mut ids = match test {
+        Test::All(tests) => {
+            let offers = tests.iter().filter_map(|t| candidates(database, object, t, all));
+            offers.min_by_key(Vec::len)?
+        }
+        Test::Compare(column, comparison, value) if column.hops.is_empty() => {
+            compare_candidates(database, object, column, *comparison, value, all)?
+        }
+        Test::In { column, negated: false, values } if column.hops.is_empty() => {
+            let each = values
+                .iter()
+                .map(|v| compare_candidates(database, object, column, Comparison::Equal, v, all));
+            each.collect::<Option<Vec<_>>>()?.concat()
+        }
+        _ => return None,
+    };
+    ids.sort_unstable();
+    ids.dedup();
+    Some(ids)
+}
+
+fn compare_candidates(
+    database: &Database,
+    object: usize,
+    column: &Column,
+    comparison: Comparison,
+    value: &Value,
+    all: bool,
+) -> Option<Vec<SfId>> {
+    let table = database.table(object);
+    let field = database.object(object).fields.get(column.field)?;
+    if let (Slot::SystemModstamp, Value::Time(at)) = (field.slot, value) {
+        let span = match comparison {
+            Comparison::Equal => *at..=*at,
+            Comparison::Less | Comparison::LessOrEqual => i64::MIN..=*at,
+            Comparison::Greater | Comparison::GreaterOrEqual => *at..=i64::MAX,
+            Comparison::Differs | Comparison::Like => return None,
+        };
+        return Some(table.changed(span).collect());
+    }
+    if comparison != Comparison::Equal {
+        return None;
+    }
+    match (&field.kind, value) {
+        (Kind::Id, Value::Id(id)) => Some(vec![*id]),
+        // The other indexes hold live rows only.
+        _ if all => None,
+        (Kind::Reference(_), Value::Id(parent)) => {
+            Some(table.children(column.field, *parent)?.collect())
+        }
+        (_, Value::Text(text)) => Some(table.by_key(column.field, text)?.into_iter().collect()),
+        (_, Value::Null) => {
+            table.blanks(column.field).map(|ids: &BTreeSet<SfId>| ids.iter().copied().collect())
+        }
+        _ => None,
+    }
+}
+
+fn order_values(a: &Value, b: &Value, descending: bool, nulls_last: bool) -> Ordering {
+    match (a.is_null(), b.is_null()) {
+        (true, true) => Ordering::Equal,
+        (true, false) if nulls_last => Ordering::Greater,
+        (true, false) => Ordering::Less,
+        (false, true) if nulls_last => Ordering::Less,
+        (false, true) => Ordering::Greater,
+        (false, false) => {
+            let order = a.compare(b, false).unwrap_or(Ordering::Equal);
+            if descending { order.reverse() } else { order }
+        }
+    }
+}
+
+fn sort(database: &Database, plan: &Plan, rows: &mut [&Row]) {
+    if plan.order.is_empty() {
+        return;
+    }
+    rows.sort_by(|a, b| {
+        plan.order
+            .iter()
+            .map(|(column, descending, nulls_last)| {
+                let (a, b) = (value_of(database, a, column), value_of(database, b, column));
+                order_values(&a, &b, *descending, *nulls_last)
+            })
+            .find(|order| order.is_ne())
+            .unwrap_or_else(|| a.id.cmp(&b.id))
+    });
+}
+
+/// One output of one group, as it is counted.
+#[derive(Default)]
+struct Tally {
+    count: u64,
+    sum: f64,
+    least: Option<Value>,
+    most: Option<Value>,
+    distinct: HashSet<String>,
+}
+
+impl Tally {
+    fn add(&mut self, function: Function, value: &Value) {
+        if value.is_null() {
+            return;
+        }
+        self.count += 1;
+        match function {
+            Function::Count => {}
+            Function::CountDistinct => drop(self.distinct.insert(value.to_text().to_lowercase())),
+            Function::Sum | Function::Avg => {
+                self.sum += if let Value::Number(n) = value { *n } else { 0.0 }
+            }
+            Function::Min => {
+                if self
+                    .least
+                    .as_ref()
+                    .is_none_or(|least| value.compare(least, false) == Some(Ordering::Less))
+                {
+                    self.least = Some(value.clone());
+                }
+            }
+            Function::Max => {
+                if self
+                    .most
+                    .as_ref()
+                    .is_none_or(|most| value.compare(most, false) == Some(Ordering::Greater))
+                {
+                    self.most = Some(value.clone());
+                }
+            }
+        }
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+    fn value(self, function: Function) -> Value {
+        match function {
+            Function::Count => Value::Number(self.count as f64),
+            Function::CountDistinct => Value::Number(self.distinct.len() as f64),
+            Function::Sum if self.count > 0 => Value::Number(self.sum),
+            Function::Avg if self.count > 0 => Value::Number(self.sum / self.count as f64),
+            Function::Sum | Function::Avg => Value::Null,
+            Function::Min => self.least.unwrap_or(Value::Null),
+            Function::Max => self.most.unwrap_or(Value::Null),
+        }
+    }
+}
+
+fn groups(database: &Database, plan: &Plan, rows: &[&Row]) -> Vec<Vec<Value>> {
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut found: Vec<(Vec<Value>, Vec<Tally>)> = Vec::new();
+    let empty = || plan.outputs.iter().map(|_| Tally::default()).collect::<Vec<_>>();
+    for row in rows {
+        let values: Vec<Value> =
+            plan.group.iter().map(|c| value_of(database, row, c).into_owned()).collect();
+        let key =
+            values.iter().map(|v| v.to_text().to_lowercase()).collect::<Vec<_>>().join("\u{0}");
+        let place = *places.entry(key).or_insert_with(|| {
+            found.push((values, empty()));
+            found.len() - 1
+        });
+        let Some((_, tallies)) = found.get_mut(place) else { continue };
+        for (output, tally) in plan.outputs.iter().zip(tallies) {
+            if let Output::Aggregate { function, column, .. } = output {
+                tally.add(*function, &value_of(database, row, column));
+            }
+        }
+    }
+    if plan.group.is_empty() && found.is_empty() {
+        found.push((Vec::new(), empty()));
+    }
+    found.sort_by(|(a, _), (b, _)| {
+        let keys = plan.order.iter().filter_map(|(column, descending, nulls_last)| {
+            let place = plan.group.iter().position(|g| g == column)?;
+            Some(order_values(a.get(place)?, b.get(place)?, *descending, *nulls_last))
+        });
+        let natural = a.iter().zip(b).map(|(a, b)| order_values(a, b, false, false));
+        keys.chain(natural).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+    });
+    let window = found.into_iter().skip(plan.offset).take(plan.limit.unwrap_or(usize::MAX));
+    window.map(|(values, tallies)| outputs_of(plan, &values, tallies)).collect()
+}
+
+fn outputs_of(plan: &Plan, values: &[Value], tallies: Vec<Tally>) -> Vec<Value> {
+    let each = plan.outputs.iter().zip(tallies).map(|(output, tally)| match output {
+        Output::Column { column, .. } => {
+            let place = plan.group.iter().position(|g| g == column);
+            place.and_then(|place| values.get(place)).cloned().unwrap_or(Value::Null)
+        }
+        Output::Aggregate { function, .. } => tally.value(*function),
+        Output::Children { .. } => Value::Null,
+    });
+    each.collect()
+}

@@ -1,0 +1,180 @@
+//! Several records or calls in one: collections and composite requests.
+
+use serde_json::{Value as Json, json};
+
+use crate::client::{EVENT, Org};
+
+fn attendee(key: &str, last: &str) -> Json {
+    json!({ "attributes": { "type": "Sloe_Attendee__c" }, "Sloe_Id__c": key, "Last_Name__c": last, "Event__c": EVENT })
+}
+
+const UPSERT: &str = "/composite/sobjects/Sloe_Attendee__c/Sloe_Id__c";
+
+#[tokio::test]
+async fn good_rows_are_kept_beside_bad_ones() {
+    let org = Org::start().await;
+    let records = [attendee("a", "A"), attendee("b", &"x".repeat(81)), attendee("c", "C")];
+    let (status, body) = org.patch(UPSERT, json!({ "records": records })).await;
+    assert_eq!(status, 200);
+    assert_eq!((&body[0]["success"], &body[0]["created"]), (&json!(true), &json!(true)));
+    assert_eq!(body[1]["success"], false);
+    assert_eq!(body[1]["errors"][0]["statusCode"], "STRING_TOO_LONG");
+    assert_eq!(body[2]["success"], true);
+    let (_, again) = org.patch(UPSERT, json!({ "records": records })).await;
+    assert_eq!((&again[0]["created"], &again[0]["id"]), (&json!(false), &body[0]["id"]));
+    assert_eq!(org.records("SELECT Id FROM Sloe_Attendee__c").await.len(), 2);
+}
+
+#[tokio::test]
+async fn all_or_none_keeps_nothing_if_one_row_is_bad() {
+    let org = Org::start().await;
+    let records = [attendee("a", "A"), attendee("b", "")];
+    let (_, body) = org.patch(UPSERT, json!({ "allOrNone": true, "records": records })).await;
+    assert_eq!(body[0]["errors"][0]["statusCode"], "ALL_OR_NONE_OPERATION_ROLLED_BACK");
+    assert_eq!(body[1]["errors"][0]["statusCode"], "REQUIRED_FIELD_MISSING");
+    assert_eq!(org.records("SELECT Id FROM Sloe_Attendee__c").await.len(), 0);
+}
+
+#[tokio::test]
+async fn one_key_twice_in_a_call_and_more_than_200_rows_are_refused() {
+    let org = Org::start().await;
+    let (_, body) =
+        org.patch(UPSERT, json!({ "records": [attendee("a", "A"), attendee("a", "B")] })).await;
+    assert_eq!(body[0]["errors"][0]["statusCode"], "DUPLICATE_VALUE");
+    assert_eq!(body[1]["errors"][0]["statusCode"], "DUPLICATE_VALUE");
+    let many: Vec<Json> = (0..201).map(|i| attendee(&i.to_string(), "A")).collect();
+    let (status, body) = org.patch(UPSERT, json!({ "records": many })).await;
+    assert_eq!(
+        (status.as_u16(), body[0]["errorCode"].as_str()),
+        (400, Some("EXCEEDED_MAX_SIZE_REQUEST"))
+    );
+}
+
+#[tokio::test]
+async fn collections_create_change_and_delete_by_id() {
+    let org = Org::start().await;
+    let (_, made) = org
+        .post("/composite/sobjects", json!({ "records": [attendee("a", "A"), attendee("b", "B")] }))
+        .await;
+    let ids: Vec<&str> =
+        made.as_array().unwrap().iter().map(|r| r["id"].as_str().unwrap()).collect();
+    let change = json!({ "attributes": { "type": "Sloe_Attendee__c" }, "id": ids[0], "Last_Name__c": "Changed" });
+    let missing = json!({ "attributes": { "type": "Sloe_Attendee__c" }, "id": "a03000000000000AAA", "Last_Name__c": "X" });
+    let (_, body) = org.patch("/composite/sobjects", json!({ "records": [change, missing] })).await;
+    assert_eq!(body[0]["success"], true);
+    assert_eq!(body[1]["errors"][0]["statusCode"], "INVALID_CROSS_REFERENCE_KEY");
+    let (_, body) = org.delete(&format!("/composite/sobjects?ids={},{},zzz", ids[0], ids[1])).await;
+    assert_eq!(
+        (&body[0]["success"], &body[1]["success"], &body[2]["success"]),
+        (&json!(true), &json!(true), &json!(false))
+    );
+}
+
+#[tokio::test]
+async fn parents_are_found_by_external_id_even_within_the_same_call() {
+    let org = Org::start().await;
+    let child = json!({
+        "attributes": { "type": "Sloe_Session_Attendee__c" },
+        "Sloe_Id__c": "a-1",
+        "Attendee__r": { "Sloe_Id__c": "a" },
+    });
+    let orphan = json!({
+        "attributes": { "type": "Sloe_Session_Attendee__c" },
+        "Sloe_Id__c": "x-1",
+        "Attendee__r": { "Sloe_Id__c": "nobody" },
+    });
+    let (_, body) = org
+        .post("/composite/sobjects", json!({ "records": [attendee("a", "A"), child, orphan] }))
+        .await;
+    assert_eq!(body[1]["success"], true, "{body}");
+    assert_eq!(body[2]["errors"][0]["statusCode"], "INVALID_FIELD");
+    assert!(
+        body[2]["errors"][0]["message"]
+            .as_str()
+            .unwrap()
+            .starts_with("Foreign key external ID: nobody not found")
+    );
+    // The same again is an update: the package allows a master to be named again.
+    let again = json!({ "records": [{
+        "attributes": { "type": "Sloe_Session_Attendee__c" },
+        "Sloe_Id__c": "a-1",
+        "Attendee__r": { "Sloe_Id__c": "a" },
+    }] });
+    let (_, body) =
+        org.patch("/composite/sobjects/Sloe_Session_Attendee__c/Sloe_Id__c", again).await;
+    assert_eq!((&body[0]["success"], &body[0]["created"]), (&json!(true), &json!(false)), "{body}");
+}
+
+#[tokio::test]
+async fn one_composite_request_reads_an_event_whole_and_is_one_call() {
+    let org = Org::start().await;
+    let base = "/services/data/v62.0";
+    let request = json!({ "compositeRequest": [
+        { "method": "GET", "referenceId": "event",
+          "url": format!("{base}/query?q=SELECT+Id,Name,(SELECT+Id+FROM+Items__r)+FROM+Sloe_Event__c+WHERE+Slug__c='first'") },
+        { "method": "GET", "referenceId": "external",
+          "url": format!("{base}/query?q=SELECT+Item__c,COUNT(Id)+n+FROM+Sloe_Attendee__c+WHERE+Event__c='@{{event.records[0].Id}}'+GROUP+BY+Item__c") },
+        { "method": "PATCH", "referenceId": "write", "url": format!("{base}/sobjects/Sloe_Event__c/@{{event.records[0].Id}}"),
+          "body": { "Summary__c": "About @{event.records[0].Name}" } },
+        { "method": "GET", "referenceId": "bad", "url": format!("{base}/query?q=SELECT+Nope+FROM+Sloe_Event__c") },
+        { "method": "GET", "referenceId": "lost", "url": format!("{base}/sobjects/Sloe_Event__c/@{{bad.records[0].Id}}") },
+    ]});
+    let (status, body) = org.post("/composite", request).await;
+    assert_eq!(status, 200, "{body}");
+    let parts = body["compositeResponse"].as_array().unwrap();
+    let statuses: Vec<i64> = parts.iter().map(|p| p["httpStatusCode"].as_i64().unwrap()).collect();
+    assert_eq!(statuses, [200, 200, 204, 400, 400], "{body}");
+    assert_eq!(parts[0]["body"]["records"][0]["Items__r"]["totalSize"], 1);
+    assert_eq!(parts[4]["body"][0]["errorCode"], "PROCESSING_HALTED");
+    assert_eq!(org.get("/__control/limits").await.1["used"], 1);
+    assert_eq!(
+        org.records("SELECT Summary__c FROM Sloe_Event__c").await[0]["Summary__c"],
+        "About First Event"
+    );
+}
+
+#[tokio::test]
+async fn a_composite_request_of_all_or_none_leaves_nothing_behind() {
+    let org = Org::start().await;
+    let make = |reference: &str, last: &str| {
+        json!({ "method": "POST", "referenceId": reference, "url": "/services/data/v62.0/sobjects/Sloe_Attendee__c",
+                "body": { "Last_Name__c": last, "Sloe_Id__c": reference } })
+    };
+    let request = |all: bool| json!({ "allOrNone": all, "compositeRequest": [make("a", "A"), make("b", ""), make("c", "C")] });
+    let (_, body) = org.post("/composite", request(true)).await;
+    let codes: Vec<&Json> = body["compositeResponse"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| &p["body"][0]["errorCode"])
+        .collect();
+    assert_eq!(
+        codes,
+        [
+            &json!("PROCESSING_HALTED"),
+            &json!("REQUIRED_FIELD_MISSING"),
+            &json!("PROCESSING_HALTED")
+        ]
+    );
+    assert_eq!(org.records("SELECT Id FROM Sloe_Attendee__c").await.len(), 0);
+    org.post("/composite", request(false)).await;
+    assert_eq!(org.records("SELECT Id FROM Sloe_Attendee__c").await.len(), 2);
+}
+
+#[tokio::test]
+async fn too_many_subrequests_are_refused() {
+    let org = Org::start().await;
+    let part = |i: usize, url: &str| json!({ "method": "GET", "referenceId": format!("r{i}"), "url": url });
+    for (count, url) in [
+        (26, "/services/data/v62.0/limits"),
+        (6, "/services/data/v62.0/query?q=SELECT+Id+FROM+Lead"),
+    ] {
+        let parts: Vec<Json> = (0..count).map(|i| part(i, url)).collect();
+        let (status, body) = org.post("/composite", json!({ "compositeRequest": parts })).await;
+        assert_eq!(
+            (status.as_u16(), body[0]["errorCode"].as_str()),
+            (400, Some("INVALID_INPUT")),
+            "{url}"
+        );
+    }
+}

@@ -1,0 +1,11 @@
+//! The simulated org over real HTTP, as a client meets it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod bulk;
+mod client;
+mod composite;
+mod limits;
+mod query;
+mod records;
+mod restart;
+mod sign_in;

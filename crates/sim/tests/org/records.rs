@@ -1,0 +1,252 @@
+//! One record at a time: describe, create, read, change, delete, and what the org refuses.
+
+use reqwest::Method;
+use serde_json::{Value as Json, json};
+
+use crate::client::{EVENT, Org};
+
+/// The first error's code and its fields.
+fn refusal(body: &Json) -> (&str, Json) {
+    (body[0]["errorCode"].as_str().unwrap_or_default(), body[0]["fields"].clone())
+}
+
+#[tokio::test]
+async fn describe_says_what_the_object_files_say() {
+    let org = Org::start().await;
+    let (_, body) = org.get("/sobjects").await;
+    let names: Vec<&str> =
+        body["sobjects"].as_array().unwrap().iter().map(|o| o["name"].as_str().unwrap()).collect();
+    for name in
+        ["Organization", "User", "Contact", "Lead", "Sloe_Event__c", "Sloe_Session_Attendee__c"]
+    {
+        assert!(names.contains(&name), "{name}");
+    }
+    let (_, body) = org.get("/sobjects/Sloe_Attendee__c/describe").await;
+    assert_eq!(body["keyPrefix"], "a03");
+    let fields = body["fields"].as_array().unwrap();
+    let field = |name: &str| fields.iter().find(|f| f["name"] == name).unwrap();
+    let sloe_id = field("Sloe_Id__c");
+    assert_eq!(
+        (&sloe_id["externalId"], &sloe_id["unique"], &sloe_id["length"]),
+        (&json!(true), &json!(true), &json!(64))
+    );
+    assert_eq!(field("Event__c")["relationshipName"], "Event__r");
+    assert_eq!(field("Event__c")["referenceTo"], json!(["Sloe_Event__c"]));
+    assert_eq!(field("Last_Name__c")["nillable"], false);
+    assert_eq!(field("Registration_Status__c")["picklistValues"][0]["value"], "Registered");
+    assert_eq!(field("Name")["autoNumber"], true);
+    let (_, body) = org.get("/sobjects/Sloe_Event__c/describe").await;
+    let children: Vec<&Json> = body["childRelationships"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| &c["relationshipName"])
+        .collect();
+    assert!(
+        children.contains(&&json!("Items__r")) && children.contains(&&json!("Sessions__r")),
+        "{children:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_record_is_created_read_changed_and_deleted() {
+    let org = Org::start().await;
+    let id = org.attendee("one").await;
+    assert_eq!(id.len(), 18);
+    assert!(id.starts_with("a03"));
+    let path = format!("/sobjects/Sloe_Attendee__c/{id}");
+    let (status, body) = org.get(&path).await;
+    assert_eq!(status, 200);
+    assert_eq!(body["Name"], "A-0000001");
+    assert_eq!(body["Registration_Status__c"], "Registered", "the picklist's default");
+    assert_eq!(body["Sloe_Version__c"], json!(1.0));
+    assert!(body["CreatedDate"].as_str().unwrap().ends_with(".000+0000"));
+    assert_eq!(org.patch(&path, json!({ "First_Name__c": "Jane" })).await.0, 204);
+    assert_eq!(org.get(&format!("{path}?fields=First_Name__c")).await.1["First_Name__c"], "Jane");
+    assert_eq!(
+        org.get(&path.replace(&id, id.get(..15).unwrap())).await.0,
+        200,
+        "15 characters will do"
+    );
+    assert_eq!(org.delete(&path).await.0, 204);
+    let (status, body) = org.get(&path).await;
+    assert_eq!((status.as_u16(), refusal(&body).0), (404, "ENTITY_IS_DELETED"));
+    assert_eq!(org.get("/sobjects/Sloe_Attendee__c/a03000000000000AAA").await.0, 404);
+}
+
+#[tokio::test]
+async fn an_upsert_by_external_id_creates_once_and_then_changes() {
+    let org = Org::start().await;
+    let path = "/sobjects/Sloe_Attendee__c/Sloe_Id__c/k%2F1";
+    let (status, body) =
+        org.patch(path, json!({ "Last_Name__c": "Doe", "Sloe_Version__c": 1 })).await;
+    assert_eq!((status.as_u16(), &body["created"]), (201, &json!(true)), "{body}");
+    let (status, again) =
+        org.patch(path, json!({ "Last_Name__c": "Roe", "Sloe_Version__c": 2 })).await;
+    assert_eq!(
+        (status.as_u16(), &again["created"], &again["id"]),
+        (200, &json!(false), &body["id"])
+    );
+    assert_eq!(org.get(path).await.1["Sloe_Id__c"], "k/1");
+    let (status, body) = org.patch(path, json!({ "Sloe_Id__c": "k/1" })).await;
+    assert_eq!((status.as_u16(), refusal(&body).0), (400, "INVALID_FIELD"));
+    assert_eq!(
+        org.patch("/sobjects/Sloe_Attendee__c/Last_Name__c/x", json!({})).await.0,
+        404,
+        "not an external id"
+    );
+    let only = "/sobjects/Sloe_Attendee__c/Sloe_Id__c/new?updateOnly=true";
+    assert_eq!(org.patch(only, json!({ "Last_Name__c": "Doe" })).await.0, 404);
+}
+
+#[tokio::test]
+async fn an_older_version_is_refused_and_the_newer_stays() {
+    let org = Org::start().await;
+    let path = "/sobjects/Sloe_Attendee__c/Sloe_Id__c/one";
+    org.patch(path, json!({ "Last_Name__c": "New", "Sloe_Version__c": 7 })).await;
+    let (status, body) =
+        org.patch(path, json!({ "Last_Name__c": "Old", "Sloe_Version__c": 6 })).await;
+    assert_eq!(
+        (status.as_u16(), refusal(&body)),
+        (400, ("FIELD_CUSTOM_VALIDATION_EXCEPTION", json!(["Sloe_Version__c"])))
+    );
+    assert!(body[0]["message"].as_str().unwrap().starts_with("SLOE_STALE_VERSION"));
+    assert_eq!(org.get(path).await.1["Last_Name__c"], "New");
+    assert_eq!(
+        org.patch(path, json!({ "Last_Name__c": "Same", "Sloe_Version__c": 7 })).await.0,
+        200,
+        "the same again is no harm"
+    );
+    assert_eq!(
+        org.patch(path, json!({ "First_Name__c": "By hand" })).await.0,
+        200,
+        "staff may edit"
+    );
+}
+
+#[tokio::test]
+async fn every_rule_of_a_field_is_enforced_with_its_code() {
+    let org = Org::start().await;
+    let long = "x".repeat(81);
+    for (fields, code, at) in [
+        (json!({ "First_Name__c": "A" }), "REQUIRED_FIELD_MISSING", json!(["Last_Name__c"])),
+        (json!({ "Last_Name__c": long }), "STRING_TOO_LONG", json!(["Last_Name__c"])),
+        (
+            json!({ "Last_Name__c": "D", "Email__c": "nobody" }),
+            "INVALID_EMAIL_ADDRESS",
+            json!(["Email__c"]),
+        ),
+        (
+            json!({ "Last_Name__c": "D", "Registration_Status__c": "Lost" }),
+            "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
+            json!(["Registration_Status__c"]),
+        ),
+        (json!({ "Last_Name__c": "D", "Event__c": "abc" }), "MALFORMED_ID", json!(["Event__c"])),
+        (
+            json!({ "Last_Name__c": "D", "Event__c": "a01000000000000AAA" }),
+            "FIELD_INTEGRITY_EXCEPTION",
+            json!(["Event__c"]),
+        ),
+        (
+            json!({ "Last_Name__c": "D", "Event__c": "a00000000000000AAA" }),
+            "INVALID_CROSS_REFERENCE_KEY",
+            json!(["Event__c"]),
+        ),
+        (
+            json!({ "Last_Name__c": "D", "CreatedDate": "2020-01-01T00:00:00Z" }),
+            "INVALID_FIELD_FOR_INSERT_UPDATE",
+            json!(["CreatedDate"]),
+        ),
+        (
+            json!({ "Last_Name__c": "D", "Sloe_Version__c": 1e15 }),
+            "NUMBER_OUTSIDE_VALID_RANGE",
+            json!(["Sloe_Version__c"]),
+        ),
+        (json!({ "Last_Name__c": "D", "Nope__c": 1 }), "INVALID_FIELD", Json::Null),
+        (
+            json!({ "Last_Name__c": "D", "Sloe_Version__c": "many" }),
+            "JSON_PARSER_ERROR",
+            Json::Null,
+        ),
+        (
+            json!({ "Last_Name__c": "D", "Registered_At__c": "soon" }),
+            "JSON_PARSER_ERROR",
+            Json::Null,
+        ),
+        (json!({ "Last_Name__c": ["D"] }), "JSON_PARSER_ERROR", Json::Null),
+    ] {
+        let (status, body) = org.post("/sobjects/Sloe_Attendee__c", fields.clone()).await;
+        assert_eq!((status.as_u16(), refusal(&body)), (400, (code, at)), "{fields} gave {body}");
+    }
+    assert_eq!(org.records("SELECT Id FROM Sloe_Attendee__c").await.len(), 0);
+    let (status, body) = org
+        .patch(
+            &format!("/sobjects/Sloe_Event__c/{EVENT}"),
+            json!({ "Ends_At__c": "2020-01-01T00:00:00Z" }),
+        )
+        .await;
+    assert_eq!((status.as_u16(), refusal(&body).0), (400, "FIELD_CUSTOM_VALIDATION_EXCEPTION"));
+}
+
+#[tokio::test]
+async fn an_external_id_is_unique_until_its_holder_is_deleted() {
+    let org = Org::start().await;
+    let id = org.attendee("one").await;
+    let record = json!({ "Sloe_Id__c": "one", "Last_Name__c": "Doe" });
+    let (status, body) = org.post("/sobjects/Sloe_Attendee__c", record.clone()).await;
+    assert_eq!((status.as_u16(), refusal(&body).0), (400, "DUPLICATE_VALUE"));
+    let told = format!(
+        "duplicate value found: Sloe_Id__c duplicates value on record with id: {}",
+        id.get(..15).unwrap()
+    );
+    assert_eq!(body[0]["message"], told);
+    org.delete(&format!("/sobjects/Sloe_Attendee__c/{id}")).await;
+    assert_eq!(org.post("/sobjects/Sloe_Attendee__c", record).await.0, 201);
+}
+
+#[tokio::test]
+async fn a_deletion_takes_details_along_clears_lookups_and_stops_at_required_ones() {
+    let org = Org::start().await;
+    let attendee = org.attendee("one").await;
+    let child = json!({ "Sloe_Id__c": "one-1", "Attendee__r": { "Sloe_Id__c": "one" } });
+    let (status, body) = org.post("/sobjects/Sloe_Session_Attendee__c", child).await;
+    assert_eq!(status, 201, "{body}");
+    let (status, body) = org.delete(&format!("/sobjects/Sloe_Event__c/{EVENT}")).await;
+    assert_eq!((status.as_u16(), refusal(&body).0), (400, "DELETE_FAILED"));
+    for object in ["Sloe_Item__c", "Sloe_Session__c"] {
+        let id = org.records(&format!("SELECT Id FROM {object}")).await[0]["Id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        assert_eq!(org.delete(&format!("/sobjects/{object}/{id}")).await.0, 204);
+    }
+    assert_eq!(org.delete(&format!("/sobjects/Sloe_Event__c/{EVENT}")).await.0, 204);
+    let left = org.records("SELECT Event__c FROM Sloe_Attendee__c").await;
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0]["Event__c"], Json::Null);
+    org.delete(&format!("/sobjects/Sloe_Attendee__c/{attendee}")).await;
+    assert_eq!(org.records("SELECT Id FROM Sloe_Session_Attendee__c").await.len(), 0);
+}
+
+#[tokio::test]
+async fn what_the_org_does_not_have_is_an_error_of_the_usual_shape() {
+    let org = Org::start().await;
+    for (method, path, status, code) in [
+        (Method::GET, "/sobjects/Nope__c", 404, "NOT_FOUND"),
+        (Method::GET, "/nowhere", 404, "NOT_FOUND"),
+        (Method::GET, "/tooling/query?q=SELECT+Id+FROM+ApexClass", 404, "NOT_FOUND"),
+        (Method::POST, "/composite/graph", 404, "NOT_FOUND"),
+        (Method::PUT, "/sobjects/Sloe_Event__c", 405, "METHOD_NOT_ALLOWED"),
+        (Method::POST, "/limits2", 404, "NOT_FOUND"),
+        (Method::GET, "/services/data/v20.0/limits", 410, "UNSUPPORTED_API_VERSION"),
+        (Method::GET, "/services/data/v99.0/limits", 404, "NOT_FOUND"),
+        (Method::POST, "/sobjects/User", 400, "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY"),
+    ] {
+        let (got, body) = org.send(method.clone(), path, json!({})).await;
+        assert_eq!((got.as_u16(), refusal(&body).0), (status, code), "{method} {path}: {body}");
+    }
+    let request =
+        org.request(Method::POST, "/sobjects/Sloe_Attendee__c").body("{\"Last_Name__c\":");
+    let (status, body) = crate::client::unpack(request.send().await.unwrap()).await;
+    assert_eq!((status.as_u16(), refusal(&body).0), (400, "JSON_PARSER_ERROR"));
+}
