@@ -1,3 +1,17 @@
-//! Part of Sloe; see ARCHITECTURE.md.
+//! Sloe's face: pages, API and hooks over HTTP, and nothing else. What is
+//! asked goes to the engine; no file here knows a store or Salesforce.
+//!
+//! [`routes`] is the one table of addresses, [`stack`] what every request
+//! passes, [`error`] the only place that knows status codes.
 
+pub mod error;
+pub mod health;
+pub mod problems;
+pub mod routes;
+pub mod serve;
 pub mod site;
+pub mod stack;
+pub mod state;
+
+pub use routes::{admin_app, app};
+pub use serve::serve;

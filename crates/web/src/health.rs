@@ -1,0 +1,76 @@
+//! For whoever runs Sloe: is it alive, may requests come, what do the
+//! counters say.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use subtle::ConstantTimeEq;
+
+use crate::error::{Cause, Problem};
+use crate::state::{AppState, Phase};
+
+/// Seconds at which durations are counted: from a page out of memory to the deadline.
+const BUCKETS: [f64; 12] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 15.0];
+
+const PROMETHEUS: HeaderValue =
+    HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+
+/// Records this process's metrics from here on. Call
+/// [`PrometheusHandle::run_upkeep`] every few seconds.
+///
+/// # Errors
+/// Something else records them already.
+pub fn install_metrics() -> Result<PrometheusHandle, BuildError> {
+    let seconds = Matcher::Suffix("_seconds".to_owned());
+    PrometheusBuilder::new().set_buckets_for_metric(seconds, &BUCKETS)?.install_recorder()
+}
+
+/// The process runs.
+#[utoipa::path(
+    get, path = "/livez", tag = "operation", operation_id = "livez",
+    responses((status = 200, description = "The process runs.", body = String, content_type = "text/plain"))
+)]
+pub(crate) async fn livez() -> Response {
+    ([(header::CONTENT_TYPE, PLAIN)], "ok\n").into_response()
+}
+
+/// Requests may come: not while starting or stopping.
+#[utoipa::path(
+    get, path = "/readyz", tag = "operation", operation_id = "readyz",
+    responses((status = 200, description = "Requests may come.", body = String, content_type = "text/plain"))
+)]
+pub(crate) async fn readyz(State(state): State<AppState>) -> Result<Response, Problem> {
+    match state.phase() {
+        Phase::Ready => Ok(([(header::CONTENT_TYPE, PLAIN)], "ready\n").into_response()),
+        Phase::Starting => Err(Problem::new(Cause::NotReady, "Sloe is starting.")),
+        Phase::Draining => Err(Problem::new(Cause::NotReady, "Sloe is stopping.")),
+    }
+}
+
+/// Counters in Prometheus' text format, for whoever has the token.
+#[utoipa::path(
+    get, path = "/metrics", tag = "operation", operation_id = "metrics",
+    security(("token" = [])),
+    responses((status = 200, description = "Counters in Prometheus' text format.", body = String, content_type = "text/plain"))
+)]
+pub(crate) async fn metrics_with_token(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let token = state.settings.metrics_token.as_deref().ok_or(Cause::NotFound)?;
+    let given = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
+    let given = given.and_then(|value| value.strip_prefix(b"Bearer ")).unwrap_or_default();
+    if !bool::from(given.ct_eq(token.as_bytes())) {
+        return Err(Cause::Unauthorized.into());
+    }
+    metrics(State(state)).await
+}
+
+/// The same where only staff can reach it.
+pub(crate) async fn metrics(State(state): State<AppState>) -> Result<Response, Problem> {
+    let handle = state.metrics.as_ref().ok_or(Cause::NotFound)?;
+    Ok(([(header::CONTENT_TYPE, PROMETHEUS)], handle.render()).into_response())
+}

@@ -1,0 +1,222 @@
+//! What every request passes, in this order:
+//!
+//! 1. it gets an id, the caller's if that one is plain;
+//! 2. its address may ask this often;
+//! 3. not too many are under way;
+//! 4. its body is not announced as too large;
+//! 5. a panic of its handler ends this request only;
+//! 6. it ends before its deadline;
+//! 7. a refusal is written out: a document for programs, a page for people;
+//! 8. headers that protect the visitor are set;
+//! 9. it is counted and logged, by the route's template, never by its path.
+
+mod meters;
+mod rate;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use uuid::Uuid;
+
+use crate::error::{self, Cause, PROBLEM_JSON, Problem};
+use crate::problems;
+use crate::state::AppState;
+use meters::Meters;
+use rate::Addresses;
+
+/// Bytes that a request's body may have.
+pub(crate) const MAX_BODY: usize = 64 * 1024;
+/// When to come back after too much was under way.
+const BUSY: Duration = Duration::from_secs(1);
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const PAGE: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+/// For pages: everything comes from Sloe itself, pictures from where the
+/// organizer has them.
+const CSP: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data: https:; \
+     connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+);
+/// For documents: there is nothing to load.
+const CSP_DOCUMENT: HeaderValue =
+    HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000; includeSubDomains");
+
+/// What the middleware keeps.
+pub(crate) struct Stack {
+    addresses: Option<Addresses>,
+    room: Semaphore,
+    meters: Meters,
+    deadline: Duration,
+    https: bool,
+}
+
+impl Stack {
+    pub(crate) fn new(state: &AppState) -> Self {
+        let settings = &state.settings;
+        Self {
+            addresses: settings.rate.map(|rate| Addresses::new(rate, settings.behind_proxy)),
+            room: Semaphore::new(settings.in_flight),
+            meters: Meters::default(),
+            deadline: settings.deadline,
+            https: state.is_https(),
+        }
+    }
+
+    /// Whether a request may pass; the permit counts it as under way.
+    fn admit(&self, request: &Request) -> Result<SemaphorePermit<'_>, Problem> {
+        if let Some(addresses) = &self.addresses
+            && let Err(wait) = addresses.check(request)
+        {
+            return Err(Problem::from(Cause::TooManyRequests).retry_after(wait));
+        }
+        let permit = self.room.try_acquire();
+        let permit = permit.map_err(|_| Problem::from(Cause::NotAccepted).retry_after(BUSY))?;
+        let announced = request.headers().get(header::CONTENT_LENGTH);
+        let announced = announced.and_then(|n| n.to_str().ok()?.parse::<u64>().ok());
+        if announced.is_some_and(|n| n > MAX_BODY as u64) {
+            return Err(Cause::TooLarge.into());
+        }
+        Ok(permit)
+    }
+}
+
+/// Names a request in answers and logs.
+#[derive(Clone, Debug)]
+pub struct RequestId(HeaderValue);
+
+impl RequestId {
+    fn of(headers: &HeaderMap) -> Self {
+        let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+        let given = headers
+            .get(REQUEST_ID)
+            .filter(|given| (8..=64).contains(&given.len()) && given.as_bytes().iter().all(plain));
+        given.cloned().map_or_else(Self::fresh, Self)
+    }
+
+    fn fresh() -> Self {
+        let mut text = [0; uuid::fmt::Simple::LENGTH];
+        let text = Uuid::now_v7().simple().encode_lower(&mut text);
+        Self(HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("none")))
+    }
+
+    /// The id.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
+}
+
+/// Who reads the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reader {
+    Program,
+    Person,
+}
+
+impl Reader {
+    fn of(path: &str) -> Self {
+        let programs = ["/api/", "/hooks/", "/livez", "/readyz", "/metrics", "/openapi.json"];
+        if programs.iter().any(|start| path.starts_with(start)) {
+            Self::Program
+        } else {
+            Self::Person
+        }
+    }
+}
+
+/// The middleware; the module says what it does in which order.
+pub(crate) async fn guard(
+    State(stack): State<Arc<Stack>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let started = Instant::now();
+    let id = RequestId::of(request.headers());
+    let reader = Reader::of(request.uri().path());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let method = request.method().clone();
+    request.extensions_mut().insert(id.clone());
+    let response = match stack.admit(&request) {
+        Err(problem) => problem.into_response(),
+        Ok(_permit) => run(&stack, &method, request, next).await,
+    };
+    let mut response = write_out(response, reader, &id);
+    protect(response.headers_mut(), reader, stack.https);
+    response.headers_mut().insert(REQUEST_ID, id.0.clone());
+    let status = response.status();
+    let route = route.as_ref().map_or("none", MatchedPath::as_str);
+    let took = started.elapsed();
+    stack.meters.count(&method, route, error::class(status), took);
+    if status.is_server_error() {
+        tracing::warn!(target: "sloe::access", id = id.as_str(), %method, route, status = status.as_u16(), ?took, "failed");
+    } else {
+        tracing::debug!(target: "sloe::access", id = id.as_str(), %method, route, status = status.as_u16(), ?took, "answered");
+    }
+    response
+}
+
+/// Runs the handler; a panic or a missed deadline is an answer too.
+async fn run(stack: &Stack, method: &Method, request: Request, next: Next) -> Response {
+    let handler = AssertUnwindSafe(next.run(request)).catch_unwind();
+    match tokio::time::timeout(stack.deadline, handler).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_panic)) => {
+            // The panic's words went to the panic hook; they may hold anything.
+            tracing::error!("a handler panicked; this request only is concerned");
+            Problem::from(Cause::Internal).into_response()
+        }
+        Err(_late) if method.is_safe() => {
+            Problem::from(Cause::NotAccepted).retry_after(BUSY).into_response()
+        }
+        Err(_late) => Problem::from(Cause::OutcomeUnknown).retry_after(BUSY).into_response(),
+    }
+}
+
+/// Gives a refusal its body.
+fn write_out(mut response: Response, reader: Reader, id: &RequestId) -> Response {
+    let carried = response.extensions_mut().remove::<Problem>();
+    let Some(problem) = carried.or_else(|| error::wordless(&response)) else { return response };
+    let (kind, body) = match reader {
+        Reader::Program => {
+            let document = problem.document(id.as_str());
+            let body = serde_json::to_vec(&document).unwrap_or_default();
+            (HeaderValue::from_static(PROBLEM_JSON), Body::from(body))
+        }
+        Reader::Person => (PAGE, Body::from(problems::page(&problem, id.as_str()))),
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, kind);
+    headers.insert(header::CACHE_CONTROL, NO_STORE);
+    headers.remove(header::CONTENT_LENGTH);
+    *response.body_mut() = body;
+    response
+}
+
+fn protect(headers: &mut HeaderMap, reader: Reader, https: bool) {
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let csp = match reader {
+        Reader::Program => CSP_DOCUMENT,
+        Reader::Person => CSP,
+    };
+    headers.insert(header::CONTENT_SECURITY_POLICY, csp);
+    // Pages whose address is a capability say `no-referrer` themselves.
+    headers
+        .entry(header::REFERRER_POLICY)
+        .or_insert(HeaderValue::from_static("strict-origin-when-cross-origin"));
+    if reader == Reader::Program {
+        headers.entry(header::CACHE_CONTROL).or_insert(NO_STORE);
+    }
+    if https {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
+    }
+}
