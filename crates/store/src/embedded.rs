@@ -6,6 +6,7 @@
 //! already gathers claims. Readers have connections of their own and never
 //! wait for the writer.
 
+mod fold;
 mod open;
 mod read;
 mod schema;
@@ -16,7 +17,7 @@ mod tests;
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 use sloe_core::fact::Batch;
@@ -27,13 +28,14 @@ use crate::api::{
 };
 use crate::key::{Key, Range};
 use crate::scope::OrgScope;
+use fold::Folder;
 use read::Readers;
 
 /// A store in a directory of this machine.
 #[derive(Debug)]
 pub struct Embedded {
     // Fields close in this order: the writer's connection is the last to go,
-    // so that it can fold the log into the file, and then the lock.
+    // and folds what is left of the log into the file; then the lock.
     readers: Readers,
     writer: Option<Writer>,
     _lock: Option<File>,
@@ -41,7 +43,8 @@ pub struct Embedded {
 
 #[derive(Debug)]
 struct Writer {
-    state: Mutex<WriterState>,
+    folder: Folder,
+    state: Arc<Mutex<WriterState>>,
     /// Held while a checkpoint is being replaced, chunk by chunk.
     checkpointing: Mutex<()>,
 }
@@ -65,14 +68,10 @@ impl Embedded {
         let lock = open::lock(directory)?;
         let path = directory.join(open::FILE);
         let connection = open::writer(&path)?;
-        Ok(Self {
-            readers: Readers::new(path),
-            writer: Some(Writer {
-                state: Mutex::new(WriterState { connection, broken: false }),
-                checkpointing: Mutex::new(()),
-            }),
-            _lock: Some(lock),
-        })
+        let state = Arc::new(Mutex::new(WriterState { connection, broken: false }));
+        let folder = Folder::start(&path, Arc::clone(&state))?;
+        let writer = Writer { folder, state, checkpointing: Mutex::new(()) };
+        Ok(Self { readers: Readers::new(path), writer: Some(writer), _lock: Some(lock) })
     }
 
     /// Opens the store in `directory` for reading only, for tools beside a running Sloe.
@@ -96,7 +95,8 @@ impl Embedded {
         &self,
         job: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let mut state = self.writer()?.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let writer = self.writer()?;
+        let mut state = writer.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.broken {
             return Err(StoreError::Unavailable(
                 "an earlier write failed half-way: restart Sloe once the disk is well again".into(),
@@ -112,6 +112,7 @@ impl Embedded {
             state.broken = true;
             return Err(StoreError::OutcomeUnknown(error.to_string()).into());
         }
+        writer.folder.notice_commit();
         Ok(answer)
     }
 }

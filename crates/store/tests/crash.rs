@@ -19,7 +19,7 @@ use sloe_store::key::Key;
 const ROUNDS: u64 = 8;
 const EVENTS: usize = 3;
 /// Acknowledgements that a round waits for before it kills.
-const ENOUGH: usize = 300;
+const ENOUGH: usize = 150;
 /// Names the directory to the process that is to be killed.
 const DIRECTORY: &str = "SLOE_CRASH_TEST_DIRECTORY";
 

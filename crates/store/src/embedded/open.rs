@@ -15,12 +15,13 @@ use crate::api::StoreError;
 pub(super) const FILE: &str = "sloe.db";
 const LOCK: &str = "lock";
 
-/// Pages of the log (4 KiB each) after which a commit folds it into the file.
-const FOLD_AFTER_PAGES: i64 = 4_000;
+/// Pages of the log (4 KiB each) after which a commit folds it into the file
+/// by itself, because the folder does not get there: ten times what that one takes.
+const FOLD_IN_COMMIT_AT: i64 = 40_000;
 /// The writer's page cache in KiB, as SQLite wants it: negative.
-const WRITER_CACHE: i64 = -16_384;
+const WRITER_CACHE: i64 = -8_192;
 /// A reader's.
-const READER_CACHE: i64 = -2_048;
+const READER_CACHE: i64 = -1_024;
 /// How long a statement waits for another program's lock, in milliseconds.
 const BUSY_MILLIS: i64 = 5_000;
 /// More than all statements there are, so that each is prepared once.
@@ -89,11 +90,23 @@ pub(super) fn writer(path: &Path) -> Result<Connection, StoreError> {
     }
     // FULL: a commit is flushed before it is answered.
     connection.pragma_update(None, "synchronous", "FULL").map_err(unusable)?;
-    connection.pragma_update(None, "wal_autocheckpoint", FOLD_AFTER_PAGES).map_err(unusable)?;
+    connection.pragma_update(None, "wal_autocheckpoint", FOLD_IN_COMMIT_AT).map_err(unusable)?;
     // What is deleted is overwritten: erasing personal data must not leave it in free pages.
     connection.pragma_update(None, "secure_delete", "ON").map_err(unusable)?;
     migrate(&mut connection).map_err(unusable)?;
     Ok(connection)
+}
+
+/// The connection that folds the log: writes to the file, but makes no commits.
+pub(super) fn folder(path: &Path) -> Result<Connection, StoreError> {
+    let open = || -> rusqlite::Result<Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        settle(&connection, BUSY_MILLIS, READER_CACHE)?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        Ok(connection)
+    };
+    open().map_err(|error| unusable(path, &error))
 }
 
 /// A connection that reads.

@@ -223,3 +223,99 @@ fn more_readers_than_connections_take_turns() {
         }
     });
 }
+
+/// Writes 24 MB: more than the folder lets pass, and less than a commit folds
+/// by itself.
+fn write_large_documents(put: impl Fn(Write)) {
+    for version in 1..=6_u8 {
+        // Other bytes each time: pages that stay the same are not written.
+        let body = Some(vec![version; 4_000_000]);
+        put(Write { key: Key::platform("large"), version: u64::from(version), body });
+    }
+}
+
+/// Pages in the log, and how many of them are folded.
+fn pages(shell: &Connection) -> (i64, i64) {
+    shell
+        .query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| Ok((row.get(1)?, row.get(2)?)))
+        .unwrap()
+}
+
+#[test]
+fn a_folded_log_starts_anew_with_the_next_commit() {
+    let place = Place::new();
+    let connection = open::writer(&place.file()).unwrap();
+    let writer = Mutex::new(WriterState { connection, broken: false });
+    let put = |document: Write| {
+        let mut state = writer.lock().unwrap();
+        let transaction = state.connection.transaction().unwrap();
+        write::documents(&transaction, &[document]).unwrap();
+        transaction.commit().unwrap();
+    };
+    write_large_documents(put);
+    let shell = open::folder(&place.file()).unwrap();
+    let (log, folded) = pages(&shell);
+    assert!(log > 5_000 && folded == 0, "{log} {folded}");
+    fold::fold(&shell, &writer).unwrap();
+    assert_eq!(pages(&shell), (log, log));
+    put(Write { key: Key::platform("small"), version: 1, body: Some(vec![]) });
+    assert!(pages(&shell).0 < 10);
+}
+
+#[test]
+fn the_log_is_folded_beside_the_commits() {
+    let place = Place::new();
+    let store = place.open();
+    write_large_documents(|document| store.put(&[document]).unwrap());
+    let shell = open::folder(&place.file()).unwrap();
+    // Something is folded, or was and the log began anew since.
+    while matches!(pages(&shell), (5_000.., 0)) {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_full_disk_is_told_and_nothing_of_the_batch_is_there() {
+    let place = Place::new();
+    let store = Embedded::open(place.0.path()).unwrap();
+    store.append(&[append(1)]).unwrap();
+    let limit = |pages: i64| {
+        let state = store.writer().unwrap().state.lock().unwrap();
+        state.connection.pragma_update(None, "max_page_count", pages).unwrap();
+    };
+    // SQLite holds it at the pages that are in use.
+    limit(1);
+    let mut large = append(2);
+    large.sealed = vec![Sealed { claim: ClaimId(1), body: Some(vec![7; 100_000]) }];
+    let error = store.append(&[large.clone()]).unwrap_err();
+    assert!(matches!(&error, StoreError::Unavailable(why) if why.contains("disk is full")));
+    assert_eq!(store.read(event(), 0, 10).unwrap().len(), 1);
+    limit(1_000_000);
+    assert_eq!(store.append(&[large]).unwrap(), [Appended::Committed]);
+}
+
+#[test]
+fn after_a_commit_that_failed_half_way_nothing_is_promised_any_more() {
+    let place = Place::new();
+    let store = Embedded::open(place.0.path()).unwrap();
+    store.append(&[append(1)]).unwrap();
+    // A constraint that is checked at the commit stands for a flush that fails.
+    let state = &store.writer().unwrap().state;
+    state
+        .lock()
+        .unwrap()
+        .connection
+        .execute_batch(
+            "PRAGMA foreign_keys = ON;
+             CREATE TABLE parent (id INTEGER PRIMARY KEY);
+             CREATE TABLE child (id REFERENCES parent DEFERRABLE INITIALLY DEFERRED);",
+        )
+        .unwrap();
+    let broken: Result<usize, StoreError> = store.write(|transaction| {
+        transaction.execute("INSERT INTO child VALUES (1)", []).map_err(explain)
+    });
+    assert!(matches!(broken, Err(StoreError::OutcomeUnknown(_))), "{broken:?}");
+    let error = store.append(&[append(2)]).unwrap_err();
+    assert!(matches!(&error, StoreError::Unavailable(why) if why.contains("restart Sloe")));
+    assert_eq!(store.read(event(), 0, 10).unwrap().len(), 1);
+}
