@@ -12,7 +12,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-pub use build::{Accepted, build};
+pub use build::{Accepted, build, withdraw};
 
 /// The fields that a mapping names, whatever the org calls them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

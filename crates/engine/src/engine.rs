@@ -1,6 +1,7 @@
 //! The handle that pages, API and tools hold: everything Sloe can be asked,
 //! and the start and end of everything that runs.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use crate::seal::Key;
 use crate::tenant::{Org, OrgError, Registry};
 use crate::token::{Kind, Tokens};
 use crate::view::{Availability, Found, Listing};
+use crate::worker::{self, Workers};
 
 /// What an engine is made of.
 pub struct Options {
@@ -30,6 +32,8 @@ pub struct Options {
     pub world: Arc<dyn World>,
     /// Bytes that ledgers in memory may take together.
     pub ledger_bytes: usize,
+    /// What runs beside requests; `None` runs nothing, for tools and tests.
+    pub workers: Option<worker::Settings>,
 }
 
 /// Bytes for ledgers in memory unless told otherwise.
@@ -47,6 +51,12 @@ pub enum StartError {
     /// The system gives no thread.
     #[error("a thread can't be started: {0}")]
     Thread(#[from] std::io::Error),
+    /// Workers need a runtime.
+    #[error("workers were asked for outside a tokio runtime")]
+    Runtime,
+    /// The mail settings can't work.
+    #[error("mail can't be sent like this: {0}")]
+    Mail(String),
 }
 
 /// Everything Sloe can be asked. Cheap to clone.
@@ -63,6 +73,7 @@ struct Inner {
     desk: Desk,
     combiner: Mutex<Option<JoinHandle<()>>>,
     news: Arc<News>,
+    workers: Workers,
 }
 
 /// Wakes the workers that carry news out; they also look by themselves.
@@ -71,6 +82,26 @@ pub(crate) struct News {
     pub(crate) org: Notify,
     pub(crate) mail: Notify,
     pub(crate) orders: Notify,
+    /// Events whose orders may have changed since the projection looked.
+    pub(crate) reorder: Mutex<BTreeSet<EventRef>>,
+    /// Events whose figures may have changed since the outbox looked.
+    pub(crate) recount: Mutex<BTreeSet<EventRef>>,
+}
+
+impl News {
+    /// Spreads the news of a commit.
+    fn spread(&self, events: &[EventRef], destinations: &[Destination]) {
+        for changed in [&self.reorder, &self.recount] {
+            changed.lock().unwrap_or_else(PoisonError::into_inner).extend(events);
+        }
+        self.orders.notify_one();
+        for destination in destinations {
+            match destination {
+                Destination::Org => self.org.notify_one(),
+                Destination::Mail => self.mail.notify_one(),
+            }
+        }
+    }
 }
 
 impl Engine {
@@ -79,7 +110,8 @@ impl Engine {
     /// # Errors
     /// [`StartError`].
     pub fn start(options: Options) -> Result<Self, StartError> {
-        let Options { store, master_key, world, ledger_bytes } = options;
+        let Options { store, master_key, world, ledger_bytes, workers } = options;
+        let workers = Workers::new(workers)?;
         let tokens = Tokens::new(master_key.derive("tokens").bytes());
         let registry = Registry::load(&*store, master_key, Arc::clone(&world))?;
         let catalog = Catalog::load(Arc::clone(&store))?;
@@ -91,29 +123,35 @@ impl Engine {
             world: Arc::clone(&world),
             published: Arc::clone(&availability),
             budget: ledger_bytes,
-            committed: Box::new(move |destinations| {
-                wake.orders.notify_one();
-                for destination in destinations {
-                    match destination {
-                        Destination::Org => wake.org.notify_one(),
-                        Destination::Mail => wake.mail.notify_one(),
-                    }
-                }
-            }),
+            committed: Box::new(move |events, destinations| wake.spread(events, destinations)),
         })?;
         let combiner = Mutex::new(Some(combiner));
-        let inner =
-            Inner { store, world, registry, catalog, availability, tokens, desk, combiner, news };
-        Ok(Self(Arc::new(inner)))
+        let inner = Inner {
+            store,
+            world,
+            registry,
+            catalog,
+            availability,
+            tokens,
+            desk,
+            combiner,
+            news,
+            workers,
+        };
+        let engine = Self(Arc::new(inner));
+        worker::start(&engine);
+        Ok(engine)
     }
 
-    /// Answers what waits, then ends the combiner. Claims after this are not accepted.
-    pub fn stop(&self) {
+    /// Lets the workers finish what they do, for a bounded time; then answers
+    /// the claims that wait and ends the combiner. Claims after this are not
+    /// accepted.
+    pub async fn stop(&self) {
+        self.0.workers.stop().await;
         self.0.desk.stop();
         let combiner = self.0.combiner.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(combiner) = combiner
-            && combiner.join().is_err()
-        {
+        let Some(combiner) = combiner else { return };
+        if !matches!(tokio::task::spawn_blocking(move || combiner.join()).await, Ok(Ok(()))) {
             tracing::error!("the combiner ended by a panic; what it acknowledged is durable");
         }
     }
@@ -237,6 +275,10 @@ impl Engine {
 
     pub(crate) fn news(&self) -> &News {
         &self.0.news
+    }
+
+    pub(crate) fn workers(&self) -> &Workers {
+        &self.0.workers
     }
 }
 

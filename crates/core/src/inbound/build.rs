@@ -9,6 +9,7 @@ use crate::fact::{ItemTerms, PoolTerms, SessionTerms, Standing, Terms};
 use crate::ids::{EventRef, OrgId, PublicId, SfId};
 use crate::limits;
 use crate::money::{Currency, Price};
+use crate::time::Timestamp;
 
 /// A whole event that may replace the one before it.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,6 +53,25 @@ pub fn build(
     }
     let terms = terms_of(&snapshot, raw);
     Ok(Accepted { snapshot, terms })
+}
+
+/// What an event comes to whose record is gone from the org as of `as_of`:
+/// not shown any more, nothing new taken, orders kept.
+#[must_use]
+pub fn withdraw(before: &Snapshot, as_of: Timestamp) -> Accepted {
+    let snapshot = Snapshot { published: false, as_of, ..before.clone() };
+    let raw = RawEvent {
+        event: RawRecord { id: before.event.event, fields: BTreeMap::new() },
+        items: Vec::new(),
+        sessions: Vec::new(),
+        external_total: 0,
+        external_by_item: Vec::new(),
+        external_by_session: Vec::new(),
+        cancelled: Vec::new(),
+        as_of,
+    };
+    let terms = terms_of(&snapshot, &raw);
+    Accepted { snapshot, terms }
 }
 
 fn read_event(

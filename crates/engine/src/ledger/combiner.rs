@@ -27,8 +27,8 @@ const SWEEP: Duration = Duration::from_millis(250);
 /// How often a task is decided again after conflicts before it is given back.
 const ATTEMPTS: u8 = 20;
 
-/// Told after every commit, with the destinations that have news.
-pub(crate) type Committing = Box<dyn Fn(&[Destination]) + Send>;
+/// Told after every commit: the events touched, and the destinations that have news.
+pub(crate) type Committing = Box<dyn Fn(&[EventRef], &[Destination]) + Send>;
 
 /// What the combiner needs.
 pub(crate) struct Settings {
@@ -37,7 +37,7 @@ pub(crate) struct Settings {
     pub(crate) published: Published,
     /// Bytes that resident ledgers may take together.
     pub(crate) budget: usize,
-    /// Told after every commit, with the destinations that have news.
+    /// Told after every commit.
     pub(crate) committed: Committing,
 }
 
@@ -268,7 +268,8 @@ impl Combiner {
         let mut news: Vec<_> = appends.iter().flat_map(|a| a.destinations.clone()).collect();
         news.sort_unstable();
         news.dedup();
-        (self.settings.committed)(&news);
+        let events: Vec<_> = appends.iter().map(|append| append.event).collect();
+        (self.settings.committed)(&events, &news);
     }
 
     fn settle(&mut self, append: &Append, decided: Vec<Decided>, outcome: Appended) {

@@ -1,0 +1,123 @@
+//! What runs beside requests: reading from Salesforce, writing to it, orders'
+//! documents, mail, retention. Every worker takes no input: it looks at what
+//! is stored and does what is missing, woken by a signal or by its timer, so
+//! that it may be stopped, killed and started at any moment.
+
+mod driver;
+pub(crate) mod orgs;
+pub(crate) mod refresh;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use dashmap::DashMap;
+use sloe_core::ids::OrgId;
+use sloe_store::api::{Store, StoreError};
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::engine::{Engine, StartError};
+pub use driver::Run;
+use orgs::OrgWork;
+
+/// How long [`Engine::stop`] waits for the workers to come to a safe point.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// How the workers run.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// How patient and how busy the clients of orgs are.
+    pub salesforce: sloe_salesforce::Options,
+}
+
+/// Everything that runs, and what it knows.
+pub(crate) struct Workers {
+    settings: Settings,
+    /// Where workers run; `None` when none do.
+    runtime: Option<Handle>,
+    orgs: DashMap<OrgId, Arc<OrgWork>>,
+    stopping: CancellationToken,
+    tasks: TaskTracker,
+    runs: Mutex<BTreeMap<&'static str, Run>>,
+}
+
+impl Workers {
+    pub(crate) fn new(settings: Option<Settings>) -> Result<Self, StartError> {
+        let runtime = match settings {
+            Some(_) => Some(Handle::try_current().map_err(|_| StartError::Runtime)?),
+            None => None,
+        };
+        Ok(Self {
+            settings: settings.unwrap_or_default(),
+            runtime,
+            orgs: DashMap::new(),
+            stopping: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            runs: Mutex::default(),
+        })
+    }
+
+    /// What is known of an org's work, if any was ever done.
+    pub(crate) fn known(&self, org: OrgId) -> Option<Arc<OrgWork>> {
+        self.orgs.get(&org).map(|work| Arc::clone(&*work))
+    }
+
+    /// Ends every worker at its next safe point, or after a bounded time where it is.
+    pub(crate) async fn stop(&self) {
+        self.stopping.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(DRAIN, self.tasks.wait()).await.is_err() {
+            tracing::warn!(
+                "workers are ended in the middle; they go on from there at the next start"
+            );
+        }
+    }
+
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let Some(runtime) = &self.runtime else { return };
+        let stopping = self.stopping.clone();
+        let ended = async move {
+            tokio::select! {
+                // A worker that looks at the token itself ends cleanly before this.
+                () = async { stopping.cancelled().await; tokio::time::sleep(DRAIN).await } => {}
+                () = work => {}
+            }
+        };
+        self.tasks.spawn_on(ended, runtime);
+    }
+
+    fn runs(&self) -> std::sync::MutexGuard<'_, BTreeMap<&'static str, Run>> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Engine {
+    /// When each worker last ran and how that went, by name.
+    #[must_use]
+    pub fn runs(&self) -> BTreeMap<&'static str, Run> {
+        self.workers().runs().clone()
+    }
+}
+
+/// Asks the store on the runtime's blocking pool.
+pub(crate) async fn stored<T: Send + 'static>(
+    engine: &Engine,
+    ask: impl FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    let store = Arc::clone(engine.store());
+    match tokio::task::spawn_blocking(move || ask(&*store)).await {
+        Ok(answer) => answer,
+        Err(_) => Err(StoreError::OutcomeUnknown("the asking thread ended".to_owned())),
+    }
+}
+
+/// Starts what runs beside requests, if anything is to.
+pub(crate) fn start(engine: &Engine) {
+    let workers = engine.workers();
+    if workers.runtime.is_none() {
+        return;
+    }
+    driver::drive(engine, "orgs", Duration::from_secs(1), |engine| &engine.news().org, orgs::look);
+}

@@ -1,0 +1,58 @@
+//! The loop that every reconciler of the platform runs in.
+
+use std::time::Duration;
+
+use sloe_core::time::Timestamp;
+use tokio::sync::Notify;
+
+use crate::engine::Engine;
+
+/// How a worker's last run went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// When it ended.
+    pub at: Timestamp,
+    /// How many runs there were since the start.
+    pub count: u64,
+    /// What went wrong, if anything; names nobody.
+    pub fault: Option<String>,
+}
+
+/// Runs `work` whenever `wake` says so, and every `period` in any case, until
+/// the engine stops. What a run doesn't finish, the next one does.
+pub(super) fn drive<F>(
+    engine: &Engine,
+    name: &'static str,
+    period: Duration,
+    wake: fn(&Engine) -> &Notify,
+    work: impl Fn(Engine) -> F + Send + 'static,
+) where
+    F: Future<Output = Result<(), String>> + Send,
+{
+    let workers = engine.workers();
+    let stopping = workers.stopping.clone();
+    let engine = engine.clone();
+    let task = async move {
+        while !stopping.is_cancelled() {
+            let fault = work(engine.clone()).await.err();
+            if let Some(fault) = &fault {
+                tracing::warn!(
+                    worker = name,
+                    fault,
+                    "a worker's run failed; the next one tries again"
+                );
+            }
+            {
+                let mut runs = engine.workers().runs();
+                let count = runs.get(name).map_or(1, |run| run.count + 1);
+                runs.insert(name, Run { at: engine.now(), count, fault });
+            }
+            tokio::select! {
+                () = wake(&engine).notified() => {}
+                () = tokio::time::sleep(period) => {}
+                () = stopping.cancelled() => {}
+            }
+        }
+    };
+    workers.spawn(task);
+}

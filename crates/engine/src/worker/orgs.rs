@@ -1,0 +1,124 @@
+//! One org's work: its client, its waiting refreshes, and its own tasks, so
+//! that one org's slowness delays only that org.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sloe_core::catalog::{AttendeeForm, FieldRule};
+use sloe_core::ids::{OrgId, SfId};
+use sloe_salesforce::{Credentials, FormRules, Mapping, Options, Org as Client};
+
+use super::refresh::{self, Inbox};
+use crate::engine::Engine;
+use crate::refresh::Refresh;
+use crate::tenant::Org;
+
+/// Events of one org whose last refresh is remembered.
+const REMEMBERED: usize = 2_000;
+
+/// What is known and waits for one org.
+pub(crate) struct OrgWork {
+    pub(super) org: OrgId,
+    pub(super) inbox: Inbox,
+    /// With the version of the org's document that it was made of.
+    client: Mutex<Option<(u64, Client)>>,
+    refreshes: Mutex<BTreeMap<Option<SfId>, Refresh>>,
+    form: Mutex<Option<AttendeeForm>>,
+}
+
+impl OrgWork {
+    fn new(org: OrgId) -> Self {
+        Self {
+            org,
+            inbox: Inbox::default(),
+            client: Mutex::default(),
+            refreshes: Mutex::default(),
+            form: Mutex::default(),
+        }
+    }
+
+    /// The handle to the org, made anew when its connection has changed.
+    pub(super) fn client(
+        &self,
+        org: &Org,
+        options: &Options,
+    ) -> Result<Client, sloe_salesforce::Error> {
+        let mut cached = lock(&self.client);
+        if let Some((version, client)) = &*cached
+            && *version == org.version
+        {
+            return Ok(client.clone());
+        }
+        let options = Options { expected_org: Some(org.id()), ..options.clone() };
+        let client = Client::new(Credentials::clone(&org.connection), Mapping::default(), options)?;
+        *cached = Some((org.version, client.clone()));
+        Ok(client)
+    }
+
+    /// How the last refreshes went: the whole org's first.
+    pub(crate) fn refreshes(&self) -> Vec<Refresh> {
+        lock(&self.refreshes).values().cloned().collect()
+    }
+
+    /// Remembers how a refresh went, and forgets the oldest beyond the bound.
+    pub(super) fn remember(&self, refresh: Refresh) {
+        let mut all = lock(&self.refreshes);
+        all.insert(refresh.event, refresh);
+        if all.len() > REMEMBERED
+            && let Some(oldest) = all.values().min_by_key(|refresh| refresh.at).map(|r| r.event)
+        {
+            all.remove(&oldest);
+        }
+    }
+
+    /// The attendee form's rules as the org described them in this process's time.
+    pub(crate) fn form(&self) -> Option<AttendeeForm> {
+        *lock(&self.form)
+    }
+
+    pub(super) fn set_form(&self, rules: FormRules) {
+        let rule = |rule: sloe_salesforce::FieldRule| FieldRule {
+            max_length: rule.max_chars,
+            required: rule.required,
+        };
+        *lock(&self.form) = Some(AttendeeForm {
+            first_name: rule(rules.first_name),
+            last_name: rule(rules.last_name),
+            email: rule(rules.email),
+        });
+    }
+}
+
+/// A lock whose holder may have panicked: what it guards is whole all the same.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The org's work, with its tasks running; `None` when nothing runs here.
+pub(super) fn ensure(engine: &Engine, org: OrgId) -> Option<Arc<OrgWork>> {
+    let workers = engine.workers();
+    workers.runtime.as_ref()?;
+    if let Some(work) = workers.known(org) {
+        return Some(work);
+    }
+    let mut fresh = None;
+    let work = Arc::clone(&*workers.orgs.entry(org).or_insert_with(|| {
+        let work = Arc::new(OrgWork::new(org));
+        fresh = Some(Arc::clone(&work));
+        work
+    }));
+    if let Some(fresh) = fresh {
+        // What changed while nobody listened shows within the first minute.
+        fresh.inbox.push(None);
+        workers.spawn(refresh::run(engine.clone(), fresh));
+    }
+    Some(work)
+}
+
+/// Sees to it that every connected org is worked for.
+pub(super) async fn look(engine: Engine) -> Result<(), String> {
+    for org in engine.registry().all() {
+        ensure(&engine, org.id());
+    }
+    Ok(())
+}

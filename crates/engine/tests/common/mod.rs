@@ -1,0 +1,134 @@
+//! What the engine's tests share: an engine on a store in a temporary
+//! directory, orgs, and events as an org would answer them.
+#![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sloe_core::ids::{EventRef, OrgId, SfId};
+use sloe_core::inbound::{Field, RawEvent, RawRecord, Value};
+use sloe_core::license::{License, Status};
+use sloe_core::time::Timestamp;
+use sloe_engine::clock::Machine;
+use sloe_engine::engine::{Engine, LEDGER_BYTES, Options};
+use sloe_engine::seal::Key;
+use sloe_engine::tenant::Profile;
+use sloe_engine::view::{AttendeeInput, Choice};
+use sloe_engine::worker;
+use sloe_salesforce::{Credentials, Flow};
+use sloe_store::api::Store;
+use sloe_store::embedded::Embedded;
+
+pub struct Place {
+    pub store: Arc<Embedded>,
+    pub _directory: tempfile::TempDir,
+}
+
+pub fn place() -> Place {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Arc::new(Embedded::open(directory.path()).unwrap());
+    Place { store, _directory: directory }
+}
+
+pub fn start(place: &Place, workers: Option<worker::Settings>) -> Engine {
+    Engine::start(Options {
+        store: Arc::clone(&place.store) as Arc<dyn Store>,
+        master_key: Key::new([7; 32]),
+        world: Arc::new(Machine),
+        ledger_bytes: LEDGER_BYTES,
+        workers,
+    })
+    .unwrap()
+}
+
+pub fn org_id(n: u8) -> OrgId {
+    OrgId::parse(&format!("00D0000000000{n:02}")).unwrap()
+}
+
+pub fn record(kind: &str, n: u32) -> SfId {
+    SfId::parse(&format!("{kind}{n:012}")).unwrap()
+}
+
+pub fn event(org: OrgId) -> EventRef {
+    EventRef { org, event: record("a00", 1) }
+}
+
+/// Connects an org that nobody answers for, with a live license.
+pub fn connect(engine: &Engine, store: &dyn Store, org: OrgId, slug: &str, url: &str) -> String {
+    let profile = Profile { slug: slug.to_owned(), name: slug.to_owned(), ..Profile::default() };
+    let flow = Flow::ClientCredentials {
+        client_id: "sloe".to_owned(),
+        client_secret: "secret".to_owned().into(),
+    };
+    let credentials = Credentials { login_url: url.to_owned(), flow };
+    let (_, secret) = engine.registry().connect(store, org, profile, credentials).unwrap();
+    license(engine, store, org);
+    secret
+}
+
+pub fn license(engine: &Engine, store: &dyn Store, org: OrgId) {
+    let license = License { number: "L-1".to_owned(), status: Status::Active, expires_at: None };
+    engine.registry().licenses.replace(store, org, vec![license]).unwrap();
+}
+
+fn text(text: impl Into<String>) -> Value {
+    Value::Text(text.into())
+}
+
+/// An event in a month, with one item, and sessions of 1,000 seats each.
+pub fn raw(n: u32, name: &str, seats: Option<u32>, sessions: u32) -> RawEvent {
+    let now = now();
+    let at = |days: i64| text(now.plus_millis(days * 86_400_000).to_rfc3339());
+    let mut fields = BTreeMap::from([
+        (Field::Name, text(name)),
+        (Field::StartsAt, at(30)),
+        (Field::EndsAt, at(31)),
+        (Field::Published, Value::Bool(true)),
+    ]);
+    if let Some(seats) = seats {
+        fields.insert(Field::Limit, Value::Number(seats.into()));
+    }
+    let session = |s: u32| RawRecord {
+        id: record("a02", n * 1_000 + s),
+        fields: BTreeMap::from([
+            (Field::Name, text(format!("Session {s}"))),
+            (Field::StartsAt, at(30)),
+            (Field::EndsAt, at(31)),
+            (Field::Limit, Value::Number(1_000.0)),
+        ]),
+    };
+    let item = RawRecord {
+        id: record("a01", n * 1_000),
+        fields: BTreeMap::from([(Field::Name, text("Free ticket"))]),
+    };
+    RawEvent {
+        event: RawRecord { id: record("a00", n), fields },
+        items: vec![item],
+        sessions: (0..sessions).map(session).collect(),
+        external_total: 0,
+        external_by_item: Vec::new(),
+        external_by_session: Vec::new(),
+        cancelled: Vec::new(),
+        as_of: now,
+    }
+}
+
+pub fn now() -> Timestamp {
+    use sloe_engine::clock::World;
+    Machine.now()
+}
+
+/// One person for the event's first item and all its sessions.
+pub fn person(engine: &Engine, event: EventRef, n: usize) -> (Choice, AttendeeInput) {
+    let (_, snapshot) = engine.event(event.public_id()).unwrap();
+    let choice = Choice {
+        item: snapshot.items[0].id,
+        sessions: snapshot.sessions.iter().map(|session| session.id).collect(),
+    };
+    let input = AttendeeInput {
+        first_name: format!("First{n}"),
+        last_name: format!("Last{n}"),
+        email: format!("person{n}@example.org"),
+    };
+    (choice, input)
+}
