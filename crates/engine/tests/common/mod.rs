@@ -68,7 +68,7 @@ pub fn connect(engine: &Engine, store: &dyn Store, org: OrgId, slug: &str, url: 
 
 pub fn license(engine: &Engine, store: &dyn Store, org: OrgId) {
     let license = License { number: "L-1".to_owned(), status: Status::Active, expires_at: None };
-    engine.registry().licenses.replace(store, org, vec![license]).unwrap();
+    engine.registry().licenses.replace(store, org, &[license]).unwrap();
 }
 
 fn text(text: impl Into<String>) -> Value {
