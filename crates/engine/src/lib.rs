@@ -3,6 +3,7 @@
 //! [`engine::Engine`] is the handle; [`ledger`] the combiner behind every
 //! claim; [`catalog`] what readers see; [`tenant`] the orgs.
 
+pub mod calendar;
 pub mod catalog;
 pub mod claims;
 pub mod clock;

@@ -41,6 +41,12 @@ impl Org {
         self.scope.org()
     }
 
+    /// Its address in Salesforce.
+    #[must_use]
+    pub fn login_url(&self) -> &str {
+        &self.connection.login_url
+    }
+
     /// The key that an event's request ids and bodies are hashed with: kept
     /// outside the journal, gone with the org's key.
     #[must_use]

@@ -10,7 +10,7 @@ use axum::routing::get;
 
 use crate::stack::{self, MAX_BODY, Stack};
 use crate::state::AppState;
-use crate::{health, problems};
+use crate::{health, problems, site};
 
 /// For operators and their tools.
 fn operation() -> Router<AppState> {
@@ -26,6 +26,7 @@ pub fn app(state: AppState) -> Router {
     let stack = Arc::new(Stack::new(&state));
     Router::new()
         .merge(operation())
+        .merge(site::router())
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn_with_state(stack, stack::guard))
         .with_state(state)

@@ -8,6 +8,8 @@ use std::time::Duration;
 use metrics_exporter_prometheus::PrometheusHandle;
 use sloe_engine::engine::Engine;
 
+use crate::site::rendered::Rendered;
+
 /// What the composition root decides about the web.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -87,6 +89,8 @@ pub struct Shared {
     pub engine: Engine,
     /// What was decided at the start.
     pub settings: Settings,
+    /// Pages as they are sent.
+    pub rendered: Rendered,
     /// Renders metrics; `None` if nothing records them.
     pub metrics: Option<PrometheusHandle>,
     phase: AtomicU8,
@@ -105,7 +109,8 @@ impl AppState {
     #[must_use]
     pub fn new(engine: Engine, settings: Settings, metrics: Option<PrometheusHandle>) -> Self {
         let phase = AtomicU8::new(Phase::Starting as u8);
-        Self(Arc::new(Shared { engine, settings, metrics, phase }))
+        let rendered = Rendered::default();
+        Self(Arc::new(Shared { engine, settings, rendered, metrics, phase }))
     }
 }
 

@@ -99,7 +99,10 @@ pub(crate) fn pages() -> Vec<(String, String)> {
         ("wrong-media", words::wrong_media(None)),
         ("wrong-method", words::wrong_method()),
         ("internal", words::internal("0193a4f2-7c1e-7b02-9d8e-5a4f3c2b1a09")),
-        ("paused", words::registration_paused(&org)),
+        ("paused", words::told(Some(&org), &words::paused(), event)),
+        ("nothing-held", words::nothing_held(&org, event)),
+        ("out-of-order", words::out_of_order(Some(&org))),
+        ("sent-before", words::sent_before(Some(&org), event)),
     ];
     let mut pages: Vec<(String, String)> = said
         .into_iter()

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use super::look::Look;
 
 /// A year, and never asked again: another content has another name.
-const FOREVER: &str = "public, max-age=31536000, immutable";
+pub(super) const FOREVER: &str = "public, max-age=31536000, immutable";
 
 /// A file that pages refer to.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub struct Asset {
     name: &'static str,
     content_type: &'static str,
     href: String,
-    etag: String,
+    etag: HeaderValue,
     plain: Bytes,
     gzip: Bytes,
 }
@@ -54,11 +54,16 @@ impl Asset {
             name,
             content_type,
             href: format!("/assets/{stem}-{hash}.{extension}"),
-            etag: format!("\"{hash}\""),
+            etag: etag(&hash),
             gzip: gzip(&plain),
             plain,
         }
     }
+}
+
+/// A strong entity tag of a content hash.
+pub(super) fn etag(hash: &str) -> HeaderValue {
+    HeaderValue::try_from(format!("\"{hash}\"")).unwrap_or(HeaderValue::from_static("\"\""))
 }
 
 /// Sixteen hex digits that change with `content`.
@@ -97,14 +102,8 @@ pub async fn serve(Path(file): Path<String>, headers: HeaderMap) -> Response {
         return StatusCode::NOT_FOUND.into_response();
     };
     let ours = asset.href.strip_prefix("/assets/") == Some(file.as_str());
-    respond(
-        &headers,
-        asset.content_type,
-        &asset.etag,
-        if ours { FOREVER } else { "no-cache" },
-        &asset.plain,
-        &asset.gzip,
-    )
+    let file = (&asset.etag, &asset.plain, &asset.gzip);
+    respond_file(&headers, file, asset.content_type, if ours { FOREVER } else { "no-cache" })
 }
 
 fn find(file: &str) -> Option<&'static Asset> {
@@ -113,32 +112,47 @@ fn find(file: &str) -> Option<&'static Asset> {
     ASSETS.iter().find(|asset| asset.name.split_once('.') == Some((stem, extension)))
 }
 
-/// Answers with a file in the form the client takes, or 304.
+/// Answers with a file in the form the client takes, or 304. What kind of file
+/// it is and how long it keeps, the caller adds.
 pub(super) fn respond(
     headers: &HeaderMap,
-    content_type: &'static str,
-    etag: &str,
-    cache: &'static str,
+    etag: &HeaderValue,
     plain: &Bytes,
     gzip: &Bytes,
 ) -> Response {
-    let mut builder = Response::builder()
-        .header(header::ETAG, etag)
-        .header(header::CACHE_CONTROL, HeaderValue::from_static(cache))
-        .header(header::VARY, HeaderValue::from_static("accept-encoding"));
-    let response = if matches(headers, etag) {
-        builder.status(StatusCode::NOT_MODIFIED).body(Body::empty())
-    } else {
-        builder = builder.header(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-        if takes_gzip(headers) && !gzip.is_empty() {
-            builder
-                .header(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"))
-                .body(Body::from(gzip.clone()))
-        } else {
-            builder.body(Body::from(plain.clone()))
-        }
+    let has = etag.to_str().is_ok_and(|etag| matches(headers, etag));
+    let zipped = !has && !gzip.is_empty() && takes_gzip(headers);
+    let body = match (has, zipped) {
+        (true, _) => Body::empty(),
+        (false, true) => Body::from(gzip.clone()),
+        (false, false) => Body::from(plain.clone()),
     };
-    response.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+    let mut response = Response::new(body);
+    if has {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    }
+    let out = response.headers_mut();
+    out.insert(header::ETAG, etag.clone());
+    out.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    if zipped {
+        out.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    response
+}
+
+/// The same for a file of `content_type` that keeps for as long as `cache` says.
+pub(super) fn respond_file(
+    headers: &HeaderMap,
+    file: (&HeaderValue, &Bytes, &Bytes),
+    content_type: &'static str,
+    cache: &'static str,
+) -> Response {
+    let (etag, plain, gzip) = file;
+    let mut response = respond(headers, etag, plain, gzip);
+    let out = response.headers_mut();
+    out.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    out.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+    response
 }
 
 /// Whether the client already has what `etag` names.

@@ -21,14 +21,7 @@ pub fn about_status(status: &Status, opens: Option<&str>) -> Option<Notice> {
             "Every seat is taken. Seats that are given back appear here at once, so it’s worth looking again.",
         ),
         Status::Open(_) => return None,
-        Status::Soon(_) => notice(
-            NoticeKind::Info,
-            "Registration isn’t open yet",
-            opens.map_or_else(
-                || "The organizer hasn’t said yet when it opens. Come back soon.".to_owned(),
-                |at| format!("It opens on {at}. This page changes by itself then; just reload it."),
-            ),
-        ),
+        Status::Soon(_) => soon(opens),
         Status::Closed => notice(
             NoticeKind::Info,
             "Registration is closed",
@@ -46,6 +39,63 @@ pub fn about_status(status: &Status, opens: Option<&str>) -> Option<Notice> {
         ),
         Status::Paused => paused(),
     })
+}
+
+/// Registration begins later: `at` says when, if that is known.
+#[must_use]
+pub fn soon(at: Option<&str>) -> Notice {
+    notice(
+        NoticeKind::Info,
+        "Registration isn’t open yet",
+        at.map_or_else(
+            || "The organizer hasn’t said yet when it opens. Come back soon.".to_owned(),
+            |at| format!("It opens on {at}. Come back then, or reload this page."),
+        ),
+    )
+}
+
+/// The event was taken offline while somebody was registering.
+#[must_use]
+pub fn unpublished() -> Notice {
+    notice(
+        NoticeKind::Warn,
+        "This event isn’t public any more",
+        "The organizer has taken it offline, so nobody can register for it now. Tickets that exist stay readable.",
+    )
+}
+
+/// What stands in the way, told on a page of its own.
+#[must_use]
+pub fn told(org: Option<&Org>, said: &Notice, event: &str) -> MessagePage {
+    let mut page =
+        MessagePage::new(org, "pause", &said.heading, &[&said.text, "Nothing was booked."]);
+    page = page.link("Back to the event", event);
+    page
+}
+
+/// A form whose id was used with other contents.
+#[must_use]
+pub fn sent_before(org: Option<&Org>, event: &str) -> MessagePage {
+    MessagePage::new(
+        org,
+        "info",
+        "This form was sent before",
+        &["It went through once already, with other details. We kept what came first. Look for your order in your mail, or start again from the event’s page."],
+    )
+    .link("Back to the event", event)
+}
+
+/// The event's stored data is damaged.
+#[must_use]
+pub fn out_of_order(org: Option<&Org>) -> MessagePage {
+    MessagePage::new(
+        org,
+        "alert",
+        "This event is out of order",
+        &[
+            "We found a fault in its data and stopped taking registrations for it, to be safe. Our staff have been told. Tickets that exist stay valid.",
+        ],
+    )
 }
 
 /// The org may not take registrations at the moment.
@@ -294,10 +344,14 @@ pub fn internal(request_id: &str) -> MessagePage {
     page
 }
 
-/// The org can't take registrations, told to somebody who just tried.
+/// No seats are held by this browser.
 #[must_use]
-pub fn registration_paused(org: &Org) -> MessagePage {
-    let said = paused();
-    MessagePage::new(Some(org), "pause", &said.heading, &[&said.text, "Nothing was booked."])
-        .link("See all events", &format!("/{}", org.slug))
+pub fn nothing_held(org: &Org, event: &str) -> MessagePage {
+    MessagePage::new(
+        Some(org),
+        "info",
+        "You aren’t holding seats for this event",
+        &["Either the time to confirm is over, or you chose them in another browser. If you did, continue there."],
+    )
+    .link("Back to the event", event)
 }

@@ -1,41 +1,95 @@
 //! Calendar files (RFC 5545), so that an order's event lands in the
-//! registrant's calendar. Times are in UTC: every calendar converts them.
+//! registrant's calendar: a download of the order's page, and a part of its
+//! mail. Times are in UTC: every calendar converts them.
 
 use std::fmt::Write as _;
 
-use jiff::Timestamp;
+use sloe_core::catalog::{EventStatus, Snapshot};
+use sloe_core::time::Timestamp;
+
+use crate::view::{OrderView, Ticket};
+
+/// The calendar file of `order`. `event_url` is the event's public page; `now`
+/// is when the file is made. Names nobody: calendars are shared.
+#[must_use]
+pub fn order(order: &OrderView, event_url: &str, now: Timestamp) -> String {
+    let snapshot = &order.snapshot;
+    let standing: Vec<_> =
+        order.tickets.iter().filter(|ticket| ticket.cancelled.is_none()).collect();
+    let cancelled = order.tickets.len() - standing.len();
+    ics(&Entry {
+        uid: format!("{}@sloe", order.claim.text()),
+        stamp: now,
+        // Both only grow, and either changes what the entry says.
+        sequence: snapshot.version.saturating_add(cancelled as u64),
+        start: snapshot.starts_at,
+        end: snapshot.ends_at,
+        summary: snapshot.name.clone(),
+        description: description(order, &standing),
+        location: location(snapshot),
+        url: event_url.to_owned(),
+        cancelled: standing.is_empty() || snapshot.status == EventStatus::Cancelled,
+    })
+}
+
+fn description(order: &OrderView, standing: &[&Ticket]) -> String {
+    let snapshot = &order.snapshot;
+    let mut text = format!("Order {}", order.reference);
+    for item in &snapshot.items {
+        let count = standing.iter().filter(|ticket| ticket.item == item.id).count();
+        if count > 0 {
+            let _ = write!(text, "\n{count} × {}", item.name);
+        }
+    }
+    let chosen = |id| standing.iter().any(|ticket| ticket.sessions.contains(&id));
+    for session in snapshot.sessions.iter().filter(|session| chosen(session.id)) {
+        let room = session.room.as_deref().map(|room| format!(" ({room})")).unwrap_or_default();
+        let _ = write!(text, "\n{}{room}", session.name);
+    }
+    text
+}
+
+fn location(snapshot: &Snapshot) -> Option<String> {
+    let place = &snapshot.place;
+    let lines =
+        place.venue.iter().map(String::as_str).chain(place.address.iter().flat_map(|a| a.lines()));
+    let text = lines.map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(", ");
+    Some(text).filter(|text| !text.is_empty()).or_else(|| place.online_url.clone())
+}
 
 /// What one calendar file says.
 #[derive(Clone, Debug)]
-pub struct Entry {
+struct Entry {
     /// Stays the same for the same order, so that a second import replaces
     /// the first.
-    pub uid: String,
+    uid: String,
     /// When the order was made or last changed.
-    pub stamp: Timestamp,
+    stamp: Timestamp,
     /// Counts the changes; a calendar keeps the highest.
-    pub sequence: u64,
+    sequence: u64,
     /// Beginning.
-    pub start: Timestamp,
+    start: Timestamp,
     /// End.
-    pub end: Timestamp,
+    end: Timestamp,
     /// The event's name.
-    pub summary: String,
+    summary: String,
     /// Tickets, sessions, where the order can be seen.
-    pub description: String,
+    description: String,
     /// Venue and address.
-    pub location: Option<String>,
+    location: Option<String>,
     /// The event's public page. Never the order's: calendars are shared.
-    pub url: String,
+    url: String,
     /// Called off, or the order was cancelled.
-    pub cancelled: bool,
+    cancelled: bool,
 }
 
 /// The file's text.
-#[must_use]
-pub fn ics(entry: &Entry) -> String {
+fn ics(entry: &Entry) -> String {
     let mut out = String::with_capacity(1024);
-    let time = |at: Timestamp| at.strftime("%Y%m%dT%H%M%SZ").to_string();
+    let time = |at: Timestamp| {
+        let at = jiff::Timestamp::from_millisecond(at.0).unwrap_or(jiff::Timestamp::MAX);
+        at.strftime("%Y%m%dT%H%M%SZ").to_string()
+    };
     line(&mut out, "BEGIN:VCALENDAR");
     line(&mut out, "VERSION:2.0");
     line(&mut out, "PRODID:-//Sloe//Sloe//EN");
@@ -94,15 +148,17 @@ fn line(out: &mut String, text: &str) {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use sloe_core::time::Timestamp;
+
     use super::{Entry, ics};
 
     fn entry() -> Entry {
         Entry {
             uid: "abc@sloe".into(),
-            stamp: "2026-11-01T10:00:00Z".parse().unwrap(),
+            stamp: Timestamp::parse("2026-11-01T10:00:00Z").unwrap(),
             sequence: 0,
-            start: "2026-12-03T08:30:00Z".parse().unwrap(),
-            end: "2026-12-03T16:00:00Z".parse().unwrap(),
+            start: Timestamp::parse("2026-12-03T08:30:00Z").unwrap(),
+            end: Timestamp::parse("2026-12-03T16:00:00Z").unwrap(),
             summary: "Tea, cake; and \\ more".into(),
             description: "Line one\r\nBEGIN:VALARM".into(),
             location: Some("東京都".repeat(20)),

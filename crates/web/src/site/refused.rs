@@ -1,0 +1,96 @@
+//! The engine's refusals as pages.
+
+use sloe_core::catalog::Snapshot;
+use sloe_engine::error::Denied;
+
+use super::answer::Failure;
+use super::present::{instant, sentence, zone};
+use super::view::event_list::Status;
+use super::view::message::{Again, MessagePage};
+use super::view::{Notice, Org};
+use super::when::Moment;
+use super::words;
+use crate::error::Cause;
+
+/// Where a refusal met the visitor.
+#[derive(Clone, Debug, Default)]
+pub(super) struct At {
+    /// Whose pages they are on.
+    pub org: Option<Org>,
+    /// The event's page, and its zone for times.
+    pub event: Option<(String, String)>,
+    /// The form to send again, if that can help.
+    pub again: Option<Again>,
+}
+
+impl At {
+    /// On the pages of an event.
+    pub(super) fn event(org: Org, snapshot: &Snapshot) -> Self {
+        let page = format!("/{}/{}", org.slug, snapshot.slug);
+        Self { org: Some(org), event: Some((page, snapshot.time_zone.clone())), again: None }
+    }
+
+    /// The page for `denied`.
+    pub(super) fn refused(self, denied: &Denied) -> Failure {
+        let seconds = match denied {
+            Denied::NotAccepted { retry_after } => Some(retry_after.as_secs()),
+            Denied::OutcomeUnknown => Some(2),
+            _ => None,
+        };
+        let failure = Failure::denied(denied, self.page(denied));
+        match seconds {
+            Some(seconds) => failure.after(seconds),
+            None => failure,
+        }
+    }
+
+    fn page(self, denied: &Denied) -> MessagePage {
+        let org = self.org.as_ref();
+        let zone_name = self.event.as_ref().map(|(_, zone)| zone.clone()).unwrap_or_default();
+        let event = self.event.map(|(page, _)| page);
+        let back = event.clone().unwrap_or_else(|| "/".to_owned());
+        match (denied, org) {
+            (Denied::NotFound, _) => words::not_found(),
+            (Denied::HoldExpired(gone) | Denied::SoldOut(gone), Some(org)) => {
+                words::hold_gone(org, &back, gone.iter().map(sentence).collect())
+            }
+            (Denied::HoldReleased, Some(org)) => words::hold_over(org, &back),
+            (Denied::OutcomeUnknown, Some(org)) => match self.again {
+                Some(again) => words::outcome_unknown(org, again),
+                None => words::busy(Some(org), None),
+            },
+            (Denied::NotAccepted { .. } | Denied::OutcomeUnknown, _) => {
+                words::busy(org, self.again)
+            }
+            (Denied::Quarantined, _) => words::out_of_order(org),
+            (Denied::IdReused | Denied::AlreadyConfirmed | Denied::NotConfirmed, _) => {
+                words::sent_before(org, &back)
+            }
+            (Denied::Invalid(faults), _) => {
+                words::bad_request(org, faults.iter().map(|f| f.message.clone()).collect())
+            }
+            _ => words::told(org, &notice(denied, &zone_name), &back),
+        }
+    }
+}
+
+/// What stands in the way of any claim on the event.
+pub(super) fn notice(denied: &Denied, zone_name: &str) -> Notice {
+    let status = match denied {
+        Denied::EventCancelled => Status::Cancelled,
+        Denied::EventOver => Status::Over,
+        Denied::NotYetOpen { opens_at } => {
+            let opens = Moment::new(instant(*opens_at), &zone(zone_name)).sentence();
+            return words::soon(Some(&opens));
+        }
+        Denied::LicenseInactive => Status::Paused,
+        Denied::EventUnpublished => return words::unpublished(),
+        _ => Status::Closed,
+    };
+    words::about_status(&status, None).unwrap_or_else(words::paused)
+}
+
+/// An event or org that isn't shown.
+pub(super) fn unknown_event(org: &Org) -> Failure {
+    Failure::new(Cause::NotFound, words::unknown_event(org))
+}
