@@ -10,10 +10,8 @@ use serde::de::DeserializeOwned;
 use super::answer::Failure;
 use super::words;
 use crate::error::Cause;
+use crate::stack::MAX_BODY;
 use crate::state::AppState;
-
-/// Bytes of a form: fifty people with sixteen sessions each fit.
-const MAX_BYTES: usize = 64 * 1024;
 
 /// A form's fields in order.
 #[derive(Clone, Debug, Default)]
@@ -58,7 +56,7 @@ impl FromRequest<AppState> for SiteForm {
         if !media.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
             return Err(Failure::new(Cause::UnsupportedMediaType, words::wrong_media(None)));
         }
-        let body = to_bytes(request.into_body(), MAX_BYTES).await;
+        let body = to_bytes(request.into_body(), MAX_BODY).await;
         let body = body.map_err(|_| Failure::new(Cause::TooLarge, words::too_large(None)))?;
         Self::parse(&body)
             .map_err(|faults| Failure::new(Cause::Malformed, words::bad_request(None, faults)))

@@ -1,5 +1,5 @@
-//! Sloe's own front page, the orgs' stylesheets, the cookie that names a
-//! browser, and what stands at no address.
+//! Sloe's own front page, the orgs' stylesheets and the cookie that names a
+//! browser.
 
 use std::fmt::Write as _;
 
@@ -13,8 +13,7 @@ use super::assets::{self, FOREVER};
 use super::form::Address;
 use super::view::Shell;
 use super::view::demo::{LandingOrg, LandingPage};
-use super::{cookie, handle, present, words};
-use crate::error::Cause;
+use super::{cookie, handle, present};
 use crate::state::AppState;
 
 /// `GET /`.
@@ -84,14 +83,4 @@ pub async fn visitor_css(State(app): State<AppState>, headers: HeaderMap) -> Res
         );
     }
     response
-}
-
-/// Any other address.
-pub async fn not_found() -> Failure {
-    Failure::not_found()
-}
-
-/// An address that can't do what was asked of it.
-pub async fn wrong_method() -> Failure {
-    Failure::new(Cause::MethodNotAllowed, words::wrong_method())
 }

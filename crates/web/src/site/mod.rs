@@ -52,5 +52,4 @@ pub fn router() -> Router<AppState> {
         .route("/{org}/{event}/hold", post(hold::create))
         .route("/{org}/{event}/mine", get(hold::mine))
         .route("/{org}/{event}/resume", get(hold::resume))
-        .method_not_allowed_fallback(front::wrong_method)
 }
