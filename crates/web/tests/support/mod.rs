@@ -114,7 +114,7 @@ impl Site {
 
     pub fn license(&self, status: Status) {
         let license = License { number: "L-1".into(), status, expires_at: None };
-        self.engine.registry().licenses.replace(&*self.store, self.org, vec![license]).unwrap();
+        self.engine.registry().licenses.replace(&*self.store, self.org, &[license]).unwrap();
     }
 
     /// Publishes what an org would answer for event `n`.
