@@ -104,7 +104,7 @@ pub(crate) fn faulty() -> CheckoutPage {
 }
 
 fn ticket(place: u16, name: &str, item: &str, state: TicketState) -> Ticket {
-    let code = format!("7K3M-9QXZ-T4WP-{place:04}");
+    let code = format!("8m2k v0xr 4q7t c9wd 1h6n z3bj {place}e");
     Ticket {
         place,
         name: Some(name.into()),

@@ -11,7 +11,7 @@ use sloe_engine::view::{AttendeeInput, HoldView};
 
 use super::answer::{Failure, private, see_other};
 use super::form::{Address, SiteForm};
-use super::present::{Typed, TypedPerson, checkout, hold_is_gone, sentence};
+use super::present::{Typed, TypedPerson, checkout, credited, hold_is_gone, sentence};
 use super::refused::At;
 use super::view::message::Again;
 use super::{cookie, handle, present, words};
@@ -100,7 +100,8 @@ async fn refused(
         Denied::SoldOut(short) => {
             let fault =
                 |message| Fault { place: None, part: Part::Sessions, code: "sold-out", message };
-            let faults: Vec<_> = short.iter().map(|short| fault(sentence(short))).collect();
+            let faults: Vec<_> =
+                short.iter().map(|short| fault(sentence(&credited(short, &hold.places)))).collect();
             form(app, hold, Some(typed), &faults, status_of(denied)).await
         }
         // It went through before, perhaps with other details: show what there is.

@@ -17,6 +17,7 @@ use sloe_engine::view::HoldView;
 
 use super::answer::{Failure, private, see_other};
 use super::form::{Address, SiteForm};
+use super::present::{credited, fault_of};
 use super::refused::{At, notice};
 use super::selection::Selection;
 use super::view::Fault;
@@ -75,10 +76,14 @@ async fn again(
     hold: Option<String>,
     denied: &Denied,
 ) -> Result<Response, Failure> {
+    let own = own(app, snapshot, hold).await;
+    let places = own.as_ref().map(|held| held.places.as_slice()).unwrap_or_default();
     let mut faults = selection.faults;
     let mut said = None;
     match denied {
-        Denied::SoldOut(short) => faults.extend(short.iter().map(present::fault_of)),
+        Denied::SoldOut(short) => {
+            faults.extend(short.iter().map(|short| fault_of(&credited(short, places))))
+        }
         Denied::Invalid(more) => faults.extend(more.iter().map(|fault| {
             let field = if fault.part == Part::Sessions { "program" } else { "tickets" };
             Fault { field: field.to_owned(), message: fault.message.clone() }
@@ -93,7 +98,6 @@ async fn again(
         _ => return Err(At::event(present::org(org), snapshot).refused(denied)),
     }
     let availability = handle::availability(app, org, snapshot).await?;
-    let own = own(app, snapshot, hold).await;
     let visitor = present::Visitor {
         hold: own.as_ref().map(|held| held.token.clone()),
         own: own.map(|held| held.places).unwrap_or_default(),

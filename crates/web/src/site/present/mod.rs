@@ -26,7 +26,7 @@ pub use event::{Visitor, event_page};
 pub use list::event_list;
 pub use mail::order_mail;
 pub use order::{Done, order_page};
-pub use shortage::{fault_of, sentence};
+pub use shortage::{credited, fault_of, sentence};
 pub use standing::{Standing, standing};
 
 /// How an org looks.

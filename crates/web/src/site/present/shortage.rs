@@ -1,8 +1,28 @@
 //! What is missing, in words a registrant can act on.
 
 use sloe_engine::error::{PoolRef, Shortage};
+use sloe_engine::view::HeldPlace;
 
 use crate::site::view::Fault;
+
+/// A shortage as its visitor sees it: the ledger counts what is asked beyond
+/// the seats they hold, they count those in.
+#[must_use]
+pub fn credited(shortage: &Shortage, own: &[HeldPlace]) -> Shortage {
+    let held = match &shortage.pool {
+        PoolRef::Event => own.len(),
+        PoolRef::Item { id, .. } => own.iter().filter(|place| place.item == *id).count(),
+        PoolRef::Session { id, .. } => {
+            own.iter().filter(|place| place.sessions.contains(id)).count()
+        }
+    };
+    let held = u32::try_from(held).unwrap_or(u32::MAX);
+    Shortage {
+        pool: shortage.pool.clone(),
+        asked: shortage.asked.saturating_add(held),
+        left: shortage.left.saturating_add(held),
+    }
+}
 
 /// One sentence about a pool that has too little.
 #[must_use]
