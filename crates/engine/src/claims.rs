@@ -11,10 +11,13 @@ mod translate;
 pub use confirm::Confirmed;
 pub use hold::Visitor;
 
+use sloe_core::catalog::{AttendeeForm, Snapshot};
 use sloe_core::fact::Request;
 use sloe_core::ids::{ClaimId, EventRef};
 
+use crate::error::{Denied, Fault};
 use crate::seal::Key;
+use crate::view::{AttendeeInput, Choice};
 
 /// A request's id: repeats get the same answer for as long as the object lives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,9 +62,26 @@ pub(crate) fn owner(event: EventRef, claim: ClaimId) -> Vec<u8> {
 }
 
 /// A combiner's silence in the public's words.
-pub(crate) fn denied(
-    snapshot: &sloe_core::catalog::Snapshot,
-    why: crate::ledger::Unanswered,
-) -> crate::error::Denied {
+pub(crate) fn denied(snapshot: &Snapshot, why: crate::ledger::Unanswered) -> Denied {
     deny::unanswered(snapshot, why)
+}
+
+/// What is wrong with attendees' details, whatever else a request has:
+/// callers that found faults of their own tell these with them.
+#[must_use]
+pub fn attendee_faults(form: &AttendeeForm, inputs: &[AttendeeInput]) -> Vec<Fault> {
+    faults(attendees::check(form, inputs))
+}
+
+/// The same of choices: ids that the event does not have.
+#[must_use]
+pub fn choice_faults(snapshot: &Snapshot, choices: &[Choice]) -> Vec<Fault> {
+    faults(translate::places(snapshot, choices))
+}
+
+fn faults<T>(checked: Result<T, Denied>) -> Vec<Fault> {
+    match checked {
+        Err(Denied::Invalid(faults)) => faults,
+        _ => Vec::new(),
+    }
 }

@@ -247,6 +247,21 @@ pub(crate) fn class(status: StatusCode) -> usize {
     usize::from(status.as_u16() / 100)
 }
 
+/// A thing was made.
+pub(crate) fn created(body: impl IntoResponse) -> Response {
+    (StatusCode::CREATED, body).into_response()
+}
+
+/// A hint was taken.
+pub(crate) fn accepted(body: impl IntoResponse) -> Response {
+    (StatusCode::ACCEPTED, body).into_response()
+}
+
+/// Done, and there is nothing to say.
+pub(crate) fn done() -> Response {
+    StatusCode::NO_CONTENT.into_response()
+}
+
 impl From<&Shortage> for PoolDocument {
     fn from(shortage: &Shortage) -> Self {
         let (pool, id, name) = match &shortage.pool {

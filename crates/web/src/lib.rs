@@ -4,9 +4,13 @@
 //! [`routes`] is the one table of addresses, [`stack`] what every request
 //! passes, [`error`] the only place that knows status codes.
 
+mod api;
 pub mod error;
+mod extract;
 pub mod health;
-pub mod problems;
+mod hooks;
+mod openapi;
+mod problems;
 pub mod routes;
 pub mod serve;
 pub mod site;

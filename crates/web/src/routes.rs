@@ -6,11 +6,41 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
-use axum::routing::get;
+use axum::routing::{any, delete, get, post};
+use tower_http::csrf::CsrfLayer;
 
+use crate::api::{event, hold, order, registration};
+use crate::error::{Cause, Problem};
 use crate::stack::{self, MAX_BODY, Stack};
 use crate::state::AppState;
-use crate::{health, problems, site};
+use crate::{health, hooks, openapi, problems, site};
+
+/// For programs: the JSON API.
+fn programs() -> Router<AppState> {
+    Router::new()
+        .route("/api/v1/orgs/{org}/events", get(event::list::list))
+        .route("/api/v1/events/{event}", get(event::read::read))
+        .route("/api/v1/events/{event}/availability", get(event::availability::read))
+        .route("/api/v1/events/{event}/holds", post(hold::create::create))
+        .route("/api/v1/events/{event}/registrations", post(registration::create::create))
+        .route("/api/v1/holds/{hold}", delete(hold::release::release))
+        .route("/api/v1/holds/{hold}/confirm", post(hold::confirm::confirm))
+        .route("/api/v1/orders/{order}", get(order::read::read).delete(order::cancel::all))
+        .route("/api/v1/orders/{order}/tickets/{ticket}", delete(order::cancel::one))
+        .route("/openapi.json", get(openapi::describe))
+        // Else the site would take the rest for an org's event.
+        .route("/api/{*rest}", any(nothing))
+        .route("/hooks/{*rest}", any(nothing))
+}
+
+async fn nothing() -> Problem {
+    Cause::NotFound.into()
+}
+
+/// For Salesforce.
+fn salesforce() -> Router<AppState> {
+    Router::new().route("/hooks/salesforce/{org}/refresh", post(hooks::refresh))
+}
 
 /// For operators and their tools.
 fn operation() -> Router<AppState> {
@@ -21,12 +51,27 @@ fn operation() -> Router<AppState> {
         .route("/problems/{name}", get(problems::explain))
 }
 
+/// For people: the site, which takes forms from its own pages only.
+fn pages(state: &AppState) -> Router<AppState> {
+    let mut own = CsrfLayer::new();
+    if let Some(url) = &state.settings.public_url {
+        // Behind a proxy the `Host` may be another one.
+        match own.clone().add_trusted_origin(url) {
+            Ok(with) => own = with,
+            Err(error) => tracing::error!(%error, "the public URL is no origin"),
+        }
+    }
+    site::router().layer(own)
+}
+
 /// Everything the public can reach.
 pub fn app(state: AppState) -> Router {
     let stack = Arc::new(Stack::new(&state));
     Router::new()
+        .merge(programs())
+        .merge(salesforce())
         .merge(operation())
-        .merge(site::router())
+        .merge(pages(&state))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn_with_state(stack, stack::guard))
         .with_state(state)

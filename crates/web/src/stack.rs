@@ -3,13 +3,15 @@
 //! 1. it gets an id, the caller's if that one is plain;
 //! 2. its address may ask this often;
 //! 3. not too many are under way;
-//! 4. its body is not announced as too large;
+//! 4. its body is not announced as too large; a browser's question before a
+//!    request is answered;
 //! 5. a panic of its handler ends this request only;
 //! 6. it ends before its deadline;
 //! 7. a refusal is written out: a document for programs, a page for people;
 //! 8. headers that protect the visitor are set;
 //! 9. it is counted and logged, by the route's template, never by its path.
 
+mod cors;
 mod meters;
 mod rate;
 
@@ -90,9 +92,9 @@ impl Stack {
     }
 }
 
-/// Names a request in answers and logs.
+/// Names a request in answers and logs; handlers find it in `x-request-id`.
 #[derive(Clone, Debug)]
-pub struct RequestId(HeaderValue);
+struct RequestId(HeaderValue);
 
 impl RequestId {
     fn of(headers: &HeaderMap) -> Self {
@@ -109,9 +111,7 @@ impl RequestId {
         Self(HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("none")))
     }
 
-    /// The id.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
+    fn as_str(&self) -> &str {
         self.0.to_str().unwrap_or_default()
     }
 }
@@ -143,15 +143,22 @@ pub(crate) async fn guard(
     let started = Instant::now();
     let id = RequestId::of(request.headers());
     let reader = Reader::of(request.uri().path());
+    let open = cors::is_open(request.uri().path());
     let route = request.extensions().get::<MatchedPath>().cloned();
     let method = request.method().clone();
-    request.extensions_mut().insert(id.clone());
+    request.headers_mut().insert(REQUEST_ID, id.0.clone());
     let response = match stack.admit(&request) {
         Err(problem) => problem.into_response(),
-        Ok(_permit) => run(&stack, &method, request, next).await,
+        Ok(_permit) => match cors::preflight(&request) {
+            Some(answer) => answer,
+            None => run(&stack, &method, request, next).await,
+        },
     };
     let mut response = write_out(response, reader, &id);
     protect(response.headers_mut(), reader, stack.https);
+    if open {
+        cors::open(response.headers_mut());
+    }
     response.headers_mut().insert(REQUEST_ID, id.0.clone());
     let status = response.status();
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
