@@ -8,6 +8,7 @@ mod hold;
 mod order;
 mod translate;
 
+pub(crate) use attendees::open as unseal;
 pub use confirm::Confirmed;
 pub use hold::Visitor;
 

@@ -12,6 +12,7 @@ pub mod error;
 pub mod ledger;
 pub mod refresh;
 pub mod seal;
+pub mod sync;
 pub mod tenant;
 pub mod token;
 pub mod view;

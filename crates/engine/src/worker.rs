@@ -4,7 +4,9 @@
 //! that it may be stopped, killed and started at any moment.
 
 mod driver;
+mod orders;
 pub(crate) mod orgs;
+pub(crate) mod outbox;
 pub(crate) mod refresh;
 
 use std::collections::BTreeMap;
@@ -20,16 +22,35 @@ use tokio_util::task::TaskTracker;
 
 use crate::engine::{Engine, StartError};
 pub use driver::Run;
+pub use orders::rebuild;
 use orgs::OrgWork;
 
 /// How long [`Engine::stop`] waits for the workers to come to a safe point.
 const DRAIN: Duration = Duration::from_secs(10);
 
 /// How the workers run.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// How patient and how busy the clients of orgs are.
     pub salesforce: sloe_salesforce::Options,
+    /// How long news gathers before an org is written to again; the first
+    /// after a quiet time goes at once.
+    pub gather: Duration,
+    /// Rows from which a Bulk job is cheaper than collections of 200.
+    pub bulk_from: usize,
+    /// How often the figures of a record may be told to its org.
+    pub figures_every: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            salesforce: sloe_salesforce::Options::default(),
+            gather: Duration::from_secs(5),
+            bulk_from: 2_000,
+            figures_every: Duration::from_secs(60),
+        }
+    }
 }
 
 /// Everything that runs, and what it knows.
@@ -119,5 +140,26 @@ pub(crate) fn start(engine: &Engine) {
     if workers.runtime.is_none() {
         return;
     }
-    driver::drive(engine, "orgs", Duration::from_secs(1), |engine| &engine.news().org, orgs::look);
+    let often = Duration::from_secs(1);
+    driver::drive(
+        engine,
+        "orgs",
+        often,
+        |engine| &engine.news().org,
+        |engine| async move {
+            orgs::look(&engine);
+            outbox::look(engine).await
+        },
+    );
+    let compared = Arc::new(orders::Compared::default());
+    driver::drive(
+        engine,
+        "orders",
+        often,
+        |engine| &engine.news().orders,
+        move |engine| {
+            let compared = Arc::clone(&compared);
+            async move { orders::look(engine, &compared).await }
+        },
+    );
 }

@@ -2,7 +2,7 @@
 
 use sloe_core::fact::Fact;
 use sloe_core::ids::{ClaimId, EventRef};
-use sloe_core::ledger::{ClaimView, Command, Refusal, Reply};
+use sloe_core::ledger::{ClaimView, Command, PoolCount, Refusal, Reply};
 use sloe_store::api::Sealed;
 use tokio::sync::oneshot;
 
@@ -53,6 +53,15 @@ pub(crate) enum Ask {
         event: EventRef,
         claim: ClaimId,
         answer: oneshot::Sender<Result<Option<ClaimView>, Unanswered>>,
+    },
+    Views {
+        event: EventRef,
+        claims: Vec<ClaimId>,
+        answer: oneshot::Sender<Result<Vec<Option<ClaimView>>, Unanswered>>,
+    },
+    Counts {
+        event: EventRef,
+        answer: oneshot::Sender<Result<(u64, Vec<PoolCount>), Unanswered>>,
     },
     /// Load the event's ledger, which publishes what is left of it.
     Load {

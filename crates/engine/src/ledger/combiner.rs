@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 use sloe_core::fact::{Batch, Fact};
 use sloe_core::ids::{ClaimId, EventRef};
-use sloe_core::ledger::{ClaimView, Command, Image};
+use sloe_core::ledger::{ClaimView, Command, Image, PoolCount};
 use sloe_core::limits;
 use sloe_core::time::Timestamp;
 use sloe_store::api::{Append, Appended, Checkpoint, Destination, Sealed, Store, StoreError};
@@ -71,6 +71,33 @@ impl Desk {
     ) -> Result<Option<ClaimView>, Unanswered> {
         let (answer, answered) = oneshot::channel();
         self.submit(Ask::View { event, claim, answer })?;
+        answered.await.unwrap_or(Err(Unanswered::NotAccepted))
+    }
+
+    /// Claims as they stand, in their order; a few hundred at a time.
+    ///
+    /// # Errors
+    /// [`Unanswered`].
+    pub(crate) async fn views(
+        &self,
+        event: EventRef,
+        claims: Vec<ClaimId>,
+    ) -> Result<Vec<Option<ClaimView>>, Unanswered> {
+        let (answer, answered) = oneshot::channel();
+        self.submit(Ask::Views { event, claims, answer })?;
+        answered.await.unwrap_or(Err(Unanswered::NotAccepted))
+    }
+
+    /// Every pool's figures, and the version they stand at.
+    ///
+    /// # Errors
+    /// [`Unanswered`].
+    pub(crate) async fn counts(
+        &self,
+        event: EventRef,
+    ) -> Result<(u64, Vec<PoolCount>), Unanswered> {
+        let (answer, answered) = oneshot::channel();
+        self.submit(Ask::Counts { event, answer })?;
         answered.await.unwrap_or(Err(Unanswered::NotAccepted))
     }
 
@@ -168,6 +195,17 @@ impl Combiner {
                 let resident = self.residents.load(&*self.settings.store, event);
                 let view = resident.map(|r| r.ledger.view(claim)).map_err(Unanswered::from);
                 let _ = answer.send(view);
+            }
+            Ask::Views { event, claims, answer } => {
+                let resident = self.residents.load(&*self.settings.store, event);
+                let views = resident
+                    .map(|r| claims.into_iter().map(|claim| r.ledger.view(claim)).collect());
+                let _ = answer.send(views.map_err(Unanswered::from));
+            }
+            Ask::Counts { event, answer } => {
+                let resident = self.residents.load(&*self.settings.store, event);
+                let counts = resident.map(|r| (r.ledger.version(), r.ledger.counts().collect()));
+                let _ = answer.send(counts.map_err(Unanswered::from));
             }
             Ask::Load { event, answer } => {
                 let resident = self.residents.load(&*self.settings.store, event);

@@ -1,16 +1,20 @@
 //! One org's work: its client, its waiting refreshes, and its own tasks, so
 //! that one org's slowness delays only that org.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sloe_core::catalog::{AttendeeForm, FieldRule};
-use sloe_core::ids::{OrgId, SfId};
-use sloe_salesforce::{Credentials, FormRules, Mapping, Options, Org as Client};
+use sloe_core::ids::{EventRef, OrgId, SfId};
+use sloe_salesforce::{Credentials, FormRules, Mapping, Options, Org as Client, Usage};
+use tokio::sync::Notify;
 
+use super::outbox;
 use super::refresh::{self, Inbox};
 use crate::engine::Engine;
 use crate::refresh::Refresh;
+use crate::sync::Sync;
 use crate::tenant::Org;
 
 /// Events of one org whose last refresh is remembered.
@@ -24,6 +28,13 @@ pub(crate) struct OrgWork {
     client: Mutex<Option<(u64, Client)>>,
     refreshes: Mutex<BTreeMap<Option<SfId>, Refresh>>,
     form: Mutex<Option<AttendeeForm>>,
+    /// Wakes the outbox.
+    pub(super) outbox: Notify,
+    /// Whether journals have news that the outbox has not looked at.
+    news: AtomicBool,
+    /// Events whose figures may have changed.
+    pub(super) recount: Mutex<BTreeSet<EventRef>>,
+    pub(super) sync: Mutex<Sync>,
 }
 
 impl OrgWork {
@@ -34,6 +45,10 @@ impl OrgWork {
             client: Mutex::default(),
             refreshes: Mutex::default(),
             form: Mutex::default(),
+            outbox: Notify::new(),
+            news: AtomicBool::new(false),
+            recount: Mutex::default(),
+            sync: Mutex::default(),
         }
     }
 
@@ -53,6 +68,25 @@ impl OrgWork {
         let client = Client::new(Credentials::clone(&org.connection), Mapping::default(), options)?;
         *cached = Some((org.version, client.clone()));
         Ok(client)
+    }
+
+    /// Lets the outbox look at the journals.
+    pub(super) fn leave_news(&self) {
+        self.news.store(true, Ordering::Release);
+    }
+
+    pub(super) fn take_news(&self) -> bool {
+        self.news.swap(false, Ordering::AcqRel)
+    }
+
+    /// How far the outbox is.
+    pub(crate) fn sync(&self) -> Sync {
+        lock(&self.sync).clone()
+    }
+
+    /// The org's API calls, as it told last.
+    pub(crate) fn usage(&self) -> Option<Usage> {
+        lock(&self.client).as_ref().and_then(|(_, client)| client.usage())
     }
 
     /// How the last refreshes went: the whole org's first.
@@ -110,15 +144,15 @@ pub(super) fn ensure(engine: &Engine, org: OrgId) -> Option<Arc<OrgWork>> {
     if let Some(fresh) = fresh {
         // What changed while nobody listened shows within the first minute.
         fresh.inbox.push(None);
-        workers.spawn(refresh::run(engine.clone(), fresh));
+        workers.spawn(refresh::run(engine.clone(), Arc::clone(&fresh)));
+        workers.spawn(outbox::run(engine.clone(), fresh));
     }
     Some(work)
 }
 
 /// Sees to it that every connected org is worked for.
-pub(super) async fn look(engine: Engine) -> Result<(), String> {
+pub(super) fn look(engine: &Engine) {
     for org in engine.registry().all() {
-        ensure(&engine, org.id());
+        ensure(engine, org.id());
     }
-    Ok(())
 }

@@ -160,7 +160,7 @@ impl Reader {
         let Some(org) = self.engine.registry().by_id(self.work.org) else { return };
         let client = match self.work.client(&org, &self.engine.workers().settings.salesforce) {
             Ok(client) => client,
-            Err(error) => return self.failed(target, failures, Failed::Org(error)),
+            Err(error) => return self.failed(target, failures, &Failed::Org(error)),
         };
         let done = match target {
             Some(event) => self.one(&org, &client, event).await,
@@ -168,7 +168,7 @@ impl Reader {
         };
         match done {
             Ok(outcome) => self.record(target, outcome),
-            Err(failed) => self.failed(target, failures, failed),
+            Err(failed) => self.failed(target, failures, &failed),
         }
     }
 
@@ -269,9 +269,9 @@ impl Reader {
         self.work.remember(Refresh { event, at: self.engine.now(), outcome });
     }
 
-    fn failed(&self, target: Option<SfId>, failures: u32, failed: Failed) {
+    fn failed(&self, target: Option<SfId>, failures: u32, failed: &Failed) {
         let org = self.work.org;
-        let (advice, means, remedy) = match &failed {
+        let (advice, means, remedy) = match failed {
             Failed::Org(error) => {
                 tracing::warn!(%org, event = ?target, %error, "a refresh could not be read");
                 (error.advice(), error.means(), error.remedy())

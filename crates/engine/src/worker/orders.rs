@@ -1,0 +1,240 @@
+//! Orders' documents: a fold over each journal, so that making them anew
+//! gives the same. Runs behind everything else: small commits, and as long a
+//! pause after each as it took.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::Instant;
+
+use sloe_core::fact::{Batch, Fact, Selection, Terms};
+use sloe_core::ids::{ClaimId, EventRef, SfId};
+use sloe_store::api::{Store, StoreError, Write};
+use sloe_store::key::Key;
+use sloe_store::record::order::{self, Cancellation, Order, OrderPlace};
+use sloe_store::scope::OrgScope;
+
+use super::orgs::lock;
+use super::stored;
+use crate::engine::Engine;
+
+/// Batches read at a time.
+const BATCHES: usize = 8;
+/// Changed orders after which a step ends.
+const ORDERS: usize = 500;
+
+/// A record that a journal's facts call by a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Named {
+    /// The event itself: number 0.
+    Event,
+    Item(SfId),
+    Session(SfId),
+}
+
+/// The records that a journal has named so far, by number: stored as
+/// `item ID` and `session ID`, the event left out.
+fn decode(body: &[u8]) -> Result<Vec<Named>, StoreError> {
+    let damaged = |what: String| StoreError::Damaged(format!("how far orders are: {what}"));
+    let texts: Vec<String> = serde_json::from_slice(body).map_err(|e| damaged(e.to_string()))?;
+    let named = |text: &String| {
+        let (kind, id) = text.split_once(' ').unwrap_or_default();
+        let id = SfId::parse(id).map_err(|e| damaged(e.to_string()))?;
+        match kind {
+            "item" => Ok(Named::Item(id)),
+            "session" => Ok(Named::Session(id)),
+            _ => Err(damaged(format!("{text:?} names no record"))),
+        }
+    };
+    std::iter::once(Ok(Named::Event)).chain(texts.iter().map(named)).collect()
+}
+
+fn encode(pools: &[Named]) -> Vec<u8> {
+    let text = |named: &Named| match named {
+        Named::Event => None,
+        Named::Item(id) => Some(format!("item {id}")),
+        Named::Session(id) => Some(format!("session {id}")),
+    };
+    let texts: Vec<_> = pools.iter().filter_map(text).collect();
+    // A list of texts always makes JSON.
+    serde_json::to_vec(&texts).unwrap_or_default()
+}
+
+/// Makes every projection anew from the journals.
+///
+/// # Errors
+/// The store's; a journal that contradicts itself is [`StoreError::Damaged`].
+pub fn rebuild(store: &dyn Store) -> Result<(), StoreError> {
+    store.discard_projections()?;
+    for (event, latest) in store.journals()? {
+        while step(store, event)?.is_some_and(|reached| reached < latest) {}
+    }
+    Ok(())
+}
+
+/// Which journals were compared since the start.
+#[derive(Default)]
+pub(super) struct Compared(Mutex<bool>);
+
+/// Projects what is new in the journals.
+pub(super) async fn look(engine: Engine, compared: &Compared) -> Result<(), String> {
+    let mut changed = std::mem::take(&mut *lock(&engine.news().reorder));
+    if !*lock(&compared.0) {
+        let all = stored(&engine, Store::journals).await.map_err(|error| error.to_string())?;
+        changed.extend(all.into_iter().map(|(event, _)| event));
+        *lock(&compared.0) = true;
+    }
+    let mut failed = None;
+    while let Some(event) = changed.pop_first() {
+        if engine.workers().stopping.is_cancelled() {
+            lock(&engine.news().reorder).extend(std::mem::take(&mut changed));
+            break;
+        }
+        let began = Instant::now();
+        match stored(&engine, move |store| step(store, event)).await {
+            Ok(None) => {}
+            Ok(Some(_)) => {
+                changed.insert(event);
+                tokio::time::sleep(began.elapsed()).await;
+            }
+            Err(error) => failed = Some((event, error)),
+        }
+    }
+    match failed {
+        None => Ok(()),
+        Some((event, error)) => {
+            let damaged = matches!(error, StoreError::Damaged(_));
+            if !damaged {
+                lock(&engine.news().reorder).insert(event);
+            }
+            Err(format!("orders of {event:?}: {error}"))
+        }
+    }
+}
+
+/// Projects a little more of a journal; the version reached, or `None` at its end.
+fn step(store: &dyn Store, event: EventRef) -> Result<Option<u64>, StoreError> {
+    let Some(scope) = store.open_org(event.org)? else { return Ok(None) };
+    let key = Key::projection(scope, event.event);
+    let (cursor, mut pools) = match store.get(&key)? {
+        Some(document) => (document.version, decode(&document.body)?),
+        None => (0, vec![Named::Event]),
+    };
+    let batches = store.read(event, cursor, BATCHES)?;
+    let mut fold = Fold { store, scope, event, pools: &mut pools, changed: BTreeMap::new() };
+    let mut reached = None;
+    for batch in &batches {
+        if fold.changed.len() >= ORDERS {
+            break;
+        }
+        fold.follow(batch)?;
+        reached = Some(batch.version);
+    }
+    let Some(version) = reached else { return Ok(None) };
+    let mut writes: Vec<Write> = fold
+        .changed
+        .iter()
+        .map(|(claim, changed)| Write {
+            key: Key::order(scope, *claim),
+            version: changed.version,
+            body: Some(order::encode(changed)),
+        })
+        .collect();
+    writes.push(Write { key, version, body: Some(encode(&pools)) });
+    store.put(&writes)?;
+    Ok(Some(version))
+}
+
+struct Fold<'a> {
+    store: &'a dyn Store,
+    scope: OrgScope,
+    event: EventRef,
+    pools: &'a mut Vec<Named>,
+    changed: BTreeMap<ClaimId, Order>,
+}
+
+impl Fold<'_> {
+    fn follow(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        for fact in &batch.facts {
+            match fact {
+                Fact::TermsSet(terms) => self.name(terms),
+                Fact::Confirmed { claim, places, .. } => {
+                    let places = places.iter().map(|place| self.place(place));
+                    let order = Order {
+                        claim: *claim,
+                        event: self.event,
+                        version: batch.version,
+                        reference: claim.reference(),
+                        registered_at: batch.at,
+                        places: places.collect::<Result<_, _>>()?,
+                    };
+                    self.changed.insert(*claim, order);
+                }
+                Fact::Cancelled { claim, place, actor } => {
+                    let end = Cancellation { at: batch.at, by: *actor };
+                    self.change(*claim, *place, batch.version, |p| p.cancelled = Some(end))?;
+                }
+                Fact::Erased { claim, place } => {
+                    self.change(*claim, *place, batch.version, |p| p.erased = true)?;
+                }
+                Fact::Held { .. } | Fact::Released { .. } | Fact::Expired { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Numbers records as the ledger does: in the order in which terms first name them.
+    fn name(&mut self, terms: &Terms) {
+        let items = terms.items.iter().map(|item| Named::Item(item.pool.record));
+        let sessions = terms.sessions.iter().map(|session| Named::Session(session.pool.record));
+        let known = &mut self.pools;
+        for named in items.chain(sessions) {
+            if !known.contains(&named) {
+                known.push(named);
+            }
+        }
+    }
+
+    fn place(&self, selection: &Selection) -> Result<OrderPlace, StoreError> {
+        let at = |ix: sloe_core::fact::PoolIx| self.pools.get(usize::from(ix.0));
+        let Some(Named::Item(item)) = at(selection.item) else {
+            return Err(self.odd("a place names no item"));
+        };
+        let session = |ix: &sloe_core::fact::PoolIx| match at(*ix) {
+            Some(Named::Session(session)) => Ok(*session),
+            _ => Err(self.odd("a place names no session")),
+        };
+        Ok(OrderPlace {
+            item: *item,
+            sessions: selection.sessions.iter().map(session).collect::<Result<_, _>>()?,
+            cancelled: None,
+            erased: false,
+        })
+    }
+
+    fn change(
+        &mut self,
+        claim: ClaimId,
+        place: u16,
+        version: u64,
+        change: impl FnOnce(&mut OrderPlace),
+    ) -> Result<(), StoreError> {
+        let mut order = match self.changed.remove(&claim) {
+            Some(order) => order,
+            None => {
+                let document = self.store.get(&Key::order(self.scope, claim))?;
+                let document = document.ok_or_else(|| self.odd("an order is unknown"))?;
+                let read = order::decode(&document.body);
+                read.map_err(|error| StoreError::Damaged(error.to_string()))?
+            }
+        };
+        order.version = version;
+        let place = usize::from(place).checked_sub(1).and_then(|at| order.places.get_mut(at));
+        change(place.ok_or_else(|| self.odd("an attendee is unknown"))?);
+        self.changed.insert(claim, order);
+        Ok(())
+    }
+
+    fn odd(&self, what: &str) -> StoreError {
+        StoreError::Damaged(format!("the journal of {:?} contradicts itself: {what}", self.event))
+    }
+}

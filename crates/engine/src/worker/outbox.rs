@@ -1,0 +1,391 @@
+//! Writing to the orgs: each org has its own task, which boils its journals'
+//! news down to newest states and sends them in as few calls as it can. What
+//! is not in the org yet stands in the journal behind the cursor, among the
+//! retries, or among the dead letters, so a kill at any moment loses nothing;
+//! external ids make a repeat harmless.
+
+pub(crate) mod figures;
+pub(crate) mod file;
+mod plan;
+mod send;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sloe_core::ids::EventRef;
+use sloe_core::outbox::{News, Plan, Record};
+use sloe_core::time::Timestamp;
+use sloe_salesforce::{Advice, Error, Job, RowKind};
+use sloe_store::api::{Destination, StoreError, Write};
+use sloe_store::key::{Collection, Key, Range};
+use tokio::time::Instant;
+
+use super::orgs::{OrgWork, lock};
+use super::stored;
+use crate::engine::Engine;
+use crate::ledger::Unanswered;
+use crate::refresh::RefreshError;
+use crate::sync::SyncFault;
+use crate::tenant::Org;
+use figures::Figures;
+use file::{Retry, Send};
+use plan::Part;
+use send::{Sender, Work};
+
+/// How often an org's task looks by itself.
+const PERIOD: Duration = Duration::from_secs(1);
+/// The longest pause after a failure that passes by itself.
+const LONGEST: Duration = Duration::from_secs(60);
+/// Retries sent in one go.
+const RETRIES: usize = 10_000;
+
+/// Why a drain ends early. What was settled before is written down.
+#[derive(Debug)]
+pub(super) enum Halt {
+    Org(Error),
+    Store(StoreError),
+    Ledger(RefreshError),
+}
+
+impl From<Error> for Halt {
+    fn from(error: Error) -> Self {
+        Self::Org(error)
+    }
+}
+
+impl From<StoreError> for Halt {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// What an org's task has in memory of the store's retries and dead letters.
+#[derive(Default)]
+pub(super) struct Books {
+    /// With the version of the document.
+    retries: BTreeMap<String, (u64, Retry)>,
+    dead: BTreeSet<String>,
+    /// Rows settled in the org since the start.
+    pub(super) delivered: u64,
+}
+
+impl Books {
+    fn attempts(&self, key: &str) -> u32 {
+        self.retries.get(key).map_or(0, |(_, retry)| retry.attempts)
+    }
+
+    fn remember_retry(&mut self, org: &Org, key: &str, retry: Retry) -> Write {
+        let version = self.retries.get(key).map_or(0, |(version, _)| *version) + 1;
+        let body = Some(file::encode(&retry));
+        self.retries.insert(key.to_owned(), (version, retry));
+        Write { key: Key::retry(org.scope, key), version, body }
+    }
+
+    fn forget_retry(&mut self, org: &Org, key: &str) -> Option<Write> {
+        let (version, _) = self.retries.remove(key)?;
+        Some(Write { key: Key::retry(org.scope, key), version: version + 1, body: None })
+    }
+
+    fn forget_dead(&mut self, org: &Org, key: &str, version: u64) -> Option<Write> {
+        // The letter may be of this very state.
+        let write =
+            || Write { key: Key::dead_letter(org.scope, key), version: version + 1, body: None };
+        self.dead.remove(key).then(write)
+    }
+}
+
+/// One org's outbox until the engine stops.
+pub(super) async fn run(engine: Engine, work: Arc<OrgWork>) {
+    let stopping = engine.workers().stopping.clone();
+    let mut drain = Drain {
+        figures: Figures::new(engine.workers().settings.figures_every),
+        engine,
+        work,
+        books: Books::default(),
+        loaded: false,
+        stuck: BTreeSet::new(),
+        drained: None,
+        failures: 0,
+    };
+    while !stopping.is_cancelled() {
+        let looked = tokio::select! {
+            looked = drain.look() => looked,
+            // Like a kill: what was begun is taken up at the next start.
+            () = stopping.cancelled() => return,
+        };
+        let pause = drain.note(looked);
+        tokio::select! {
+            () = drain.work.outbox.notified(), if pause.is_none() => {}
+            () = tokio::time::sleep(pause.unwrap_or(PERIOD)) => {}
+            () = stopping.cancelled() => return,
+        }
+    }
+}
+
+struct Drain {
+    engine: Engine,
+    work: Arc<OrgWork>,
+    books: Books,
+    figures: Figures,
+    loaded: bool,
+    /// Events whose journal is damaged: they wait for staff, the others go on.
+    stuck: BTreeSet<EventRef>,
+    /// When journals were last sent from.
+    drained: Option<Instant>,
+    failures: u32,
+}
+
+impl Drain {
+    /// Does everything there is to do for the org now.
+    async fn look(&mut self) -> Result<(), Halt> {
+        let Some(org) = self.engine.registry().by_id(self.work.org) else { return Ok(()) };
+        if !self.loaded {
+            self.load(&org).await?;
+            self.loaded = true;
+        }
+        let gather = self.engine.workers().settings.gather;
+        if passed(self.drained, gather) && self.work.take_news() {
+            self.drain(&org).await?;
+        }
+        let now = self.engine.now();
+        if self.books.retries.values().any(|(_, retry)| retry.due(now)) {
+            let due = self.due(&org, now).await?;
+            self.send(&org, Vec::new(), due, None).await?;
+        }
+        self.figures.want(std::mem::take(&mut *lock(&self.work.recount)));
+        let client = self.client(&org)?;
+        self.figures.tell(&self.engine, &org, &client).await
+    }
+
+    /// Reads what an earlier process left: rows to send again, a job to adopt,
+    /// figures that were not told.
+    async fn load(&mut self, org: &Arc<Org>) -> Result<(), Halt> {
+        let scope = org.scope;
+        let (retries, dead) = stored(&self.engine, move |store| {
+            let all = |collection| store.scan(Range::Org(collection, scope), None, usize::MAX);
+            Ok((all(Collection::Retries)?, all(Collection::DeadLetters)?))
+        })
+        .await?;
+        for (key, document) in retries {
+            // Mail's retries are mail's.
+            if let Ok(retry) = file::decode::<Retry>(&document.body) {
+                self.books.retries.insert(key.local_id().to_owned(), (document.version, retry));
+            }
+        }
+        self.books.dead = dead.into_iter().map(|(key, _)| key.local_id().to_owned()).collect();
+        self.adopt(org).await?;
+        self.figures.load(&self.engine, org).await
+    }
+
+    /// Ends a send that was under way when the process before this one ended:
+    /// the same stretches again, by the same job.
+    async fn adopt(&mut self, org: &Arc<Org>) -> Result<(), Halt> {
+        let key = Key::send(org.scope, "bulk");
+        let Some(document) = stored(&self.engine, move |store| store.get(&key)).await? else {
+            return Ok(());
+        };
+        let send = file::decode::<Send>(&document.body)?;
+        let stretches = send.stretches.iter().filter_map(|(partition, cursor, upto)| {
+            Some((EventRef::from_partition(partition)?, *cursor, *upto))
+        });
+        let parts = plan::take(&self.engine, stretches.collect()).await?.parts;
+        let rows = if parts.is_empty() {
+            self.due(org, Timestamp::MAX).await?
+        } else {
+            self.plan(&parts).await?
+        };
+        self.send(org, parts, rows, send.job()).await
+    }
+
+    /// Drains the journals until nothing is pending.
+    async fn drain(&mut self, org: &Arc<Org>) -> Result<(), Halt> {
+        loop {
+            let mut pending = plan::pending(&self.engine, org.id()).await?;
+            pending.retain(|pending| !self.stuck.contains(&pending.event));
+            if pending.is_empty() {
+                return Ok(());
+            }
+            let wanted = pending.iter().map(|p| (p.event, p.cursor, p.latest)).collect();
+            let taken = plan::take(&self.engine, wanted).await?;
+            self.stuck.extend(taken.damaged);
+            let parts = taken.parts;
+            if parts.is_empty() {
+                return Ok(());
+            }
+            self.drained = Some(Instant::now());
+            let rows = self.plan(&parts).await?;
+            self.figures.want(parts.iter().map(|part| part.event));
+            self.send(org, parts, rows, None).await?;
+            {
+                let mut sync = lock(&self.work.sync);
+                sync.last_drain = Some(self.engine.now());
+                sync.delivered = self.books.delivered;
+            }
+            if !taken.full {
+                // What came meanwhile gathers first.
+                return Ok(());
+            }
+        }
+    }
+
+    /// The records that the parts mean; attendees, then sessions.
+    async fn plan(&mut self, parts: &[Part]) -> Result<(Vec<Work>, Vec<Work>), Halt> {
+        let (mut attendees, mut sessions) = (Vec::new(), Vec::new());
+        for part in parts {
+            let mut plan = Plan::default();
+            match plan::plan(&self.engine, part, &mut plan).await {
+                Ok(()) => {}
+                Err(Unanswered::Quarantined(reason)) => {
+                    self.stuck.insert(part.event);
+                    return Err(Halt::Ledger(RefreshError::Quarantined(reason)));
+                }
+                Err(_) => return Err(Halt::Ledger(RefreshError::Unavailable)),
+            }
+            let (event, version) = (part.event, part.stretch.upto());
+            let work = |record| Work { event, version, record };
+            attendees.extend(plan.attendees.into_iter().map(work));
+            sessions.extend(plan.sessions.into_iter().map(work));
+        }
+        Ok((attendees, sessions))
+    }
+
+    /// The rows to be sent again by `now`, as their orders stand.
+    async fn due(
+        &mut self,
+        org: &Arc<Org>,
+        now: Timestamp,
+    ) -> Result<(Vec<Work>, Vec<Work>), Halt> {
+        let (mut attendees, mut sessions, mut moot) = (Vec::new(), Vec::new(), Vec::new());
+        let due = self.books.retries.iter().filter(|(_, (_, retry))| retry.due(now));
+        for (key, (_, retry)) in due.take(RETRIES) {
+            let (Some(event), Some(claim)) = (retry.event(), retry.claim()) else {
+                moot.push(key.clone());
+                continue;
+            };
+            let view = match self.engine.desk().views(event, vec![claim]).await {
+                Ok(views) => views.into_iter().flatten().next(),
+                // A damaged event's rows wait with it.
+                Err(Unanswered::Quarantined(_)) => continue,
+                Err(_) => return Err(Halt::Ledger(RefreshError::Unavailable)),
+            };
+            let mut plan = Plan::default();
+            if let Some(view) = view {
+                let news = News::of(retry.place, retry.confirmed_at.map(Timestamp));
+                plan.add(&org.id(), &news, &view);
+            }
+            let (before, work) = (attendees.len() + sessions.len(), |record| Work {
+                event,
+                version: retry.version,
+                record,
+            });
+            let same = |record: &Record| record.key == *key;
+            attendees.extend(plan.attendees.into_iter().filter(same).map(work));
+            sessions.extend(plan.sessions.into_iter().filter(same).map(work));
+            if attendees.len() + sessions.len() == before {
+                // The org cancelled it meanwhile: there is nothing to write back.
+                moot.push(key.clone());
+            }
+        }
+        let moot = moot.iter().filter_map(|key| self.books.forget_retry(org, key));
+        let moot: Vec<_> = moot.collect();
+        stored(&self.engine, move |store| store.put(&moot)).await?;
+        Ok((attendees, sessions))
+    }
+
+    async fn send(
+        &mut self,
+        org: &Arc<Org>,
+        parts: Vec<Part>,
+        (attendees, sessions): (Vec<Work>, Vec<Work>),
+        adopt: Option<Job>,
+    ) -> Result<(), Halt> {
+        let named = |part: &Part| (part.event.partition(), part.cursor, part.stretch.upto());
+        let client = self.client(org)?;
+        let mut sender = Sender {
+            engine: &self.engine,
+            org: Arc::clone(org),
+            client,
+            books: &mut self.books,
+            stretches: parts.iter().map(named).collect(),
+            adopt,
+        };
+        sender.send(RowKind::Attendee, attendees).await?;
+        sender.send(RowKind::SessionAttendee, sessions).await?;
+        for part in parts {
+            let (event, upto) = (part.event, part.stretch.upto());
+            stored(&self.engine, move |store| store.advance(Destination::Org, event, upto, &[]))
+                .await?;
+        }
+        Ok(())
+    }
+
+    fn client(&self, org: &Org) -> Result<sloe_salesforce::Org, Halt> {
+        Ok(self.work.client(org, &self.engine.workers().settings.salesforce)?)
+    }
+
+    /// Notes how a look went, and says how long to leave the org alone.
+    fn note(&mut self, looked: Result<(), Halt>) -> Option<Duration> {
+        let org = self.work.org;
+        let mut sync = lock(&self.work.sync);
+        sync.delivered = self.books.delivered;
+        let halt = match looked {
+            Ok(()) => {
+                self.failures = 0;
+                sync.fault = None;
+                return None;
+            }
+            Err(halt) => halt,
+        };
+        self.work.leave_news();
+        let at = self.engine.now();
+        let growing = LONGEST.min(Duration::from_secs(1 << self.failures.min(6)));
+        self.failures = self.failures.saturating_add(1);
+        let (fault, pause) = match halt {
+            Halt::Org(error) => {
+                tracing::warn!(%org, %error, "the outbox waits");
+                let pause = match error.advice() {
+                    Advice::Retry | Advice::Reauthenticate => growing,
+                    Advice::Wait | Advice::Stop | Advice::DeadLetter => LONGEST,
+                };
+                (SyncFault { at, means: error.means(), remedy: error.remedy() }, pause)
+            }
+            Halt::Store(error) => {
+                tracing::error!(%org, %error, "the outbox can't use the store");
+                let means = "Sloe's store does not answer.".to_owned();
+                (SyncFault { at, means, remedy: "Look at Sloe's log.".to_owned() }, growing)
+            }
+            Halt::Ledger(error) => {
+                tracing::warn!(%org, %error, "the outbox waits for a ledger");
+                let remedy = "Sloe tries again by itself.".to_owned();
+                (SyncFault { at, means: error.to_string(), remedy }, growing)
+            }
+        };
+        sync.fault = Some(fault);
+        Some(pause)
+    }
+}
+
+/// Tells each org's task whether its journals have news.
+pub(super) async fn look(engine: Engine) -> Result<(), String> {
+    let pending = stored(&engine, |store| store.pending(Destination::Org)).await;
+    let pending = pending.map_err(|error| error.to_string())?;
+    for org in pending.iter().map(|pending| pending.event.org).collect::<BTreeSet<_>>() {
+        if let Some(work) = engine.workers().known(org) {
+            work.leave_news();
+            work.outbox.notify_one();
+        }
+    }
+    let recount = std::mem::take(&mut *lock(&engine.news().recount));
+    for event in recount {
+        if let Some(work) = engine.workers().known(event.org) {
+            lock(&work.recount).insert(event);
+        }
+    }
+    Ok(())
+}
+
+/// When something was done, for pauses between.
+pub(super) fn passed(since: Option<Instant>, pause: Duration) -> bool {
+    since.is_none_or(|since| since.elapsed() >= pause)
+}

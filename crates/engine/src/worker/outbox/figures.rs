@@ -1,0 +1,152 @@
+//! What is sold, held and left of events, items and sessions, told to the org:
+//! the last value only, and not often.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sloe_core::ids::{EventRef, SfId};
+use sloe_core::ledger::{PoolCount, PoolKey};
+use sloe_salesforce::{Figure, FigureRow, Org as Client, RowOutcome};
+use sloe_store::api::Write;
+use sloe_store::key::Key;
+use tokio::time::Instant;
+
+use super::file::{self, Told};
+use super::{Halt, passed};
+use crate::engine::Engine;
+use crate::tenant::Org;
+use crate::worker::stored;
+
+/// What the org was told of one event.
+#[derive(Default)]
+struct Known {
+    at: Option<Instant>,
+    values: BTreeMap<SfId, FigureRow>,
+}
+
+/// The figures of one org's events.
+pub(super) struct Figures {
+    every: Duration,
+    wanted: BTreeSet<EventRef>,
+    known: BTreeMap<EventRef, Known>,
+}
+
+impl Figures {
+    /// Figures that go at most once in `every`.
+    pub(super) fn new(every: Duration) -> Self {
+        Self { every, wanted: BTreeSet::new(), known: BTreeMap::new() }
+    }
+
+    /// Wants the figures of events told.
+    pub(super) fn want(&mut self, events: impl IntoIterator<Item = EventRef>) {
+        self.wanted.extend(events);
+    }
+
+    /// Wants what an earlier process did not come to tell.
+    pub(super) async fn load(&mut self, engine: &Engine, org: &Arc<Org>) -> Result<(), Halt> {
+        let scope = org.scope;
+        let untold = stored(engine, move |store| {
+            let mut untold = Vec::new();
+            for (event, latest) in store.journals()? {
+                if event.org == scope.org() {
+                    let told = store.get(&key(scope, event))?.map_or(0, |told| told.version);
+                    untold.extend((told < latest).then_some(event));
+                }
+            }
+            Ok(untold)
+        });
+        self.wanted.extend(untold.await?);
+        Ok(())
+    }
+
+    /// Tells what is wanted and may be told by now.
+    pub(super) async fn tell(
+        &mut self,
+        engine: &Engine,
+        org: &Arc<Org>,
+        client: &Client,
+    ) -> Result<(), Halt> {
+        let may = |event: &&EventRef| {
+            passed(self.known.get(event).and_then(|known| known.at), self.every)
+        };
+        let events: Vec<EventRef> = self.wanted.iter().filter(may).copied().collect();
+        let (mut rows, mut told) = (Vec::new(), Vec::new());
+        for event in events {
+            // An event that can't be counted now is counted another time.
+            let Ok((version, counts)) = engine.desk().counts(event).await else { continue };
+            self.wanted.remove(&event);
+            let known = self.known.entry(event).or_default();
+            known.at = Some(Instant::now());
+            let offered = offered(engine, event);
+            let changed = counts
+                .iter()
+                .filter_map(|count| row(event, count))
+                .filter(|row| offered.contains(&row.id) && known.values.get(&row.id) != Some(row));
+            rows.extend(changed.map(|row| (event, row)));
+            told.push((event, version));
+        }
+        if let Err(halt) = self.send(client, &rows).await {
+            self.wanted.extend(told.iter().map(|(event, _)| *event));
+            return Err(halt);
+        }
+        let scope = org.scope;
+        let write = |(event, version): &(EventRef, u64)| Write {
+            key: key(scope, *event),
+            version: *version,
+            body: Some(file::encode(&Told {})),
+        };
+        let writes: Vec<_> = told.iter().map(write).collect();
+        if !writes.is_empty() {
+            stored(engine, move |store| store.put(&writes)).await?;
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self, client: &Client, rows: &[(EventRef, FigureRow)]) -> Result<(), Halt> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let events: BTreeMap<SfId, EventRef> = rows.iter().map(|(e, row)| (row.id, *e)).collect();
+        let mut rows: Vec<FigureRow> = rows.iter().map(|(_, row)| *row).collect();
+        let sent = client.update_figures(&mut rows).await;
+        for (row, outcome) in rows.iter().zip(&sent.outcomes) {
+            let Some(event) = events.get(&row.id) else { continue };
+            match outcome {
+                RowOutcome::Retry { .. } => {
+                    self.wanted.insert(*event);
+                }
+                // A record that is gone or won't take figures is not asked again for the same.
+                RowOutcome::Delivered { .. }
+                | RowOutcome::Stale
+                | RowOutcome::Deleted
+                | RowOutcome::Rejected(_) => {
+                    self.known.entry(*event).or_default().values.insert(row.id, *row);
+                }
+            }
+        }
+        sent.halted.map_or(Ok(()), |error| Err(Halt::Org(error)))
+    }
+}
+
+fn key(scope: sloe_store::scope::OrgScope, event: EventRef) -> Key {
+    Key::delivered(scope, &format!("figures {}", event.event))
+}
+
+/// The records that the event still has.
+fn offered(engine: &Engine, event: EventRef) -> BTreeSet<SfId> {
+    let Ok(Some(snapshot)) = engine.catalog().snapshot(event) else { return BTreeSet::new() };
+    let items = snapshot.items.iter().map(|item| item.sf);
+    let sessions = snapshot.sessions.iter().map(|session| session.sf);
+    items.chain(sessions).chain([event.event]).collect()
+}
+
+fn row(event: EventRef, count: &PoolCount) -> Option<FigureRow> {
+    let (of, id) = match count.pool {
+        PoolKey::Event => (Figure::Event, event.event),
+        PoolKey::Item(id) => (Figure::Item, id),
+        PoolKey::Session(id) => (Figure::Session, id),
+    };
+    let sold = count.sold.saturating_add(count.external);
+    Some(FigureRow { of, id, sold, held: count.held, remaining: count.left() })
+}

@@ -1,0 +1,128 @@
+//! What the outbox writes down: what the org holds of a record, rows to be
+//! sent again, rows that failed for good, and the send under way. JSON with a
+//! format number; nothing here names a person in the clear.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sloe_core::ids::{ClaimId, EventRef, SfId};
+use sloe_core::time::Timestamp;
+use sloe_salesforce::{Job, JobId, Operation, RowKind};
+use sloe_store::api::StoreError;
+
+/// What the org holds of a record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Delivered {
+    /// Its id there, once told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) id: Option<String>,
+    /// It was deleted there, and never comes back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) gone: bool,
+}
+
+impl Delivered {
+    pub(crate) fn record(&self) -> Option<SfId> {
+        self.id.as_deref().and_then(|id| SfId::parse(id).ok())
+    }
+}
+
+/// A row to be sent again: what it is about, not what it says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Retry {
+    pub(crate) event: String,
+    pub(crate) claim: String,
+    pub(crate) place: u16,
+    /// The state that was to be sent; a later one takes its place.
+    pub(crate) version: u64,
+    pub(crate) confirmed_at: Option<i64>,
+    pub(crate) attempts: u32,
+    /// Milliseconds since 1970.
+    pub(crate) not_before: i64,
+    /// Why it was not taken.
+    pub(crate) code: String,
+}
+
+impl Retry {
+    pub(crate) fn event(&self) -> Option<EventRef> {
+        EventRef::from_partition(&self.event)
+    }
+
+    pub(crate) fn claim(&self) -> Option<ClaimId> {
+        ClaimId::parse(&self.claim)
+    }
+
+    pub(crate) fn due(&self, now: Timestamp) -> bool {
+        self.not_before <= now.0
+    }
+}
+
+/// A row that failed for good.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Dead {
+    pub(crate) event: String,
+    pub(crate) claim: String,
+    pub(crate) place: u16,
+    pub(crate) at: i64,
+    pub(crate) code: String,
+    pub(crate) fields: Vec<String>,
+    pub(crate) means: String,
+    pub(crate) fix: String,
+    pub(crate) owner: String,
+    /// The org's own words, which may quote personal data: sealed, hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sealed_message: Option<String>,
+}
+
+/// A Bulk job under way and what it carries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Send {
+    pub(crate) job: String,
+    pub(crate) sessions: bool,
+    pub(crate) update: bool,
+    /// Partition, cursor before, version reached; none for a send of retries.
+    pub(crate) stretches: Vec<(String, u64, u64)>,
+}
+
+impl Send {
+    pub(crate) fn new(job: &Job, stretches: Vec<(String, u64, u64)>) -> Self {
+        Self {
+            job: job.id.as_str().to_owned(),
+            sessions: job.kind == RowKind::SessionAttendee,
+            update: job.operation == Operation::Update,
+            stretches,
+        }
+    }
+
+    pub(crate) fn job(&self) -> Option<Job> {
+        Some(Job {
+            id: JobId::parse(&self.job)?,
+            kind: if self.sessions { RowKind::SessionAttendee } else { RowKind::Attendee },
+            operation: if self.update { Operation::Update } else { Operation::Upsert },
+        })
+    }
+}
+
+/// How far the figures of an event were told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Told {}
+
+#[derive(Serialize, Deserialize)]
+struct Form<T> {
+    format: u8,
+    #[serde(flatten)]
+    content: T,
+}
+
+pub(crate) fn encode<T: Serialize>(content: &T) -> Vec<u8> {
+    // Maps of texts and numbers always make JSON.
+    serde_json::to_vec(&Form { format: 1, content }).unwrap_or_default()
+}
+
+pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, StoreError> {
+    let form: Form<T> =
+        serde_json::from_slice(body).map_err(|e| StoreError::Damaged(e.to_string()))?;
+    match form.format {
+        1 => Ok(form.content),
+        other => Err(StoreError::Damaged(format!("format {other} is not known here"))),
+    }
+}

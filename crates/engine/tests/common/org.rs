@@ -1,0 +1,212 @@
+//! A simulated org and the questions that tests ask of it behind Sloe's back.
+#![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)]
+
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+use sloe_core::ids::{EventRef, OrgId, SfId};
+use sloe_engine::engine::Engine;
+use sloe_engine::tenant::Profile;
+use sloe_engine::worker;
+use sloe_salesforce::{Credentials, Flow, Options};
+use sloe_sim::org::{Options as SimOptions, Running, Seed, start};
+use sloe_store::api::Store;
+
+const SEED: &str = r#"
+[org]
+id = "00D5g000000Test"
+name = "Test Org"
+
+[[user]]
+username = "sloe@test.example"
+last_name = "Sloe"
+email = "sloe@test.example"
+
+[[app]]
+name = "Sloe"
+client_id = "client"
+client_secret = "secret"
+run_as = "sloe@test.example"
+
+[[rule]]
+object = "Sloe_Attendee__c"
+name = "No_Poison"
+formula = 'Last_Name__c = "Poison"'
+message = "Nobody is called Poison: poison@example.org."
+field = "Last_Name__c"
+
+[[record]]
+object = "Sloe_Event__c"
+ref = "event"
+id = "a005g0000000001"
+[record.fields]
+Name = "First Event"
+Published__c = true
+Starts_At__c = "today+5d 09:00 Europe/Berlin"
+Ends_At__c = "today+5d 17:00 Europe/Berlin"
+Time_Zone__c = "Europe/Berlin"
+Capacity__c = 1000
+
+[[record]]
+object = "Sloe_Item__c"
+ref = "item"
+[record.fields]
+Event__c = "$event"
+Name = "Pass"
+
+[[record]]
+object = "Sloe_Session__c"
+ref = "talk"
+[record.fields]
+Event__c = "$event"
+Name = "Talk"
+Starts_At__c = "today+5d 10:00 Europe/Berlin"
+Ends_At__c = "today+5d 11:00 Europe/Berlin"
+
+[[record]]
+object = "Sloe_Session__c"
+ref = "workshop"
+[record.fields]
+Event__c = "$event"
+Name = "Workshop"
+Starts_At__c = "today+5d 12:00 Europe/Berlin"
+Ends_At__c = "today+5d 13:00 Europe/Berlin"
+"#;
+
+pub struct Org {
+    pub running: Running,
+    http: reqwest::Client,
+    token: String,
+}
+
+/// Workers that don't dawdle.
+pub fn hasty(bulk_from: usize) -> worker::Settings {
+    worker::Settings {
+        salesforce: Options {
+            poll_first: Duration::from_millis(5),
+            poll_longest: Duration::from_millis(50),
+            ..Options::default()
+        },
+        gather: Duration::ZERO,
+        bulk_from,
+        figures_every: Duration::ZERO,
+        ..worker::Settings::default()
+    }
+}
+
+impl Org {
+    pub async fn start() -> Self {
+        let options = SimOptions {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            seed: Seed::parse(SEED).unwrap(),
+            data: None,
+            daily_limit: None,
+            concurrent_limit: None,
+            now: jiff::Timestamp::now,
+        };
+        let running = start(options).await.unwrap();
+        let http = reqwest::Client::new();
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", "client"),
+            ("client_secret", "secret"),
+        ];
+        let url = format!("{}/services/oauth2/token", running.url());
+        let body: Json = http.post(url).form(&form).send().await.unwrap().json().await.unwrap();
+        let token = body["access_token"].as_str().unwrap().to_owned();
+        Self { running, http, token }
+    }
+
+    pub fn id(&self) -> OrgId {
+        OrgId::parse(&self.running.org_id()).unwrap()
+    }
+
+    pub fn event(&self) -> EventRef {
+        EventRef { org: self.id(), event: SfId::parse("a005g0000000001").unwrap() }
+    }
+
+    pub fn connect(&self, engine: &Engine, store: &dyn Store) {
+        let profile =
+            Profile { slug: "test".to_owned(), name: "Test".to_owned(), ..Profile::default() };
+        let flow = Flow::ClientCredentials {
+            client_id: "client".to_owned(),
+            client_secret: "secret".to_owned().into(),
+        };
+        let credentials = Credentials { login_url: self.running.url(), flow };
+        engine.registry().connect(store, self.id(), profile, credentials).unwrap();
+        super::license(engine, store, self.id());
+    }
+
+    pub async fn records(&self, soql: &str) -> Vec<Json> {
+        let mut url = format!("{}/services/data/v62.0/query", self.running.url());
+        let mut query = vec![("q", soql)];
+        let mut all = Vec::new();
+        loop {
+            let request = self.http.get(&url).query(&query).bearer_auth(&self.token);
+            let body: Json = request.send().await.unwrap().json().await.unwrap();
+            all.extend(body["records"].as_array().unwrap_or_else(|| panic!("{body}")).clone());
+            let Some(next) = body["nextRecordsUrl"].as_str() else { return all };
+            url = format!("{}{next}", self.running.url());
+            query.clear();
+        }
+    }
+
+    pub async fn attendees(&self) -> Vec<Json> {
+        self.records(
+            "SELECT Id, Sloe_Id__c, Sloe_Version__c, Last_Name__c, Registration_Status__c \
+             FROM Sloe_Attendee__c",
+        )
+        .await
+    }
+
+    pub async fn change(&self, object: &str, id: &str, fields: Json) {
+        let url = format!("{}/services/data/v62.0/sobjects/{object}/{id}", self.running.url());
+        let request = self.http.patch(url).json(&fields).bearer_auth(&self.token);
+        assert!(request.send().await.unwrap().status().is_success());
+    }
+
+    pub async fn delete(&self, object: &str, id: &str) {
+        let url = format!("{}/services/data/v62.0/sobjects/{object}/{id}", self.running.url());
+        let request = self.http.delete(url).bearer_auth(&self.token);
+        assert!(request.send().await.unwrap().status().is_success());
+    }
+
+    /// Faults as the control API takes them; `{}` is a healthy org.
+    pub async fn faults(&self, faults: Json) {
+        let url = format!("{}/__control/faults", self.running.url());
+        assert!(self.http.put(url).json(&faults).send().await.unwrap().status().is_success());
+    }
+
+    /// Composite calls so far: each refresh of an event is one.
+    pub async fn composites(&self) -> u64 {
+        let url = format!("{}/__control/stats", self.running.url());
+        let stats: Json = self.http.get(url).send().await.unwrap().json().await.unwrap();
+        stats["calls"]["composite"].as_u64().unwrap_or_else(|| panic!("{stats}"))
+    }
+
+    /// Waits until the event is on the pages.
+    pub async fn shown(&self, engine: &Engine) {
+        until("the event is shown", async || engine.event(self.event().public_id()).is_ok()).await;
+    }
+
+    /// Waits until the org has everything.
+    pub async fn drained(&self, engine: &Engine) {
+        until("the outbox is empty", async || {
+            engine.sync_state(self.id()).await.unwrap().is_drained()
+        })
+        .await;
+    }
+}
+
+/// Looks again and again until it is so; half a minute without is a failure.
+pub async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
+    let give_up = tokio::time::Instant::now() + Duration::from_secs(30);
+    while !so().await {
+        assert!(tokio::time::Instant::now() < give_up, "{what}: not within half a minute");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+pub fn status(text: &str) -> Json {
+    json!({ "Registration_Status__c": text })
+}

@@ -1,0 +1,200 @@
+//! What is confirmed reaches the org exactly once, whatever happens on the way.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use std::collections::BTreeSet;
+
+use common::org::{Org, hasty, status, until};
+use common::{person, place, start};
+use sloe_engine::claims::{Confirmed, RequestId};
+use sloe_engine::engine::Engine;
+use sloe_engine::refresh::Outcome;
+
+async fn register(engine: &Engine, org: &Org, numbers: std::ops::Range<usize>) -> Vec<Confirmed> {
+    let mut running = tokio::task::JoinSet::new();
+    for n in numbers {
+        let people = [person(engine, org.event(), n)];
+        let (engine, event) = (engine.clone(), org.event().public_id());
+        running.spawn(
+            async move { engine.register(event, &RequestId::Fresh, &people).await.unwrap() },
+        );
+    }
+    running.join_all().await
+}
+
+async fn keys(engine: &Engine, orders: &[Confirmed]) -> Vec<String> {
+    let mut keys = Vec::new();
+    for order in orders {
+        keys.push(engine.order_by_token(&order.token).await.unwrap().claim.attendee_key(1));
+    }
+    keys
+}
+
+fn text<'a>(record: &'a serde_json::Value, field: &str) -> &'a str {
+    record[field].as_str().unwrap_or_else(|| panic!("{record} has no {field}"))
+}
+
+/// Every life ends without notice once the org holds so many attendees.
+fn survives_being_dropped(bulk_from: usize) {
+    let outside = tokio::runtime::Runtime::new().unwrap();
+    let org = outside.block_on(Org::start());
+    let place = place();
+    let mut keys = BTreeSet::new();
+    for (life, dies_at) in [3_usize, 41, 90, 120, 205].into_iter().enumerate() {
+        let inside = tokio::runtime::Runtime::new().unwrap();
+        let new = inside.block_on(async {
+            let engine = start(&place, Some(hasty(bulk_from)));
+            if life == 0 {
+                org.connect(&engine, &*place.store);
+            }
+            org.shown(&engine).await;
+            let orders = register(&engine, &org, life * 50..(life + 1) * 50).await;
+            until("some have arrived", async || org.attendees().await.len() >= dies_at).await;
+            self::keys(&engine, &orders).await
+        });
+        keys.extend(new);
+        inside.shutdown_timeout(std::time::Duration::from_secs(5));
+    }
+    outside.block_on(async {
+        let engine = start(&place, Some(hasty(bulk_from)));
+        org.shown(&engine).await;
+        org.drained(&engine).await;
+        let attendees = org.attendees().await;
+        let arrived: BTreeSet<_> =
+            attendees.iter().map(|record| text(record, "Sloe_Id__c").to_owned()).collect();
+        assert_eq!(attendees.len(), 250, "an attendee is there twice, or missing");
+        assert_eq!(arrived, keys);
+        let sessions = org.records("SELECT Id, Attendee__c FROM Sloe_Session_Attendee__c").await;
+        assert_eq!(sessions.len(), 500);
+        until("the event's figures are told", async || {
+            let figures = org.records("SELECT Sold__c, Remaining__c FROM Sloe_Event__c").await;
+            figures[0]["Sold__c"] == 250.0 && figures[0]["Remaining__c"] == 750.0
+        })
+        .await;
+        engine.stop().await;
+    });
+}
+
+#[test]
+fn registrations_reach_the_org_once_by_collections_although_the_worker_dies() {
+    survives_being_dropped(usize::MAX);
+}
+
+#[test]
+fn registrations_reach_the_org_once_by_bulk_jobs_although_the_worker_dies() {
+    survives_being_dropped(20);
+}
+
+#[tokio::test]
+async fn a_ticket_cancelled_in_the_org_frees_its_seats_and_is_not_written_back() {
+    let (org, place) = (Org::start().await, place());
+    let engine = start(&place, Some(hasty(2_000)));
+    org.connect(&engine, &*place.store);
+    org.shown(&engine).await;
+    register(&engine, &org, 0..2).await;
+    org.drained(&engine).await;
+    let before = org.attendees().await;
+    let id = text(&before[0], "Id");
+    org.change("Sloe_Attendee__c", id, status("Cancelled")).await;
+    engine.request_refresh(org.id(), Some(org.event().event));
+    until("the seat is free", async || {
+        engine.availability(org.event()).await.unwrap().left == Some(999)
+    })
+    .await;
+    register(&engine, &org, 2..3).await;
+    org.drained(&engine).await;
+    let after = org.attendees().await;
+    let same = after.iter().find(|record| text(record, "Id") == id).unwrap();
+    assert_eq!(same["Sloe_Version__c"], before[0]["Sloe_Version__c"]);
+    assert_eq!(after.len(), 3);
+    engine.stop().await;
+}
+
+#[tokio::test]
+async fn an_attendee_deleted_in_the_org_never_comes_back() {
+    let (org, place) = (Org::start().await, place());
+    let engine = start(&place, Some(hasty(2_000)));
+    org.connect(&engine, &*place.store);
+    org.shown(&engine).await;
+    let orders = register(&engine, &org, 0..2).await;
+    org.drained(&engine).await;
+    let key = &keys(&engine, &orders).await[0];
+    let attendees = org.attendees().await;
+    let record = attendees.iter().find(|record| text(record, "Sloe_Id__c") == key).unwrap();
+    org.delete("Sloe_Attendee__c", text(record, "Id")).await;
+    engine.cancel(&orders[0].token, None).await.unwrap();
+    engine.cancel(&orders[1].token, None).await.unwrap();
+    org.drained(&engine).await;
+    let after = org.attendees().await;
+    assert_eq!(after.len(), 1);
+    assert_eq!(text(&after[0], "Registration_Status__c"), "Cancelled");
+    engine.stop().await;
+}
+
+#[tokio::test]
+async fn a_row_that_the_org_refuses_becomes_a_dead_letter_and_its_neighbors_pass() {
+    let (org, place) = (Org::start().await, place());
+    let engine = start(&place, Some(hasty(2_000)));
+    org.connect(&engine, &*place.store);
+    org.shown(&engine).await;
+    let mut people: Vec<_> = (0..3).map(|n| person(&engine, org.event(), n)).collect();
+    people[1].1.last_name = "Poison".to_owned();
+    for (choice, _) in &mut people {
+        choice.sessions.clear();
+    }
+    let event = org.event().public_id();
+    engine.register(event, &RequestId::Fresh, &people).await.unwrap();
+    org.drained(&engine).await;
+    assert_eq!(org.attendees().await.len(), 2);
+    let letters = engine.dead_letters(org.id()).await.unwrap();
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].code, "FIELD_CUSTOM_VALIDATION_EXCEPTION");
+    assert_eq!(
+        (letters[0].place, letters[0].fields.as_slice()),
+        (2, ["Last_Name__c".to_owned()].as_slice())
+    );
+    assert!(letters[0].message.as_ref().unwrap().contains("Nobody is called Poison"));
+    engine.stop().await;
+}
+
+#[tokio::test]
+async fn an_org_that_is_away_gets_everything_once_it_is_back() {
+    let (org, place) = (Org::start().await, place());
+    let engine = start(&place, Some(hasty(2_000)));
+    org.connect(&engine, &*place.store);
+    org.shown(&engine).await;
+    org.faults(serde_json::json!({ "outage": true })).await;
+    register(&engine, &org, 0..5).await;
+    until("the outbox has noticed", async || {
+        engine.sync_state(org.id()).await.unwrap().fault.is_some()
+    })
+    .await;
+    org.faults(serde_json::json!({})).await;
+    org.drained(&engine).await;
+    assert_eq!(org.attendees().await.len(), 5);
+    engine.stop().await;
+}
+
+#[tokio::test]
+async fn a_hundred_requests_for_one_event_are_at_most_two_refreshes_more() {
+    let (org, place) = (Org::start().await, place());
+    let engine = start(&place, Some(hasty(2_000)));
+    org.connect(&engine, &*place.store);
+    org.shown(&engine).await;
+    let changed = serde_json::json!({ "Name": "Renamed" });
+    let before = org.composites().await;
+    org.change("Sloe_Event__c", org.event().event.as_str(), changed).await;
+    for _ in 0..100 {
+        engine.request_refresh(org.id(), Some(org.event().event));
+    }
+    until("the page has the new name", async || {
+        engine.event(org.event().public_id()).unwrap().1.name == "Renamed"
+    })
+    .await;
+    assert!(org.composites().await - before <= 2);
+    let refreshes = engine.refreshes(org.id());
+    let of_event = refreshes.iter().find(|r| r.event == Some(org.event().event)).unwrap();
+    assert!(matches!(of_event.outcome, Outcome::Applied(_)), "{of_event:?}");
+    engine.stop().await;
+}
