@@ -1,3 +1,4 @@
 //! Part of Sloe; see ARCHITECTURE.md.
 
+pub mod crowd;
 pub mod org;

@@ -1,0 +1,89 @@
+//! When each visitor comes. With a rate the timetable is fixed beforehand and
+//! does not wait for answers, so a slow server can't slow down its own exam
+//! (no coordinated omission).
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Arrival;
+
+/// The timetable, shared by all connections.
+pub(super) struct Pace {
+    start: Instant,
+    /// Seconds between two visitors; `None` is all at once.
+    gap: Option<f64>,
+    visitors: u64,
+    end: Option<Instant>,
+    next: AtomicU64,
+}
+
+/// One visitor's turn.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Turn {
+    /// The visitor's number, from 0.
+    pub(super) visitor: u64,
+    /// From when the visitor's patience, and so latency, counts.
+    pub(super) due: Instant,
+}
+
+impl Pace {
+    pub(super) fn new(arrival: Arrival, visitors: u64, duration: Option<Duration>) -> Self {
+        let start = Instant::now();
+        let gap = match arrival {
+            Arrival::Rate(rate) if rate > 0.0 => Some(1.0 / rate),
+            Arrival::Rate(_) | Arrival::Burst => None,
+        };
+        let end = duration.map(|duration| start + duration);
+        Self { start, gap, visitors, end, next: AtomicU64::new(0) }
+    }
+
+    /// Waits for the next visitor's time; `None` when nobody comes any more.
+    pub(super) async fn next(&self) -> Option<Turn> {
+        let visitor = self.next.fetch_add(1, Ordering::Relaxed);
+        let now = Instant::now();
+        let due = self.due(visitor, now)?;
+        if due > now {
+            tokio::time::sleep_until(due).await;
+        }
+        Some(Turn { visitor, due })
+    }
+
+    /// When a visitor is due who asks for a turn at `now`.
+    fn due(&self, visitor: u64, now: Instant) -> Option<Instant> {
+        // Numbers of visitors are far below 2^53.
+        #[allow(clippy::cast_precision_loss)]
+        let due = match self.gap {
+            Some(gap) => self.start + Duration::from_secs_f64(visitor as f64 * gap),
+            None => now,
+        };
+        let comes = visitor < self.visitors && self.end.is_none_or(|end| due < end);
+        comes.then_some(due)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn with_a_rate_visitors_are_due_by_the_timetable_even_when_late() {
+        let pace = Pace::new(Arrival::Rate(10.0), 5, None);
+        for late in [Duration::ZERO, Duration::from_secs(60)] {
+            let due = pace.due(3, pace.start + late);
+            assert_eq!(due, Some(pace.start + Duration::from_millis(300)));
+        }
+        assert_eq!(pace.due(5, pace.start), None);
+    }
+
+    #[test]
+    fn nobody_begins_after_the_end() {
+        let pace = Pace::new(Arrival::Rate(1.0), 100, Some(Duration::from_secs(3)));
+        let comes = |visitor| pace.due(visitor, pace.start).is_some();
+        assert_eq!((0..100).filter(|visitor| comes(*visitor)).count(), 3);
+        let pace = Pace::new(Arrival::Burst, 100, Some(Duration::from_secs(3)));
+        assert!(pace.due(0, pace.start + Duration::from_secs(2)).is_some());
+        assert!(pace.due(0, pace.start + Duration::from_secs(3)).is_none());
+    }
+}

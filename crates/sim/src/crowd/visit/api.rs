@@ -1,0 +1,115 @@
+//! A visitor who is a program: the JSON API.
+
+use serde::{Deserialize, Serialize};
+
+use super::super::tally::Outcome;
+use super::super::wire::write_request;
+use super::{Step, Visitor};
+
+const JSON: &str = "application/json";
+
+#[derive(Serialize)]
+struct Registration<'a> {
+    attendees: Vec<Attendee<'a>>,
+}
+
+#[derive(Serialize)]
+struct Attendee<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    place: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    item: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sessions: Option<&'a [String]>,
+    first_name: String,
+    last_name: String,
+    email: String,
+}
+
+#[derive(Serialize)]
+struct Hold<'a> {
+    lines: [Line<'a>; 1],
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    item: &'a str,
+    quantity: u16,
+    sessions: &'a [String],
+}
+
+#[derive(Deserialize)]
+struct Held {
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct Confirmed {
+    order: String,
+    reference: String,
+    tickets: Vec<serde::de::IgnoredAny>,
+}
+
+/// Everything in one call.
+pub(super) async fn register(visitor: &mut Visitor<'_>) -> Step<Outcome> {
+    let wish = visitor.ground.wish(visitor.number);
+    let attendees = (1..=wish.people).map(|place| {
+        let (item, sessions) = (Some(wish.item.as_str()), Some(wish.sessions.as_slice()));
+        attendee(visitor, place, item, sessions)
+    });
+    let body = Registration { attendees: attendees.collect() };
+    let path = format!("/api/v1/events/{}/registrations", visitor.ground.offer.id);
+    visitor.post(&path, "registration", &body).await?;
+    visitor.confirmed(wish.people)
+}
+
+/// Seats first, names afterwards.
+pub(super) async fn hold_and_confirm(visitor: &mut Visitor<'_>) -> Step<Outcome> {
+    let wish = visitor.ground.wish(visitor.number);
+    let line = Line { item: &wish.item, quantity: wish.people, sessions: &wish.sessions };
+    let path = format!("/api/v1/events/{}/holds", visitor.ground.offer.id);
+    visitor.post(&path, "hold", &Hold { lines: [line] }).await?;
+    let held: Result<Held, _> = serde_json::from_slice(visitor.client.reply().body);
+    let held = held.map_err(|_| visitor.confused("a hold without an id"))?;
+    let attendees = (1..=wish.people)
+        .map(|place| Attendee { place: Some(place), ..attendee(visitor, place, None, None) });
+    let body = Registration { attendees: attendees.collect() };
+    visitor.post(&format!("/api/v1/holds/{}/confirm", held.id), "confirm", &body).await?;
+    visitor.confirmed(wish.people)
+}
+
+fn attendee<'a>(
+    visitor: &Visitor<'_>,
+    place: u16,
+    item: Option<&'a str>,
+    sessions: Option<&'a [String]>,
+) -> Attendee<'a> {
+    let person = visitor.ground.crowd.person(visitor.number, place);
+    let (first_name, last_name, email) = (person.first_name, person.last_name, person.email);
+    Attendee { place: None, item, sessions, first_name, last_name, email }
+}
+
+impl Visitor<'_> {
+    async fn post(&mut self, path: &str, step: &str, body: &impl Serialize) -> Step<()> {
+        let body = serde_json::to_vec(body)
+            .map_err(|error| Outcome::Failed { kind: error.to_string(), unknown: false })?;
+        let id = self.ground.crowd.request_id(self.number, step);
+        let key = format!("Idempotency-Key: {id}");
+        let mut request = Vec::with_capacity(256 + body.len());
+        let authority = &self.ground.target.authority;
+        write_request(&mut request, ("POST", path), authority, &[&key], Some((JSON, &body)));
+        self.expect(&request, 201).await
+    }
+
+    /// Reads the acknowledgement, which must have a ticket for everybody.
+    fn confirmed(&self, people: u16) -> Step<Outcome> {
+        let confirmed: Result<Confirmed, _> = serde_json::from_slice(self.client.reply().body);
+        let confirmed =
+            confirmed.map_err(|_| self.confused("an acknowledgement without an order"))?;
+        if confirmed.tickets.len() != usize::from(people) {
+            return Err(self.confused("an acknowledgement with the wrong number of tickets"));
+        }
+        let Confirmed { order, reference, .. } = confirmed;
+        Ok(Outcome::Registered { order, reference: Some(reference) })
+    }
+}
