@@ -1,5 +1,6 @@
 //! The project's own tasks: `cargo xtask` lists them.
 
+mod bench;
 mod browser;
 mod cargo;
 mod test;
@@ -12,6 +13,7 @@ cargo xtask test          formatting, lints, tidy, documentation, every test; th
                           chromium and chromedriver, which CI=true installs
 cargo xtask test --fast   the same without the browser tests and the crash tests
 cargo xtask tidy          the rules that no other tool checks: layers, sizes, licenses, banned words
+cargo xtask bench [P1 …]  speed and memory against their ceilings, and what docs/performance.md says of them
 ";
 
 /// What a task ends with; the error is a text for the person at the terminal.
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
         ["test"] => test::run(test::Scope::Whole),
         ["test", "--fast"] => test::run(test::Scope::Fast),
         ["tidy"] => tidy::run(),
+        ["bench", names @ ..] => bench::run(names),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())

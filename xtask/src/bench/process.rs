@@ -1,0 +1,171 @@
+//! Processes that a benchmark starts, watches and ends; and HTTP in its
+//! simplest form, for what is asked but not measured.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::cargo;
+
+/// A directory that vanishes at the end.
+pub(super) struct Scratch(PathBuf);
+
+impl Scratch {
+    pub(super) fn new(name: &str) -> Result<Self, String> {
+        let path = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path)
+            .map_err(|error| format!("{} can't be made: {error}", path.display()))?;
+        Ok(Self(path))
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What is left behind lies in the system's directory for such things.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The binaries as cargo builds them.
+pub(super) fn sloe() -> Command {
+    Command::new(cargo::root().join("target/release/sloe"))
+}
+
+pub(super) fn ceiling() -> Command {
+    Command::new(cargo::root().join("target/release/examples/ceiling"))
+}
+
+/// A process of ours; ended with this value.
+pub(super) struct Running(Child);
+
+impl Running {
+    /// Starts a command whose words go nowhere.
+    pub(super) fn start(command: &mut Command, log: &Path) -> Result<Self, String> {
+        let log = std::fs::File::create(log).map_err(|error| error.to_string())?;
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
+        child.map(Self).map_err(|error| format!("`{}`: {error}", cargo::shown(command)))
+    }
+
+    /// Starts a command and reads the first line it prints.
+    pub(super) fn start_told(command: &mut Command) -> Result<(Self, String), String> {
+        let shown = cargo::shown(command);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+        let mut child = child.map_err(|error| format!("`{shown}`: {error}"))?;
+        let mut line = String::new();
+        if let Some(output) = child.stdout.take() {
+            let read = BufReader::new(output).read_line(&mut line);
+            read.map_err(|error| format!("`{shown}`: {error}"))?;
+        }
+        if line.is_empty() {
+            return Err(format!("`{shown}` ended without a word"));
+        }
+        Ok((Self(child), line.trim().to_owned()))
+    }
+
+    /// Bytes resident now, and at most so far.
+    pub(super) fn memory(&self) -> Result<(u64, u64), String> {
+        let path = format!("/proc/{}/status", self.0.id());
+        let text = std::fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
+        let field = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+            line.split_whitespace().next()?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
+        };
+        let both = field("VmRSS:").zip(field("VmHWM:"));
+        both.ok_or_else(|| format!("{path} does not tell the memory"))
+    }
+
+    /// Asks it to end and waits; kills it after ten seconds.
+    pub(super) fn stop(mut self) {
+        let id = self.0.id().to_string();
+        let _ = Command::new("kill").args(["-TERM", &id]).status();
+        let give_up = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < give_up && matches!(self.0.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Runs a command and reads what it prints as JSON.
+pub(super) fn read_json(command: &mut Command) -> Result<Value, String> {
+    let shown = cargo::shown(command);
+    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+    let output = output.map_err(|error| format!("`{shown}`: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("`{shown}` ended with {}", output.status));
+    }
+    serde_json::from_slice(&output.stdout).map_err(|error| format!("`{shown}`: {error}"))
+}
+
+/// A port that was free a moment ago.
+pub(super) fn free_port() -> Result<u16, String> {
+    let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
+    listener.local_addr().map(|address| address.port()).map_err(|error| error.to_string())
+}
+
+/// One request of HTTP/1.1 to `origin`; gives status and body.
+pub(super) fn http(
+    (method, origin, path): (&str, &str, &str),
+    header: &str,
+    body: &str,
+) -> Result<(u16, Vec<u8>), String> {
+    let failed = |error: std::io::Error| format!("{method} {origin}{path}: {error}");
+    let authority = origin.trim_start_matches("http://").trim_end_matches('/');
+    let mut stream = TcpStream::connect(authority).map_err(failed)?;
+    stream.set_read_timeout(Some(Duration::from_secs(30))).map_err(failed)?;
+    let header = if header.is_empty() { String::new() } else { format!("{header}\r\n") };
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n{header}\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).map_err(failed)?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).map_err(failed)?;
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
+    let end = end.ok_or_else(|| format!("{method} {origin}{path}: no answer"))?;
+    let status = answer.get(9..12).and_then(|code| std::str::from_utf8(code).ok()?.parse().ok());
+    let status = status.ok_or_else(|| format!("{method} {origin}{path}: no status"))?;
+    Ok((status, answer.split_off(end + 4)))
+}
+
+/// A JSON document at `path`.
+pub(super) fn get_json(origin: &str, path: &str) -> Result<Value, String> {
+    match http(("GET", origin, path), "", "")? {
+        (200, body) => {
+            serde_json::from_slice(&body).map_err(|error| format!("{origin}{path}: {error}"))
+        }
+        (status, _) => Err(format!("{origin}{path} answers {status}")),
+    }
+}
+
+/// Tries until it succeeds; the last failure after so long.
+pub(super) fn wait<T>(
+    patience: Duration,
+    pause: Duration,
+    mut attempt: impl FnMut() -> Result<T, String>,
+) -> Result<T, String> {
+    let give_up = Instant::now() + patience;
+    loop {
+        match attempt() {
+            Ok(value) => return Ok(value),
+            Err(error) if Instant::now() > give_up => return Err(error),
+            Err(_) => std::thread::sleep(pause),
+        }
+    }
+}

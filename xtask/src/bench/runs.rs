@@ -1,0 +1,282 @@
+//! The benchmarks themselves.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::process::{self, Running, Scratch};
+use super::table::Row;
+use super::world::{World, field, many_seed};
+
+const MB: f64 = 1024.0 * 1024.0;
+/// Connections of the measurements over HTTP.
+const CONNECTIONS: &str = "256";
+/// Rounds of a measurement and its ceiling, which take turns; the median counts.
+const ROUNDS: u32 = 3;
+/// Registrations that P10 drains.
+const DRAINED: u64 = 100_000;
+
+/// What one server with a few events can show.
+pub(super) fn main(
+    world: &World,
+    scratch: &Scratch,
+    wanted: &dyn Fn(&str) -> bool,
+    rows: &mut Vec<Row>,
+) -> Result<(), String> {
+    if wanted("P12") {
+        std::thread::sleep(Duration::from_secs(3));
+        let idle = megabytes(world.memory()?.0);
+        rows.push(Row::at_most("P12", "memory, idle", idle, "MB", 40.0));
+    }
+    if wanted("P10") {
+        drain(world, scratch, rows)?;
+    }
+    if wanted("P8") || wanted("P1") {
+        against_ceilings(world, scratch, wanted, rows)?;
+    }
+    if wanted("P3") {
+        half_million(world, scratch, rows)?;
+    }
+    Ok(())
+}
+
+/// P8 and P1: requests a second, Sloe and its ceiling in turns.
+fn against_ceilings(
+    world: &World,
+    scratch: &Scratch,
+    wanted: &dyn Fn(&str) -> bool,
+    rows: &mut Vec<Row>,
+) -> Result<(), String> {
+    let page = "/bench/page";
+    let (plain, gzip) = (scratch.path("page.html"), scratch.path("page.html.gz"));
+    for (file, header) in [(&plain, ""), (&gzip, "Accept-Encoding: gzip")] {
+        let (status, body) = process::http(("GET", &world.site, page), header, "")?;
+        if status != 200 {
+            return Err(format!("the event page answers {status}"));
+        }
+        std::fs::write(file, body).map_err(|error| error.to_string())?;
+    }
+    let mut serve = process::ceiling();
+    serve.arg("serve").arg("--page").arg(&plain).arg("--page-gzip").arg(&gzip);
+    let (_bare, bare) = Running::start_told(&mut serve)?;
+    if wanted("P8") {
+        for (what, bare_path, gzip) in [
+            ("event page, plain, of a bare axum server", "/page", false),
+            ("event page, gzip, of a bare axum server", "/page.gz", true),
+        ] {
+            let ours = || load(&world.site, page, gzip, &[]);
+            let theirs = || load(&bare, bare_path, gzip, &[]);
+            let (ours, theirs) = in_turns(ours, theirs)?;
+            rows.push(Row::ratio("P8", what, ours, theirs, 0.85));
+        }
+    }
+    if wanted("P1") {
+        let event = world.event("hot")?;
+        let item = first_item(&event)?;
+        let path = format!("/api/v1/events/{}/registrations", field(&event, "id"));
+        let mut seed = 0_u32;
+        let mut fresh = || {
+            seed += 1;
+            seed.to_string()
+        };
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            let seed = fresh();
+            let about = ["--item", &item, "--seed", &seed];
+            theirs.push(load(&bare, "/registrations", false, &about)?);
+            ours.push(load(&world.site, &path, false, &about)?);
+        }
+        let (ours, theirs) = (median(ours), median(theirs));
+        rows.push(Row::ratio(
+            "P1",
+            "registrations, one hot event, of a bare axum server",
+            ours,
+            theirs,
+            0.5,
+        ));
+        rows.push(Row::at_least("P1", "registrations, one hot event", ours, "/s", 15_000.0));
+    }
+    Ok(())
+}
+
+fn in_turns(
+    ours: impl Fn() -> Result<f64, String>,
+    theirs: impl Fn() -> Result<f64, String>,
+) -> Result<(f64, f64), String> {
+    let mut both = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        both.0.push(ours()?);
+        both.1.push(theirs()?);
+    }
+    Ok((median(both.0), median(both.1)))
+}
+
+/// Answers a second; every answer must be the expected one.
+fn load(target: &str, path: &str, gzip: bool, more: &[&str]) -> Result<f64, String> {
+    let mut command = process::ceiling();
+    command.args(["load", "--target", target, "--path", path, "--connections", CONNECTIONS]);
+    command.args(["--seconds", "4"]).args(more);
+    if gzip {
+        command.arg("--gzip");
+    }
+    let measured = process::read_json(&mut command)?;
+    let others = measured.get("others").and_then(Value::as_u64).unwrap_or(u64::MAX);
+    if others > 0 {
+        return Err(format!("{target}{path} gave {others} answers that are not what they must be"));
+    }
+    number(&measured, "per_second")
+}
+
+/// P3: half a million registrations on as many seats, and 10,000 refusals.
+fn half_million(world: &World, scratch: &Scratch, rows: &mut Vec<Row>) -> Result<(), String> {
+    let file = scratch.path("half-million.json");
+    let mut command = storm(world, "bench/half-million", 510_000);
+    command.args(["--read-back", "2000", "--json"]).arg(&file);
+    let report = held(&mut command, &file)?;
+    let registered = report.get("registrations").and_then(Value::as_u64);
+    if registered != Some(500_000) {
+        return Err(format!("{registered:?} of 500,000 seats were taken"));
+    }
+    let tenths: Vec<f64> = report
+        .get("tenths_seconds")
+        .and_then(Value::as_array)
+        .map(|tenths| tenths.iter().filter_map(Value::as_f64).collect())
+        .unwrap_or_default();
+    // The ninth tenth is the last that is registrations only.
+    let (first, ninth, eighth) = match tenths.as_slice() {
+        [first, .., eighth, ninth, _] => (*first, *ninth, *eighth),
+        _ => return Err("the storm does not tell its tenths".to_owned()),
+    };
+    let seconds = number(&report, "seconds")?;
+    rows.push(Row::at_most("P3", "500,000 registrations, 10,000 refusals", seconds, "s", 36.0));
+    rows.push(Row::at_least(
+        "P3",
+        "speed at 90 % of that of the first 10 %",
+        first / (ninth - eighth),
+        "×",
+        0.9,
+    ));
+    let most = megabytes(world.memory()?.1);
+    rows.push(Row::at_most("P3", "memory, highest", most, "MB", 400.0));
+    Ok(())
+}
+
+/// P10: registrations pile up while the org is away; then it is back.
+fn drain(world: &World, scratch: &Scratch, rows: &mut Vec<Row>) -> Result<(), String> {
+    let control = |method: &str, path: &str, body: &str| -> Result<(), String> {
+        match process::http((method, &world.org_url, path), "", body)? {
+            (200, _) => Ok(()),
+            (status, _) => Err(format!("{}{path} answers {status}", world.org_url)),
+        }
+    };
+    let stats = || -> Result<(u64, u64), String> {
+        let stats = process::get_json(&world.org_url, "/__control/stats")?;
+        let rows = stats.pointer("/records/Sloe_Attendee__c").and_then(Value::as_u64);
+        let calls = stats.get("used_today").and_then(Value::as_u64);
+        rows.zip(calls).ok_or_else(|| "the simulated org tells no figures".to_owned())
+    };
+    control("PUT", "/__control/faults", "{\"outage\": true}")?;
+    let file = scratch.path("drain.json");
+    let mut command = storm(world, "bench/drain", DRAINED);
+    command.args(["--read-back", "0", "--json"]).arg(&file);
+    held(&mut command, &file)?;
+    // What is left of the storm itself is no part of the drain.
+    std::thread::sleep(Duration::from_secs(2));
+    let idle = world.memory()?.0;
+    let (before, calls_before) = stats()?;
+    control("DELETE", "/__control/faults", "")?;
+    let began = Instant::now();
+    let mut most = idle;
+    process::wait(Duration::from_secs(240), Duration::from_millis(100), || {
+        most = most.max(world.memory()?.0);
+        let arrived = stats()?.0 - before;
+        if arrived >= DRAINED { Ok(()) } else { Err(format!("only {arrived} rows arrived")) }
+    })?;
+    let seconds = began.elapsed().as_secs_f64();
+    // Later calls of the same drain, such as the capacity figures, count too.
+    std::thread::sleep(Duration::from_secs(3));
+    let (arrived, calls) = stats()?;
+    if arrived - before != DRAINED {
+        return Err(format!("{} rows arrived for {DRAINED} registrations", arrived - before));
+    }
+    #[allow(clippy::cast_precision_loss)]
+    let calls = (calls - calls_before) as f64;
+    rows.push(Row::at_most(
+        "P10",
+        "drain of 100,000 registrations after an outage",
+        seconds,
+        "s",
+        60.0,
+    ));
+    rows.push(Row::at_most("P10", "API calls of it", calls, "", 100.0));
+    let above = megabytes(most.saturating_sub(idle));
+    rows.push(Row::at_most("P10", "memory above idle in it", above, "MB", 100.0));
+    Ok(())
+}
+
+/// P11 and the second half of P12: many events.
+pub(super) fn many_events(
+    scratch: &Scratch,
+    wanted: &dyn Fn(&str) -> bool,
+    rows: &mut Vec<Row>,
+) -> Result<(), String> {
+    for (events, bound) in [(1_000, 1.0), (10_000, 4.0)] {
+        if events > 1_000 && !wanted("P11") {
+            continue;
+        }
+        let mut world = World::start(scratch, &format!("events-{events}"), &many_seed(events))?;
+        let took = world.restart()?.as_secs_f64();
+        if wanted("P11") {
+            let what = if events == 1_000 { "start, 1,000 events" } else { "start, 10,000 events" };
+            rows.push(Row::at_most("P11", what, took, "s", bound));
+        }
+        if wanted("P12") && events == 1_000 {
+            std::thread::sleep(Duration::from_secs(3));
+            let before = world.memory()?.0;
+            let paths = world.event_paths()?;
+            for path in &paths {
+                process::get_json(&world.site, path)?;
+            }
+            let grown = world.memory()?.0.saturating_sub(before);
+            #[allow(clippy::cast_precision_loss)]
+            let each = grown as f64 / 1024.0 / paths.len().max(1) as f64;
+            rows.push(Row::at_most("P12", "memory of a cached event", each, "KB", 40.0));
+        }
+    }
+    Ok(())
+}
+
+fn storm(world: &World, event: &str, visitors: u64) -> Command {
+    let mut command = process::sloe();
+    let visitors = visitors.to_string();
+    command.args(["storm", "--target", &world.site, "--event", event, "--visitors", &visitors]);
+    command.args(["--burst", "--connections", CONNECTIONS, "--sessions", "0"]);
+    command
+}
+
+/// Holds a storm and gives its report; a broken invariant ends everything.
+fn held(command: &mut Command, report: &std::path::Path) -> Result<Value, String> {
+    crate::cargo::run(command)?;
+    let text = std::fs::read(report).map_err(|error| error.to_string())?;
+    serde_json::from_slice(&text).map_err(|error| error.to_string())
+}
+
+fn first_item(event: &Value) -> Result<String, String> {
+    let item = event.pointer("/items/0/id").and_then(Value::as_str).map(str::to_owned);
+    item.ok_or_else(|| "the event has no item".to_owned())
+}
+
+fn number(value: &Value, key: &str) -> Result<f64, String> {
+    value.get(key).and_then(Value::as_f64).ok_or_else(|| format!("no figure is called {key}"))
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or(0.0)
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / MB
+}

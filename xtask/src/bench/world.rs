@@ -1,0 +1,227 @@
+//! A simulated org and a platform connected to it, as two processes, so that
+//! memory and time of each can be told apart.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::process::{self, Running, Scratch};
+use crate::cargo;
+
+/// Any key will do: 32 bytes in hexadecimal.
+const KEY: &str = "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a";
+/// How long an org's events may take to be read.
+const LOADING: Duration = Duration::from_secs(180);
+
+pub(super) struct World {
+    pub(super) site: String,
+    pub(super) org_url: String,
+    /// The platform; absent only while it is restarted.
+    server: Option<Running>,
+    store: PathBuf,
+    log: PathBuf,
+    _org: Running,
+}
+
+impl World {
+    /// Starts an org from a seed, connects it, and waits until its events are
+    /// on the site.
+    pub(super) fn start(scratch: &Scratch, name: &str, seed: &str) -> Result<Self, String> {
+        let seed_file = scratch.path(&format!("{name}.toml"));
+        write(&seed_file, seed)?;
+        let mut command = process::sloe();
+        command.args(["sim", "org", "--listen", "127.0.0.1:0", "--json"]);
+        command.args(["--daily-limit", "10000000", "--seed"]).arg(&seed_file);
+        let (org, line) = Running::start_told(&mut command)?;
+        let told: Value = serde_json::from_str(&line).map_err(|error| error.to_string())?;
+        let text = |key: &str| {
+            let value = told.get(key).and_then(Value::as_str).map(str::to_owned);
+            value.ok_or_else(|| format!("the simulated org does not tell its {key}"))
+        };
+        let (org_url, client_id) = (text("url")?, text("client_id")?);
+        let (client_secret, org_id) = (text("client_secret")?, text("org_id")?);
+        let store = scratch.path(&format!("{name}-store"));
+        let secret_file = scratch.path(&format!("{name}.secret"));
+        write(&secret_file, &client_secret)?;
+        let mut add = with_store(&store);
+        add.args(["org", "add", "--slug", "bench", "--name", "Bench", "--url", &org_url]);
+        add.args(["--client-id", &client_id, "--client-secret-file"]).arg(&secret_file);
+        cargo::run(&mut add)?;
+        let mut license = with_store(&store);
+        cargo::run(license.args(["org", "license", &org_id, "--number", "L-1"]))?;
+        let log = scratch.path(&format!("{name}.log"));
+        let (server, site, _) = serve(&store, &log)?;
+        let events = seed.matches("\"Sloe_Event__c\"").count();
+        process::wait(LOADING, Duration::from_millis(100), || loaded(&site, events))?;
+        Ok(Self {
+            site,
+            org_url,
+            client_id,
+            client_secret,
+            server: Some(server),
+            store,
+            log,
+            _org: org,
+        })
+    }
+
+    /// Stops the platform and starts it again; gives the time until it is ready.
+    pub(super) fn restart(&mut self) -> Result<Duration, String> {
+        // The store belongs to one process: the old one must have gone.
+        if let Some(server) = self.server.take() {
+            server.stop();
+        }
+        let (server, site, took) = serve(&self.store, &self.log)?;
+        (self.server, self.site) = (Some(server), site);
+        Ok(took)
+    }
+
+    /// The platform's resident bytes now, and at most so far.
+    pub(super) fn memory(&self) -> Result<(u64, u64), String> {
+        self.server.as_ref().ok_or("the platform is down")?.memory()
+    }
+
+    /// An event's public document.
+    pub(super) fn event(&self, slug: &str) -> Result<Value, String> {
+        let list = process::get_json(&self.site, "/api/v1/orgs/bench/events?limit=100")?;
+        let events = list.get("data").and_then(Value::as_array).cloned().unwrap_or_default();
+        let found = events.into_iter().find(|event| field(event, "slug") == slug);
+        found.ok_or_else(|| format!("the site has no event {slug}"))
+    }
+
+    /// The paths of all events' public documents.
+    pub(super) fn event_paths(&self) -> Result<Vec<String>, String> {
+        let mut paths = Vec::new();
+        let mut page = "/api/v1/orgs/bench/events?limit=100".to_owned();
+        loop {
+            let list = process::get_json(&self.site, &page)?;
+            let events = list.get("data").and_then(Value::as_array).cloned().unwrap_or_default();
+            paths.extend(events.iter().map(|e| format!("/api/v1/events/{}", field(e, "id"))));
+            match list.get("next").and_then(Value::as_str) {
+                Some(next) => page = format!("/api/v1/orgs/bench/events?limit=100&after={next}"),
+                None => return Ok(paths),
+            }
+        }
+    }
+}
+
+pub(super) fn field<'a>(value: &'a Value, key: &str) -> &'a str {
+    value.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn with_store(store: &Path) -> Command {
+    let mut command = process::sloe();
+    command.env("SLOE_MASTER_KEY", KEY);
+    command.env("SLOE_STORE", format!("embedded:{}", store.display()));
+    command.env("SLOE_LOG", "warn");
+    command
+}
+
+/// Starts the platform; gives the time from its start until it says it is ready.
+fn serve(store: &Path, log: &Path) -> Result<(Running, String, Duration), String> {
+    let site = format!("http://127.0.0.1:{}", process::free_port()?);
+    let mut command = with_store(store);
+    command.args(["serve", "--listen", site.trim_start_matches("http://"), "--rate-limit", "0"]);
+    let began = Instant::now();
+    let server = Running::start(&mut command, log)?;
+    process::wait(LOADING, Duration::from_millis(2), || {
+        match process::http(("GET", &site, "/readyz"), "", "")? {
+            (200, _) => Ok(()),
+            (status, _) => Err(format!("{site}/readyz answers {status}; see {}", log.display())),
+        }
+    })?;
+    Ok((server, site, began.elapsed()))
+}
+
+/// Whether the site lists so many events of the org (or a whole page of them,
+/// and as many in all).
+fn loaded(site: &str, events: usize) -> Result<(), String> {
+    let mut seen = 0;
+    let mut page = "/api/v1/orgs/bench/events?limit=100".to_owned();
+    loop {
+        let list = process::get_json(site, &page)?;
+        seen += list.get("data").and_then(Value::as_array).map_or(0, Vec::len);
+        match list.get("next").and_then(Value::as_str) {
+            Some(next) => page = format!("/api/v1/orgs/bench/events?limit=100&after={next}"),
+            None if seen >= events => return Ok(()),
+            None => return Err(format!("only {seen} of {events} events were read from the org")),
+        }
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+const ORG: &str = r#"
+[org]
+id = "00D7x0000000Bnch"
+name = "Bench"
+edition = "Enterprise Edition"
+time_zone = "Europe/Berlin"
+
+[[user]]
+username = "sloe@bench.example"
+first_name = "Sloe"
+last_name = "Integration"
+email = "sloe@bench.example"
+
+[[app]]
+name = "Sloe"
+client_id = "bench.client"
+client_secret = "bench-secret"
+run_as = "sloe@bench.example"
+"#;
+
+/// One event in a seed: its slug, its seats, how long its text is, its sessions.
+fn event(seed: &mut String, slug: &str, seats: Option<u32>, paragraphs: usize, sessions: usize) {
+    let text = "What happened, what we did, what we would do now: told by those who were there, \
+                with the graphs, the mistakes and the time it took to see them. Questions are \
+                welcome at any moment, and the coffee is good.\\n\\n"
+        .repeat(paragraphs);
+    let capacity = seats.map_or(String::new(), |seats| format!("Capacity__c = {seats}\n"));
+    let _ = write!(
+        seed,
+        "\n[[record]]\nobject = \"Sloe_Event__c\"\nref = \"{slug}\"\n[record.fields]\n\
+         Name = \"Bench {slug}\"\nSlug__c = \"{slug}\"\nPublished__c = true\n\
+         Summary__c = \"A day about keeping large systems running.\"\n\
+         Description__c = \"{text}\"\nStarts_At__c = \"today+30d 09:00 Europe/Berlin\"\n\
+         Ends_At__c = \"today+30d 18:00 Europe/Berlin\"\nTime_Zone__c = \"Europe/Berlin\"\n\
+         Venue_Name__c = \"Hall\"\n{capacity}\
+         \n[[record]]\nobject = \"Sloe_Item__c\"\n[record.fields]\nEvent__c = \"${slug}\"\n\
+         Name = \"Ticket\"\nPosition__c = 1\n"
+    );
+    for number in 0..sessions {
+        let hour = 9 + number / 2;
+        let _ = write!(
+            seed,
+            "\n[[record]]\nobject = \"Sloe_Session__c\"\n[record.fields]\nEvent__c = \"${slug}\"\n\
+             Name = \"Session {number}\"\nRoom__c = \"Room {number}\"\nSpeaker__c = \"Ada Reid\"\n\
+             Description__c = \"What the logs said, and what they did not.\"\n\
+             Starts_At__c = \"today+30d {hour:02}:00 Europe/Berlin\"\n\
+             Ends_At__c = \"today+30d {hour:02}:45 Europe/Berlin\"\n"
+        );
+    }
+}
+
+/// The events of the main world: one for each benchmark.
+pub(super) fn main_seed() -> String {
+    let mut seed = ORG.to_owned();
+    event(&mut seed, "hot", Some(20_000_000), 4, 2);
+    event(&mut seed, "half-million", Some(500_000), 4, 0);
+    event(&mut seed, "drain", None, 4, 0);
+    event(&mut seed, "page", Some(5_000), 20, 12);
+    seed
+}
+
+/// So many events of usual size.
+pub(super) fn many_seed(events: usize) -> String {
+    let mut seed = ORG.to_owned();
+    for number in 0..events {
+        event(&mut seed, &format!("event-{number}"), Some(500), 4, 3);
+    }
+    seed
+}
