@@ -151,6 +151,9 @@ pub enum StormError {
         "{0} offers no free item, so no visitor could register; choose an event with a free item"
     )]
     NothingFree(String),
+    /// The site's pages have names, not ids.
+    #[error("to walk through the site, name the event as in its page's address: org/slug")]
+    NoPage,
     /// The org can't be asked.
     #[error("the org at {url} can't be asked: {what}")]
     Org {
@@ -193,6 +196,18 @@ impl Ground {
     }
 }
 
+/// A progress bar for a terminal; nothing where there is none.
+#[must_use]
+pub fn progress_bar() -> ProgressBar {
+    let bar = ProgressBar::no_length();
+    let style = "{elapsed_precise} {wide_bar} {human_pos}/{human_len} {per_sec} {msg}";
+    // The template is fixed and good; without it the bar looks plainer.
+    if let Ok(style) = indicatif::ProgressStyle::with_template(style) {
+        bar.set_style(style);
+    }
+    bar
+}
+
 /// Holds the storm and judges it. `bar` shows its progress; pass a hidden
 /// one for none.
 ///
@@ -205,6 +220,9 @@ pub async fn run(options: &Options, bar: &ProgressBar) -> Result<Report, StormEr
     let offer = Offer::read(&mut client, &options.event).await?;
     if !offer.has_free_items() {
         return Err(StormError::NothingFree(offer.name));
+    }
+    if options.mode == Mode::Html && offer.page.is_none() {
+        return Err(StormError::NoPage);
     }
     let org = match &options.org {
         Some(access) => Some(proof::OrgReader::sign_in(access).await?),

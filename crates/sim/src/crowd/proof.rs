@@ -22,7 +22,7 @@ use super::{Ground, Options};
 
 /// How long what is left may take to show the last registrations; the
 /// interface promises one second.
-const SETTLING: Duration = Duration::from_secs(10);
+const SETTLING: Duration = Duration::from_secs(3);
 /// Examples that a finding names.
 const EXAMPLES: usize = 5;
 /// Attempts at reading one order back.
