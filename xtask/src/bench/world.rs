@@ -56,16 +56,7 @@ impl World {
         let (server, site, _) = serve(&store, &log)?;
         let events = seed.matches("\"Sloe_Event__c\"").count();
         process::wait(LOADING, Duration::from_millis(100), || loaded(&site, events))?;
-        Ok(Self {
-            site,
-            org_url,
-            client_id,
-            client_secret,
-            server: Some(server),
-            store,
-            log,
-            _org: org,
-        })
+        Ok(Self { site, org_url, server: Some(server), store, log, _org: org })
     }
 
     /// Stops the platform and starts it again; gives the time until it is ready.
