@@ -1,2 +1,27 @@
-//! The one binary.
-fn main() {}
+//! The one binary: reads what is asked, does it, says how it went.
+
+mod boot;
+mod cmd;
+mod platform;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cmd::Cli::parse();
+    platform::start_logging(cli.log.as_deref());
+    platform::install_tls();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(cmd::run(cli.command)),
+        Err(error) => Err(cmd::Failure::new(format!("the system gives no threads: {error}"))),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("sloe: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -4,11 +4,13 @@
 //! [`routes`] is the one table of addresses, [`stack`] what every request
 //! passes, [`error`] the only place that knows status codes.
 
+pub mod admin;
 mod api;
 pub mod error;
 mod extract;
 pub mod health;
 mod hooks;
+pub mod mailbox;
 mod openapi;
 mod problems;
 pub mod routes;

@@ -13,7 +13,7 @@ use crate::api::{event, hold, order, registration};
 use crate::error::{Cause, Problem};
 use crate::stack::{self, MAX_BODY, Stack};
 use crate::state::AppState;
-use crate::{health, hooks, openapi, problems, site};
+use crate::{admin, health, hooks, openapi, problems, site};
 
 /// For programs: the JSON API.
 fn programs() -> Router<AppState> {
@@ -72,6 +72,7 @@ pub fn app(state: AppState) -> Router {
         .merge(salesforce())
         .merge(operation())
         .merge(pages(&state))
+        .nest("/api/v1/admin", admin::router(state.clone()))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn_with_state(stack, stack::guard))
         .with_state(state)

@@ -8,6 +8,7 @@ use std::time::Duration;
 use metrics_exporter_prometheus::PrometheusHandle;
 use sloe_engine::engine::Engine;
 
+use crate::mailbox::Mailbox;
 use crate::site::rendered::Rendered;
 
 /// What the composition root decides about the web.
@@ -18,13 +19,15 @@ pub struct Settings {
     pub public_url: Option<String>,
     /// Whether confirmed orders are mailed.
     pub mail: bool,
-    /// Whether the page with the mails sent is shown (the demo's).
-    pub mailbox: bool,
+    /// The mails sent, shown on a page of their own (the demo's).
+    pub mailbox: Option<Mailbox>,
     /// Whether this is the demo.
     pub demo: bool,
     /// Opens `/metrics` to whoever sends it as a bearer token; `None`: `/metrics`
     /// is only where [`crate::admin_app`] is.
     pub metrics_token: Option<String>,
+    /// Opens the admin API to whoever sends it as a bearer token; `None`: nobody.
+    pub admin_token: Option<String>,
     /// Requests of one address; `None` is without limit.
     pub rate: Option<Rate>,
     /// Whether a proxy stands before Sloe that appends the caller's address to
@@ -41,9 +44,10 @@ impl Default for Settings {
         Self {
             public_url: None,
             mail: false,
-            mailbox: false,
+            mailbox: None,
             demo: false,
             metrics_token: None,
+            admin_token: None,
             rate: Some(Rate::default()),
             behind_proxy: false,
             in_flight: 8_192,

@@ -4,9 +4,11 @@
 
 use std::sync::Arc;
 
+use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
 use sloe_core::ids::OrgId;
 use sloe_core::license::License;
-use sloe_salesforce::{Credentials, Mapping, Missing, Options, Org as Client};
+use sloe_salesforce::{Credentials, Flow, Mapping, Missing, Options, Org as Client};
 
 use super::{Org, OrgError, Profile};
 use crate::engine::Engine;
@@ -21,6 +23,72 @@ pub struct Connect {
     /// The org it must be, if the caller knows: protects against signing in
     /// to another one by mistake.
     pub expected: Option<OrgId>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Wire {
+    profile: Profile,
+    login_url: String,
+    expected: Option<String>,
+    #[serde(flatten)]
+    flow: WireFlow,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "flow", rename_all = "snake_case")]
+enum WireFlow {
+    ClientCredentials { client_id: String, client_secret: String },
+    JwtBearer { client_id: String, username: String, private_key: String, audience: String },
+}
+
+impl Connect {
+    /// As the command line sends it to a running platform; holds secrets.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        let flow = match &self.credentials.flow {
+            Flow::ClientCredentials { client_id, client_secret } => WireFlow::ClientCredentials {
+                client_id: client_id.clone(),
+                client_secret: client_secret.expose_secret().to_owned(),
+            },
+            Flow::JwtBearer { client_id, username, private_key_pem, audience } => {
+                WireFlow::JwtBearer {
+                    client_id: client_id.clone(),
+                    username: username.clone(),
+                    private_key: private_key_pem.expose_secret().to_owned(),
+                    audience: audience.clone(),
+                }
+            }
+        };
+        let wire = Wire {
+            profile: self.profile.clone(),
+            login_url: self.credentials.login_url.clone(),
+            expected: self.expected.map(|org| org.to_string()),
+            flow,
+        };
+        serde_json::to_value(wire).unwrap_or_default()
+    }
+
+    /// Reads what [`Connect::to_json`] wrote.
+    ///
+    /// # Errors
+    /// What is missing or wrong.
+    pub fn from_json(value: serde_json::Value) -> Result<Self, String> {
+        let wire: Wire = serde_json::from_value(value).map_err(|error| error.to_string())?;
+        let flow = match wire.flow {
+            WireFlow::ClientCredentials { client_id, client_secret } => {
+                Flow::ClientCredentials { client_id, client_secret: client_secret.into() }
+            }
+            WireFlow::JwtBearer { client_id, username, private_key, audience } => {
+                Flow::JwtBearer { client_id, username, private_key_pem: private_key.into(), audience }
+            }
+        };
+        let expected = wire.expected.map(|org| OrgId::parse(&org)).transpose();
+        Ok(Self {
+            profile: wire.profile,
+            credentials: Credentials { login_url: wire.login_url, flow },
+            expected: expected.map_err(|error| error.to_string())?,
+        })
+    }
 }
 
 /// A connected org and what Salesforce must be told.

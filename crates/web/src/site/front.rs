@@ -19,7 +19,7 @@ use crate::state::AppState;
 /// `GET /`.
 pub async fn landing(State(app): State<AppState>) -> Response {
     let shell = Shell { title: "Sloe".to_owned(), index: true, ..Shell::default() };
-    let mailbox = app.settings.mailbox.then(|| "/mailbox".to_owned());
+    let mailbox = app.settings.mailbox.as_ref().map(|_| "/demo/mailbox".to_owned());
     let orgs = if app.settings.demo { orgs(&app) } else { Vec::new() };
     private(StatusCode::OK, &LandingPage { shell, orgs, mailbox })
 }

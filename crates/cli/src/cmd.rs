@@ -1,0 +1,86 @@
+//! The verbs, a file each.
+
+mod org;
+mod serve;
+
+#[cfg(feature = "sim")]
+mod demo;
+#[cfg(feature = "sim")]
+mod sim;
+
+use std::fmt;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Event registration that stays up when Salesforce can't.
+#[derive(Parser)]
+#[command(name = "sloe", version, about, after_help = EXAMPLES, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// What to log: a level, or per module, `info,sloe_engine=debug` for instance.
+    #[arg(long, global = true, env = "SLOE_LOG", value_name = "FILTER")]
+    pub(crate) log: Option<String>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sloe demo                            everything on this machine, with two simulated orgs
+  sloe serve --store embedded:data     the platform on its own store
+  sloe org add --slug acme --url https://acme.my.salesforce.com \\
+       --client-id 3MVG… --client-secret-file secret.txt
+                                       connect an org
+  sloe sim org --listen 127.0.0.1:9000 a simulated Salesforce org
+  sloe person erase --org acme --email ada@example.org
+                                       destroy a person's data, print a receipt";
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Run everything on this machine: two simulated orgs, sample events, the platform.
+    #[cfg(feature = "sim")]
+    Demo(demo::Args),
+    /// Run the platform.
+    Serve(serve::Args),
+    /// Simulate what is outside.
+    #[cfg(feature = "sim")]
+    #[command(subcommand)]
+    Sim(sim::Sim),
+    /// Connect and list orgs.
+    #[command(subcommand)]
+    Org(org::Org),
+}
+
+pub(crate) async fn run(command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        #[cfg(feature = "sim")]
+        Command::Demo(args) => demo::run(args).await?,
+        Command::Serve(args) => serve::run(args).await?,
+        #[cfg(feature = "sim")]
+        Command::Sim(sim) => sim::run(sim).await?,
+        Command::Org(org) => org::run(org).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Why a command did not do what it was asked: one clear sentence.
+#[derive(Debug)]
+pub(crate) struct Failure(String);
+
+impl Failure {
+    pub(crate) fn new(sentence: impl Into<String>) -> Self {
+        Self(sentence.into())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}

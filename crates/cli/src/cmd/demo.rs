@@ -1,0 +1,304 @@
+//! `sloe demo`: everything on this machine, for real: two simulated orgs, a
+//! mailbox, and the platform connected to them as any org is connected.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args as Arguments;
+use serde_json::{Value, json};
+use sloe_core::ids::OrgId;
+use sloe_core::license::{License, Status};
+use sloe_engine::tenant::{Connect, Profile};
+use sloe_salesforce::{Credentials, Flow};
+use sloe_sim::{mailbox, org};
+use sloe_web::mailbox::{Mailbox, ReceivedMail};
+
+use super::Failure;
+use crate::boot::{self, Platform, Wishes};
+use crate::platform;
+
+/// How long the first load of an org may take before the demo says so.
+const FIRST_LOAD: Duration = Duration::from_secs(60);
+
+#[derive(Arguments)]
+#[command(after_help = "Examples:\n  sloe demo\n  sloe demo --port 9090 --ephemeral")]
+pub(crate) struct Args {
+    /// Port of the public site; the simulated orgs take the next two.
+    #[arg(long, default_value_t = 8080)]
+    port: u16,
+    /// Where the data lives.
+    #[arg(long, default_value = "./sloe-data", conflicts_with = "ephemeral")]
+    data: PathBuf,
+    /// Keep nothing: data goes to a temporary directory that is removed at the end.
+    #[arg(long)]
+    ephemeral: bool,
+    /// Print one JSON object once ready, and nothing else.
+    #[arg(long)]
+    json: bool,
+    /// Requests one address may make a second; 0 is no limit.
+    #[arg(long, default_value_t = 0)]
+    rate_limit: u32,
+}
+
+/// A demo org: its seed, and how its pages look.
+struct Show {
+    seed: &'static str,
+    profile: fn() -> Profile,
+    license: &'static str,
+}
+
+const SHOWS: [Show; 2] = [
+    Show { seed: "meridian", profile: meridian, license: "L-00001" },
+    Show { seed: "harbor", profile: harbor, license: "L-00002" },
+];
+
+fn meridian() -> Profile {
+    Profile {
+        slug: "meridian".into(),
+        name: "Meridian Systems Foundation".into(),
+        tagline: "Honest talks about keeping large systems running".into(),
+        accent: "#4338ca".into(),
+        style: "modern".into(),
+        time_zone: "Europe/Berlin".into(),
+        privacy_url: Some("https://meridian.example/privacy".into()),
+        contact_email: Some("events@meridian.example".into()),
+        ..Profile::default()
+    }
+}
+
+fn harbor() -> Profile {
+    Profile {
+        slug: "harbor".into(),
+        name: "Harbor Lights Cultural Society".into(),
+        tagline: "Music, walks and talk by the water".into(),
+        accent: "#b4451f".into(),
+        style: "classic".into(),
+        time_zone: "Europe/Lisbon".into(),
+        privacy_url: Some("https://harborlights.example/privacy".into()),
+        contact_email: Some("hello@harborlights.example".into()),
+        ..Profile::default()
+    }
+}
+
+/// Where the demo's data is; a temporary one is removed at the end.
+struct Home {
+    path: PathBuf,
+    temporary: bool,
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        if self.temporary
+            && let Err(error) = std::fs::remove_dir_all(&self.path)
+        {
+            eprintln!("sloe: {} could not be removed: {error}", self.path.display());
+        }
+    }
+}
+
+pub(crate) async fn run(args: Args) -> Result<(), Failure> {
+    let home = home(&args)?;
+    let instead = format!("cargo run --release -- demo --port {}", args.port.saturating_add(10));
+    let site = platform::bind(local(args.port), &instead).await?;
+    let site_port = site.local_addr()?.port();
+    let url = format!("http://127.0.0.1:{site_port}");
+    let mail = mailbox::start(local(0)).await?;
+    let mut orgs = Vec::new();
+    for (number, show) in (1_u16..).zip(&SHOWS) {
+        let port = if args.port == 0 { 0 } else { args.port.saturating_add(number) };
+        orgs.push(start_org(show, port, &home.path, &instead).await?);
+    }
+    let key = boot::master_key(&home.path, true)?;
+    let wishes = Wishes {
+        smtp_url: Some(mail.url()),
+        mail_from: "Sloe demo <tickets@sloe.example>".into(),
+        public_url: url.clone(),
+        rate_limit: args.rate_limit,
+        mailbox: Some(show_mails(mail.mailbox())),
+    };
+    let platform = Platform::start(&home.path.join("platform"), key, wishes, site)?;
+    for (show, org) in SHOWS.iter().zip(&orgs) {
+        connect(&platform, show, org, &url).await?;
+    }
+    for org in &orgs {
+        wait_for_events(&platform, org).await?;
+    }
+    print_ready(&args, &platform, &orgs, &url)?;
+    platform::asked_to_stop().await;
+    if !args.json {
+        eprintln!("\nDraining; what was acknowledged is durable.");
+    }
+    platform.stop().await;
+    for org in orgs {
+        org.shutdown().await;
+    }
+    drop(home);
+    Ok(())
+}
+
+fn home(args: &Args) -> Result<Home, Failure> {
+    let path = if args.ephemeral {
+        platform::temporary()
+    } else {
+        args.data.clone()
+    };
+    platform::make_private(&path)?;
+    Ok(Home { path, temporary: args.ephemeral })
+}
+
+fn local(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+async fn start_org(
+    show: &Show,
+    port: u16,
+    data: &Path,
+    instead: &str,
+) -> Result<org::Running, Failure> {
+    // Bound once here for the clear sentence; the org binds it again at once.
+    drop(platform::bind(local(port), instead).await?);
+    let options = org::Options {
+        listen: local(port),
+        seed: org::Seed::demo(show.seed)?,
+        data: Some(data.join("orgs").join(show.seed)),
+        daily_limit: None,
+        concurrent_limit: None,
+        now: jiff::Timestamp::now,
+    };
+    Ok(org::start(options).await?)
+}
+
+/// Connects an org exactly as `sloe org add` does, gives it a license, and
+/// tells it where its Update button calls.
+async fn connect(
+    platform: &Platform,
+    show: &Show,
+    running: &org::Running,
+    url: &str,
+) -> Result<(), Failure> {
+    let flow = Flow::ClientCredentials {
+        client_id: running.client_id().to_owned(),
+        client_secret: running.client_secret().to_owned().into(),
+    };
+    let credentials = Credentials { login_url: running.url().to_owned(), flow };
+    let connect = Connect {
+        profile: (show.profile)(),
+        credentials,
+        expected: Some(OrgId::parse(&running.org_id().to_string())?),
+    };
+    let connected = platform.engine.connect_org(connect).await?;
+    let license =
+        License { number: show.license.into(), status: Status::Active, expires_at: None };
+    platform.engine.set_licenses(connected.org.id(), &[license])?;
+    let hook = json!({
+        "url": format!("{url}/hooks/salesforce/{}/refresh", connected.org.id()),
+        "secret": connected.hook_secret,
+    });
+    let client = reqwest::Client::new();
+    let told = client.put(format!("{}/__control/hook", running.url())).json(&hook).send().await?;
+    told.error_for_status()?;
+    platform.engine.request_refresh(connected.org.id(), None);
+    Ok(())
+}
+
+async fn wait_for_events(platform: &Platform, org: &org::Running) -> Result<(), Failure> {
+    let id = OrgId::parse(&org.org_id().to_string())?;
+    let loaded = async {
+        while platform.engine.refreshes(id).is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(FIRST_LOAD, loaded).await.map_err(|_| {
+        Failure::new(format!("the events of {} were not read within a minute", org.url()))
+    })
+}
+
+fn show_mails(mailbox: mailbox::Mailbox) -> Mailbox {
+    Mailbox(Arc::new(move || {
+        let read = |mail: Arc<mailbox::Mail>| ReceivedMail {
+            number: mail.number,
+            from: mail.from.clone(),
+            to: mail.to.clone(),
+            subject: mail.subject.clone(),
+            date: mail.date.clone(),
+            text: mail.text.clone(),
+            html: mail.html.clone(),
+            attachments: mail.attachments.clone(),
+        };
+        mailbox.mails().into_iter().map(read).collect()
+    }))
+}
+
+fn print_ready(
+    args: &Args,
+    platform: &Platform,
+    orgs: &[org::Running],
+    url: &str,
+) -> Result<(), Failure> {
+    if args.json {
+        println!("{}", ready(platform, orgs, url, args)?);
+        return Ok(());
+    }
+    println!();
+    println!("  Sloe is up.  Event registration that stays up when Salesforce can't.");
+    println!();
+    println!("  Public site    {url}/");
+    for (show, org) in SHOWS.iter().zip(orgs) {
+        let profile = (show.profile)();
+        println!();
+        println!("  {}", profile.name);
+        println!("    events       {url}/{}", profile.slug);
+        println!("    Salesforce   {}/   (simulated; edit an event, press Update)", org.url());
+    }
+    println!();
+    println!("  Mailbox        {url}/demo/mailbox");
+    println!("  API            {url}/openapi.json");
+    println!();
+    println!("  Try first      register two people for a conference, then look at the attendees in its org");
+    println!("  Then           sloe storm --target {url} --event meridian/… --visitors 10000 --burst");
+    println!();
+    let kept = if args.ephemeral { "nothing is kept".to_owned() } else { format!("data in {}", args.data.display()) };
+    println!("  {kept} · Ctrl-C stops");
+    println!();
+    Ok(())
+}
+
+fn ready(
+    platform: &Platform,
+    orgs: &[org::Running],
+    url: &str,
+    args: &Args,
+) -> Result<Value, Failure> {
+    let mut shown = Vec::new();
+    for (show, org) in SHOWS.iter().zip(orgs) {
+        let slug = (show.profile)().slug;
+        let known = platform.engine.registry().by_slug(&slug);
+        let known = known.ok_or_else(|| Failure::new("a demo org is gone"))?;
+        let events: Vec<_> = platform
+            .engine
+            .events(&known)
+            .iter()
+            .map(|event| json!({ "id": event.id.to_string(), "slug": event.slug }))
+            .collect();
+        shown.push(json!({
+            "slug": slug,
+            "org_id": org.org_id().to_string(),
+            "url": org.url(),
+            "client_id": org.client_id(),
+            "client_secret": org.client_secret(),
+            "events": events,
+        }));
+    }
+    let data = (!args.ephemeral).then(|| args.data.join("platform"));
+    Ok(json!({
+        "site": url,
+        "console": null,
+        "token": platform.admin_token(),
+        "mailbox": format!("{url}/demo/mailbox"),
+        "data": data,
+        "orgs": shown,
+    }))
+}

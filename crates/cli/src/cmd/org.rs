@@ -1,0 +1,233 @@
+//! `sloe org`: connects orgs, to a running platform or to a store at rest.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use comfy_table::Table;
+use serde_json::{Value, json};
+use sloe_engine::tenant::{Connect, Connected, Profile};
+use sloe_salesforce::{Credentials, Flow};
+
+use super::Failure;
+use crate::boot::{self, StoreAt};
+use crate::platform::{self, Running};
+
+#[derive(Subcommand)]
+pub(crate) enum Org {
+    /// Connect an org, or change how; prints the hook's address and secret once.
+    #[command(after_help = ADD_EXAMPLE)]
+    Add(Box<Add>),
+    /// List the connected orgs.
+    List {
+        #[command(flatten)]
+        at: At,
+    },
+    /// Record an org's license by hand.
+    License(License),
+}
+
+const ADD_EXAMPLE: &str = "\
+Example:
+  sloe org add --slug acme --name 'Acme Events' --url https://acme.my.salesforce.com \\
+       --client-id 3MVG9… --client-secret-file secret.txt";
+
+/// Which platform.
+#[derive(Args)]
+pub(crate) struct At {
+    /// The store: embedded:DIR. A platform that runs on it is asked instead.
+    #[arg(long, env = "SLOE_STORE", default_value = "embedded:./sloe-data")]
+    pub(crate) store: StoreAt,
+}
+
+#[derive(Args)]
+pub(crate) struct Add {
+    #[command(flatten)]
+    at: At,
+    /// First part of the org's public addresses, `acme` for instance.
+    #[arg(long)]
+    slug: String,
+    /// The organizer's name.
+    #[arg(long)]
+    name: String,
+    /// A sentence under the name.
+    #[arg(long, default_value = "")]
+    tagline: String,
+    /// The org's color.
+    #[arg(long, default_value = "#4338ca")]
+    accent: String,
+    /// How its pages look: modern or classic.
+    #[arg(long, default_value = "modern")]
+    style: String,
+    /// Time zone of events that name none.
+    #[arg(long, default_value = "UTC")]
+    time_zone: String,
+    /// Privacy notice of events that link none.
+    #[arg(long)]
+    privacy_url: Option<String>,
+    /// Where registrants may write to.
+    #[arg(long)]
+    contact_email: Option<String>,
+    /// Days that personal data is kept after an event's end.
+    #[arg(long, default_value_t = sloe_core::limits::DEFAULT_RETENTION_DAYS)]
+    retention_days: i64,
+    /// The org's My Domain address.
+    #[arg(long)]
+    url: String,
+    /// Consumer key of the connected app.
+    #[arg(long)]
+    client_id: String,
+    /// File with the consumer secret, - for standard input.
+    #[arg(long, value_name = "FILE", required_unless_present = "jwt_key_file")]
+    client_secret_file: Option<PathBuf>,
+    /// File with the RS256 private key (PEM), - for standard input: JWT bearer flow.
+    #[arg(long, value_name = "FILE", requires = "username", conflicts_with = "client_secret_file")]
+    jwt_key_file: Option<PathBuf>,
+    /// The integration user of the JWT bearer flow.
+    #[arg(long)]
+    username: Option<String>,
+    /// Audience of the JWT bearer flow.
+    #[arg(long, default_value = "https://login.salesforce.com")]
+    audience: String,
+}
+
+#[derive(Args)]
+pub(crate) struct License {
+    #[command(flatten)]
+    at: At,
+    /// Id or slug of the org.
+    org: String,
+    /// The license's number.
+    #[arg(long)]
+    number: String,
+    /// Its status: active, trial, suspended or uninstalled.
+    #[arg(long, default_value = "active")]
+    status: String,
+    /// When it ends, RFC 3339.
+    #[arg(long)]
+    expires_at: Option<String>,
+}
+
+pub(crate) async fn run(org: Org) -> Result<(), Failure> {
+    match org {
+        Org::Add(add) => connect(*add).await,
+        Org::List { at } => list(at).await,
+        Org::License(license) => record_license(license).await,
+    }
+}
+
+async fn connect(add: Add) -> Result<(), Failure> {
+    let at = add.at.store.clone();
+    let connect = add.read()?;
+    let (id, secret) = match Running::find(at.directory()).await {
+        Some(running) => {
+            let answer = running.ask("orgs", &connect.to_json()).await?;
+            (text(&answer, "org_id"), text(&answer, "hook_secret"))
+        }
+        None => {
+            let engine = boot::start_engine_alone(at.directory())?;
+            let connected = engine.connect_org(connect).await;
+            engine.stop().await;
+            let Connected { org, hook_secret } = connected?;
+            (org.id().to_string(), hook_secret)
+        }
+    };
+    println!("Connected org {id}.");
+    println!();
+    println!("For the Update button, set in Salesforce's Setup, External Credentials:");
+    println!("  URL     <your Sloe>/hooks/salesforce/{id}/refresh");
+    println!("  Secret  {secret}");
+    println!();
+    println!("The secret is shown only now. The one before it stays good until the next.");
+    Ok(())
+}
+
+impl Add {
+    fn read(self) -> Result<Connect, Failure> {
+        let flow = match (self.client_secret_file, self.jwt_key_file, self.username) {
+            (Some(file), _, _) => Flow::ClientCredentials {
+                client_id: self.client_id,
+                client_secret: platform::read_secret(&file)?.into(),
+            },
+            (None, Some(file), Some(username)) => Flow::JwtBearer {
+                client_id: self.client_id,
+                username,
+                private_key_pem: platform::read_secret(&file)?.into(),
+                audience: self.audience,
+            },
+            _ => return Err(Failure::new("give --client-secret-file, or --jwt-key-file with --username")),
+        };
+        let profile = Profile {
+            slug: self.slug,
+            name: self.name,
+            tagline: self.tagline,
+            accent: self.accent,
+            style: self.style,
+            time_zone: self.time_zone,
+            privacy_url: self.privacy_url,
+            contact_email: self.contact_email,
+            retention_days: self.retention_days,
+        };
+        let credentials = Credentials { login_url: self.url, flow };
+        Ok(Connect { profile, credentials, expected: None })
+    }
+}
+
+async fn list(at: At) -> Result<(), Failure> {
+    let rows: Vec<[String; 4]> = match Running::find(at.store.directory()).await {
+        Some(running) => {
+            let answer = running.ask("orgs/list", &json!({})).await?;
+            let orgs = answer.get("orgs").and_then(Value::as_array).cloned().unwrap_or_default();
+            let row = |org: &Value| ["slug", "org_id", "name", "live"].map(|key| text(org, key));
+            orgs.iter().map(row).collect()
+        }
+        None => {
+            let engine = boot::start_engine_alone(at.store.directory())?;
+            let row = |org: std::sync::Arc<sloe_engine::tenant::Org>| {
+                let live = if engine.is_live(org.id()) { "yes" } else { "no" };
+                let profile = &org.profile;
+                [profile.slug.clone(), org.id().to_string(), profile.name.clone(), live.to_owned()]
+            };
+            let rows = engine.registry().all().into_iter().map(row).collect();
+            engine.stop().await;
+            rows
+        }
+    };
+    if rows.is_empty() {
+        println!("No org is connected yet; see sloe org add --help.");
+        return Ok(());
+    }
+    let mut table = Table::new();
+    table.set_header(["slug", "org", "name", "live"]);
+    for row in rows {
+        table.add_row(row);
+    }
+    println!("{table}");
+    Ok(())
+}
+
+async fn record_license(license: License) -> Result<(), Failure> {
+    let body = json!({
+        "org": license.org,
+        "number": license.number,
+        "status": license.status,
+        "expires_at": license.expires_at,
+    });
+    match Running::find(license.at.store.directory()).await {
+        Some(running) => {
+            running.ask("licenses", &body).await?;
+        }
+        None => {
+            let engine = boot::start_engine_alone(license.at.store.directory())?;
+            let recorded = sloe_web::admin::record_license(&engine, &body);
+            engine.stop().await;
+            recorded.map_err(Failure::new)?;
+        }
+    }
+    println!("Recorded license {} of {}.", license.number, license.org);
+    Ok(())
+}
+
+/// A text member of an answer; empty if it is missing.
+pub(super) fn text(value: &Value, key: &str) -> String {
+    value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+}

@@ -1,0 +1,77 @@
+//! `sloe serve`: the platform.
+
+use std::net::SocketAddr;
+
+use clap::{Args as Arguments, ValueEnum};
+
+use super::Failure;
+use crate::boot::{self, Platform, StoreAt, Wishes};
+use crate::platform;
+
+/// What a process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Role {
+    /// Serves the public.
+    Web,
+    /// Refreshes, syncs, sends.
+    Worker,
+    /// Both.
+    All,
+}
+
+#[derive(Arguments)]
+#[command(after_help = "Example:\n  SLOE_MASTER_KEY=$(openssl rand -hex 32) sloe serve --listen 0.0.0.0:8080")]
+pub(crate) struct Args {
+    /// What this process does; the embedded store needs all.
+    #[arg(long, env = "SLOE_ROLE", value_enum, default_value_t = Role::All)]
+    role: Role,
+    /// Where to listen; PORT, if set, stands for 0.0.0.0:PORT.
+    #[arg(long, env = "SLOE_LISTEN")]
+    listen: Option<SocketAddr>,
+    #[arg(long, env = "PORT", hide = true)]
+    port: Option<u16>,
+    /// The store: embedded:DIR.
+    #[arg(long, env = "SLOE_STORE", default_value = "embedded:./sloe-data")]
+    store: StoreAt,
+    /// How registrants reach the site, https://tickets.example.org for instance.
+    #[arg(long, env = "SLOE_PUBLIC_URL")]
+    public_url: Option<String>,
+    /// SMTP server for confirmations, smtps://user:password@host for instance; none are sent without.
+    #[arg(long, env = "SLOE_SMTP_URL", hide_env_values = true)]
+    smtp_url: Option<String>,
+    /// Sender of confirmations.
+    #[arg(long, env = "SLOE_MAIL_FROM", default_value = "Sloe <tickets@localhost>")]
+    mail_from: String,
+    /// Requests one address may make a second, on average; 0 is no limit.
+    #[arg(long, env = "SLOE_RATE_LIMIT", default_value_t = 50)]
+    rate_limit: u32,
+}
+
+pub(crate) async fn run(args: Args) -> Result<(), Failure> {
+    if args.role != Role::All {
+        return Err(Failure::new(
+            "the embedded store belongs to exactly one process, which does everything: use --role all",
+        ));
+    }
+    let port = args.port.map(|port| SocketAddr::from(([0, 0, 0, 0], port)));
+    let listen = args.listen.or(port).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080)));
+    let next = listen.port().saturating_add(1);
+    let instead = format!("sloe serve --listen {}:{next}", listen.ip());
+    let listener = platform::bind(listen, &instead).await?;
+    let address = listener.local_addr()?;
+    let public_url = args.public_url.unwrap_or_else(|| format!("http://{address}"));
+    let key = boot::master_key(args.store.directory(), false)?;
+    let wishes = Wishes {
+        smtp_url: args.smtp_url,
+        mail_from: args.mail_from,
+        public_url: public_url.clone(),
+        rate_limit: args.rate_limit,
+        mailbox: None,
+    };
+    let platform = Platform::start(args.store.directory(), key, wishes, listener)?;
+    eprintln!("sloe: serving {public_url} from {}", args.store.directory().display());
+    platform::asked_to_stop().await;
+    eprintln!("sloe: draining; what was acknowledged is durable");
+    platform.stop().await;
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! `sloe sim`: what is outside, simulated.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+use sloe_sim::org;
+
+use super::Failure;
+use crate::platform;
+
+#[derive(Subcommand)]
+pub(crate) enum Sim {
+    /// One simulated Salesforce org on a socket.
+    #[command(after_help = "Examples:\n  sloe sim org --print-seed > my-org.toml\n  sloe sim org --listen 127.0.0.1:9000 --seed my-org.toml --data ./org")]
+    Org(Org),
+}
+
+#[derive(Args)]
+pub(crate) struct Org {
+    /// Where to listen.
+    #[arg(long, default_value = "127.0.0.1:9000")]
+    listen: SocketAddr,
+    /// What the org begins with: users, apps, records (TOML).
+    #[arg(long, value_name = "FILE")]
+    seed: Option<PathBuf>,
+    /// Print the default seed and end.
+    #[arg(long)]
+    print_seed: bool,
+    /// Keep the org's records here; without it they end with the process.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// API calls a day.
+    #[arg(long)]
+    daily_limit: Option<u64>,
+    /// Long calls at once.
+    #[arg(long)]
+    concurrent_limit: Option<u32>,
+    /// Print one JSON object once ready.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) async fn run(sim: Sim) -> Result<(), Failure> {
+    let Sim::Org(args) = sim;
+    if args.print_seed {
+        print!("{}", org::Seed::default_text());
+        return Ok(());
+    }
+    let seed = match &args.seed {
+        Some(path) => std::fs::read_to_string(path)
+            .map_err(|error| Failure::new(format!("{} can't be read: {error}", path.display())))?,
+        None => org::Seed::default_text().to_owned(),
+    };
+    let options = org::Options {
+        listen: args.listen,
+        seed: org::Seed::parse(&seed)?,
+        data: args.data,
+        daily_limit: args.daily_limit,
+        concurrent_limit: args.concurrent_limit,
+        now: jiff::Timestamp::now,
+    };
+    let running = org::start(options).await?;
+    if args.json {
+        let ready = json!({
+            "url": running.url(),
+            "org_id": running.org_id(),
+            "client_id": running.client_id(),
+            "client_secret": running.client_secret(),
+        });
+        println!("{ready}");
+    } else {
+        println!("A simulated Salesforce org listens on {}", running.url());
+        println!("  org            {}", running.org_id());
+        println!("  client id      {}", running.client_id());
+        println!("  client secret  {}", running.client_secret());
+        println!("  records        {}/", running.url());
+        println!("  faults         {}/__control", running.url());
+    }
+    platform::asked_to_stop().await;
+    running.shutdown().await;
+    Ok(())
+}

@@ -1,0 +1,78 @@
+//! The machine: the only folder that reads the environment, files and signals.
+
+mod key;
+mod running;
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use tokio::net::TcpListener;
+use tracing_subscriber::EnvFilter;
+
+use crate::cmd::Failure;
+
+pub(crate) use key::{from_environment, keep_beside};
+pub(crate) use running::{Announced, Running, announce};
+
+/// Logs to standard error, warnings and up unless told otherwise.
+pub(crate) fn start_logging(filter: Option<&str>) {
+    let filter = EnvFilter::try_new(filter.unwrap_or("warn")).unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}
+
+/// Chooses the one TLS implementation for everything that speaks TLS.
+pub(crate) fn install_tls() {
+    // Only the first call can succeed, and this is it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// Binds `address`, or says what to do instead.
+pub(crate) async fn bind(address: SocketAddr, instead: &str) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            Failure::new(format!("port {} is in use; run {instead} instead", address.port()))
+        }
+        _ => Failure::new(format!("can't listen on {address}: {error}")),
+    })
+}
+
+/// Ends when somebody asks the process to: Ctrl-C or SIGTERM.
+pub(crate) async fn asked_to_stop() {
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminate => {}
+    }
+}
+
+/// Makes a directory that only its owner can read.
+pub(crate) fn make_private(directory: &Path) -> Result<(), Failure> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|error| {
+        Failure::new(format!("the data directory {} can't be made: {error}", directory.display()))
+    })
+}
+
+/// Reads a secret from a file, or from standard input for `-`.
+pub(crate) fn read_secret(path: &Path) -> Result<String, Failure> {
+    let read = if path == Path::new("-") {
+        std::io::read_to_string(std::io::stdin())
+    } else {
+        std::fs::read_to_string(path)
+    };
+    let secret = read
+        .map_err(|error| Failure::new(format!("{} can't be read: {error}", path.display())))?;
+    Ok(secret.trim().to_owned())
+}
+
+/// A directory of this process alone, for data that nobody keeps.
+pub(crate) fn temporary() -> std::path::PathBuf {
+    std::env::temp_dir().join(format!("sloe-{}", std::process::id()))
+}

@@ -1,0 +1,126 @@
+//! What operators' commands ask of a running platform, with its bearer token.
+//! Answers are plain JSON; the commands make sentences of them.
+
+use axum::Json;
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::header::AUTHORIZATION;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use serde_json::{Value, json};
+use sloe_core::ids::{OrgId, SfId};
+use sloe_core::license::{License, Status};
+use sloe_core::time::Timestamp;
+use sloe_engine::engine::Engine;
+use sloe_engine::tenant::{Connect, ConnectError};
+use subtle::ConstantTimeEq;
+
+use crate::error::{Cause, Problem};
+use crate::state::AppState;
+
+/// The admin API, below `/api/v1/admin`.
+pub fn router(state: AppState) -> Router<AppState> {
+    Router::new()
+        .route("/orgs", post(connect_org))
+        .route("/orgs/list", post(list_orgs))
+        .route("/licenses", post(set_license))
+        .route("/refresh", post(refresh))
+        .layer(from_fn_with_state(state, require_token))
+}
+
+async fn require_token(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let given = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let given = given.and_then(|value| value.strip_prefix("Bearer "));
+    let known = match (given, &state.settings.admin_token) {
+        (Some(given), Some(token)) => bool::from(given.as_bytes().ct_eq(token.as_bytes())),
+        _ => false,
+    };
+    if known { next.run(request).await } else { Problem::from(Cause::Unauthorized).into_response() }
+}
+
+async fn connect_org(
+    State(state): State<AppState>,
+    Json(body): Json<Value>,
+) -> Result<Json<Value>, Problem> {
+    let connect = Connect::from_json(body).map_err(refused)?;
+    let connected = state.engine.connect_org(connect).await.map_err(|error| match error {
+        ConnectError::Salesforce(error) => refused(format!("{error}. {}", error.remedy())),
+        other => refused(other.to_string()),
+    })?;
+    let id = connected.org.id();
+    state.engine.request_refresh(id, None);
+    Ok(Json(json!({ "org_id": id.to_string(), "hook_secret": connected.hook_secret })))
+}
+
+async fn list_orgs(State(state): State<AppState>) -> Json<Value> {
+    let row = |org: std::sync::Arc<sloe_engine::tenant::Org>| {
+        let live = if state.engine.is_live(org.id()) { "yes" } else { "no" };
+        let (slug, name) = (&org.profile.slug, &org.profile.name);
+        json!({ "slug": slug, "org_id": org.id().to_string(), "name": name, "live": live })
+    };
+    let orgs: Vec<_> = state.engine.registry().all().into_iter().map(row).collect();
+    Json(json!({ "orgs": orgs }))
+}
+
+async fn set_license(
+    State(state): State<AppState>,
+    Json(body): Json<Value>,
+) -> Result<Json<Value>, Problem> {
+    record_license(&state.engine, &body).map(|()| Json(json!({}))).map_err(refused)
+}
+
+async fn refresh(
+    State(state): State<AppState>,
+    Json(body): Json<Value>,
+) -> Result<Json<Value>, Problem> {
+    let org = find_org(&state.engine, &body).map_err(refused)?;
+    let event = match body.get("event").and_then(Value::as_str) {
+        Some(text) => Some(SfId::parse(text).map_err(|error| refused(error.to_string()))?),
+        None => None,
+    };
+    state.engine.request_refresh(org, event);
+    Ok(Json(json!({ "accepted": true })))
+}
+
+/// Records the one license that the body names as all of `org`'s.
+///
+/// # Errors
+/// What is wrong with the body, or why it could not be stored.
+pub fn record_license(engine: &Engine, body: &Value) -> Result<(), String> {
+    let org = find_org(engine, body)?;
+    let text = |key: &str| body.get(key).and_then(Value::as_str);
+    let status = match text("status").unwrap_or("active") {
+        "active" => Status::Active,
+        "trial" => Status::Trial,
+        "suspended" => Status::Suspended,
+        "uninstalled" => Status::Uninstalled,
+        other => {
+            return Err(format!(
+                "{other:?} is no license status: use active, trial, suspended or uninstalled"
+            ));
+        }
+    };
+    let expires_at = match text("expires_at") {
+        None => None,
+        Some(text) => Some(
+            Timestamp::parse(text).ok_or(format!("{text:?} is no time such as 2027-01-31T00:00:00Z"))?,
+        ),
+    };
+    let number = text("number").unwrap_or_default().to_owned();
+    engine
+        .set_licenses(org, &[License { number, status, expires_at }])
+        .map_err(|error| error.to_string())
+}
+
+/// The org whose id or slug the body names.
+fn find_org(engine: &Engine, body: &Value) -> Result<OrgId, String> {
+    let name = body.get("org").and_then(Value::as_str).unwrap_or_default();
+    let by_id = OrgId::parse(name).ok().and_then(|id| engine.registry().by_id(id));
+    let org = by_id.or_else(|| engine.registry().by_slug(name));
+    org.map(|org| org.id()).ok_or_else(|| format!("no org {name:?} is connected"))
+}
+
+fn refused(why: impl Into<String>) -> Problem {
+    Problem::new(Cause::Invalid, why.into())
+}
