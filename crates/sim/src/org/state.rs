@@ -260,7 +260,9 @@ impl State {
 
     /// `/limits`.
     pub(crate) fn limits_reply(&self) -> Reply {
-        let (daily, used) = (lock(&self.meter).allowance.daily, self.used());
+        // One lock after the other: a guard lives to the end of its statement.
+        let daily = lock(&self.meter).allowance.daily;
+        let used = self.used();
         let batches = self.jobs.batches_today(self);
         let full = |max: u64| json!({ "Max": max, "Remaining": max });
         Reply::json(

@@ -5,6 +5,7 @@ mod bulk;
 mod client;
 mod composite;
 mod limits;
+mod page;
 mod query;
 mod records;
 mod restart;

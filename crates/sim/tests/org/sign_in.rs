@@ -1,8 +1,10 @@
 //! Tokens, and what an API without a good one answers.
 
-use serde_json::Value as Json;
+use reqwest::StatusCode;
+use serde_json::{Value as Json, json};
+use sloe_sim::org::{Options, Seed};
 
-use crate::client::{Org, unpack};
+use crate::client::{Org, SEED, options, unpack};
 
 #[tokio::test]
 async fn client_credentials_give_a_token_that_names_its_org_and_user() {
@@ -63,4 +65,67 @@ async fn the_versions_are_public_and_not_counted() {
     let found = body.as_array().unwrap().iter().find(|v| v["version"] == "62.0").unwrap();
     assert_eq!(found["label"], "Winter '25");
     assert_eq!(org.get("/__control/limits").await.1["used"], 0);
+}
+
+/// An org whose app also knows the test key.
+async fn org_with_key() -> Org {
+    let key = format!(
+        "jwt_public_key = \"\"\"\n{}\"\"\"\nclient_secret",
+        include_str!("keys/test.pub.pem")
+    );
+    let seed = Seed::parse(&SEED.replace("client_secret", &key)).unwrap();
+    Org::with(Options { seed, ..options() }).await
+}
+
+async fn assert_jwt(org: &Org, claims: &Json) -> (StatusCode, Json) {
+    let key = jsonwebtoken::EncodingKey::from_rsa_pem(include_bytes!("keys/test.pem")).unwrap();
+    let header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::RS256);
+    let assertion = jsonwebtoken::encode(&header, claims, &key).unwrap();
+    let grant = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+    let form = [("grant_type", grant), ("assertion", assertion.as_str())];
+    let url = format!("{}/services/oauth2/token", org.running.url());
+    unpack(org.http.post(url).form(&form).send().await.unwrap()).await
+}
+
+#[tokio::test]
+async fn a_jwt_signed_with_the_apps_key_signs_its_subject_in() {
+    let org = org_with_key().await;
+    let now = jiff::Timestamp::now().as_second();
+    let user = "sloe@test.example";
+    let own = format!("{}/", org.running.url());
+    for claims in [
+        json!({ "iss": "client", "sub": user, "aud": "https://login.salesforce.com", "exp": now + 180 }),
+        // As the sf command line sends them, and as simple-salesforce does.
+        json!({ "iss": "client", "sub": user, "aud": own, "exp": (now + 180) * 1000 }),
+        json!({ "iss": "client", "sub": user, "aud": "https://test.salesforce.com", "exp": (now + 180).to_string() }),
+    ] {
+        let (status, body) = assert_jwt(&org, &claims).await;
+        assert_eq!(status, 200, "{claims}: {body}");
+        assert!(body["access_token"].as_str().unwrap().starts_with("00D5g000000Test!"));
+    }
+}
+
+#[tokio::test]
+async fn a_jwt_that_is_old_foreign_or_unsigned_is_refused() {
+    let org = org_with_key().await;
+    let now = jiff::Timestamp::now().as_second();
+    let good = json!({ "iss": "client", "sub": "sloe@test.example", "aud": "https://login.salesforce.com", "exp": now + 180 });
+    for (claim, value, error) in [
+        ("exp", json!(now - 1), "invalid_grant"),
+        ("exp", json!(now + 3600), "invalid_grant"),
+        ("aud", json!("https://evil.example"), "invalid_grant"),
+        ("sub", json!("ghost@test.example"), "invalid_grant"),
+        ("iss", json!("nobody"), "invalid_client_id"),
+    ] {
+        let mut claims = good.clone();
+        claims[claim] = value;
+        let (status, body) = assert_jwt(&org, &claims).await;
+        assert_eq!((status.as_u16(), body["error"].as_str()), (400, Some(error)), "{claims}");
+    }
+    let url = format!("{}/services/oauth2/token", org.running.url());
+    let unsigned = "eyJhbGciOiJub25lIn0.eyJpc3MiOiJjbGllbnQiLCJzdWIiOiJzbG9lQHRlc3QuZXhhbXBsZSIsImF1ZCI6IngiLCJleHAiOjF9.";
+    let form =
+        [("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"), ("assertion", unsigned)];
+    let (status, body) = unpack(org.http.post(url).form(&form).send().await.unwrap()).await;
+    assert_eq!((status.as_u16(), body["error"].as_str()), (400, Some("invalid_grant")));
 }

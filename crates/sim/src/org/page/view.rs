@@ -141,11 +141,12 @@ pub(super) fn frame(
         .collect();
     // The org's own objects first.
     objects.sort_by_key(|object| !object.name.ends_with("__c"));
+    let daily = lock(&org.meter).allowance.daily;
     Frame {
         title: title.to_owned(),
         org: org.name.clone(),
         used: org.used(),
-        daily: lock(&org.meter).allowance.daily,
+        daily,
         objects,
         current: current.to_owned(),
         notice,

@@ -370,3 +370,83 @@ fn number_or_date(text: &str) -> Option<Literal> {
     }
     text.parse::<jiff::civil::Date>().ok().map(|_| Literal::Date(text.to_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_query_is_read_in_all_its_parts() {
+        let query = parse(
+            "select Id, e.Name, COUNT(Id) n, (SELECT Id FROM Items__r LIMIT 5) from Sloe_Event__c e \
+             WHERE (Name LIKE 'a%' OR NOT Capacity__c >= -1.5) AND Id NOT IN ('x', null) \
+             GROUP BY Name ORDER BY Name DESC NULLS LAST, Id LIMIT 10 OFFSET 20",
+        )
+        .unwrap();
+        assert_eq!(query.select.len(), 4);
+        assert_eq!((query.from.as_str(), query.alias.as_deref()), ("Sloe_Event__c", Some("e")));
+        assert_eq!((query.limit, query.offset, query.group.len()), (Some(10), 20, 1));
+        assert!(
+            query.order[0].descending && query.order[0].nulls_last && !query.order[1].descending
+        );
+        let Some(Condition::All(terms)) = query.filter else { unreachable!() };
+        assert!(matches!(&terms[0], Condition::Any(inner) if inner.len() == 2));
+        assert!(
+            matches!(&terms[1], Condition::In { negated: true, values, .. } if values.len() == 2)
+        );
+    }
+
+    #[test]
+    fn literals_are_told_apart() {
+        let literal = |text: &str| match parse(&format!("SELECT Id FROM A WHERE B = {text}")) {
+            Ok(Query { filter: Some(Condition::Compare(_, _, literal)), .. }) => Some(literal),
+            _ => None,
+        };
+        assert_eq!(literal("'it\\'s'"), Some(Literal::Text("it's".to_owned())));
+        assert_eq!(literal("-12.5"), Some(Literal::Number(-12.5)));
+        assert_eq!(literal("2026-11-23"), Some(Literal::Date("2026-11-23".to_owned())));
+        let moment = "2026-11-23T10:00:00+01:00";
+        assert_eq!(literal(moment), Some(Literal::DateTime(moment.to_owned())));
+        assert_eq!(literal("LAST_N_DAYS:7"), Some(Literal::Days { first: -7, count: 7 }));
+        assert_eq!(literal("null"), Some(Literal::Null));
+        for bad in ["2026-99-99", "1e999", "x", "'open", "'\\x'", "-", ""] {
+            assert_eq!(literal(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn deep_nesting_is_refused_and_not_a_crash() {
+        for (open, close) in [("(", ")"), ("NOT ", "")] {
+            let text = format!(
+                "SELECT Id FROM A WHERE {}B = 1{}",
+                open.repeat(20_000),
+                close.repeat(20_000)
+            );
+            assert_eq!(parse(&text).unwrap_err().code, "MALFORMED_QUERY");
+        }
+        let nested = "(SELECT Id, ".repeat(5000);
+        assert!(parse(&format!("SELECT {nested}")).is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_the_parser_panic(text in ".{0,200}") {
+            let _ = parse(&text);
+        }
+
+        #[test]
+        fn no_mixture_of_its_own_words_makes_the_parser_panic(
+            words in proptest::collection::vec(
+                proptest::sample::select(vec![
+                    "SELECT", "FROM", "WHERE", "AND", "OR", "NOT", "IN", "LIKE", "GROUP", "ORDER", "BY", "LIMIT",
+                    "OFFSET", "NULLS", "LAST", "COUNT", "(", ")", ",", ".", "=", "<", "'", "'a'", "1", "2026-01-01",
+                    "2026-01-01T00:00:00Z", "Id", "Event__r", "TODAY", "LAST_N_DAYS", ":", "null", "\\", "é",
+                ]),
+                0..40,
+            )
+        ) {
+            let _ = parse(&words.join(" "));
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The org's page: what a person sees, edits and sends.
+
+use std::sync::{Arc, Mutex};
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use reqwest::{Method, Response};
+use serde_json::{Value as Json, json};
+
+use crate::client::{EVENT, Org};
+
+fn browser() -> reqwest::Client {
+    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap()
+}
+
+fn location(response: &Response) -> String {
+    assert_eq!(response.status(), 303);
+    response.headers()["location"].to_str().unwrap().to_owned()
+}
+
+/// What a form would send for the event as it stands, with changes.
+fn event_form(changes: &[(&str, &str)]) -> Vec<(String, String)> {
+    let mut form = vec![
+        ("Name".to_owned(), "First Event".to_owned()),
+        ("Time_Zone__c".to_owned(), "Europe/Berlin".to_owned()),
+        ("Capacity__c".to_owned(), "100".to_owned()),
+    ];
+    for (name, value) in changes {
+        form.retain(|(known, _)| known != name);
+        form.push(((*name).to_owned(), (*value).to_owned()));
+    }
+    form
+}
+
+#[tokio::test]
+async fn lists_and_records_are_shown_escaped_and_under_a_strict_policy() {
+    let org = Org::start().await;
+    let path = format!("/sobjects/Sloe_Event__c/{EVENT}");
+    org.patch(&path, json!({ "Name": "<script>alert(1)</script>" })).await;
+    for path in [
+        "/".to_owned(),
+        "/o/Sloe_Item__c".to_owned(),
+        format!("/r/{EVENT}"),
+        "/o/Contact/new".to_owned(),
+    ] {
+        let response = org.http.get(format!("{}{path}", org.running.url())).send().await.unwrap();
+        assert_eq!(response.status(), 200, "{path}");
+        let policy = response.headers()["content-security-policy"].to_str().unwrap().to_owned();
+        assert!(policy.contains("script-src 'self'") && !policy.contains("unsafe"));
+        let html = response.text().await.unwrap();
+        assert!(!html.contains("<script>alert"), "{path}");
+        assert!(html.contains("<h1>"));
+    }
+    let lost =
+        org.http.get(format!("{}/r/a03000000000000AAA", org.running.url())).send().await.unwrap();
+    assert_eq!(lost.status(), 404);
+}
+
+#[tokio::test]
+async fn a_saved_form_changes_the_record_and_a_faulty_one_says_what_is_wrong() {
+    let org = Org::start().await;
+    let url = format!("{}/r/{EVENT}", org.running.url());
+    let form = event_form(&[
+        ("Name", "Renamed"),
+        ("Published__c", "true"),
+        ("Starts_At__c", "2026-06-01T09:30"),
+    ]);
+    let response = browser().post(&url).form(&form).send().await.unwrap();
+    let back = location(&response);
+    let html = org
+        .http
+        .get(format!("{}{back}", org.running.url()))
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
+    assert!(
+        html.contains("Saved.")
+            && html.contains("value=\"Renamed\"")
+            && html.contains("value=\"2026-06-01T09:30\"")
+    );
+    let (_, event) = org.get(&format!("/sobjects/Sloe_Event__c/{EVENT}")).await;
+    assert_eq!((&event["Name"], &event["Published__c"]), (&json!("Renamed"), &json!(true)));
+    assert_eq!(event["Starts_At__c"], "2026-06-01T09:30:00.000+0000");
+
+    for (changes, words) in [
+        ([("Name", ""), ("Capacity__c", "100")], "Required fields are missing: [Name]"),
+        ([("Name", "Kept"), ("Capacity__c", "many")], "Capacity: value not of required type: many"),
+        (
+            [("Name", "Kept"), ("Ends_At__c", "2020-01-01T00:00")],
+            "The event ends before it begins.",
+        ),
+    ] {
+        let response = browser().post(&url).form(&event_form(&changes)).send().await.unwrap();
+        assert_eq!(response.status(), 422);
+        let html = response.text().await.unwrap();
+        assert!(html.contains(words) && html.contains("role=\"alert\""), "{words}");
+        assert!(changes[0].1.is_empty() || html.contains("value=\"Kept\""), "what was typed stays");
+    }
+    assert_eq!(org.get(&format!("/sobjects/Sloe_Event__c/{EVENT}")).await.1["Name"], "Renamed");
+}
+
+#[tokio::test]
+async fn records_are_made_and_deleted_by_form_and_never_from_another_site() {
+    let org = Org::start().await;
+    let base = org.running.url();
+    let form = [("FirstName", "Jane"), ("LastName", "Doe")];
+    let foreign = browser()
+        .post(format!("{base}/o/Contact/new"))
+        .header("sec-fetch-site", "cross-site")
+        .form(&form);
+    assert_eq!(foreign.send().await.unwrap().status(), 403);
+    assert_eq!(org.records("SELECT Id FROM Contact").await.len(), 0);
+    let made = browser().post(format!("{base}/o/Contact/new")).form(&form).send().await.unwrap();
+    let record = location(&made).split('?').next().unwrap().to_owned();
+    assert_eq!(org.records("SELECT Name FROM Contact").await[0]["Name"], "Jane Doe");
+    let gone = browser().post(format!("{base}{record}/delete")).send().await.unwrap();
+    assert_eq!(location(&gone), "/o/Contact");
+    assert_eq!(org.records("SELECT Id FROM Contact").await.len(), 0);
+    let kept = browser().post(format!("{base}/r/{EVENT}/delete")).send().await.unwrap();
+    assert_eq!(kept.status(), 409, "an event with items stays");
+}
+
+type Heard = Arc<Mutex<Vec<(String, Json)>>>;
+
+/// What Sloe's hook would be: it knows one secret.
+async fn hook(State(heard): State<Heard>, headers: HeaderMap, body: String) -> StatusCode {
+    let secret = headers["x-sloe-secret"].to_str().unwrap().to_owned();
+    let good = secret == "right";
+    heard.lock().unwrap().push((secret, serde_json::from_str(&body).unwrap()));
+    if good { StatusCode::ACCEPTED } else { StatusCode::UNAUTHORIZED }
+}
+
+#[tokio::test]
+async fn update_calls_the_hook_and_says_how_it_went() {
+    let org = Org::start().await;
+    let heard = Heard::default();
+    let path = format!("/hooks/salesforce/{}/refresh", org.running.org_id());
+    let router = axum::Router::new().route(&path, post(hook)).with_state(Arc::clone(&heard));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let sloe = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+
+    let url = format!("{}/update", org.running.url());
+    let press = |event: &'static str| browser().post(&url).form(&[("event", event)]).send();
+    assert_eq!(location(&press("").await.unwrap()), "/?update=unconnected");
+    org.running.set_hook(&sloe, "right");
+    let back = location(&press(EVENT).await.unwrap());
+    assert_eq!(back, format!("/r/{EVENT}AAA?update=accepted&status=202"));
+    let html = org
+        .http
+        .get(format!("{}{back}", org.running.url()))
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
+    assert!(html.contains("Update accepted"));
+    assert_eq!(location(&press("").await.unwrap()), "/?update=accepted&status=202");
+    org.send(Method::PUT, "/__control/hook", json!({ "url": sloe, "secret": "wrong" })).await;
+    assert_eq!(location(&press("").await.unwrap()), "/?update=refused&status=401");
+    let all: Vec<(String, Json)> = heard.lock().unwrap().clone();
+    assert_eq!(
+        all,
+        [
+            ("right".to_owned(), json!({ "event": format!("{EVENT}AAA") })),
+            ("right".to_owned(), json!({})),
+            ("wrong".to_owned(), json!({})),
+        ]
+    );
+    let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let nobody = format!("http://{}", closed.local_addr().unwrap());
+    drop(closed);
+    org.running.set_hook(&nobody, "right");
+    assert_eq!(location(&press("").await.unwrap()), "/?update=unreachable");
+}
