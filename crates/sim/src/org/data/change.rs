@@ -198,7 +198,7 @@ impl Database {
                 && row
                     .get(field.slot)
                     .compare(&wanted, field.case_sensitive)
-                    .is_some_and(|o| o.is_eq())
+                    .is_some_and(std::cmp::Ordering::is_eq)
         };
         let hits: Vec<SfId> = table.rows().filter(same).map(|row| row.id).collect();
         match hits.as_slice() {

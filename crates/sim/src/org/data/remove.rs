@@ -32,7 +32,7 @@ impl Database {
                 match how {
                     Some(OnDelete::Cascade) => waiting.extend(children.map(|row| (child, row))),
                     Some(OnDelete::Clear) => {
-                        cleared.extend(children.map(|row| (child, row, field)))
+                        cleared.extend(children.map(|row| (child, row, field)));
                     }
                     Some(OnDelete::Restrict) => {
                         if let Some(row) = children.into_iter().next() {

@@ -108,7 +108,7 @@ impl Value {
             Value::Text(text) => drop(serde_json::to_writer(out, text)),
             Value::Date(date) => drop(serde_json::to_writer(out, &date.to_string())),
             Value::Time(_) | Value::Id(_) => {
-                drop(serde_json::to_writer(out, &*self.display(".000+0000")))
+                drop(serde_json::to_writer(out, &*self.display(".000+0000")));
             }
         }
     }

@@ -16,6 +16,46 @@ const CHILDREN: usize = 20;
 /// How many columns a list has.
 const COLUMNS: usize = 6;
 
+/// Fields in the order a person fills them in; others follow in the schema's order.
+const ORDER: [&str; 34] = [
+    "Name",
+    "FirstName",
+    "First_Name__c",
+    "LastName",
+    "Last_Name__c",
+    "Email__c",
+    "Event__c",
+    "Item__c",
+    "Attendee__c",
+    "Session__c",
+    "Status__c",
+    "Registration_Status__c",
+    "Published__c",
+    "Active__c",
+    "Slug__c",
+    "Starts_At__c",
+    "Ends_At__c",
+    "Time_Zone__c",
+    "Capacity__c",
+    "Quantity__c",
+    "Max_Per_Order__c",
+    "Hold_Minutes__c",
+    "Summary__c",
+    "Description__c",
+    "Track__c",
+    "Room__c",
+    "Speaker__c",
+    "Venue_Name__c",
+    "Venue_Address__c",
+    "Online_URL__c",
+    "Price__c",
+    "Currency__c",
+    "Registration_Opens_At__c",
+    "Registration_Closes_At__c",
+];
+/// What Sloe writes: shown, not edited, as the package's layouts have it.
+const FIGURES: [&str; 5] = ["Sold__c", "Held__c", "Remaining__c", "Sloe_Id__c", "Sloe_Version__c"];
+
 /// A message on top of a page.
 pub(super) struct Notice {
     pub(super) tone: &'static str,
@@ -99,6 +139,11 @@ struct Input {
     link: Option<Link>,
 }
 
+struct Fact {
+    label: String,
+    value: String,
+}
+
 struct Related {
     name: String,
     label: String,
@@ -116,6 +161,7 @@ pub(super) struct Record {
     changed: String,
     errors: Vec<Fault>,
     inputs: Vec<Input>,
+    facts: Vec<Fact>,
     related: Vec<Related>,
     writable: bool,
     deletable: bool,
@@ -279,7 +325,18 @@ pub(super) fn record(
         || format!("New {}", object.label.to_lowercase()),
         |row| title(database, object, row),
     );
-    let inputs = object.fields.iter().filter(|field| form::editable(field));
+    let (figures, mut inputs): (Vec<&Field>, Vec<&Field>) = object
+        .fields
+        .iter()
+        .filter(|field| form::editable(field))
+        .partition(|field| FIGURES.contains(&field.name.as_str()));
+    inputs.sort_by_key(|field| {
+        ORDER.iter().position(|name| *name == field.name).unwrap_or(ORDER.len())
+    });
+    let facts = figures.into_iter().filter_map(|field| {
+        let value = row.map(|row| cell(database, field, row)).filter(|value| !value.is_empty())?;
+        Some(Fact { label: field.label.clone(), value })
+    });
     let faults = errors.iter().flat_map(|error| {
         let fields =
             if error.fields.is_empty() { vec![String::new()] } else { error.fields.clone() };
@@ -291,7 +348,8 @@ pub(super) fn record(
         id: id.map_or_else(String::new, |id| id.to_string()),
         changed: row.map_or_else(String::new, |row| moment(database, row.modified)),
         errors: faults.collect(),
-        inputs: inputs.map(|field| input(database, field, values, errors)).collect(),
+        inputs: inputs.into_iter().map(|field| input(database, field, values, errors)).collect(),
+        facts: facts.collect(),
         related: id.map_or_else(Vec::new, |id| related(database, object, id)),
         writable: object.writable,
         deletable: object.writable && id.is_some(),

@@ -99,7 +99,7 @@ fn parse(text: &str) -> Result<Element, String> {
     loop {
         match reader.read_event().map_err(|e| e.to_string())? {
             Event::Start(tag) => {
-                open.push(Element { name: name_of(tag.name()), ..Element::default() })
+                open.push(Element { name: name_of(tag.name()), ..Element::default() });
             }
             Event::Empty(tag) => {
                 let element = Element { name: name_of(tag.name()), ..Element::default() };

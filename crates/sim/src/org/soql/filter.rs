@@ -78,7 +78,8 @@ pub(super) fn passes(database: &Database, row: &Row, test: &Test) -> bool {
 }
 
 fn same(value: &Value, wanted: &Value, exact: bool) -> bool {
-    (value.is_null() && wanted.is_null()) || value.compare(wanted, exact).is_some_and(|o| o.is_eq())
+    (value.is_null() && wanted.is_null())
+        || value.compare(wanted, exact).is_some_and(std::cmp::Ordering::is_eq)
 }
 
 fn compare(value: &Value, comparison: Comparison, wanted: &Value, exact: bool) -> bool {
@@ -86,10 +87,10 @@ fn compare(value: &Value, comparison: Comparison, wanted: &Value, exact: bool) -
     match comparison {
         Comparison::Equal => same(value, wanted, exact),
         Comparison::Differs => !same(value, wanted, exact),
-        Comparison::Less => order.is_some_and(|o| o.is_lt()),
-        Comparison::LessOrEqual => order.is_some_and(|o| o.is_le()),
-        Comparison::Greater => order.is_some_and(|o| o.is_gt()),
-        Comparison::GreaterOrEqual => order.is_some_and(|o| o.is_ge()),
+        Comparison::Less => order.is_some_and(std::cmp::Ordering::is_lt),
+        Comparison::LessOrEqual => order.is_some_and(std::cmp::Ordering::is_le),
+        Comparison::Greater => order.is_some_and(std::cmp::Ordering::is_gt),
+        Comparison::GreaterOrEqual => order.is_some_and(std::cmp::Ordering::is_ge),
         Comparison::Like => match (value.text(), wanted.text()) {
             (Some(text), Some(pattern)) => like(text, pattern),
             _ => false,

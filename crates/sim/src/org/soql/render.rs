@@ -37,7 +37,7 @@ pub(crate) fn write_record(
 ) {
     out.push(b'{');
     write_attributes(out, &database.object(plan.object).name, version, row.id);
-    write_level(out, database, plan, row, version, 0, &[]);
+    Writer { database, plan, version }.write_level(out, row, &[]);
     for (place, output) in plan.outputs.iter().enumerate() {
         if let Output::Children { name, .. } = output {
             write_name(out, name);
@@ -47,46 +47,59 @@ pub(crate) fn write_record(
     out.push(b'}');
 }
 
-/// Writes the fields whose path begins with `lead`, parents as nested objects, in the order they were selected.
-fn write_level(
-    out: &mut Vec<u8>,
-    database: &Database,
-    plan: &Plan,
-    row: &Row,
-    version: &str,
-    depth: usize,
-    lead: &[String],
-) {
-    let mut written: Vec<&str> = Vec::new();
-    for output in &plan.outputs {
-        let Output::Column { column, .. } = output else { continue };
-        let (Some(head), Some(name)) = (column.names.get(..depth), column.names.get(depth)) else {
-            continue;
-        };
-        if head != lead || written.contains(&name.as_str()) {
-            continue;
+struct Writer<'a> {
+    database: &'a Database,
+    plan: &'a Plan,
+    version: &'a str,
+}
+
+impl Writer<'_> {
+    /// Writes the fields whose path begins with `lead`, parents as nested objects, in the order they were selected.
+    fn write_level(&self, out: &mut Vec<u8>, row: &Row, lead: &[String]) {
+        let depth = lead.len();
+        let mut written: Vec<&str> = Vec::new();
+        for output in &self.plan.outputs {
+            let Output::Column { column, .. } = output else { continue };
+            let (Some(head), Some(name)) = (column.names.get(..depth), column.names.get(depth))
+            else {
+                continue;
+            };
+            if head != lead || written.contains(&name.as_str()) {
+                continue;
+            }
+            written.push(name);
+            write_name(out, name);
+            let Some((object, reference)) = column.hops.get(depth) else {
+                let field = self.database.object(column.object).fields.get(column.field);
+                field.map_or(Value::Null, |f| row.get(f.slot).into_owned()).write_json(out);
+                continue;
+            };
+            self.write_parent(out, row, (*object, *reference), lead, name);
         }
-        written.push(name);
-        write_name(out, name);
-        let Some((object, reference)) = column.hops.get(depth) else {
-            let field = database.object(column.object).fields.get(column.field);
-            field.map_or(Value::Null, |f| row.get(f.slot).into_owned()).write_json(out);
-            continue;
-        };
-        let field = database.object(*object).fields.get(*reference);
+    }
+
+    fn write_parent(
+        &self,
+        out: &mut Vec<u8>,
+        row: &Row,
+        (object, reference): (usize, usize),
+        lead: &[String],
+        name: &str,
+    ) {
+        let field = self.database.object(object).fields.get(reference);
         let parent = field.and_then(|f| {
-            let to = database.schema().find(&f.reference()?.to)?;
-            database.table(to).get_live(row.get(f.slot).id()?).map(|parent| (to, parent))
+            let to = self.database.schema().find(&f.reference()?.to)?;
+            self.database.table(to).get_live(row.get(f.slot).id()?).map(|parent| (to, parent))
         });
         let Some((to, parent)) = parent else {
             out.extend_from_slice(b"null");
-            continue;
+            return;
         };
         out.push(b'{');
-        write_attributes(out, &database.object(to).name, version, parent.id);
+        write_attributes(out, &self.database.object(to).name, self.version, parent.id);
         let mut lead = lead.to_vec();
-        lead.push(name.clone());
-        write_level(out, database, plan, parent, version, depth + 1, &lead);
+        lead.push(name.to_owned());
+        self.write_level(out, parent, &lead);
         out.push(b'}');
     }
 }

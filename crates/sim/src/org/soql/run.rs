@@ -11,6 +11,9 @@ use super::filter::{passes, value_of};
 use crate::org::data::{Database, Row, Value};
 use crate::org::schema::{Kind, Slot};
 
+/// Up to so many ids from an index are a short list.
+const SHORT: usize = 1024;
+
 /// What a query answers.
 #[derive(Debug)]
 pub(crate) enum Answer {
@@ -64,7 +67,7 @@ pub(crate) fn children_of(
 fn resolve(database: &Database, test: &mut Test, all: bool) {
     match test {
         Test::All(tests) | Test::Any(tests) => {
-            tests.iter_mut().for_each(|t| resolve(database, t, all))
+            tests.iter_mut().for_each(|t| resolve(database, t, all));
         }
         Test::Not(inner) => resolve(database, inner, all),
         Test::InPlan { column, negated, plan } => {
@@ -88,30 +91,46 @@ fn matching<'a>(database: &'a Database, plan: &Plan, all: bool) -> Vec<&'a Row> 
     let keep = |row: &&Row| {
         (all || !row.deleted) && plan.filter.as_ref().is_none_or(|test| passes(database, row, test))
     };
-    match plan.filter.as_ref().and_then(|test| candidates(database, plan.object, test, all)) {
+    match indexed(database, plan, all) {
         Some(ids) => ids.into_iter().filter_map(|id| table.get(id)).filter(keep).collect(),
         None => table.rows().filter(keep).collect(),
     }
 }
 
-/// The ids an index offers, sorted; none where only a scan will do.
-fn candidates(database: &Database, object: usize, test: &Test, all: bool) -> Option<Vec<SfId>> {
+/// The ids of the best index: a short list if any has one, before a long one is gathered.
+fn indexed(database: &Database, plan: &Plan, all: bool) -> Option<Vec<SfId>> {
+    let test = plan.filter.as_ref()?;
+    let offer = |most| candidates(database, plan.object, test, all, most);
+    offer(SHORT).or_else(|| offer(usize::MAX))
+}
+
+/// The ids an index offers, sorted; none where only a scan will do or there are more than `most`.
+fn candidates(
+    database: &Database,
+    object: usize,
+    test: &Test,
+    all: bool,
+    most: usize,
+) -> Option<Vec<SfId>> {
     let mut ids = match test {
         Test::All(tests) => {
-            let offers = tests.iter().filter_map(|t| candidates(database, object, t, all));
+            let offers = tests.iter().filter_map(|t| candidates(database, object, t, all, most));
             offers.min_by_key(Vec::len)?
         }
         Test::Compare(column, comparison, value) if column.hops.is_empty() => {
-            compare_candidates(database, object, column, *comparison, value, all)?
+            compare_candidates(database, object, column, (*comparison, value), (all, most))?
         }
         Test::In { column, negated: false, values } if column.hops.is_empty() => {
-            let each = values
-                .iter()
-                .map(|v| compare_candidates(database, object, column, Comparison::Equal, v, all));
+            let each = values.iter().map(|v| {
+                compare_candidates(database, object, column, (Comparison::Equal, v), (all, most))
+            });
             each.collect::<Option<Vec<_>>>()?.concat()
         }
         _ => return None,
     };
+    if ids.len() > most {
+        return None;
+    }
     ids.sort_unstable();
     ids.dedup();
     Some(ids)
@@ -121,10 +140,11 @@ fn compare_candidates(
     database: &Database,
     object: usize,
     column: &Column,
-    comparison: Comparison,
-    value: &Value,
-    all: bool,
+    (comparison, value): (Comparison, &Value),
+    (all, most): (bool, usize),
 ) -> Option<Vec<SfId>> {
+    // One more than wanted shows that there are too many.
+    let bound = most.saturating_add(1);
     let table = database.table(object);
     let field = database.object(object).fields.get(column.field)?;
     if let (Slot::SystemModstamp, Value::Time(at)) = (field.slot, value) {
@@ -134,7 +154,7 @@ fn compare_candidates(
             Comparison::Greater | Comparison::GreaterOrEqual => *at..=i64::MAX,
             Comparison::Differs | Comparison::Like => return None,
         };
-        return Some(table.changed(span).collect());
+        return Some(table.changed(span).take(bound).collect());
     }
     if comparison != Comparison::Equal {
         return None;
@@ -144,12 +164,12 @@ fn compare_candidates(
         // The other indexes hold live rows only.
         _ if all => None,
         (Kind::Reference(_), Value::Id(parent)) => {
-            Some(table.children(column.field, *parent)?.collect())
+            Some(table.children(column.field, *parent)?.take(bound).collect())
         }
         (_, Value::Text(text)) => Some(table.by_key(column.field, text)?.into_iter().collect()),
-        (_, Value::Null) => {
-            table.blanks(column.field).map(|ids: &BTreeSet<SfId>| ids.iter().copied().collect())
-        }
+        (_, Value::Null) => table
+            .blanks(column.field)
+            .map(|ids: &BTreeSet<SfId>| ids.iter().copied().take(bound).collect()),
         _ => None,
     }
 }
