@@ -102,19 +102,24 @@
   }
 
   // Seats that this visitor already holds, so that nobody is told "sold out"
-  // because of them.
+  // because of them; looked up again when Back brings the page from memory.
   const own = one("[data-own]");
-  if (own && main && document.cookie.includes("sloe_holding=")) {
-    fetch(main.dataset.mine, { headers: { accept: "application/json" } }).then((answer) => answer.status === 200 && answer.json()).then((hold) => {
-      if (!hold) return;
-      const link = document.createElement("a");
-      link.href = hold.url;
-      link.textContent = "Continue your registration";
-      const text = document.createElement("p");
-      text.append(`You are holding ${hold.places === 1 ? "one seat" : `${hold.places} seats`} until ${hold.until}. `, link);
-      own.className = "notice is-good";
-      own.append(text);
-    }).catch(() => {});
+  const showOwn = async () => {
+    if (!document.cookie.includes("sloe_holding=")) return own.replaceChildren();
+    const answer = await fetch(main.dataset.mine, { headers: { accept: "application/json" } });
+    if (answer.status !== 200) return own.replaceChildren();
+    const hold = await answer.json();
+    const link = document.createElement("a");
+    link.href = hold.url;
+    link.textContent = "Continue your registration";
+    const text = document.createElement("p");
+    text.className = "notice is-good";
+    text.append(`You are holding ${hold.places === 1 ? "one seat" : `${hold.places} seats`} until ${hold.until}. `, link);
+    own.replaceChildren(text);
+  };
+  if (own && main) {
+    showOwn().catch(() => {});
+    addEventListener("pageshow", (event) => event.persisted && showOwn().catch(() => {}));
   }
 
   // The countdown: seen every second, said at 5, 2 and 1 minutes only.

@@ -47,7 +47,7 @@ fn tags(html: &str) -> Vec<Tag> {
                     end = i;
                     break;
                 }
-                '<' if !quoted => panic!("a tag in a tag at {:.80}", rest),
+                '<' if !quoted => panic!("a tag in a tag at {rest:.80}"),
                 c if c.is_whitespace() && !quoted => {
                     if name.is_empty() {
                         name = std::mem::take(&mut word);
@@ -61,9 +61,9 @@ fn tags(html: &str) -> Vec<Tag> {
             word.push(c);
         }
         if name.is_empty() {
-            name = word
+            name = word;
         } else if !word.is_empty() && word != "/" {
-            attributes.push(word)
+            attributes.push(word);
         }
         rest = &rest[end + 1..];
         let attributes = attributes

@@ -1,4 +1,5 @@
 //! Event lists and event pages.
+#![allow(clippy::too_many_arguments, reason = "a table of examples")]
 
 use askama::Template;
 use jiff::Timestamp;

@@ -116,14 +116,10 @@ async fn refused(
                 None => Err(at(hold).refused(denied)),
             }
         }
-        Denied::OutcomeUnknown | Denied::NotAccepted { .. } => {
-            let action = format!("/checkout/{}", hold.token);
-            let unknown = *denied == Denied::OutcomeUnknown;
-            let label = if unknown { "Check again" } else { "Try again" }.to_owned();
-            let again = Again { action, fields: sent.0, label, after: unknown.then_some(2) };
-            Err(At { again: Some(again), ..at(hold) }.refused(denied))
+        _ => {
+            let again = Again::after(denied, format!("/checkout/{}", hold.token), sent.0);
+            Err(At { again, ..at(hold) }.refused(denied))
         }
-        _ => Err(at(hold).refused(denied)),
     }
 }
 

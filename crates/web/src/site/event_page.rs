@@ -10,10 +10,6 @@ use super::handle::{self, Public};
 use super::present;
 use crate::state::AppState;
 
-/// Upcoming events whose figures a list shows; beyond that it is no list that
-/// anybody reads.
-const LISTED: usize = 200;
-
 /// `GET /{org}`.
 ///
 /// # Errors
@@ -29,12 +25,10 @@ pub async fn list(
         return Ok(sent.respond(&headers));
     }
     let mut events = Vec::new();
-    let mut upcoming = 0;
     for event in app.engine.events(&org) {
-        let counts = event.published && now < event.ends_at && upcoming < LISTED;
-        upcoming += usize::from(counts);
+        let upcoming = event.published && now < event.ends_at;
         // What can't be told now is shown as paused; the engine has logged why.
-        let left = if counts { app.engine.availability(event.event).await.ok() } else { None };
+        let left = if upcoming { app.engine.availability(event.event).await.ok() } else { None };
         events.push((event, left));
     }
     let page = present::event_list(&org, &events, app.engine.is_live(org.id()), now);

@@ -21,6 +21,7 @@ use super::present::{credited, fault_of};
 use super::refused::{At, notice};
 use super::selection::Selection;
 use super::view::Fault;
+use super::view::message::Again;
 use super::when::Moment;
 use super::{cookie, handle, present, words};
 use crate::error::{Cause, status_of};
@@ -43,12 +44,12 @@ pub async fn create(
     let hold = selection.hold.clone().or_else(|| cookie::hold(&headers, snapshot.id));
     if !selection.faults.is_empty() {
         let denied = Denied::Invalid(Vec::new());
-        return again(&app, &org, &snapshot, selection, hold, &denied).await;
+        return refused(&app, &org, &snapshot, (selection, form), hold, &denied).await;
     }
     let visitor = Visitor { name: cookie::visitor(&headers), hold: hold.clone() };
     match app.engine.hold_for_visitor(snapshot.id, &visitor, &selection.choices(&snapshot)).await {
         Ok(held) => Ok(held_response(&app, &held)),
-        Err(denied) => again(&app, &org, &snapshot, selection, hold, &denied).await,
+        Err(denied) => refused(&app, &org, &snapshot, (selection, form), hold, &denied).await,
     }
 }
 
@@ -68,11 +69,11 @@ fn held_response(app: &AppState, held: &HoldView) -> Response {
 }
 
 /// The event's page again, with what was chosen and what is wrong with it.
-async fn again(
+async fn refused(
     app: &AppState,
     org: &Arc<Org>,
     snapshot: &Snapshot,
-    selection: Selection,
+    (selection, sent): (Selection, SiteForm),
     hold: Option<String>,
     denied: &Denied,
 ) -> Result<Response, Failure> {
@@ -82,7 +83,7 @@ async fn again(
     let mut said = None;
     match denied {
         Denied::SoldOut(short) => {
-            faults.extend(short.iter().map(|short| fault_of(&credited(short, places))))
+            faults.extend(short.iter().map(|short| fault_of(&credited(short, places))));
         }
         Denied::Invalid(more) => faults.extend(more.iter().map(|fault| {
             let field = if fault.part == Part::Sessions { "program" } else { "tickets" };
@@ -95,7 +96,11 @@ async fn again(
         | Denied::LicenseInactive => {
             said = Some(notice(denied, &snapshot.time_zone));
         }
-        _ => return Err(At::event(present::org(org), snapshot).refused(denied)),
+        _ => {
+            let action = format!("/{}/{}/hold", org.profile.slug, snapshot.slug);
+            let again = Again::after(denied, action, sent.0);
+            return Err(At { again, ..At::event(present::org(org), snapshot) }.refused(denied));
+        }
     }
     let availability = handle::availability(app, org, snapshot).await?;
     let visitor = present::Visitor {

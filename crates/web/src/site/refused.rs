@@ -69,6 +69,9 @@ impl At {
             (Denied::Invalid(faults), _) => {
                 words::bad_request(org, faults.iter().map(|f| f.message.clone()).collect())
             }
+            (Denied::EventUnpublished, Some(of)) => {
+                words::told(org, &words::unpublished(), &format!("/{}", of.slug))
+            }
             _ => words::told(org, &notice(denied, &zone_name), &back),
         }
     }

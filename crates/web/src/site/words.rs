@@ -64,13 +64,11 @@ pub fn unpublished() -> Notice {
     )
 }
 
-/// What stands in the way, told on a page of its own.
+/// What stands in the way, told on a page of its own; `back` is where to go.
 #[must_use]
-pub fn told(org: Option<&Org>, said: &Notice, event: &str) -> MessagePage {
-    let mut page =
-        MessagePage::new(org, "pause", &said.heading, &[&said.text, "Nothing was booked."]);
-    page = page.link("Back to the event", event);
-    page
+pub fn told(org: Option<&Org>, said: &Notice, back: &str) -> MessagePage {
+    MessagePage::new(org, "pause", &said.heading, &[&said.text, "Nothing was booked."])
+        .link("Go back", back)
 }
 
 /// A form whose id was used with other contents.

@@ -60,11 +60,12 @@ pub fn checkout(
     let org = org_view(&hold.org);
     let differ =
         hold.places.windows(2).any(|pair| matches!(pair, [a, b] if a.sessions != b.sessions));
+    let title = if faults.is_empty() { "Your details" } else { "Please check your details" };
     let places = &hold.places;
     let form = Form { snapshot, availability, now, places, typed, faults };
     let people: Vec<_> = places.iter().map(|held| form.person(held)).collect();
     CheckoutPage {
-        shell: Shell::private(Some(&org), "Your details"),
+        shell: Shell::private(Some(&org), title),
         event: brief(&org.slug, snapshot),
         held: held(snapshot, hold.expires_at, now),
         notice: None,

@@ -9,7 +9,9 @@ mod order;
 mod shortage;
 mod standing;
 
-use jiff::tz::TimeZone;
+use std::sync::LazyLock;
+
+use jiff::tz::{TimeZone, TimeZoneDatabase};
 use sloe_core::catalog::{Place, Snapshot};
 use sloe_core::money::Price;
 use sloe_core::time::Timestamp;
@@ -28,6 +30,10 @@ pub use mail::order_mail;
 pub use order::{Done, order_page};
 pub use shortage::{credited, fault_of, sentence};
 pub use standing::{Standing, standing};
+
+/// The zones in the binary: what a page says must not depend on the machine.
+/// Kept, as it remembers the zones it has read.
+static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
 
 /// How an org looks.
 #[must_use]
@@ -65,7 +71,7 @@ pub fn org(org: &tenant::Org) -> Org {
 /// refresh refuses.
 #[must_use]
 pub fn zone(name: &str) -> TimeZone {
-    jiff::tz::TimeZoneDatabase::bundled().get(name).unwrap_or(TimeZone::UTC)
+    ZONES.get(name).unwrap_or(TimeZone::UTC)
 }
 
 /// A moment of the core as one that can be formatted.

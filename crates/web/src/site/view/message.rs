@@ -2,6 +2,7 @@
 //! words themselves are in `words`.
 
 use askama::Template;
+use sloe_engine::error::Denied;
 
 use super::{Org, Shell};
 use crate::site::markup::{Markup, icon};
@@ -70,7 +71,7 @@ pub struct Link {
     pub href: String,
 }
 
-/// A form to send again with the same key, by hand or by itself.
+/// A form to send again with the same contents, by hand or by itself.
 #[derive(Clone, Debug)]
 pub struct Again {
     /// Where it goes.
@@ -81,4 +82,18 @@ pub struct Again {
     pub label: String,
     /// After how many seconds the script sends it; `None` never.
     pub after: Option<u32>,
+}
+
+impl Again {
+    /// The form to send again after `denied`, if that can help: by itself if
+    /// it may have been done, by hand if it was not.
+    #[must_use]
+    pub fn after(denied: &Denied, action: String, fields: Vec<(String, String)>) -> Option<Self> {
+        let (label, after) = match denied {
+            Denied::OutcomeUnknown => ("Check again", Some(2)),
+            Denied::NotAccepted { .. } => ("Try again", None),
+            _ => return None,
+        };
+        Some(Self { action, fields, label: label.to_owned(), after })
+    }
 }
