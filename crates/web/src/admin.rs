@@ -104,7 +104,8 @@ pub fn record_license(engine: &Engine, body: &Value) -> Result<(), String> {
     let expires_at = match text("expires_at") {
         None => None,
         Some(text) => Some(
-            Timestamp::parse(text).ok_or(format!("{text:?} is no time such as 2027-01-31T00:00:00Z"))?,
+            Timestamp::parse(text)
+                .ok_or(format!("{text:?} is no time such as 2027-01-31T00:00:00Z"))?,
         ),
     };
     let number = text("number").unwrap_or_default().to_owned();

@@ -215,7 +215,8 @@ fn protect(headers: &mut HeaderMap, reader: Reader, https: bool) {
         Reader::Program => CSP_DOCUMENT,
         Reader::Person => CSP,
     };
-    headers.insert(header::CONTENT_SECURITY_POLICY, csp);
+    // A page that shows others' HTML has a stricter policy of its own.
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(csp);
     // Pages whose address is a capability say `no-referrer` themselves.
     headers
         .entry(header::REFERRER_POLICY)

@@ -4,9 +4,12 @@
 
 mod support;
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::http::{Request, header};
 use sloe_core::inbound::Field;
+use sloe_web::mailbox::{Mailbox, ReceivedMail};
 use support::{Draft, Site, text};
 
 const EVENT: &str = "/acme/spring-meeting";
@@ -210,4 +213,35 @@ async fn the_front_page_names_customers_only_in_the_demo() {
     assert!(!page.body.contains("Acme"));
     let demo = Site::with(sloe_web::state::Settings { demo: true, ..Default::default() });
     demo.browser().get("/").await.is(200).says("Acme Events").says("0 upcoming events");
+}
+
+#[tokio::test]
+async fn the_demo_s_mailbox_shows_foreign_html_only_in_a_cage() {
+    let mail = ReceivedMail {
+        number: 7,
+        from: "acme@example.org".into(),
+        to: "ada@example.org".into(),
+        subject: "Hello <script>".into(),
+        date: "2026-11-23T14:32:00Z".into(),
+        text: "plain".into(),
+        html: Some("<script>alert(1)</script>".into()),
+        attachments: vec![("event.ics".into(), b"BEGIN:VCALENDAR".to_vec())],
+    };
+    let mailbox = Mailbox(Arc::new(move || vec![mail.clone()]));
+    let settings = sloe_web::state::Settings { mailbox: Some(mailbox), ..Default::default() };
+    let site = Site::with(settings);
+    let mut browser = site.browser();
+    browser.get("/demo/mailbox").await.is(200).says("Hello &#60;script&#62;");
+    let open = browser.get("/demo/mailbox/7").await;
+    open.is(200).says("sandbox").says("/demo/mailbox/7/html").says("plain");
+    let html = browser.get("/demo/mailbox/7/html").await;
+    let policy = html.is(200).headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+    assert!(policy.contains("sandbox") && policy.starts_with("default-src 'none'"), "{policy}");
+    browser.get("/demo/mailbox/7/files/0").await.is(200).says("BEGIN:VCALENDAR");
+    for path in
+        ["/demo/mailbox/8", "/demo/mailbox/x", "/demo/mailbox/7/files/1", "/demo/mailbox/8/html"]
+    {
+        browser.get(path).await.is(404);
+    }
+    Site::new().browser().get("/demo/mailbox").await.is(404);
 }

@@ -16,6 +16,7 @@ pub mod front;
 mod handle;
 pub mod hold;
 pub mod look;
+pub mod mailbox;
 pub mod markup;
 pub mod order;
 pub mod present;
@@ -44,6 +45,10 @@ pub fn router() -> Router<AppState> {
         .route("/checkout/{hold}", get(checkout::show).post(checkout::confirm))
         .route("/checkout/{hold}/change", get(hold::change))
         .route("/checkout/{hold}/release", post(checkout::release))
+        .route("/demo/mailbox", get(mailbox::list))
+        .route("/demo/mailbox/{mail}", get(mailbox::open))
+        .route("/demo/mailbox/{mail}/html", get(mailbox::html))
+        .route("/demo/mailbox/{mail}/files/{index}", get(mailbox::file))
         .route("/order/{order}", get(order::show))
         .route("/order/{order}/cancel", post(order::cancel))
         .route("/order/{order}/event.ics", get(order::ics))
