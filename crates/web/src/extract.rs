@@ -4,8 +4,6 @@ mod json;
 mod pointer;
 mod read;
 
-use std::time::Duration;
-
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
@@ -15,13 +13,12 @@ use sloe_engine::claims::RequestId;
 
 use crate::error::{Cause, Problem};
 use crate::stack::MAX_BODY;
+use crate::state::AppState;
 
 pub(crate) use json::Json;
 pub(crate) use pointer::Pointer;
 pub(crate) use read::{Fields, Reader};
 
-/// How long a body may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes that an idempotency key may have.
 const MAX_KEY: usize = 255;
 
@@ -31,15 +28,17 @@ pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempote
 /// A body that says it is JSON, whole and within bounds; not parsed yet.
 pub(crate) struct JsonBody(Bytes);
 
-impl<S: Sync> FromRequest<S> for JsonBody {
+impl FromRequest<AppState> for JsonBody {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
         if !is_json(request.headers()) {
             return Err(Cause::UnsupportedMediaType.into());
         }
         let body = axum::body::to_bytes(request.into_body(), MAX_BODY);
-        match tokio::time::timeout(BODY_TIMEOUT, body).await {
+        // The rest of the time is for the answer.
+        let patience = state.settings.deadline / 2;
+        match tokio::time::timeout(patience, body).await {
             Ok(Ok(bytes)) => Ok(Self(bytes)),
             Ok(Err(error)) if is_too_long(&error) => Err(Cause::TooLarge.into()),
             Ok(Err(_)) => Err(Problem::new(Cause::Malformed, "The body broke off.")),

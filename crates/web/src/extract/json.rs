@@ -198,13 +198,13 @@ mod tests {
             (b"{\"a\":1", "The body ends in the middle of a value: line 1, column 6."),
             (b"{\n\"a\":tru}", "The body is not valid JSON in UTF-8: line 2, column 8."),
             (b"{} {}", "The body is not valid JSON in UTF-8: line 1, column 4."),
-            (b"\"\xff\"", "The body is not valid JSON in UTF-8: line 1, column 3."),
+            (b"\"\xff\"", "The body is not valid JSON in UTF-8: line 1, column 2."),
             (b"\"\\ud800\"", "The body is not valid JSON in UTF-8: line 1, column 8."),
             (b"\xef\xbb\xbf{}", "The body is not valid JSON in UTF-8: line 1, column 1."),
             (b"[1e999]", "The body is not valid JSON in UTF-8: line 1, column 6."),
             (
                 deep(17).leak().as_bytes(),
-                "The body nests deeper than 16 levels: line 1, column 17.",
+                "The body nests deeper than 16 levels: line 1, column 18.",
             ),
         ];
         for (body, said) in cases {

@@ -160,7 +160,7 @@ pub fn text(text: impl Into<String>) -> Value {
 }
 
 impl Draft {
-    fn raw(&self, now: Timestamp) -> RawEvent {
+    pub fn raw(&self, now: Timestamp) -> RawEvent {
         let at = |hours: i64| text(now.plus_millis(hours * 3_600_000).to_rfc3339());
         let mut fields = BTreeMap::from([
             (Field::Name, text(&self.name)),
