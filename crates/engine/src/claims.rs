@@ -8,7 +8,7 @@ mod hold;
 mod order;
 mod translate;
 
-pub(crate) use attendees::open as unseal;
+pub(crate) use attendees::{open as unseal, seal};
 pub use confirm::Confirmed;
 pub use hold::Visitor;
 

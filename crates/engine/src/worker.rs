@@ -4,10 +4,12 @@
 //! that it may be stopped, killed and started at any moment.
 
 mod driver;
+mod mail;
 mod orders;
 pub(crate) mod orgs;
 pub(crate) mod outbox;
 pub(crate) mod refresh;
+mod retention;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,11 +19,14 @@ use dashmap::DashMap;
 use sloe_core::ids::OrgId;
 use sloe_store::api::{Store, StoreError};
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::engine::{Engine, StartError};
+use crate::mail::MailSettings;
 pub use driver::Run;
+use mail::Mailer;
 pub use orders::rebuild;
 use orgs::OrgWork;
 
@@ -40,6 +45,8 @@ pub struct Settings {
     pub bulk_from: usize,
     /// How often the figures of a record may be told to its org.
     pub figures_every: Duration,
+    /// How confirmations are sent; `None` sends none, also not later.
+    pub mail: Option<MailSettings>,
 }
 
 impl Default for Settings {
@@ -49,6 +56,7 @@ impl Default for Settings {
             gather: Duration::from_secs(5),
             bulk_from: 2_000,
             figures_every: Duration::from_secs(60),
+            mail: None,
         }
     }
 }
@@ -61,6 +69,11 @@ pub(crate) struct Workers {
     orgs: DashMap<OrgId, Arc<OrgWork>>,
     stopping: CancellationToken,
     tasks: TaskTracker,
+    mailer: Option<Arc<Mailer>>,
+    /// Held by whoever rewrites vault entries.
+    pub(crate) erasing: tokio::sync::Mutex<()>,
+    /// Wakes nobody: for workers that go by their timer only.
+    nothing: Notify,
     runs: Mutex<BTreeMap<&'static str, Run>>,
 }
 
@@ -70,8 +83,13 @@ impl Workers {
             Some(_) => Some(Handle::try_current().map_err(|_| StartError::Runtime)?),
             None => None,
         };
+        let settings = settings.unwrap_or_default();
+        let mailer = settings.mail.clone().map(Mailer::new).transpose()?;
         Ok(Self {
-            settings: settings.unwrap_or_default(),
+            mailer: mailer.map(Arc::new),
+            erasing: tokio::sync::Mutex::default(),
+            nothing: Notify::new(),
+            settings,
             runtime,
             orgs: DashMap::new(),
             stopping: CancellationToken::new(),
@@ -151,6 +169,18 @@ pub(crate) fn start(engine: &Engine) {
             outbox::look(engine).await
         },
     );
+    driver::drive(
+        engine,
+        "mail",
+        often,
+        |engine| &engine.news().mail,
+        |engine| {
+            let mailer = engine.workers().mailer.clone();
+            mail::look(engine, mailer)
+        },
+    );
+    let daily = Duration::from_secs(24 * 60 * 60);
+    driver::drive(engine, "retention", daily, |engine| &engine.workers().nothing, retention::look);
     let compared = Arc::new(orders::Compared::default());
     driver::drive(
         engine,

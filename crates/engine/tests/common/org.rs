@@ -181,7 +181,7 @@ impl Org {
     pub async fn composites(&self) -> u64 {
         let url = format!("{}/__control/stats", self.running.url());
         let stats: Json = self.http.get(url).send().await.unwrap().json().await.unwrap();
-        stats["calls"]["composite"].as_u64().unwrap_or_else(|| panic!("{stats}"))
+        stats["stats"]["calls"]["composite"].as_u64().unwrap_or_else(|| panic!("{stats}"))
     }
 
     /// Waits until the event is on the pages.

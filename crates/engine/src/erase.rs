@@ -1,0 +1,224 @@
+//! Destroying personal data: one person's on request, everybody's once an
+//! event's retention has ended. Seats, orders and figures stay.
+
+use std::sync::Arc;
+
+use sloe_core::fact::Fact;
+use sloe_core::ids::{ClaimId, EventRef, OrgId, base32};
+use sloe_core::ledger::{Command, Refusal};
+use sloe_core::time::Timestamp;
+use sloe_store::api::{Sealed, Store, StoreError, Write};
+use sloe_store::key::Key;
+use zeroize::Zeroizing;
+
+use crate::claims;
+use crate::engine::Engine;
+use crate::error::Denied;
+use crate::ledger::Unanswered;
+use crate::tenant::Org;
+use crate::view::Attendee;
+use crate::worker::outbox::file::{self, Dead};
+
+/// Batches of a journal looked through at a time.
+const PAGE: usize = 8;
+/// Entries destroyed at once when a retention ends.
+const AT_ONCE: usize = 200;
+
+/// What was erased, for the person who asked: it names nobody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// Names this erasure.
+    pub id: String,
+    /// Of which org.
+    pub org: OrgId,
+    /// When it was done.
+    pub at: Timestamp,
+    /// Orders that named the person.
+    pub orders: usize,
+    /// Attendees erased in them.
+    pub attendees: usize,
+    /// Those orders' short names.
+    pub references: Vec<String>,
+}
+
+/// One order that names a person.
+struct Found {
+    event: EventRef,
+    claim: ClaimId,
+    people: Vec<Option<Attendee>>,
+    places: Vec<u16>,
+}
+
+impl Engine {
+    /// Destroys the personal data of all attendees of an org who have this
+    /// e-mail address, upper and lower case alike, and tells what was done.
+    /// What the org has already received is the org's own.
+    ///
+    /// # Errors
+    /// [`Denied`]; what was erased until then stays erased: ask again.
+    pub async fn erase_person(&self, org: OrgId, email: &str) -> Result<Receipt, Denied> {
+        // One at a time: each rewrites entries it has read.
+        let _turn = self.workers().erasing.lock().await;
+        let org = self.registry().by_id(org).ok_or(Denied::NotFound)?;
+        let email = Zeroizing::new(email.trim().to_lowercase());
+        let (mut references, mut attendees) = (Vec::new(), 0);
+        for (event, _) in self.blocking(Store::journals).await? {
+            if event.org != org.id() {
+                continue;
+            }
+            let mut cursor = 0;
+            loop {
+                let (found, reached) = self.find_person(&org, event, cursor, &email).await?;
+                for found in found {
+                    attendees += found.places.len();
+                    references.push(found.claim.reference());
+                    self.erase_found(&org, found).await?;
+                }
+                if reached == cursor {
+                    break;
+                }
+                cursor = reached;
+            }
+        }
+        let id = base32::encode(&self.world().id().to_be_bytes());
+        let receipt = Receipt {
+            id,
+            org: org.id(),
+            at: self.now(),
+            orders: references.len(),
+            attendees,
+            references,
+        };
+        tracing::info!(org = %receipt.org, receipt = receipt.id, attendees, "personal data erased");
+        Ok(receipt)
+    }
+
+    /// Orders confirmed in the journal's next batches that name the person,
+    /// and the version reached; at the journal's end that is `cursor` again.
+    async fn find_person(
+        &self,
+        org: &Arc<Org>,
+        event: EventRef,
+        cursor: u64,
+        email: &Zeroizing<String>,
+    ) -> Result<(Vec<Found>, u64), Denied> {
+        let (key, email) = (org.vault_key(), email.clone());
+        self.blocking(move |store| {
+            let (entries, reached) = entries(store, event, cursor)?;
+            let found = entries.into_iter().filter_map(|(claim, body)| {
+                let Some(people) = claims::unseal(&key, event, claim, &body) else {
+                    tracing::error!(?event, ?claim, "a vault entry can't be opened");
+                    return None;
+                };
+                let same = |person: &Option<Attendee>| {
+                    person.as_ref().is_some_and(|p| p.email.to_lowercase() == **email)
+                };
+                let numbered = (1_u16..).zip(&people);
+                let places: Vec<u16> = numbered.filter(|(_, p)| same(p)).map(|(n, _)| n).collect();
+                (!places.is_empty()).then_some(Found { event, claim, people, places })
+            });
+            Ok((found.collect(), reached))
+        })
+        .await
+    }
+
+    async fn erase_found(&self, org: &Arc<Org>, found: Found) -> Result<(), Denied> {
+        let Found { event, claim, mut people, places } = found;
+        for place in &places {
+            if let Some(person) = people.get_mut(usize::from(*place) - 1) {
+                *person = None;
+            }
+            let sealed = if people.iter().all(Option::is_none) {
+                Sealed { claim, body: None }
+            } else {
+                claims::seal(&org.vault_key(), self.world(), event, claim, &people)?
+            };
+            let command = Command::Erase { claim, place: Some(*place) };
+            let done = self.desk().run(event, command, Some(sealed)).await;
+            erased(done.map(drop))?;
+        }
+        let scope = org.scope;
+        self.blocking(move |store| {
+            for place in places {
+                forget_words(store, Key::dead_letter(scope, &claim.attendee_key(place)))?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Destroys all personal data of an event; how many orders had some.
+    pub(crate) async fn erase_event(&self, event: EventRef) -> Result<usize, Denied> {
+        let (mut count, mut cursor) = (0, 0);
+        loop {
+            let _turn = self.workers().erasing.lock().await;
+            let (entries, reached) =
+                self.blocking(move |store| entries(store, event, cursor)).await?;
+            count += entries.len();
+            for some in entries.chunks(AT_ONCE) {
+                let mut running = tokio::task::JoinSet::new();
+                for claim in some.iter().map(|(claim, _)| *claim) {
+                    let desk = self.desk().clone();
+                    let command = Command::Erase { claim, place: None };
+                    let sealed = Some(Sealed { claim, body: None });
+                    running.spawn(async move { desk.run(event, command, sealed).await });
+                }
+                while let Some(done) = running.join_next().await {
+                    done.map_err(|_| Denied::OutcomeUnknown)?.map_err(|why| unwilling(&why))?;
+                }
+            }
+            if reached == cursor {
+                return Ok(count);
+            }
+            cursor = reached;
+        }
+    }
+}
+
+/// A vault entry: whose it is, and the sealed bytes.
+type Entry = (ClaimId, Vec<u8>);
+
+/// Vault entries of orders confirmed in the batches after `cursor`, and the
+/// version reached.
+fn entries(
+    store: &dyn Store,
+    event: EventRef,
+    cursor: u64,
+) -> Result<(Vec<Entry>, u64), StoreError> {
+    let (mut entries, mut reached) = (Vec::new(), cursor);
+    for batch in store.read(event, cursor, PAGE)? {
+        reached = batch.version;
+        for fact in &batch.facts {
+            if let Fact::Confirmed { claim, .. } = fact {
+                entries.extend(store.sealed(event, *claim)?.map(|body| (*claim, body)));
+            }
+        }
+    }
+    Ok((entries, reached))
+}
+
+fn erased(done: Result<(), Unanswered>) -> Result<(), Denied> {
+    match done {
+        // There is no such attendee any more to be erased.
+        Ok(()) | Err(Unanswered::Refused(Refusal::UnknownClaim | Refusal::UnknownPlace)) => Ok(()),
+        Err(why) => Err(unwilling(&why)),
+    }
+}
+
+fn unwilling(why: &Unanswered) -> Denied {
+    match why {
+        Unanswered::Refused(_) | Unanswered::Quarantined(_) => Denied::Quarantined,
+        Unanswered::NotAccepted => {
+            Denied::NotAccepted { retry_after: std::time::Duration::from_secs(2) }
+        }
+        Unanswered::OutcomeUnknown => Denied::OutcomeUnknown,
+    }
+}
+
+/// The org's words about a row may quote the person.
+fn forget_words(store: &dyn Store, key: Key) -> Result<(), StoreError> {
+    let Some(document) = store.get(&key)? else { return Ok(()) };
+    let Ok(dead) = file::decode::<Dead>(&document.body) else { return Ok(()) };
+    let body = Some(file::encode(&Dead { sealed_message: None, ..dead }));
+    store.put(&[Write { key, version: document.version + 1, body }])
+}
