@@ -10,6 +10,8 @@ use common::{person, place, start};
 use sloe_engine::claims::{Confirmed, RequestId};
 use sloe_engine::engine::Engine;
 use sloe_engine::refresh::Outcome;
+use sloe_store::api::Store;
+use sloe_store::key::{Collection, Range};
 
 async fn register(engine: &Engine, org: &Org, numbers: std::ops::Range<usize>) -> Vec<Confirmed> {
     let mut running = tokio::task::JoinSet::new();
@@ -84,6 +86,44 @@ fn registrations_reach_the_org_once_by_collections_although_the_worker_dies() {
 #[test]
 fn registrations_reach_the_org_once_by_bulk_jobs_although_the_worker_dies() {
     survives_being_dropped(20);
+}
+
+#[test]
+fn a_job_that_was_under_way_is_taken_over_and_none_stays_open() {
+    let outside = tokio::runtime::Runtime::new().unwrap();
+    let org = outside.block_on(Org::start());
+    let place = place();
+    let sends = || place.store.scan(Range::All(Collection::Sends), None, 9).unwrap();
+    for (life, latency) in [0, 20, 40, 60].into_iter().enumerate() {
+        let inside = tokio::runtime::Runtime::new().unwrap();
+        inside.block_on(async {
+            let engine = start(&place, Some(hasty(20)));
+            if life == 0 {
+                org.connect(&engine, &*place.store);
+            }
+            org.shown(&engine).await;
+            org.drained(&engine).await;
+            let slow = serde_json::json!({ "latency_ms": latency, "kinds": ["bulk_ingest"] });
+            org.faults(slow).await;
+            register(&engine, &org, life * 40..(life + 1) * 40).await;
+            until("a job is recorded", async || !sends().is_empty()).await;
+            // Each life ends at another step of its job; any would do.
+            tokio::time::sleep(std::time::Duration::from_millis(latency)).await;
+        });
+        inside.shutdown_timeout(std::time::Duration::from_secs(5));
+        outside.block_on(org.faults(serde_json::json!({})));
+    }
+    outside.block_on(async {
+        let engine = start(&place, Some(hasty(20)));
+        org.shown(&engine).await;
+        org.drained(&engine).await;
+        assert_eq!(org.attendees().await.len(), 160);
+        let jobs = org.jobs().await;
+        assert!(jobs.len() > 4, "{jobs:?}");
+        assert!(jobs.iter().all(|job| job == "JobComplete" || job == "Aborted"), "{jobs:?}");
+        assert!(sends().is_empty());
+        engine.stop().await;
+    });
 }
 
 #[tokio::test]

@@ -78,9 +78,12 @@ impl Connect {
             WireFlow::ClientCredentials { client_id, client_secret } => {
                 Flow::ClientCredentials { client_id, client_secret: client_secret.into() }
             }
-            WireFlow::JwtBearer { client_id, username, private_key, audience } => {
-                Flow::JwtBearer { client_id, username, private_key_pem: private_key.into(), audience }
-            }
+            WireFlow::JwtBearer { client_id, username, private_key, audience } => Flow::JwtBearer {
+                client_id,
+                username,
+                private_key_pem: private_key.into(),
+                audience,
+            },
         };
         let expected = wire.expected.map(|org| OrgId::parse(&org)).transpose();
         Ok(Self {

@@ -186,51 +186,55 @@ impl Round<'_> {
 
     /// Sends the mails of what was confirmed since.
     async fn news(&self, state: &mut State) -> Result<(), Halt> {
-        for pending in stored(self.engine, |store| store.pending(Destination::Mail)).await? {
-            if let Err(halt) = self.journal(state, pending).await {
-                match halt {
-                    Halt::Store(StoreError::Damaged(reason)) => {
+        loop {
+            let mut passed = false;
+            for pending in stored(self.engine, |store| store.pending(Destination::Mail)).await? {
+                // A batch of each event in turn: a busy one doesn't keep the others waiting.
+                match self.batch(state, pending).await {
+                    Ok(went_on) => passed |= went_on,
+                    Err(Halt::Store(StoreError::Damaged(reason))) => {
                         tracing::error!(event = ?pending.event, reason, "a journal can't be read; its mail waits");
                     }
-                    other => return Err(other),
+                    Err(halt) => return Err(halt),
                 }
             }
+            if !passed {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
-    async fn journal(&self, state: &mut State, pending: Pending) -> Result<(), Halt> {
-        let event = pending.event;
-        let Some(org) = self.engine.registry().by_id(event.org) else { return Ok(()) };
+    /// Sends the mails of an event's next batch and passes it; false at the journal's end.
+    async fn batch(&self, state: &mut State, pending: Pending) -> Result<bool, Halt> {
+        let Pending { event, cursor, .. } = pending;
+        let Some(org) = self.engine.registry().by_id(event.org) else { return Ok(false) };
         let key = Key::send(org.scope, &format!("mail {}", event.event));
         let mark = key.clone();
-        let mark = stored(self.engine, move |store| store.get(&mark)).await?;
-        let mark = mark.map_or(0, |document| document.version);
-        let mut cursor = pending.cursor;
-        while cursor < pending.latest {
-            let batches = stored(self.engine, move |store| store.read(event, cursor, 1)).await?;
-            let Some(batch) = batches.into_iter().next() else { return Ok(()) };
-            let confirmed = batch.facts.iter().filter_map(|fact| match fact {
-                Fact::Confirmed { claim, .. } => Some((event, *claim)),
-                _ => None,
-            });
-            let mails: Vec<_> = confirmed.collect();
-            let base = batch.version.saturating_mul(PER_BATCH);
-            let done = mark.checked_sub(base).filter(|done| *done < PER_BATCH).unwrap_or(0);
-            let done = usize::try_from(done).unwrap_or(usize::MAX).min(mails.len());
-            let mut sent = done as u64;
-            for some in mails.split_at(done).1.chunks(AT_ONCE) {
-                self.post(state, some).await?;
-                sent += some.len() as u64;
-                let write =
-                    Write { key: key.clone(), version: base + sent, body: Some(Vec::new()) };
-                stored(self.engine, move |store| store.put(&[write])).await?;
-            }
-            cursor = batch.version;
-            stored(self.engine, move |store| store.advance(Destination::Mail, event, cursor, &[]))
-                .await?;
+        let (mark, batches) = stored(self.engine, move |store| {
+            Ok((store.get(&mark)?, store.read(event, cursor, 1)?))
+        })
+        .await?;
+        let Some(batch) = batches.into_iter().next() else { return Ok(false) };
+        let confirmed = batch.facts.iter().filter_map(|fact| match fact {
+            Fact::Confirmed { claim, .. } => Some((event, *claim)),
+            _ => None,
+        });
+        let mails: Vec<_> = confirmed.collect();
+        // The mark's version tells the batch, and how many of its mails went.
+        let base = batch.version.saturating_mul(PER_BATCH);
+        let done = mark.and_then(|document| document.version.checked_sub(base));
+        let mut sent = done.filter(|done| *done < PER_BATCH).unwrap_or(0);
+        let at = usize::try_from(sent).unwrap_or(usize::MAX).min(mails.len());
+        for some in mails.split_at(at).1.chunks(AT_ONCE) {
+            self.post(state, some).await?;
+            sent += some.len() as u64;
+            let write = Write { key: key.clone(), version: base + sent, body: Some(Vec::new()) };
+            stored(self.engine, move |store| store.put(&[write])).await?;
         }
-        Ok(())
+        let passed = batch.version;
+        stored(self.engine, move |store| store.advance(Destination::Mail, event, passed, &[]))
+            .await?;
+        Ok(true)
     }
 
     /// Posts a few mails side by side and writes down what became of them.

@@ -35,8 +35,11 @@ use send::{Sender, Work};
 
 /// How often an org's task looks by itself.
 const PERIOD: Duration = Duration::from_secs(1);
-/// The longest pause after a failure that passes by itself.
-const LONGEST: Duration = Duration::from_secs(60);
+/// The longest pause after a failure that passes by itself: a call in vain
+/// costs little, and the backlog goes soon after the org is back.
+const LONGEST: Duration = Duration::from_secs(15);
+/// The pause when an allowance is used up, or a person must mend something.
+const MENDING: Duration = Duration::from_secs(60);
 /// Retries sent in one go.
 const RETRIES: usize = 10_000;
 
@@ -104,6 +107,8 @@ pub(super) async fn run(engine: Engine, work: Arc<OrgWork>) {
         work,
         books: Books::default(),
         loaded: false,
+        unsure: true,
+        untold: None,
         stuck: BTreeSet::new(),
         drained: None,
         failures: 0,
@@ -129,6 +134,10 @@ struct Drain {
     books: Books,
     figures: Figures,
     loaded: bool,
+    /// A send may be under way that nobody waits for.
+    unsure: bool,
+    /// Why figures can't be told, though rows can.
+    untold: Option<SyncFault>,
     /// Events whose journal is damaged: they wait for staff, the others go on.
     stuck: BTreeSet<EventRef>,
     /// When journals were last sent from.
@@ -144,6 +153,10 @@ impl Drain {
             self.load(&org).await?;
             self.loaded = true;
         }
+        if self.unsure {
+            self.adopt(&org).await?;
+            self.unsure = false;
+        }
         let gather = self.engine.workers().settings.gather;
         if passed(self.drained, gather) && self.work.take_news() {
             self.drain(&org).await?;
@@ -155,7 +168,19 @@ impl Drain {
         }
         self.figures.want(std::mem::take(&mut *lock(&self.work.recount)));
         let client = self.client(&org)?;
-        self.figures.tell(&self.engine, &org, &client).await
+        match self.figures.tell(&self.engine, &org, &client).await {
+            // Somebody must mend the figures' fields; rows don't wait for that.
+            Err(Halt::Org(error)) if error.advice() == Advice::Stop => {
+                tracing::warn!(org = %org.id(), %error, "figures can't be told");
+                self.untold = Some(fault(self.engine.now(), &error));
+                Ok(())
+            }
+            Ok(true) => {
+                self.untold = None;
+                Ok(())
+            }
+            told => told.map(drop),
+        }
     }
 
     /// Reads what an earlier process left: rows to send again, a job to adopt,
@@ -174,7 +199,6 @@ impl Drain {
             }
         }
         self.books.dead = dead.into_iter().map(|(key, _)| key.local_id().to_owned()).collect();
-        self.adopt(org).await?;
         self.figures.load(&self.engine, org).await
     }
 
@@ -195,7 +219,9 @@ impl Drain {
         } else {
             self.plan(&parts).await?
         };
-        self.send(org, parts, rows, send.job()).await
+        self.send(org, parts, rows, send.job()).await?;
+        let done = Write { key: Key::send(org.scope, "bulk"), version: 2, body: None };
+        Ok(stored(&self.engine, move |store| store.put(&[done])).await?)
     }
 
     /// Drains the journals until nothing is pending.
@@ -332,7 +358,7 @@ impl Drain {
         let halt = match looked {
             Ok(()) => {
                 self.failures = 0;
-                sync.fault = None;
+                sync.fault.clone_from(&self.untold);
                 return None;
             }
             Err(halt) => halt,
@@ -341,14 +367,15 @@ impl Drain {
         let at = self.engine.now();
         let growing = LONGEST.min(Duration::from_secs(1 << self.failures.min(6)));
         self.failures = self.failures.saturating_add(1);
+        self.unsure = true;
         let (fault, pause) = match halt {
             Halt::Org(error) => {
                 tracing::warn!(%org, %error, "the outbox waits");
                 let pause = match error.advice() {
                     Advice::Retry | Advice::Reauthenticate => growing,
-                    Advice::Wait | Advice::Stop | Advice::DeadLetter => LONGEST,
+                    Advice::Wait | Advice::Stop | Advice::DeadLetter => MENDING,
                 };
-                (SyncFault { at, means: error.means(), remedy: error.remedy() }, pause)
+                (fault(at, &error), pause)
             }
             Halt::Store(error) => {
                 tracing::error!(%org, %error, "the outbox can't use the store");
@@ -364,6 +391,10 @@ impl Drain {
         sync.fault = Some(fault);
         Some(pause)
     }
+}
+
+fn fault(at: Timestamp, error: &Error) -> SyncFault {
+    SyncFault { at, means: error.means(), remedy: error.remedy() }
 }
 
 /// Tells each org's task whether its journals have news.

@@ -151,6 +151,15 @@ impl Org {
         }
     }
 
+    /// The states of the org's Bulk jobs.
+    pub async fn jobs(&self) -> Vec<String> {
+        let url = format!("{}/services/data/v62.0/jobs/ingest", self.running.url());
+        let request = self.http.get(url).bearer_auth(&self.token);
+        let body: Json = request.send().await.unwrap().json().await.unwrap();
+        let jobs = body["records"].as_array().unwrap_or_else(|| panic!("{body}"));
+        jobs.iter().map(|job| job["state"].as_str().unwrap().to_owned()).collect()
+    }
+
     pub async fn attendees(&self) -> Vec<Json> {
         self.records(
             "SELECT Id, Sloe_Id__c, Sloe_Version__c, Last_Name__c, Registration_Status__c \

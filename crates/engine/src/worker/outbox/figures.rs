@@ -60,13 +60,13 @@ impl Figures {
         Ok(())
     }
 
-    /// Tells what is wanted and may be told by now.
+    /// Tells what is wanted and may be told by now; whether there was anything.
     pub(super) async fn tell(
         &mut self,
         engine: &Engine,
         org: &Arc<Org>,
         client: &Client,
-    ) -> Result<(), Halt> {
+    ) -> Result<bool, Halt> {
         let may = |event: &&EventRef| {
             passed(self.known.get(event).and_then(|known| known.at), self.every)
         };
@@ -100,7 +100,7 @@ impl Figures {
         if !writes.is_empty() {
             stored(engine, move |store| store.put(&writes)).await?;
         }
-        Ok(())
+        Ok(!told.is_empty())
     }
 
     async fn send(&mut self, client: &Client, rows: &[(EventRef, FigureRow)]) -> Result<(), Halt> {
