@@ -245,3 +245,14 @@ async fn the_demo_s_mailbox_shows_foreign_html_only_in_a_cage() {
     }
     Site::new().browser().get("/demo/mailbox").await.is(404);
 }
+
+#[tokio::test]
+async fn a_list_begins_with_an_event_that_one_can_register_for() {
+    let site = Site::new();
+    let off = vec![(Field::Status, text("Cancelled"))];
+    site.publish(&Draft { name: "Aborted".into(), fields: off, ..Draft::default() }).await;
+    site.publish(&Draft { n: 2, name: "Zest".into(), ..Draft::default() }).await;
+    let list = site.browser().get("/acme").await.body;
+    let first = list.split("<li class=\"card featured\">").nth(1).unwrap();
+    assert!(first.find("Zest") < first.find("Aborted"), "{list}");
+}

@@ -32,10 +32,16 @@ pub fn event_list(
     let card = |(event, left): &(Arc<Listing>, Option<Arc<Availability>>)| {
         card(&view.slug, event, left.as_deref(), live, now)
     };
+    let mut upcoming: Vec<_> = upcoming.into_iter().map(card).collect();
+    if let Some(open) = upcoming.iter().position(|card| card.status.is_open())
+        && let Some(front) = upcoming.get_mut(..=open)
+    {
+        front.rotate_right(1);
+    }
     EventListPage {
         shell: Shell::public(&view, &view.name, view.tagline.as_deref().unwrap_or_default()),
         notice: (!live && !upcoming.is_empty()).then(words::paused),
-        upcoming: upcoming.into_iter().map(card).collect(),
+        upcoming,
         past: past.into_iter().rev().take(PAST).map(card).collect(),
         org: view,
     }

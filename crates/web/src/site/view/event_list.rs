@@ -15,7 +15,8 @@ pub struct EventListPage {
     pub org: Org,
     /// Said on top, when registration is paused for the whole org.
     pub notice: Option<Notice>,
-    /// Upcoming and running events, soonest first.
+    /// Upcoming and running events, soonest first; but the first of all is the
+    /// soonest that one can register for, if there is one.
     pub upcoming: Vec<EventCard>,
     /// Events that are over, latest first.
     pub past: Vec<EventCard>,
@@ -60,6 +61,12 @@ pub enum Status {
 }
 
 impl Status {
+    /// Whether one can register now.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        matches!(self, Self::Open(band) if *band != super::Band::SoldOut)
+    }
+
     /// In words.
     #[must_use]
     pub fn label(&self) -> String {
