@@ -6,8 +6,9 @@
   const one = (selector, root = document) => root.querySelector(selector);
 
   // An answer with faults: focus goes to their summary, so that a screen
-  // reader begins there; its links move focus into the fields.
-  one("#faults")?.focus();
+  // reader begins there. Most browsers did it by the page's own autofocus.
+  const faults = one("#faults");
+  if (faults) addEventListener("load", () => document.activeElement === faults || faults.focus());
 
   // The visitor's own time, where it differs from the event's.
   for (const place of all("[data-local]")) {
