@@ -54,6 +54,7 @@ impl FromRequestParts<AppState> for Caller {
 /// What changed.
 #[derive(Debug, ToSchema)]
 #[allow(dead_code, reason = "read field by field, so that every fault can be named")]
+#[serde(deny_unknown_fields)]
 pub(crate) struct RefreshRequest {
     /// Salesforce id of the event; without it everything of the org is read.
     #[schema(required = false, examples("a00Ws00000Ab1cdIAB"))]

@@ -219,6 +219,8 @@ mod tests {
         ] {
             let described = &description["components"]["schemas"][schema]["properties"];
             let mut described: Vec<_> = described.as_object().unwrap().keys().collect();
+            let more = &description["components"]["schemas"][schema]["additionalProperties"];
+            assert_eq!(*more, false, "{schema}");
             described.sort();
             let mut fields = fields.to_vec();
             fields.sort_unstable();

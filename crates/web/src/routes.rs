@@ -66,7 +66,7 @@ fn pages(state: &AppState) -> Router<AppState> {
 
 /// Everything the public can reach.
 pub fn app(state: AppState) -> Router {
-    let stack = Arc::new(Stack::new(&state));
+    let stack = Arc::new(Stack::new(&state.settings));
     Router::new()
         .merge(programs())
         .merge(salesforce())
@@ -80,7 +80,7 @@ pub fn app(state: AppState) -> Router {
 
 /// What only staff can reach: health, and metrics without a token.
 pub fn admin_app(state: AppState) -> Router {
-    let stack = Arc::new(Stack::new(&state));
+    let stack = Arc::new(Stack::new(&state.settings));
     Router::new()
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))

@@ -1,15 +1,15 @@
 //! What every request passes, in this order:
 //!
 //! 1. it gets an id, the caller's if that one is plain;
-//! 2. its address may ask this often;
-//! 3. not too many are under way;
-//! 4. its body is not announced as too large; a browser's question before a
+//! 2. its address may ask this often, and not too many are under way; questions
+//!    about health are always answered;
+//! 3. its body is not announced as too large; a browser's question before a
 //!    request is answered;
-//! 5. a panic of its handler ends this request only;
-//! 6. it ends before its deadline;
-//! 7. a refusal is written out: a document for programs, a page for people;
-//! 8. headers that protect the visitor are set;
-//! 9. it is counted and logged, by the route's template, never by its path.
+//! 4. a panic of its handler ends this request only;
+//! 5. it ends before its deadline;
+//! 6. a refusal is written out: a document for programs, a page for people;
+//! 7. headers that protect the visitor are set;
+//! 8. it is counted and logged, by the route's template, never by its path.
 
 mod cors;
 mod meters;
@@ -30,7 +30,7 @@ use uuid::Uuid;
 
 use crate::error::{self, Cause, PROBLEM_JSON, Problem};
 use crate::problems;
-use crate::state::AppState;
+use crate::state::Settings;
 use meters::Meters;
 use rate::Addresses;
 
@@ -38,6 +38,9 @@ use rate::Addresses;
 pub(crate) const MAX_BODY: usize = 64 * 1024;
 /// When to come back after too much was under way.
 const BUSY: Duration = Duration::from_secs(1);
+
+/// Addresses that are answered however much is going on.
+const HEALTH: [&str; 3] = ["/livez", "/readyz", "/metrics"];
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PAGE: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
@@ -51,6 +54,7 @@ const CSP: HeaderValue = HeaderValue::from_static(
 /// For documents: there is nothing to load.
 const CSP_DOCUMENT: HeaderValue =
     HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+const REFERRER: HeaderValue = HeaderValue::from_static("strict-origin-when-cross-origin");
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000; includeSubDomains");
 
 /// What the middleware keeps.
@@ -63,19 +67,22 @@ pub(crate) struct Stack {
 }
 
 impl Stack {
-    pub(crate) fn new(state: &AppState) -> Self {
-        let settings = &state.settings;
+    pub(crate) fn new(settings: &Settings) -> Self {
         Self {
             addresses: settings.rate.map(|rate| Addresses::new(rate, settings.behind_proxy)),
             room: Semaphore::new(settings.in_flight),
             meters: Meters::default(),
             deadline: settings.deadline,
-            https: state.is_https(),
+            https: settings.is_https(),
         }
     }
 
     /// Whether a request may pass; the permit counts it as under way.
-    fn admit(&self, request: &Request) -> Result<SemaphorePermit<'_>, Problem> {
+    fn admit(&self, request: &Request) -> Result<Option<SemaphorePermit<'_>>, Problem> {
+        if HEALTH.contains(&request.uri().path()) {
+            // A node that is busy is not dead: restarting it would make things worse.
+            return Ok(None);
+        }
         if let Some(addresses) = &self.addresses
             && let Err(wait) = addresses.check(request)
         {
@@ -88,7 +95,7 @@ impl Stack {
         if announced.is_some_and(|n| n > MAX_BODY as u64) {
             return Err(Cause::TooLarge.into());
         }
-        Ok(permit)
+        Ok(Some(permit))
     }
 }
 
@@ -226,5 +233,67 @@ fn protect(headers: &mut HeaderMap, reader: Reader, https: bool) {
     }
     if https {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use super::*;
+    use axum::Router;
+    use axum::middleware::from_fn_with_state;
+    use axum::routing::{any, get};
+    use tower::ServiceExt;
+
+    fn app(settings: &Settings) -> Router {
+        let stack = Arc::new(Stack::new(settings));
+        let break_down = async || -> Response { panic!("a fault of ours, with a name in it") };
+        Router::new()
+            .route("/api/broken", get(break_down))
+            .route("/broken", get(break_down))
+            .route("/api/stuck", any(std::future::pending::<Response>))
+            .route("/livez", get(async || "ok"))
+            .layer(from_fn_with_state(stack, guard))
+    }
+
+    async fn ask(app: &Router, method: &str, path: &str) -> (u16, HeaderMap, String) {
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        let (parts, body) = app.clone().oneshot(request).await.unwrap().into_parts();
+        let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        (parts.status.as_u16(), parts.headers, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_handler_that_panics_ends_its_own_request_only() {
+        let app = app(&Settings::default());
+        for (path, kind) in [
+            ("/api/broken", "application/problem+json"),
+            ("/broken", "text/html; charset=utf-8"),
+            ("/api/broken", "application/problem+json"),
+        ] {
+            let (status, headers, body) = ask(&app, "GET", path).await;
+            assert_eq!((status, headers[header::CONTENT_TYPE].to_str().unwrap()), (500, kind));
+            let id = headers[REQUEST_ID].to_str().unwrap();
+            assert!(body.contains(id) && !body.contains("a name in it"), "{body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_misses_its_deadline_says_whether_it_may_have_been_done() {
+        let deadline = Duration::from_millis(5);
+        let app = app(&Settings { deadline, ..Settings::default() });
+        let (status, headers, body) = ask(&app, "GET", "/api/stuck").await;
+        assert_eq!((status, headers[header::RETRY_AFTER].as_bytes()), (503, &b"1"[..]));
+        assert!(body.contains("/problems/not-accepted"), "{body}");
+        let (status, _, body) = ask(&app, "DELETE", "/api/stuck").await;
+        assert_eq!(status, 503);
+        assert!(body.contains("/problems/outcome-unknown"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn a_node_without_room_is_alive() {
+        let app = app(&Settings { in_flight: 0, ..Settings::default() });
+        assert_eq!(ask(&app, "GET", "/api/stuck").await.0, 503);
+        assert_eq!(ask(&app, "GET", "/livez").await.0, 200);
     }
 }

@@ -56,6 +56,14 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// Whether the public comes over TLS.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.public_url.as_ref().is_some_and(|url| url.starts_with("https://"))
+    }
+}
+
 /// How often one address may ask. An office or a campus may share an address,
 /// so this is no more than a fence against floods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,6 +152,6 @@ impl Shared {
     /// Whether the public comes over TLS.
     #[must_use]
     pub fn is_https(&self) -> bool {
-        self.settings.public_url.as_ref().is_some_and(|url| url.starts_with("https://"))
+        self.settings.is_https()
     }
 }

@@ -137,6 +137,10 @@ async fn every_fault_of_a_hold_is_named_at_once() {
             vec![("/lines/0/sessions", "too-many")],
         ),
         (
+            json!({"lines": [{"item": item, "quantity": 1, "sessions": [session, session]}]}),
+            vec![("/lines/0/sessions/1", "twice")],
+        ),
+        (
             json!({"lines": [{"item": session, "quantity": 2, "sessions": [item, "00000000000000000000000000"]}]}),
             vec![
                 ("/lines/0/item", "unknown"),

@@ -122,6 +122,7 @@ pub(crate) struct Left {
 /// Which seats to hold.
 #[derive(Debug, ToSchema)]
 #[allow(dead_code, reason = "read field by field, so that every fault can be named")]
+#[serde(deny_unknown_fields)]
 pub(crate) struct HoldRequest {
     /// What is wanted; at most 50 units together.
     #[schema(min_items = 1, max_items = 50)]
@@ -130,6 +131,7 @@ pub(crate) struct HoldRequest {
 
 /// Some units of one ticket type, all with the same sessions.
 #[derive(Debug, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Line {
     /// Id of the ticket type.
     #[schema(value_type = String)]
@@ -168,6 +170,7 @@ pub(crate) struct Place {
 /// Who comes.
 #[derive(Debug, ToSchema)]
 #[allow(dead_code, reason = "as above")]
+#[serde(deny_unknown_fields)]
 pub(crate) struct ConfirmRequest {
     /// One for each place of the hold.
     #[schema(min_items = 1, max_items = 50)]
@@ -177,6 +180,7 @@ pub(crate) struct ConfirmRequest {
 /// An attendee for a place of a hold.
 #[derive(Debug, ToSchema)]
 #[allow(dead_code, reason = "as above")]
+#[serde(deny_unknown_fields)]
 pub(crate) struct PlacedAttendee {
     /// Which place of the hold, from 1; each once.
     #[schema(minimum = 1, maximum = 50)]
@@ -198,6 +202,7 @@ pub(crate) struct PlacedAttendee {
 /// Who comes to what.
 #[derive(Debug, ToSchema)]
 #[allow(dead_code, reason = "as above")]
+#[serde(deny_unknown_fields)]
 pub(crate) struct RegistrationRequest {
     /// One for each ticket.
     #[schema(min_items = 1, max_items = 50)]
@@ -207,6 +212,7 @@ pub(crate) struct RegistrationRequest {
 /// An attendee with what they want.
 #[derive(Debug, ToSchema)]
 #[allow(dead_code, reason = "as above")]
+#[serde(deny_unknown_fields)]
 pub(crate) struct NewAttendee {
     /// Id of the ticket type.
     item: String,
@@ -229,6 +235,7 @@ pub(crate) struct NewAttendee {
 
 /// No question is known yet, so this is empty.
 #[derive(Debug, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Answers {}
 
 /// An order, as its maker is told.

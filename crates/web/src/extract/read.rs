@@ -203,12 +203,20 @@ impl<'v> Fields<'v> {
         read.id(&self.at.field(name), value)
     }
 
-    /// Ids of sessions, at most `max`; none if the field is absent.
+    /// Ids of sessions, at most `max` and each once; none if the field is absent.
     pub(crate) fn ids(&self, read: &mut Reader, name: &str, max: usize) -> Vec<PublicId> {
         let Some(value) = self.get(name) else { return Vec::new() };
         let at = self.at.field(name);
         let Some(list) = read.list(&at, value, max) else { return Vec::new() };
-        let entries = list.iter().enumerate();
-        entries.filter_map(|(index, value)| read.id(&at.entry(index), value)).collect()
+        let mut ids = Vec::with_capacity(list.len());
+        for (index, value) in list.iter().enumerate() {
+            let at = at.entry(index);
+            let Some(id) = read.id(&at, value) else { continue };
+            if ids.contains(&id) {
+                read.fault(&at, "twice", "This id stands twice.".to_owned());
+            }
+            ids.push(id);
+        }
+        ids
     }
 }
