@@ -4,7 +4,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use metrics_exporter_prometheus::PrometheusBuilder;
 use sloe_engine::clock::Machine;
 use sloe_engine::engine::{Engine, LEDGER_BYTES, Options};
 use sloe_engine::seal::Key;
@@ -114,7 +113,7 @@ impl Platform {
         wishes: Wishes,
         listener: TcpListener,
     ) -> Result<Self, Failure> {
-        let metrics = PrometheusBuilder::new().install_recorder()?;
+        let metrics = sloe_web::health::install_metrics()?;
         let sends_mail = wishes.smtp_url.is_some();
         let workers = worker::Settings::default();
         let engine = start_engine(data, key, Some(workers))?;

@@ -1,6 +1,8 @@
 //! For whoever runs Sloe: is it alive, may requests come, what do the
 //! counters say.
 
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -10,6 +12,8 @@ use subtle::ConstantTimeEq;
 use crate::error::{Cause, Problem};
 use crate::state::{AppState, Phase};
 
+/// How often recorded durations are sorted into buckets.
+const TIDY: Duration = Duration::from_secs(5);
 /// Seconds at which durations are counted: from a page out of memory to the deadline.
 const BUCKETS: [f64; 12] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 15.0];
@@ -18,14 +22,25 @@ const PROMETHEUS: HeaderValue =
     HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
-/// Records this process's metrics from here on. Call
-/// [`PrometheusHandle::run_upkeep`] every few seconds.
+/// Records this process's metrics from here on, and tidies what was recorded
+/// for as long as the runtime lives: call it on one.
 ///
 /// # Errors
 /// Something else records them already.
 pub fn install_metrics() -> Result<PrometheusHandle, BuildError> {
     let seconds = Matcher::Suffix("_seconds".to_owned());
-    PrometheusBuilder::new().set_buckets_for_metric(seconds, &BUCKETS)?.install_recorder()
+    let builder = PrometheusBuilder::new().set_buckets_for_metric(seconds, &BUCKETS)?;
+    let handle = builder.install_recorder()?;
+    let kept = handle.clone();
+    tokio::spawn(async move {
+        // Durations pile up one by one until they are sorted into buckets.
+        let mut rounds = tokio::time::interval(TIDY);
+        loop {
+            rounds.tick().await;
+            kept.run_upkeep();
+        }
+    });
+    Ok(handle)
 }
 
 /// The process runs.

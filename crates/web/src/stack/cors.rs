@@ -16,7 +16,8 @@ const KEPT: HeaderValue = HeaderValue::from_static("86400");
 
 /// Whether scripts of other sites may use this address.
 pub(super) fn is_open(path: &str) -> bool {
-    path.starts_with("/api/v1/") || path == "/openapi.json"
+    let staff = path.starts_with("/api/v1/admin/");
+    (path.starts_with("/api/v1/") && !staff) || path == "/openapi.json"
 }
 
 /// The answer to a browser that asks before it sends; `None` for any other request.
