@@ -7,6 +7,7 @@ use std::sync::Arc;
 use sloe_engine::clock::Machine;
 use sloe_engine::engine::{Engine, LEDGER_BYTES, Options};
 use sloe_engine::seal::Key;
+use sloe_engine::mail::MailSettings;
 use sloe_engine::worker;
 use sloe_store::embedded::Embedded;
 use sloe_web::mailbox::Mailbox;
@@ -114,8 +115,14 @@ impl Platform {
         listener: TcpListener,
     ) -> Result<Self, Failure> {
         let metrics = sloe_web::health::install_metrics()?;
-        let sends_mail = wishes.smtp_url.is_some();
-        let workers = worker::Settings::default();
+        let mail = wishes.smtp_url.map(|url| MailSettings {
+            smtp_url: url.into(),
+            from: wishes.mail_from,
+            public_url: wishes.public_url.clone(),
+            render: Arc::new(sloe_web::order_mail),
+        });
+        let sends_mail = mail.is_some();
+        let workers = worker::Settings { mail, ..worker::Settings::default() };
         let engine = start_engine(data, key, Some(workers))?;
         let announced = platform::announce(data, &format!("http://{}", listener.local_addr()?))?;
         let rate = (wishes.rate_limit > 0)

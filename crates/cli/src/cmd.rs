@@ -1,7 +1,10 @@
 //! The verbs, a file each.
 
+mod event;
 mod org;
+mod person;
 mod serve;
+mod store;
 
 #[cfg(feature = "sim")]
 mod demo;
@@ -49,6 +52,15 @@ pub(crate) enum Command {
     /// Connect and list orgs.
     #[command(subcommand)]
     Org(org::Org),
+    /// Look after one event.
+    #[command(subcommand)]
+    Event(event::Event),
+    /// Look after the store.
+    #[command(subcommand)]
+    Store(store::Store),
+    /// Serve a person's rights over their data.
+    #[command(subcommand)]
+    Person(person::Person),
 }
 
 pub(crate) async fn run(command: Command) -> Result<ExitCode, Failure> {
@@ -59,6 +71,9 @@ pub(crate) async fn run(command: Command) -> Result<ExitCode, Failure> {
         #[cfg(feature = "sim")]
         Command::Sim(sim) => sim::run(sim).await?,
         Command::Org(org) => org::run(org).await?,
+        Command::Event(event) => event::run(event).await?,
+        Command::Store(store) => store::run(&store)?,
+        Command::Person(person) => person::run(person).await?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -26,6 +26,8 @@ pub fn router(state: AppState) -> Router<AppState> {
         .route("/orgs/list", post(list_orgs))
         .route("/licenses", post(set_license))
         .route("/refresh", post(refresh))
+        .route("/sync", post(sync))
+        .route("/persons/erase", post(erase))
         .layer(from_fn_with_state(state, require_token))
 }
 
@@ -81,6 +83,52 @@ async fn refresh(
     };
     state.engine.request_refresh(org, event);
     Ok(Json(json!({ "accepted": true })))
+}
+
+async fn sync(
+    State(state): State<AppState>,
+    Json(body): Json<Value>,
+) -> Result<Json<Value>, Problem> {
+    let org = find_org(&state.engine, &body).map_err(refused)?;
+    let sync = state.engine.sync_state(org).await.map_err(|denied| refused(denied.to_string()))?;
+    Ok(Json(json!({
+        "drained": sync.is_drained(),
+        "pending_events": sync.pending_events,
+        "pending_batches": sync.pending_batches,
+        "retrying": sync.retrying,
+        "dead_letters": sync.dead_letters,
+        "delivered": sync.delivered,
+        "last_drain": sync.last_drain.map(Timestamp::to_rfc3339),
+        "fault": sync.fault.map(|fault| fault.means),
+    })))
+}
+
+async fn erase(
+    State(state): State<AppState>,
+    Json(body): Json<Value>,
+) -> Result<Json<Value>, Problem> {
+    erase_person(&state.engine, &body).await.map(Json).map_err(refused)
+}
+
+/// Destroys the data of the person whose `email` the body names, in `org`.
+///
+/// # Errors
+/// What is wrong with the body, or why it could not be done.
+pub async fn erase_person(engine: &Engine, body: &Value) -> Result<Value, String> {
+    let org = find_org(engine, body)?;
+    let email = body.get("email").and_then(Value::as_str).map(str::trim).unwrap_or_default();
+    if email.is_empty() {
+        return Err("name the person's e-mail address".to_owned());
+    }
+    let receipt = engine.erase_person(org, email).await.map_err(|error| error.to_string())?;
+    Ok(json!({
+        "receipt": receipt.id,
+        "org_id": receipt.org.to_string(),
+        "at": receipt.at.to_rfc3339(),
+        "orders": receipt.orders,
+        "attendees": receipt.attendees,
+        "references": receipt.references,
+    }))
 }
 
 /// Records the one license that the body names as all of `org`'s.

@@ -1,11 +1,24 @@
 //! The mail that confirms an order.
 
+use askama::Template;
 use sloe_core::catalog::Snapshot;
+use sloe_engine::mail::{Links, MailBody};
 use sloe_engine::view::{OrderView, Ticket};
 
 use super::order::{contact, sessions};
 use super::{look, place, when};
-use crate::site::view::mail::{MailTicket, OrderMail};
+use crate::site::view::mail::{MailTicket, OrderMail, OrderMailHtml, OrderMailText};
+
+/// The whole mail that confirms `order`, as text and as HTML.
+#[must_use]
+pub fn confirmation(order: &OrderView, links: &Links) -> MailBody {
+    let mail = order_mail(order, links.order.clone());
+    // Templates write into memory: only a fault of their own could fail, and
+    // the text part alone still tells what matters.
+    let text = OrderMailText { mail: &mail }.render().unwrap_or_else(|_| links.order.clone());
+    let html = OrderMailHtml { mail: &mail }.render().unwrap_or_default();
+    MailBody { subject: mail.subject(), text, html }
+}
 
 /// What the confirmation of `order` says; `url` is the order's full address.
 #[must_use]

@@ -26,7 +26,7 @@ use super::when::When;
 pub use checkout::{Typed, TypedPerson, checkout, hold_is_gone};
 pub use event::{Visitor, event_page};
 pub use list::event_list;
-pub use mail::order_mail;
+pub use mail::{confirmation, order_mail};
 pub use order::{Done, order_page};
 pub use shortage::{credited, fault_of, sentence};
 pub use standing::{Standing, standing};

@@ -1,0 +1,52 @@
+//! `sloe event`: looks after one event.
+
+use clap::Subcommand;
+use serde_json::json;
+use sloe_store::embedded::Embedded;
+
+use super::Failure;
+use super::org::At;
+use crate::platform::Running;
+
+#[derive(Subcommand)]
+pub(crate) enum Event {
+    /// Read an event (or all of an org) from Salesforce again.
+    Refresh {
+        #[command(flatten)]
+        at: At,
+        /// Id or slug of the org.
+        #[arg(long)]
+        org: String,
+        /// The event's Salesforce id; all events if left out.
+        event: Option<String>,
+    },
+    /// Print an event's history from its journal, without personal data.
+    #[command(after_help = "Example:\n  sloe event replay 4c6x8d0qk2y7h1m9v3t5w8z0ab")]
+    Replay {
+        #[command(flatten)]
+        at: At,
+        /// The event's public id, or its Salesforce id if only one org has it.
+        event: String,
+    },
+}
+
+pub(crate) async fn run(event: Event) -> Result<(), Failure> {
+    match event {
+        Event::Refresh { at, org, event } => {
+            let running = Running::find(at.store.directory()).await.ok_or_else(|| {
+                Failure::new(format!(
+                    "no platform runs on {}; start it with sloe serve",
+                    at.store.directory().display()
+                ))
+            })?;
+            running.ask("refresh", &json!({ "org": org, "event": event })).await?;
+            println!("Asked for. The pages show what Salesforce says as soon as it has answered.");
+            Ok(())
+        }
+        Event::Replay { at, event } => {
+            let store = Embedded::open_read_only(at.store.directory())?;
+            sloe_engine::replay::print(&store, &event, &mut std::io::stdout().lock())
+                .map_err(|error| Failure::new(error.to_string()))
+        }
+    }
+}
