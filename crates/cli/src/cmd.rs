@@ -10,6 +10,8 @@ mod store;
 mod demo;
 #[cfg(feature = "sim")]
 mod sim;
+#[cfg(feature = "sim")]
+mod storm;
 
 use std::fmt;
 use std::process::ExitCode;
@@ -49,6 +51,9 @@ pub(crate) enum Command {
     #[cfg(feature = "sim")]
     #[command(subcommand)]
     Sim(sim::Sim),
+    /// Send a crowd of visitors, and prove that nothing is oversold, lost or doubled.
+    #[cfg(feature = "sim")]
+    Storm(Box<storm::Args>),
     /// Connect and list orgs.
     #[command(subcommand)]
     Org(org::Org),
@@ -70,6 +75,8 @@ pub(crate) async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Serve(args) => serve::run(args).await?,
         #[cfg(feature = "sim")]
         Command::Sim(sim) => sim::run(sim).await?,
+        #[cfg(feature = "sim")]
+        Command::Storm(args) => return storm::run(*args).await,
         Command::Org(org) => org::run(org).await?,
         Command::Event(event) => event::run(event).await?,
         Command::Store(store) => store::run(&store)?,

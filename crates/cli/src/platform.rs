@@ -16,7 +16,8 @@ pub(crate) use running::{Announced, Running, announce};
 
 /// Logs to standard error, warnings and up unless told otherwise.
 pub(crate) fn start_logging(filter: Option<&str>) {
-    let filter = EnvFilter::try_new(filter.unwrap_or("warn")).unwrap_or_else(|_| EnvFilter::new("warn"));
+    let filter =
+        EnvFilter::try_new(filter.unwrap_or("warn")).unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }
 
@@ -67,8 +68,8 @@ pub(crate) fn read_secret(path: &Path) -> Result<String, Failure> {
     } else {
         std::fs::read_to_string(path)
     };
-    let secret = read
-        .map_err(|error| Failure::new(format!("{} can't be read: {error}", path.display())))?;
+    let secret =
+        read.map_err(|error| Failure::new(format!("{} can't be read: {error}", path.display())))?;
     Ok(secret.trim().to_owned())
 }
 

@@ -264,7 +264,7 @@ async fn rage(
             }
         });
     }
-    let mut tick = tokio::time::interval(Duration::from_millis(200));
+    let mut tick = tokio::time::interval(Duration::from_millis(50));
     loop {
         tokio::select! {
             _ = tick.tick() => tally.show(bar),

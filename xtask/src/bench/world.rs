@@ -46,14 +46,14 @@ impl World {
         let store = scratch.path(&format!("{name}-store"));
         let secret_file = scratch.path(&format!("{name}.secret"));
         write(&secret_file, &client_secret)?;
+        let log = scratch.path(&format!("{name}.log"));
+        let (server, site, _) = serve(&store, &log)?;
         let mut add = with_store(&store);
         add.args(["org", "add", "--slug", "bench", "--name", "Bench", "--url", &org_url]);
         add.args(["--client-id", &client_id, "--client-secret-file"]).arg(&secret_file);
         cargo::run(&mut add)?;
         let mut license = with_store(&store);
         cargo::run(license.args(["org", "license", &org_id, "--number", "L-1"]))?;
-        let log = scratch.path(&format!("{name}.log"));
-        let (server, site, _) = serve(&store, &log)?;
         let events = seed.matches("\"Sloe_Event__c\"").count();
         process::wait(LOADING, Duration::from_millis(100), || loaded(&site, events))?;
         Ok(Self { site, org_url, server: Some(server), store, log, _org: org })

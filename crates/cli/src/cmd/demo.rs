@@ -139,11 +139,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
 }
 
 fn home(args: &Args) -> Result<Home, Failure> {
-    let path = if args.ephemeral {
-        platform::temporary()
-    } else {
-        args.data.clone()
-    };
+    let path = if args.ephemeral { platform::temporary() } else { args.data.clone() };
     platform::make_private(&path)?;
     Ok(Home { path, temporary: args.ephemeral })
 }
@@ -190,8 +186,7 @@ async fn connect(
         expected: Some(OrgId::parse(&running.org_id().to_string())?),
     };
     let connected = platform.engine.connect_org(connect).await?;
-    let license =
-        License { number: show.license.into(), status: Status::Active, expires_at: None };
+    let license = License { number: show.license.into(), status: Status::Active, expires_at: None };
     platform.engine.set_licenses(connected.org.id(), &[license])?;
     let hook = json!({
         "url": format!("{url}/hooks/salesforce/{}/refresh", connected.org.id()),
@@ -257,10 +252,18 @@ fn print_ready(
     println!("  Mailbox        {url}/demo/mailbox");
     println!("  API            {url}/openapi.json");
     println!();
-    println!("  Try first      register two people for a conference, then look at the attendees in its org");
-    println!("  Then           sloe storm --target {url} --event meridian/… --visitors 10000 --burst");
+    println!(
+        "  Try first      register two people for a conference, then look at the attendees in its org"
+    );
+    println!(
+        "  Then           sloe storm --target {url} --event meridian/… --visitors 10000 --burst"
+    );
     println!();
-    let kept = if args.ephemeral { "nothing is kept".to_owned() } else { format!("data in {}", args.data.display()) };
+    let kept = if args.ephemeral {
+        "nothing is kept".to_owned()
+    } else {
+        format!("data in {}", args.data.display())
+    };
     println!("  {kept} · Ctrl-C stops");
     println!();
     Ok(())

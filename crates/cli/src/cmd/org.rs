@@ -154,7 +154,11 @@ impl Add {
                 private_key_pem: platform::read_secret(&file)?.into(),
                 audience: self.audience,
             },
-            _ => return Err(Failure::new("give --client-secret-file, or --jwt-key-file with --username")),
+            _ => {
+                return Err(Failure::new(
+                    "give --client-secret-file, or --jwt-key-file with --username",
+                ));
+            }
         };
         let profile = Profile {
             slug: self.slug,

@@ -20,7 +20,9 @@ pub(crate) enum Role {
 }
 
 #[derive(Arguments)]
-#[command(after_help = "Example:\n  SLOE_MASTER_KEY=$(openssl rand -hex 32) sloe serve --listen 0.0.0.0:8080")]
+#[command(
+    after_help = "Example:\n  SLOE_MASTER_KEY=$(openssl rand -hex 32) sloe serve --listen 0.0.0.0:8080"
+)]
 pub(crate) struct Args {
     /// What this process does; the embedded store needs all.
     #[arg(long, env = "SLOE_ROLE", value_enum, default_value_t = Role::All)]

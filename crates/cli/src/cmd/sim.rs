@@ -13,7 +13,9 @@ use crate::platform;
 #[derive(Subcommand)]
 pub(crate) enum Sim {
     /// One simulated Salesforce org on a socket.
-    #[command(after_help = "Examples:\n  sloe sim org --print-seed > my-org.toml\n  sloe sim org --listen 127.0.0.1:9000 --seed my-org.toml --data ./org")]
+    #[command(
+        after_help = "Examples:\n  sloe sim org --print-seed > my-org.toml\n  sloe sim org --listen 127.0.0.1:9000 --seed my-org.toml --data ./org"
+    )]
     Org(Org),
 }
 

@@ -28,9 +28,7 @@ pub(crate) fn from_environment() -> Result<Option<Key>, Failure> {
 /// The master key beside the data, made on first use and readable by its owner only.
 pub(crate) fn keep_beside(data: &Path) -> Result<Key, Failure> {
     let path = data.join("master.key");
-    let fail = |what: &str| {
-        Failure::new(format!("the master key {} {what}", path.display()))
-    };
+    let fail = |what: &str| Failure::new(format!("the master key {} {what}", path.display()));
     match std::fs::read_to_string(&path) {
         Ok(text) => parse(text.trim()).ok_or_else(|| {
             fail("is damaged: put back the one the data was made with, or begin anew in an empty directory")

@@ -40,9 +40,8 @@ pub(crate) fn announce(data: &Path, url: &str) -> Result<Announced, Failure> {
     let text = serde_json::to_vec(&note)?;
     let _ = std::fs::remove_file(&path);
     let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-    file.and_then(|mut file| file.write_all(&text)).map_err(|error| {
-        Failure::new(format!("{} can't be written: {error}", path.display()))
-    })?;
+    file.and_then(|mut file| file.write_all(&text))
+        .map_err(|error| Failure::new(format!("{} can't be written: {error}", path.display())))?;
     Ok(Announced { path, token: note.token })
 }
 
@@ -66,8 +65,9 @@ impl Running {
     pub(crate) async fn ask(&self, path: &str, body: &Value) -> Result<Value, Failure> {
         let url = format!("{}/api/v1/admin/{path}", self.note.url);
         let asked = self.client.post(url).bearer_auth(&self.note.token).json(body).send().await;
-        let answer = asked
-            .map_err(|error| Failure::new(format!("the running platform does not answer: {error}")))?;
+        let answer = asked.map_err(|error| {
+            Failure::new(format!("the running platform does not answer: {error}"))
+        })?;
         let good = answer.status().is_success();
         let body: Value = answer.json().await.unwrap_or_default();
         if good {
