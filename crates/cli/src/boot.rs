@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use sloe_engine::clock::Machine;
 use sloe_engine::engine::{Engine, LEDGER_BYTES, Options};
-use sloe_engine::seal::Key;
 use sloe_engine::mail::MailSettings;
+use sloe_engine::seal::Key;
 use sloe_engine::worker;
 use sloe_store::embedded::Embedded;
 use sloe_web::mailbox::Mailbox;
@@ -149,6 +149,7 @@ impl Platform {
     }
 
     /// The bearer token of its admin API, for this run.
+    #[cfg(feature = "sim")]
     pub(crate) fn admin_token(&self) -> &str {
         &self.announced.token
     }

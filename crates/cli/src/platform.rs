@@ -74,6 +74,7 @@ pub(crate) fn read_secret(path: &Path) -> Result<String, Failure> {
 }
 
 /// A directory of this process alone, for data that nobody keeps.
+#[cfg(feature = "sim")]
 pub(crate) fn temporary() -> std::path::PathBuf {
     std::env::temp_dir().join(format!("sloe-{}", std::process::id()))
 }

@@ -19,6 +19,6 @@ pub mod site;
 pub mod stack;
 pub mod state;
 
-pub use site::present::confirmation as order_mail;
 pub use routes::{admin_app, app};
 pub use serve::serve;
+pub use site::present::confirmation as order_mail;

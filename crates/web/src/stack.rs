@@ -54,7 +54,6 @@ const CSP: HeaderValue = HeaderValue::from_static(
 /// For documents: there is nothing to load.
 const CSP_DOCUMENT: HeaderValue =
     HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
-const REFERRER: HeaderValue = HeaderValue::from_static("strict-origin-when-cross-origin");
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000; includeSubDomains");
 
 /// What the middleware keeps.

@@ -1,5 +1,5 @@
 //! The way of a registrant through the site, without JavaScript.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::type_complexity)]
 
 mod support;
 

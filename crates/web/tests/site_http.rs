@@ -1,6 +1,6 @@
 //! What the site answers to requests that no page of ours makes, and what it
 //! lets caches keep.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::type_complexity)]
 
 mod support;
 

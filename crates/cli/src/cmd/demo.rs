@@ -179,11 +179,11 @@ async fn connect(
         client_id: running.client_id().to_owned(),
         client_secret: running.client_secret().to_owned().into(),
     };
-    let credentials = Credentials { login_url: running.url().to_owned(), flow };
+    let credentials = Credentials { login_url: running.url(), flow };
     let connect = Connect {
         profile: (show.profile)(),
         credentials,
-        expected: Some(OrgId::parse(&running.org_id().to_string())?),
+        expected: Some(OrgId::parse(&running.org_id())?),
     };
     let connected = platform.engine.connect_org(connect).await?;
     let license = License { number: show.license.into(), status: Status::Active, expires_at: None };
@@ -200,7 +200,7 @@ async fn connect(
 }
 
 async fn wait_for_events(platform: &Platform, org: &org::Running) -> Result<(), Failure> {
-    let id = OrgId::parse(&org.org_id().to_string())?;
+    let id = OrgId::parse(&org.org_id())?;
     let loaded = async {
         while platform.engine.refreshes(id).is_empty() {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -288,7 +288,7 @@ fn ready(
             .collect();
         shown.push(json!({
             "slug": slug,
-            "org_id": org.org_id().to_string(),
+            "org_id": org.org_id(),
             "url": org.url(),
             "client_id": org.client_id(),
             "client_secret": org.client_secret(),

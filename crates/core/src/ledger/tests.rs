@@ -1,6 +1,6 @@
 //! A small event, driven command by command.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "a test reads better")]
 
 use super::*;
 use crate::fact::*;
