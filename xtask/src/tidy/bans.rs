@@ -25,7 +25,7 @@ struct Ban {
     instead: &'static str,
 }
 
-/// Files of crates/web that may name a status code; the assets' has the 304 for what has not changed.
+/// Files of crates/web that may name a status code: refusals are the errors', and pages say that all is well.
 const STATUS_CODES: [&str; 3] =
     ["crates/web/src/error.rs", "crates/web/src/error/", "crates/web/src/site/"];
 

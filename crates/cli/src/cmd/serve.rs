@@ -35,10 +35,10 @@ pub(crate) struct Args {
     /// The store: embedded:DIR.
     #[arg(long, env = "SLOE_STORE", default_value = "embedded:./sloe-data")]
     store: StoreAt,
-    /// How registrants reach the site, https://tickets.example.org for instance.
+    /// How registrants reach the site: `https://tickets.example.org`.
     #[arg(long, env = "SLOE_PUBLIC_URL")]
     public_url: Option<String>,
-    /// SMTP server for confirmations, smtps://user:password@host for instance; none are sent without.
+    /// SMTP server for confirmations: `smtps://user:password@host`; none are sent without.
     #[arg(long, env = "SLOE_SMTP_URL", hide_env_values = true)]
     smtp_url: Option<String>,
     /// Sender of confirmations.
