@@ -31,7 +31,7 @@ fn seed() -> org::Seed {
     let text = format!(
         r#"
 [org]
-id = "00D7x0000000Crsh"
+id = "00D7x000000Crsh"
 name = "Crash"
 edition = "Enterprise Edition"
 time_zone = "UTC"

@@ -149,7 +149,7 @@ fn write(path: &Path, text: &str) -> Result<(), String> {
 
 const ORG: &str = r#"
 [org]
-id = "00D7x0000000Bnch"
+id = "00D7x000000Bnch"
 name = "Bench"
 edition = "Enterprise Edition"
 time_zone = "Europe/Berlin"
