@@ -10,6 +10,8 @@ mod apply;
 mod command;
 mod decide;
 mod image;
+#[cfg(test)]
+mod model;
 mod state;
 #[cfg(test)]
 mod tests;
