@@ -22,6 +22,9 @@ const FOLD_IN_COMMIT_AT: i64 = 40_000;
 const WRITER_CACHE: i64 = -8_192;
 /// A reader's.
 const READER_CACHE: i64 = -1_024;
+/// Files up to this many bytes are looked through at the start: a second's work at most. In larger
+/// ones damage shows where it is read, and concerns that event only.
+const CHECKED_BYTES: u64 = 256 * 1024 * 1024;
 /// How long a statement waits for another program's lock, in milliseconds.
 const BUSY_MILLIS: i64 = 5_000;
 /// More than all statements there are, so that each is prepared once.
@@ -94,7 +97,26 @@ pub(super) fn writer(path: &Path) -> Result<Connection, StoreError> {
     // What is deleted is overwritten: erasing personal data must not leave it in free pages.
     connection.pragma_update(None, "secure_delete", "ON").map_err(unusable)?;
     migrate(&mut connection).map_err(unusable)?;
+    if std::fs::metadata(path).is_ok_and(|file| file.len() <= CHECKED_BYTES) {
+        check_pages(&connection, path)?;
+    }
     Ok(connection)
+}
+
+/// Refuses a file whose pages don't hold together.
+fn check_pages(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let found: String = connection
+        .pragma_query_value(None, "quick_check", |row| row.get(0))
+        .map_err(|error| unusable(path, &error))?;
+    if found == "ok" {
+        return Ok(());
+    }
+    // SQLite tells the page on lines of their own; one sentence is enough to act on.
+    let first = found.lines().find(|line| !line.starts_with("***")).unwrap_or_default();
+    Err(StoreError::Unusable(format!(
+        "{} is damaged ({first}): restore a backup, or choose another directory",
+        path.display()
+    )))
 }
 
 /// The connection that folds the log: writes to the file, but makes no commits.

@@ -119,6 +119,23 @@ fn a_database_cut_short_is_refused() {
 }
 
 #[test]
+fn a_page_overwritten_in_the_middle_is_found_at_the_start() {
+    let place = Place::new();
+    let store = place.open();
+    for version in 1..=400 {
+        store.append(&[append(version)]).unwrap();
+    }
+    drop(store);
+    let mut bytes = fs::read(place.file()).unwrap();
+    let page = 4096;
+    // The first page, which names the file's kind, stays as it is.
+    let last = bytes.len() / page - 1;
+    bytes[last * page..].fill(0xA5);
+    fs::write(place.file(), bytes).unwrap();
+    assert!(place.refusal().contains("restore a backup"));
+}
+
+#[test]
 fn a_damaged_batch_is_named_and_the_rest_can_be_read() {
     let place = Place::new();
     let store = place.open();
