@@ -5,6 +5,7 @@
 //! alike from a busy or a slow machine. Server, simulated org and load share
 //! the cores.
 
+mod nginx;
 mod process;
 mod runs;
 mod table;

@@ -81,20 +81,17 @@ impl Running {
         let both = field("VmRSS:").zip(field("VmHWM:"));
         both.ok_or_else(|| format!("{path} does not tell the memory"))
     }
+}
 
-    /// Asks it to end and waits; kills it after ten seconds.
-    pub(super) fn stop(mut self) {
+impl Drop for Running {
+    /// Asks it to end, so that it can end what it started itself; kills it after ten seconds.
+    fn drop(&mut self) {
         let id = self.0.id().to_string();
         let _ = Command::new("kill").args(["-TERM", &id]).status();
         let give_up = Instant::now() + Duration::from_secs(10);
         while Instant::now() < give_up && matches!(self.0.try_wait(), Ok(None)) {
             std::thread::sleep(Duration::from_millis(20));
         }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
         // It may have ended by itself.
         let _ = self.0.kill();
         let _ = self.0.wait();

@@ -62,9 +62,7 @@ impl World {
     /// Stops the platform and starts it again; gives the time until it is ready.
     pub(super) fn restart(&mut self) -> Result<Duration, String> {
         // The store belongs to one process: the old one must have gone.
-        if let Some(server) = self.server.take() {
-            server.stop();
-        }
+        self.server = None;
         let (server, site, took) = serve(&self.store, &self.log)?;
         (self.server, self.site) = (Some(server), site);
         Ok(took)
@@ -73,6 +71,14 @@ impl World {
     /// The platform's resident bytes now, and at most so far.
     pub(super) fn memory(&self) -> Result<(u64, u64), String> {
         self.server.as_ref().ok_or("the platform is down")?.memory()
+    }
+
+    /// Attendees in the org, and the calls of its interface that were made today.
+    pub(super) fn org_stats(&self) -> Result<(u64, u64), String> {
+        let stats = process::get_json(&self.org_url, "/__control/stats")?;
+        let rows = stats.pointer("/records/Sloe_Attendee__c").and_then(Value::as_u64);
+        let calls = stats.get("used_today").and_then(Value::as_u64);
+        rows.zip(calls).ok_or_else(|| "the simulated org tells no figures".to_owned())
     }
 
     /// An event's public document.
