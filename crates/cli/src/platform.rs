@@ -6,7 +6,7 @@ mod running;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tracing_subscriber::EnvFilter;
 
 use crate::cmd::Failure;
@@ -27,9 +27,20 @@ pub(crate) fn install_tls() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
+/// Connections that may wait to be taken. With the usual 128, a burst of visitors overflows the
+/// system's queue, and each one turned away there tries again only after a whole second.
+const BACKLOG: u32 = 4_096;
+
 /// Binds `address`, or says what to do instead.
-pub(crate) async fn bind(address: SocketAddr, instead: &str) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+pub(crate) fn bind(address: SocketAddr, instead: &str) -> Result<TcpListener, Failure> {
+    let listen = || -> std::io::Result<TcpListener> {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // A restart must not wait until the connections of the run before are forgotten.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    listen().map_err(|error| match error.kind() {
         std::io::ErrorKind::AddrInUse => {
             Failure::new(format!("port {} is in use; run {instead} instead", address.port()))
         }

@@ -101,7 +101,7 @@ impl Drop for Home {
 pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let home = home(&args)?;
     let instead = format!("cargo run --release -- demo --port {}", args.port.saturating_add(10));
-    let site = platform::bind(local(args.port), &instead).await?;
+    let site = platform::bind(local(args.port), &instead)?;
     let site_port = site.local_addr()?.port();
     let url = format!("http://127.0.0.1:{site_port}");
     let mail = mailbox::start(local(0)).await?;
@@ -155,7 +155,7 @@ async fn start_org(
     instead: &str,
 ) -> Result<org::Running, Failure> {
     // Bound once here for the clear sentence; the org binds it again at once.
-    drop(platform::bind(local(port), instead).await?);
+    drop(platform::bind(local(port), instead)?);
     let options = org::Options {
         listen: local(port),
         seed: org::Seed::demo(show.seed)?,

@@ -59,7 +59,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let listen = args.listen.or(port).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080)));
     let next = listen.port().saturating_add(1);
     let instead = format!("sloe serve --listen {}:{next}", listen.ip());
-    let listener = platform::bind(listen, &instead).await?;
+    let listener = platform::bind(listen, &instead)?;
     let address = listener.local_addr()?;
     let public_url = args.public_url.unwrap_or_else(|| format!("http://{address}"));
     let key = boot::master_key(args.store.directory(), false)?;
