@@ -10,6 +10,7 @@ use clap::Args as Arguments;
 use serde_json::{Value, json};
 use sloe_core::ids::OrgId;
 use sloe_core::license::{License, Status};
+use sloe_engine::refresh::{Outcome, Refresh};
 use sloe_engine::tenant::{Connect, Profile};
 use sloe_salesforce::{Credentials, Flow};
 use sloe_sim::{mailbox, org};
@@ -199,10 +200,13 @@ async fn connect(
     Ok(())
 }
 
+/// Waits until the org was read as a whole: the first of its events alone are
+/// not the demo.
 async fn wait_for_events(platform: &Platform, org: &org::Running) -> Result<(), Failure> {
     let id = OrgId::parse(&org.org_id())?;
+    let whole = |refresh: &Refresh| matches!(refresh.outcome, Outcome::Read { .. });
     let loaded = async {
-        while platform.engine.refreshes(id).is_empty() {
+        while !platform.engine.refreshes(id).iter().any(whole) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };

@@ -1,0 +1,341 @@
+//! `sloe demo` as a process of its own, and what a program may ask it and the
+//! simulated orgs behind it.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use reqwest::{Client, RequestBuilder, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::OnceCell;
+
+use super::{PATIENCE, ends_within, eventually, http_client, told_in};
+
+/// How long a demo may take to drain before it is killed.
+const DRAIN: Duration = Duration::from_secs(20);
+
+/// What `sloe demo --json` prints.
+#[derive(Deserialize)]
+struct Ready {
+    site: String,
+    mailbox: String,
+    orgs: Vec<ReadyOrg>,
+}
+
+#[derive(Deserialize)]
+struct ReadyOrg {
+    slug: String,
+    org_id: String,
+    url: String,
+    client_id: String,
+    client_secret: String,
+    events: Vec<ReadyEvent>,
+}
+
+#[derive(Deserialize)]
+struct ReadyEvent {
+    id: String,
+    slug: String,
+}
+
+/// A running demo with its own data, stopped and gone with this value.
+pub(crate) struct Demo {
+    child: Child,
+    /// Data, logs and temporary files of the demo.
+    home: TempDir,
+    /// Where the public site is, without a slash at the end.
+    pub(crate) site: String,
+    /// The page of the mailbox.
+    pub(crate) mailbox: String,
+    orgs: Vec<Org>,
+    client: Client,
+}
+
+/// A simulated org of the demo.
+pub(crate) struct Org {
+    /// First part of its pages' addresses.
+    pub(crate) slug: String,
+    /// Its id in Salesforce, 18 characters.
+    pub(crate) id: String,
+    /// Where it answers, people and programs alike.
+    pub(crate) url: String,
+    client_id: String,
+    client_secret: String,
+    /// Sloe's ids of the events there were at the start, by slug.
+    events: BTreeMap<String, String>,
+    client: Client,
+    token: OnceCell<String>,
+}
+
+/// What is left of an event, `None` where nothing limits it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Left {
+    /// Of the event as a whole.
+    pub(crate) event: Option<u64>,
+    /// Of each ticket type, by name.
+    pub(crate) items: BTreeMap<String, Option<u64>>,
+    /// Of each session, by name.
+    pub(crate) sessions: BTreeMap<String, Option<u64>>,
+}
+
+/// Who comes to what, as the API takes it.
+pub(crate) fn attendee(item: &str, sessions: &[&str], (first, last): (&str, &str)) -> Value {
+    let email = format!("{}.{}@example.org", first.to_lowercase(), last.to_lowercase());
+    json!({
+        "item": item, "sessions": sessions,
+        "first_name": first, "last_name": last, "email": email,
+    })
+}
+
+impl Demo {
+    /// Starts it on free ports and waits until it is ready.
+    pub(crate) async fn start() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let log = std::fs::File::create(home.path().join("log")).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_sloe"))
+            .args(["demo", "--json", "--ephemeral", "--port", "0"])
+            // What it should remove and does not goes with the directory.
+            .env("TMPDIR", home.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let line = first_line(&mut child);
+        let client = http_client();
+        let mut demo = Self {
+            child,
+            home,
+            site: String::new(),
+            mailbox: String::new(),
+            orgs: Vec::new(),
+            client,
+        };
+        // From here on a panic ends the process and shows what it said.
+        let line = line.recv_timeout(PATIENCE).expect("the demo says that it is ready");
+        let ready: Ready = serde_json::from_str(&line).expect("the demo prints one JSON object");
+        demo.site = ready.site;
+        demo.mailbox = ready.mailbox;
+        demo.orgs = ready.orgs.into_iter().map(|org| Org::new(org, &demo.client)).collect();
+        demo
+    }
+
+    /// The address of a page of the site; `path` begins with a slash.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.site)
+    }
+
+    /// The simulated org with this slug.
+    pub(crate) fn org(&self, slug: &str) -> &Org {
+        self.orgs.iter().find(|org| org.slug == slug).expect("an org of the demo")
+    }
+
+    /// A client of the site that keeps no cookies and follows no redirects.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// An event as the API tells it.
+    pub(crate) async fn event(&self, event: &str) -> Value {
+        json_of(self.client.get(self.url(&format!("/api/v1/events/{event}")))).await
+    }
+
+    /// The id of an item or session of an event, by its name.
+    pub(crate) async fn id_of(&self, event: &str, name: &str) -> String {
+        let event = self.event(event).await;
+        let all = ["items", "sessions"].map(|list| event[list].as_array().unwrap().clone());
+        let found = all.iter().flatten().find(|one| one["name"] == name);
+        let found = found.unwrap_or_else(|| panic!("{name} is not in {event}"));
+        found["id"].as_str().unwrap().to_owned()
+    }
+
+    /// What is left of an event, from the availability that the API tells.
+    pub(crate) async fn left(&self, event: &str) -> Left {
+        let named = self.event(event).await;
+        let url = self.url(&format!("/api/v1/events/{event}/availability"));
+        let left = json_of(self.client.get(url)).await;
+        let by_name = |list: &str| {
+            let count = |id: &Value| {
+                let of = left[list].as_array().unwrap().iter().find(|one| one["id"] == *id);
+                of.unwrap_or_else(|| panic!("{id} is not in {left}"))["left"].as_u64()
+            };
+            let list = named[list].as_array().unwrap();
+            list.iter().map(|one| (text(&one["name"]), count(&one["id"]))).collect()
+        };
+        Left {
+            event: left["left"].as_u64(),
+            items: by_name("items"),
+            sessions: by_name("sessions"),
+        }
+    }
+
+    /// Registers people by the API: its status and its answer.
+    pub(crate) async fn register(&self, event: &str, attendees: &[Value]) -> (StatusCode, Value) {
+        let url = self.url(&format!("/api/v1/events/{event}/registrations"));
+        let request = self.client.post(url).json(&json!({ "attendees": attendees }));
+        let answer = request.send().await.unwrap();
+        (answer.status(), answer.json().await.unwrap())
+    }
+
+    /// Sloe's id of an event that came later than the demo's own, once it is
+    /// public.
+    pub(crate) async fn new_event(&self, org: &str, slug: &str) -> String {
+        let url = self.url(&format!("/api/v1/orgs/{org}/events?limit=100"));
+        eventually(async || {
+            let list = json_of(self.client.get(&url)).await;
+            let event = list["data"].as_array().unwrap().iter().find(|one| one["slug"] == slug);
+            event.map(|event| text(&event["id"])).ok_or_else(|| format!("{slug} is not in {list}"))
+        })
+        .await
+    }
+
+    fn log(&self) -> PathBuf {
+        self.home.path().join("log")
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        // Asked to stop, so that it drains and removes its data.
+        let pid = self.child.id().to_string();
+        let asked = Command::new("kill").args(["-TERM", &pid]).status();
+        let drained = asked.is_ok() && ends_within(&mut self.child, DRAIN);
+        if !drained {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+        if std::thread::panicking() {
+            eprintln!("What the demo said (drained: {drained}):\n{}", told_in(&self.log()));
+        }
+    }
+}
+
+/// The first line of what `child` prints, read beside the test so that waiting
+/// for it has a bound; the rest is read and dropped.
+fn first_line(child: &mut Child) -> mpsc::Receiver<String> {
+    let printed = BufReader::new(child.stdout.take().unwrap());
+    let (send, line) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in printed.lines().map_while(Result::ok) {
+            // Nobody may be waiting any more.
+            let _ = send.send(line);
+        }
+    });
+    line
+}
+
+impl Org {
+    fn new(ready: ReadyOrg, client: &Client) -> Self {
+        Self {
+            slug: ready.slug,
+            id: ready.org_id,
+            url: ready.url,
+            client_id: ready.client_id,
+            client_secret: ready.client_secret,
+            events: ready.events.into_iter().map(|event| (event.slug, event.id)).collect(),
+            client: client.clone(),
+            token: OnceCell::new(),
+        }
+    }
+
+    /// Sloe's id of an event that there was at the start.
+    pub(crate) fn event(&self, slug: &str) -> &str {
+        self.events.get(slug).unwrap_or_else(|| panic!("{slug} is no event of {}", self.slug))
+    }
+
+    /// The page of a record.
+    pub(crate) fn page(&self, record: &str) -> String {
+        format!("{}/r/{record}", self.url)
+    }
+
+    /// The rows that a query finds.
+    pub(crate) async fn query(&self, soql: &str) -> Vec<Value> {
+        let mut rows = Vec::new();
+        let mut answer = self.ask(soql).await;
+        loop {
+            rows.append(answer["records"].as_array_mut().unwrap());
+            let Some(next) = answer["nextRecordsUrl"].as_str() else { return rows };
+            let request = self.client.get(format!("{}{next}", self.url));
+            answer = json_of(request.bearer_auth(self.token().await)).await;
+        }
+    }
+
+    /// The one row that a query finds.
+    pub(crate) async fn one(&self, soql: &str) -> Value {
+        let mut rows = self.query(soql).await;
+        assert_eq!(rows.len(), 1, "{soql}: {rows:?}");
+        rows.remove(0)
+    }
+
+    /// How many rows there are; `from` begins with the object.
+    pub(crate) async fn count(&self, from: &str) -> u64 {
+        let answer = self.ask(&format!("SELECT COUNT() FROM {from}")).await;
+        answer["totalSize"].as_u64().unwrap()
+    }
+
+    /// The id of the one row; `from` begins with the object.
+    pub(crate) async fn record(&self, from: &str) -> String {
+        text(&self.one(&format!("SELECT Id FROM {from}")).await["Id"])
+    }
+
+    /// Makes a record; answers its id.
+    pub(crate) async fn create(&self, object: &str, fields: &Value) -> String {
+        let request = self.client.post(self.data(&format!("sobjects/{object}")));
+        text(&json_of(request.json(fields).bearer_auth(self.token().await)).await["id"])
+    }
+
+    /// Changes fields of a record.
+    pub(crate) async fn patch(&self, object: &str, record: &str, fields: &Value) {
+        let request = self.client.patch(self.data(&format!("sobjects/{object}/{record}")));
+        let answer = request.json(fields).bearer_auth(self.token().await).send().await.unwrap();
+        let status = answer.status();
+        assert!(status.is_success(), "{object} {record}: {status} {:?}", answer.text().await);
+    }
+
+    /// Presses Update on an event's page, as a program may.
+    pub(crate) async fn press_update(&self, record: &str) {
+        let request = self.client.post(format!("{}/update", self.url)).form(&[("event", record)]);
+        let answer = json_of(request.header("accept", "application/json")).await;
+        assert_eq!(answer["update"], "accepted", "{answer}");
+    }
+
+    async fn ask(&self, soql: &str) -> Value {
+        let request = self.client.get(self.data("query")).query(&[("q", soql)]);
+        json_of(request.bearer_auth(self.token().await)).await
+    }
+
+    fn data(&self, resource: &str) -> String {
+        format!("{}/services/data/v62.0/{resource}", self.url)
+    }
+
+    async fn token(&self) -> &str {
+        let sign_in = async || {
+            let form = [
+                ("grant_type", "client_credentials"),
+                ("client_id", &self.client_id),
+                ("client_secret", &self.client_secret),
+            ];
+            let request = self.client.post(format!("{}/services/oauth2/token", self.url));
+            text(&json_of(request.form(&form)).await["access_token"])
+        };
+        self.token.get_or_init(sign_in).await
+    }
+}
+
+/// The JSON of an answer that must be a success.
+async fn json_of(request: RequestBuilder) -> Value {
+    let answer = request.send().await.unwrap();
+    let (status, url) = (answer.status(), answer.url().clone());
+    let body = answer.text().await.unwrap();
+    assert!(status.is_success(), "{url}: {status} {body}");
+    serde_json::from_str(&body).unwrap_or_else(|error| panic!("{url}: {error}: {body}"))
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
+}
