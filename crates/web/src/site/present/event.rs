@@ -80,6 +80,7 @@ pub fn event_page(
         image: snapshot.image_url.clone(),
         tone: tone(&id),
         when: when(snapshot),
+        contact: snapshot.organizer.email.clone().or_else(|| org.contact.clone()),
         place: place(&snapshot.place),
         price: price_line(snapshot),
         organizer: snapshot.organizer.name.clone().filter(|name| *name != org.name),
