@@ -435,6 +435,7 @@ pub(crate) fn pages() -> Vec<(String, String)> {
             let mut page = conference();
             page.items.drain(..2);
             page.action = None;
+            page.status = Status::Payment;
             page.notice = Some(words::payment());
             page.price = "€60.00".into();
             html(page)

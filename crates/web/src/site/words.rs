@@ -38,6 +38,7 @@ pub fn about_status(status: &Status, opens: Option<&str>) -> Option<Notice> {
             "The organizer has called it off. If you’re registered, there is nothing you need to do.",
         ),
         Status::Paused => paused(),
+        Status::Payment => payment(),
     })
 }
 
