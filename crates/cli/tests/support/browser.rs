@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use thirtyfour::common::log::LoggingPrefsLogLevel;
 use thirtyfour::{
-    By, Capabilities, ChromiumLikeCapabilities, DesiredCapabilities, Key, WebDriver, WebElement,
+    By, Capabilities, ChromiumLikeCapabilities, DesiredCapabilities, Key, TypingData, WebDriver,
+    WebElement,
 };
 
 use super::{eventually, http_client, told_in};
@@ -49,15 +50,17 @@ pub(crate) struct Look {
     phone: bool,
     script: bool,
     dark: bool,
+    /// How large plain text is, in CSS pixels.
+    text: u32,
 }
 
 impl Look {
     /// On a phone, 390 by 844.
     pub(crate) const PHONE: Self =
-        Self { width: 390, height: 844, phone: true, script: true, dark: false };
+        Self { width: 390, height: 844, phone: true, script: true, dark: false, text: 16 };
     /// On a desk, 1440 by 900.
     pub(crate) const DESKTOP: Self =
-        Self { width: 1440, height: 900, phone: false, script: true, dark: false };
+        Self { width: 1440, height: 900, phone: false, script: true, dark: false, text: 16 };
 
     /// The same with JavaScript off.
     pub(crate) const fn without_script(self) -> Self {
@@ -74,9 +77,19 @@ impl Look {
         Self { width, height, ..self }
     }
 
+    /// The same for somebody who has set text to twice its size.
+    pub(crate) const fn large_text(self) -> Self {
+        Self { text: 32, ..self }
+    }
+
     /// How wide the page is, in CSS pixels.
     pub(crate) const fn width(self) -> u32 {
         self.width
+    }
+
+    /// How large plain text is, in CSS pixels.
+    pub(crate) const fn text(self) -> u32 {
+        self.text
     }
 
     /// `light` or `dark`.
@@ -93,10 +106,11 @@ impl Look {
         }
         wanted.add_arg(&format!("--user-data-dir={}", home.join("profile").display())).unwrap();
         wanted.set_browser_log_level(LoggingPrefsLogLevel::All).unwrap();
+        let mut settings = json!({ "webkit.webprefs.default_font_size": self.text });
         if !self.script {
-            let off = json!({ "profile.managed_default_content_settings.javascript": 2 });
-            wanted.add_experimental_option("prefs", off).unwrap();
+            settings["profile.managed_default_content_settings.javascript"] = 2.into();
         }
+        wanted.add_experimental_option("prefs", settings).unwrap();
         wanted.into()
     }
 }
@@ -126,7 +140,7 @@ impl Browser {
     }
 
     /// Looks at the same page otherwise: size and colors change at once,
-    /// whether there is script stays as it was.
+    /// script and text size stay as they were.
     pub(crate) async fn turn(&mut self, look: Look) {
         self.look = look;
         self.resize(look.height).await;
@@ -245,8 +259,8 @@ impl Browser {
     }
 
     /// Presses keys, wherever the focus is.
-    pub(crate) async fn press(&self, keys: impl AsRef<str>) {
-        self.driver.action_chain().send_keys(keys.as_ref()).perform().await.unwrap();
+    pub(crate) async fn press(&self, keys: impl Into<TypingData>) {
+        self.driver.action_chain().send_keys(keys).perform().await.unwrap();
     }
 
     /// Presses a key while Shift is held.
