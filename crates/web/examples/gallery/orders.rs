@@ -5,7 +5,7 @@ use sloe_web::site::qr;
 use sloe_web::site::view::checkout::{CheckoutPage, EventBrief, Field, Held, Line, Person};
 use sloe_web::site::view::event::SessionChoice;
 use sloe_web::site::view::mail::{MailTicket, OrderMail, OrderMailHtml, OrderMailText};
-use sloe_web::site::view::order::{Keep, OrderPage, Ticket, TicketSession, TicketState};
+use sloe_web::site::view::order::{Keep, OrderPage, Standing, Ticket, TicketSession, TicketState};
 use sloe_web::site::view::{Fault, Shell};
 use sloe_web::site::words;
 
@@ -138,7 +138,7 @@ pub(crate) fn order() -> OrderPage {
         ],
         reference: "7K3M-9QXZ".into(),
         notice: None,
-        cancelled: false,
+        standing: Standing::Valid,
         can_cancel: true,
         keep: Keep::SaveLink(
             "https://tickets.example.org/order/0e5q8f0e2m5k7x9r1t3w6y8b0c2".into(),
@@ -188,12 +188,22 @@ pub(crate) fn pages() -> Vec<(String, String)> {
     partly.tickets[1].state = TicketState::CancelledByOrganizer;
     partly.notice = Some(words::cancelled_now(false));
     let mut cancelled = order();
-    cancelled.cancelled = true;
+    cancelled.standing = Standing::Cancelled;
     cancelled.can_cancel = false;
     cancelled.tickets.iter_mut().for_each(|t| t.state = TicketState::Cancelled);
     cancelled.notice = Some(words::cancelled_now(true));
-    let off =
-        OrderPage { notice: Some(words::order_of_cancelled_event()), can_cancel: false, ..order() };
+    let off = OrderPage {
+        standing: Standing::EventCancelled,
+        notice: Some(words::order_of_cancelled_event()),
+        can_cancel: false,
+        ..order()
+    };
+    let past = OrderPage {
+        standing: Standing::Past,
+        notice: Some(words::order_of_past_event()),
+        can_cancel: false,
+        ..order()
+    };
     let mut hidden = OrderPage { notice: Some(words::order_of_hidden_event()), ..order() };
     hidden.event.href = None;
     let mut single = checkout();
@@ -213,6 +223,7 @@ pub(crate) fn pages() -> Vec<(String, String)> {
         ("order-partly.html".into(), html(partly)),
         ("order-cancelled.html".into(), html(cancelled)),
         ("order-event-off.html".into(), html(off)),
+        ("order-event-past.html".into(), html(past)),
         ("order-hidden.html".into(), html(hidden)),
         ("mail.html".into(), OrderMailHtml { mail: &mail() }.render().unwrap()),
         ("mail.txt".into(), OrderMailText { mail: &mail() }.render().unwrap()),

@@ -8,7 +8,7 @@ use sloe_engine::view::{OrderView, Ticket};
 
 use super::checkout::brief;
 use super::{instant, org as org_view, place, zone};
-use crate::site::view::order::{self, Keep, OrderPage, TicketSession, TicketState};
+use crate::site::view::order::{self, Keep, OrderPage, Standing, TicketSession, TicketState};
 use crate::site::view::{Notice, Shell};
 use crate::site::{qr, words};
 
@@ -36,11 +36,11 @@ pub fn order_page(
     let valid = order.tickets.iter().filter(|ticket| ticket.cancelled.is_none()).count();
     let over = snapshot.ends_at <= now;
     let off = snapshot.status == EventStatus::Cancelled;
-    let state = match (off, valid, over) {
-        (true, _, _) => "Cancelled event",
-        (_, 0, _) => "Cancelled order",
-        (_, _, true) => "Past event",
-        _ => "Your tickets",
+    let (standing, state) = match (off, valid, over) {
+        (true, _, _) => (Standing::EventCancelled, "Cancelled event"),
+        (_, 0, _) => (Standing::Cancelled, "Cancelled order"),
+        (_, _, true) => (Standing::Past, "Past event"),
+        _ => (Standing::Valid, "Your tickets"),
     };
     let shown_place = place(&snapshot.place);
     OrderPage {
@@ -49,9 +49,9 @@ pub fn order_page(
         online_url: shown_place.online_url.filter(|_| valid > 0 && !off),
         address: shown_place.venue.into_iter().chain(shown_place.address).collect(),
         reference: order.reference.clone(),
-        notice: notice(order, done, valid, over),
-        cancelled: valid == 0,
-        can_cancel: valid > 0 && !over && !off,
+        notice: notice(order, done, standing),
+        can_cancel: standing == Standing::Valid,
+        standing,
         keep: keep(order, mailed, url),
         calendar: format!("/order/{}/event.ics", order.token),
         cancel: format!("/order/{}/cancel", order.token),
@@ -61,20 +61,16 @@ pub fn order_page(
     }
 }
 
-fn notice(order: &OrderView, done: Done, valid: usize, over: bool) -> Option<Notice> {
-    if order.snapshot.status == EventStatus::Cancelled {
-        return Some(words::order_of_cancelled_event());
-    }
+fn notice(order: &OrderView, done: Done, standing: Standing) -> Option<Notice> {
     let by_organizer = |ticket: &Ticket| ticket.cancelled != Some(Actor::Registrant);
-    match done {
-        Done::Cancelled => Some(words::cancelled_now(valid == 0)),
-        Done::Nothing if valid == 0 => {
-            Some(words::order_cancelled(order.tickets.iter().any(by_organizer)))
-        }
-        Done::Nothing if over => Some(words::order_of_past_event()),
-        Done::Nothing if !order.snapshot.published => Some(words::order_of_hidden_event()),
-        Done::Nothing => None,
-    }
+    Some(match (standing, done) {
+        (Standing::EventCancelled, _) => words::order_of_cancelled_event(),
+        (_, Done::Cancelled) => words::cancelled_now(standing == Standing::Cancelled),
+        (Standing::Cancelled, _) => words::order_cancelled(order.tickets.iter().any(by_organizer)),
+        (Standing::Past, _) => words::order_of_past_event(),
+        (Standing::Valid, _) if !order.snapshot.published => words::order_of_hidden_event(),
+        (Standing::Valid, _) => return None,
+    })
 }
 
 /// Where to ask about an order.

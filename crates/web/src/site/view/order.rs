@@ -24,8 +24,8 @@ pub struct OrderPage {
     pub reference: String,
     /// Said on top: called off, cancelled just now, unpublished…
     pub notice: Option<Notice>,
-    /// Whether everything was cancelled.
-    pub cancelled: bool,
+    /// What it is worth now.
+    pub standing: Standing,
     /// Whether cancelling is still possible.
     pub can_cancel: bool,
     /// How the registrant finds this page again.
@@ -46,6 +46,34 @@ impl OrderPage {
     pub fn valid(&self) -> usize {
         self.tickets.iter().filter(|ticket| ticket.is_valid()).count()
     }
+
+    /// What the registrant most wants to know.
+    #[must_use]
+    pub fn heading(&self) -> String {
+        match (self.standing, self.valid()) {
+            (Standing::EventCancelled, _) => "This event is cancelled".to_owned(),
+            (Standing::Cancelled, _) => "This order is cancelled".to_owned(),
+            (Standing::Past, 1) => "You were registered".to_owned(),
+            (Standing::Past, 2) => "You were both registered".to_owned(),
+            (Standing::Past, valid) => format!("All {valid} of you were registered"),
+            (Standing::Valid, 1) => "You’re registered".to_owned(),
+            (Standing::Valid, 2) => "You’re both registered".to_owned(),
+            (Standing::Valid, valid) => format!("All {valid} of you are registered"),
+        }
+    }
+}
+
+/// What an order is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Its tickets let people in.
+    Valid,
+    /// Every ticket was cancelled.
+    Cancelled,
+    /// The organizer called the event off.
+    EventCancelled,
+    /// The event has ended.
+    Past,
 }
 
 /// How the registrant finds the order's page again.
@@ -55,8 +83,6 @@ pub enum Keep {
     Mailed(String),
     /// No mail is sent here: save this address.
     SaveLink(String),
-    /// Neither is of use any more.
-    Nothing,
 }
 
 /// One person's ticket.
