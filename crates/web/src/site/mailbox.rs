@@ -76,8 +76,14 @@ fn brief(mail: &ReceivedMail) -> MailBrief {
         href: format!("/demo/mailbox/{}", mail.number),
         to: mail.to.clone(),
         subject: mail.subject.clone(),
-        time: mail.date.clone(),
+        time: time(&mail.date),
     }
+}
+
+/// `Nov 26, 08:14 UTC`; what is no time stays as the mail has it.
+fn time(date: &str) -> String {
+    let at = date.parse::<jiff::Timestamp>();
+    at.map_or_else(|_| date.to_owned(), |at| at.strftime("%b %-d, %H:%M UTC").to_string())
 }
 
 fn attachments(mail: &ReceivedMail) -> Vec<(String, String)> {

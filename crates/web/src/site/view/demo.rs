@@ -52,7 +52,7 @@ pub struct MailBrief {
     pub to: String,
     /// About what.
     pub subject: String,
-    /// `14:32`.
+    /// `Nov 26, 08:14 UTC`.
     pub time: String,
 }
 
