@@ -18,7 +18,9 @@ use crate::site::words;
 pub(crate) async fn explain(Path(name): Path<String>) -> Result<Response, Problem> {
     let known = Cause::ALL.iter().find(|cause| cause.entry().name == name);
     let entry = known.ok_or(Cause::NotFound)?.entry();
-    let mut page = MessagePage::new(None, "info", entry.title, &[entry.meaning, entry.remedy])
+    // In documents for programs a backtick marks a name; on a page it would be a smudge.
+    let [meaning, remedy] = [entry.meaning, entry.remedy].map(|text| text.replace('`', ""));
+    let mut page = MessagePage::new(None, "info", entry.title, &[&meaning, &remedy])
         .link("API description", "/openapi.json");
     page.list = vec![
         format!("type: /problems/{}", entry.name),
