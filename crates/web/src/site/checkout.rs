@@ -73,7 +73,11 @@ pub async fn confirm(
     let hold = app.engine.hold_by_token(&token).await.map_err(|denied| handle::bare(&denied))?;
     let typed = read(&hold, &form).map_err(|faults| {
         let page = words::bad_request(Some(&present::org(&hold.org)), faults);
-        Failure::new(Cause::Malformed, page.about(&hold.snapshot.name))
+        let back = format!("/checkout/{token}");
+        Failure::new(
+            Cause::Malformed,
+            page.about(&hold.snapshot.name).link("Back to the form", &back),
+        )
     })?;
     let inputs: Vec<AttendeeInput> =
         typed.people.iter().map(|person| person.details.clone()).collect();

@@ -40,7 +40,8 @@ pub async fn create(
     let (org, snapshot) = handle::both(&app, &at)?;
     let selection = Selection::read(&snapshot, &form).map_err(|faults| {
         let page = words::bad_request(Some(&present::org(&org)), faults);
-        Failure::new(Cause::Malformed, page.about(&snapshot.name))
+        let back = format!("/{}/{}", org.profile.slug, snapshot.slug);
+        Failure::new(Cause::Malformed, page.about(&snapshot.name).link("Back to the event", &back))
     })?;
     let hold = selection.hold.clone().or_else(|| cookie::hold(&headers, snapshot.id));
     if !selection.faults.is_empty() {

@@ -321,6 +321,7 @@ pub fn cross_site(org: Option<&Org>) -> MessagePage {
             "To protect you, we take forms only from our own pages. Nothing was booked. Open the event’s page here and try again.",
         ],
     )
+    .link("Go to the front page", "/")
 }
 
 /// A body beyond the limit.

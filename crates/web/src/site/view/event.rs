@@ -85,6 +85,16 @@ impl EventPage {
         format!("/api/v1/events/{}/availability", self.id)
     }
 
+    /// Why nothing can be chosen, unless each ticket says it for itself.
+    #[must_use]
+    pub fn shut(&self) -> Option<String> {
+        let told = self.items.iter().any(|item| item.state.reason().is_some());
+        (!told).then(|| match &self.notice {
+            Some(notice) => notice.heading.clone(),
+            None => self.status.label(),
+        })
+    }
+
     /// Whether there is a program to choose from.
     #[must_use]
     pub fn has_sessions(&self) -> bool {
