@@ -386,7 +386,7 @@ fn decide_all(
     }
     tasks.sort_by_key(|task| takes_seats(&task.command));
     let mut waiting = tasks.into_iter();
-    while let Some(mut task) = waiting.next() {
+    while let Some(task) = waiting.next() {
         let decision = match ledger.decide(draft.at, &task.command) {
             Ok(decision) => decision,
             Err(refusal) => {
@@ -403,7 +403,8 @@ fn decide_all(
             draft.facts.push(fact);
         }
         if fresh {
-            draft.sealed.extend(task.sealed.take());
+            // The task keeps its own: a conflict lets it be decided again.
+            draft.sealed.extend(task.sealed.clone());
         }
         let reply = super::ask::reply_of(ledger, &task.command, decision.claim, fresh);
         draft.decided.push(Decided { task, outcome: reply.map(|reply| (reply, fresh)) });
