@@ -101,3 +101,39 @@ async fn what_is_decided_again_after_a_conflict_keeps_its_personal_data() {
     assert_eq!((receipt.attendees, place.store.calls(Call::Append)), (1, 2));
     assert_eq!(place.store.sealed(event(org_id(1)), order.claim).unwrap(), None);
 }
+
+#[tokio::test]
+async fn a_claim_whose_answer_was_lost_is_found_in_the_journal() {
+    let place = Place::new();
+    let engine = place.first().await;
+    place.store.set_plan(Plan::new().at(Call::Append, 1, Fault::AnswerLost));
+    let token = register(&engine, "once", 1).await.unwrap();
+    assert_eq!(register(&engine, "once", 1).await.unwrap(), token);
+    assert_eq!((place.confirmed(), left(&engine).await), (1, Some(49)));
+}
+
+#[tokio::test]
+async fn a_claim_that_may_still_arrive_is_not_called_refused() {
+    let place = Place::new();
+    let engine = place.first().await;
+    place.store.set_plan(Plan::new().at(Call::Append, 1, Fault::RequestLost));
+    // It is not in the journal now, but nobody knows where it is.
+    assert_eq!(register(&engine, "once", 1).await, Err(Denied::OutcomeUnknown));
+    let token = register(&engine, "once", 1).await.unwrap();
+    assert_eq!(register(&engine, "once", 1).await.unwrap(), token);
+    assert_eq!((place.confirmed(), left(&engine).await), (1, Some(49)));
+}
+
+#[tokio::test]
+async fn a_claim_that_another_took_the_place_of_was_not_taken() {
+    let place = Place::new();
+    let (ours, theirs) = (place.first().await, place.engine());
+    assert_eq!((left(&ours).await, left(&theirs).await), (Some(50), Some(50)));
+    register(&theirs, "theirs", 1).await.unwrap();
+    place.store.set_plan(Plan::new().at(Call::Append, 1, Fault::RequestLost));
+    // Its version belongs to another batch: it can't arrive any more.
+    let answer = register(&ours, "ours", 2).await;
+    assert!(matches!(answer, Err(Denied::NotAccepted { .. })), "{answer:?}");
+    register(&ours, "ours", 2).await.unwrap();
+    assert_eq!((place.confirmed(), left(&ours).await), (2, Some(48)));
+}

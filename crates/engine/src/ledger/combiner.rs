@@ -357,8 +357,10 @@ impl Combiner {
                         answer_all(decided, append.batch.version);
                         return;
                     }
-                    Ok(_) => Unanswered::NotAccepted,
-                    Err(_) => Unanswered::OutcomeUnknown,
+                    // Another batch has its version, so it can't come any more.
+                    Ok(batches) if !batches.is_empty() => Unanswered::NotAccepted,
+                    // It may be on its way, or be there once the store is opened anew.
+                    Ok(_) | Err(_) => Unanswered::OutcomeUnknown,
                 }
             }
             StoreError::Unavailable(_) | StoreError::Damaged(_) | StoreError::Unusable(_) => {
