@@ -7,6 +7,7 @@ mod common;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use common::org::until;
 use common::{connect, event, org_id, person, raw, start_on};
 use sloe_core::fact::Fact;
 use sloe_core::time::Timestamp;
@@ -136,4 +137,19 @@ async fn a_claim_that_another_took_the_place_of_was_not_taken() {
     assert!(matches!(answer, Err(Denied::NotAccepted { .. })), "{answer:?}");
     register(&ours, "ours", 2).await.unwrap();
     assert_eq!((place.confirmed(), left(&ours).await), (2, Some(48)));
+}
+
+#[tokio::test]
+async fn a_hold_expires_though_the_store_refused_that_at_first() {
+    let place = Place::new();
+    let engine = place.first().await;
+    let (choice, _) = person(&engine, event(org_id(1)), 1);
+    let event = event(org_id(1)).public_id();
+    engine.hold(event, &RequestId::Fresh, &[choice]).await.unwrap();
+    assert_eq!(left(&engine).await, Some(49));
+    place.store.set_plan(Plan::new().at(Call::Append, 1, Fault::Refused));
+    place.clock.0.store(3_600_000, Ordering::SeqCst);
+    // Nobody asks for the ledger: only what is published is read here.
+    until("the seat is free again", async || left(&engine).await == Some(50)).await;
+    assert_eq!(place.store.calls(Call::Append), 2);
 }

@@ -225,6 +225,7 @@ impl Combiner {
             by_event.entry(task.event).or_default().push(task);
         }
         if sweeping {
+            self.residents.load_forgotten(&*self.settings.store);
             for event in self.residents.due(now) {
                 by_event.entry(event).or_default();
             }
