@@ -5,6 +5,7 @@ pub(crate) mod composite;
 pub(crate) mod control;
 pub(crate) mod ingest;
 pub(crate) mod input;
+pub(crate) mod jobs;
 pub(crate) mod oauth;
 pub(crate) mod query;
 pub(crate) mod query_job;
@@ -224,7 +225,10 @@ fn run(org: &Org, call: &Call) -> Reply {
     let mut database = lock(&org.database);
     let reply = route::answer(org, &mut database, call);
     match org.commit(&mut database) {
-        Ok(()) => reply,
+        Ok(()) => {
+            org.trim(&mut database);
+            reply
+        }
         Err(error) => {
             tracing::error!(%error, "the org's log can't be written");
             ApiError::new(500, "UNKNOWN_EXCEPTION", "The simulated org couldn't keep this change.")
