@@ -7,17 +7,20 @@ mod common;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use common::org::until;
-use common::{connect, event, org_id, person, raw, start_on};
+use common::org::{hasty, until};
+use common::{connect, event, org_id, person, raw, record, start_on};
 use sloe_core::fact::Fact;
+use sloe_core::ids::EventRef;
 use sloe_core::time::Timestamp;
 use sloe_engine::claims::RequestId;
 use sloe_engine::clock::{Machine, World};
 use sloe_engine::engine::Engine;
 use sloe_engine::error::Denied;
+use sloe_engine::worker;
 use sloe_store::api::Store;
 use sloe_store::embedded::Embedded;
 use sloe_store::faulty::{Call, Fault, Faulty, Plan};
+use sloe_store::key::{Collection, Range};
 
 /// The machine's clock, but for a jump.
 #[derive(Default)]
@@ -53,8 +56,12 @@ impl Place {
     }
 
     fn engine(&self) -> Engine {
+        self.start(None)
+    }
+
+    fn start(&self, workers: Option<worker::Settings>) -> Engine {
         let store = Arc::clone(&self.store) as Arc<dyn Store>;
-        start_on(store, Arc::clone(&self.clock) as Arc<dyn World>, None)
+        start_on(store, Arc::clone(&self.clock) as Arc<dyn World>, workers)
     }
 
     /// An engine with an event of 50 seats.
@@ -114,6 +121,18 @@ async fn a_claim_whose_answer_was_lost_is_found_in_the_journal() {
 }
 
 #[tokio::test]
+async fn a_claim_that_was_written_twice_is_one_order() {
+    let place = Place::new();
+    let engine = place.first().await;
+    // The second writing finds its version taken, by itself.
+    place.store.set_plan(Plan::new().at(Call::Append, 1, Fault::Twice));
+    let token = register(&engine, "once", 1).await.unwrap();
+    let order = engine.order_by_token(&token).await.unwrap();
+    assert!(order.tickets[0].attendee.is_some());
+    assert_eq!((place.confirmed(), left(&engine).await), (1, Some(49)));
+}
+
+#[tokio::test]
 async fn a_claim_that_may_still_arrive_is_not_called_refused() {
     let place = Place::new();
     let engine = place.first().await;
@@ -152,4 +171,29 @@ async fn a_hold_expires_though_the_store_refused_that_at_first() {
     // Nobody asks for the ledger: only what is published is read here.
     until("the seat is free again", async || left(&engine).await == Some(50)).await;
     assert_eq!(place.store.calls(Call::Append), 2);
+}
+
+#[tokio::test]
+async fn orders_that_could_not_be_written_are_written_later_of_every_event() {
+    let place = Place::new();
+    let engine = place.first().await;
+    let events: Vec<_> =
+        (1..=3).map(|n| EventRef { event: record("a00", n), ..event(org_id(1)) }).collect();
+    for (n, event) in (1..).zip(&events) {
+        engine.apply_refresh(org_id(1), raw(n, "Event", Some(50), 1)).await.unwrap();
+        let people = [person(&engine, *event, 1)];
+        engine.register(event.public_id(), &RequestId::Fresh, &people).await.unwrap();
+    }
+    engine.stop().await;
+    // All three are looked at once, at the start.
+    let plan = (1..=3).fold(Plan::new(), |plan, n| plan.at(Call::Put, n, Fault::Refused));
+    place.store.set_plan(plan);
+    let engine = place.start(Some(hasty(2_000)));
+    until("all orders are projected", async || {
+        let orders = Range::All(Collection::Orders);
+        place.store.inner().scan(orders, None, 100).unwrap().len() == events.len()
+    })
+    .await;
+    assert!(place.store.calls(Call::Put) > 3);
+    engine.stop().await;
 }
