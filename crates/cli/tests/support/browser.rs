@@ -247,10 +247,15 @@ impl Browser {
     }
 
     /// What the browser had to complain about since the last call: errors of
-    /// scripts, resources that are missing, breaches of the page's policy.
+    /// scripts, resources that are missing, breaches of the page's policy. A
+    /// form that is refused with a page of its own is none of these.
     pub(crate) async fn complaints(&self) -> Vec<String> {
+        let refused = |message: &str| {
+            ["409 (Conflict)", "422 (Unprocessable Entity)"].iter().any(|s| message.ends_with(s))
+        };
         let log = self.driver.browser_log().await.unwrap();
-        log.into_iter().filter(|entry| entry.level == "SEVERE").map(|entry| entry.message).collect()
+        let severe = log.into_iter().filter(|entry| entry.level == "SEVERE");
+        severe.map(|entry| entry.message).filter(|message| !refused(message)).collect()
     }
 
     /// Clicks a link that downloads something, and answers what came.
