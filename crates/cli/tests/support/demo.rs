@@ -2,6 +2,8 @@
 //! simulated orgs behind it.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -93,17 +95,39 @@ pub(crate) fn attendee(item: &str, sessions: &[&str], (first, last): (&str, &str
 }
 
 impl Demo {
-    /// Starts it on free ports and waits until it is ready.
+    /// Starts it on free ports and waits until it is ready; it keeps nothing.
     pub(crate) async fn start() -> Self {
-        let home = tempfile::tempdir().unwrap();
-        let log = std::fs::File::create(home.path().join("log")).unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), false).await
+    }
+
+    /// The same for a demo that can be stopped and started again.
+    pub(crate) async fn start_to_keep() -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), true).await
+    }
+
+    /// Stops it and starts it again on the same data, at other addresses.
+    pub(crate) async fn restart(mut self) -> Self {
+        assert!(self.stop(), "it drains");
+        let home = std::mem::replace(&mut self.home, tempfile::tempdir().unwrap());
+        drop(self);
+        Self::start_in(home, true).await
+    }
+
+    async fn start_in(home: TempDir, keep: bool) -> Self {
+        let log = File::options().append(true).create(true).open(home.path().join("log"));
+        let path = home.path().join("data");
+        let data: Vec<&OsStr> = match keep {
+            true => vec!["--data".as_ref(), path.as_ref()],
+            false => vec!["--ephemeral".as_ref()],
+        };
         let mut child = Command::new(env!("CARGO_BIN_EXE_sloe"))
-            .args(["demo", "--json", "--ephemeral", "--port", "0"])
+            .args(["demo", "--json", "--port", "0"])
+            .args(data)
             // What it should remove and does not goes with the directory.
             .env("TMPDIR", home.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(log)
+            .stderr(log.unwrap())
             .spawn()
             .unwrap();
         let line = first_line(&mut child);
@@ -197,11 +221,12 @@ impl Demo {
     fn log(&self) -> PathBuf {
         self.home.path().join("log")
     }
-}
 
-impl Drop for Demo {
-    fn drop(&mut self) {
-        // Asked to stop, so that it drains and removes its data.
+    /// Asks it to drain and end, and kills it if it does not; whether it did.
+    fn stop(&mut self) -> bool {
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return false;
+        }
         let pid = self.child.id().to_string();
         let asked = Command::new("kill").args(["-TERM", &pid]).status();
         let drained = asked.is_ok() && ends_within(&mut self.child, DRAIN);
@@ -209,6 +234,13 @@ impl Drop for Demo {
             let _ = self.child.kill();
             let _ = self.child.wait();
         }
+        drained
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let drained = self.stop();
         if std::thread::panicking() {
             eprintln!("What the demo said (drained: {drained}):\n{}", told_in(&self.log()));
         }
