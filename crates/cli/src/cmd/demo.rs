@@ -113,7 +113,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let home = home(&args)?;
     let other = args.port.saturating_add(10);
     let instead = format!("{} demo --port {other}", platform::own_command());
-    let site = platform::bind(local(args.port), &instead).await?;
+    let site = platform::bind(local(args.port), &instead)?;
     let site_port = site.local_addr()?.port();
     let url = format!("http://127.0.0.1:{site_port}");
     let mail = mailbox::start(local(0)).await?;
@@ -245,7 +245,6 @@ async fn connect(
 /// not the demo.
 async fn wait_for_events(platform: &Platform, org: &org::Running) -> Result<(), Failure> {
     let id = OrgId::parse(&org.org_id())?;
-    let whole = |refresh: &Refresh| matches!(refresh.outcome, Outcome::Read { .. });
     let loaded = async {
         loop {
             let all = platform.engine.refreshes(id);
