@@ -200,30 +200,47 @@ async fn whoever_holds_the_last_seats_is_not_told_that_they_are_gone() {
 
         phone.back().await;
         phone.arrive("/async-rust-workshop").await;
-        if phone.has("[data-stepper] button").await {
-            // With script the page looks for itself.
-            phone.shows("You are holding 2 seats until").await;
-        }
-        phone.shoot("back").await;
-        let shown = phone.page().await;
-        assert!(!shown.to_lowercase().contains("sold out"), "{shown}");
+        let script = phone.has("[data-stepper] button").await;
+        let held = if script { "You are holding 2 seats until" } else { "Continue" };
+        never_sold_out(&phone, held).await;
         assert_eq!(go_on(&phone).await, checkout);
+        phone.follow("Change selection").await;
+        never_sold_out(&phone, if script { held } else { "Your seats stay held" }).await;
 
         // The page anew is the same for everybody, and still leads back.
         phone.goto(&page).await;
         eventually(async || {
             phone.driver().refresh().await.unwrap();
-            if phone.has(".resume a").await { Ok(()) } else { Err("no way back".to_owned()) }
+            let anew = phone.text(".status").await;
+            if anew == "Sold out" { Ok(()) } else { Err(format!("the page says “{anew}”")) }
         })
         .await;
+        if script {
+            phone.shows(held).await;
+            let everybodys = phone.find("[data-unless-held]").await;
+            assert!(!everybodys.is_displayed().await.unwrap(), "one thing is said, not both");
+        }
         phone.shoot("own-last-seats").await;
-        phone.follow("Already holding seats? Continue your registration").await;
+        phone.click(if script { "[data-own] a" } else { ".resume a" }).await;
         phone.find(CONFIRM).await;
         assert_eq!(phone.url().await, checkout);
         phone.click("form[action$='/release'] [type=submit]").await;
         phone.shows("Your seats are given back").await;
         assert_eq!(demo.left(org.event("async-rust-workshop")).await.event, Some(2));
+        assert_eq!(phone.complaints().await, Vec::<String>::new());
     }
+}
+
+/// The page has settled, which `words` show, and does not say that one's own
+/// seats are gone.
+async fn never_sold_out(phone: &Browser, words: &str) {
+    phone.shows(words).await;
+    if phone.has("[data-stepper] button").await {
+        // The script has looked, and says so in numbers.
+        phone.shows("2 left").await;
+    }
+    let shown = phone.page().await;
+    assert!(!shown.to_lowercase().contains("sold out"), "{shown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -270,7 +287,9 @@ async fn another_choice_replaces_the_seats_held_and_a_refused_one_keeps_them() {
     assert_eq!(desk.texts("#faults li").await, [fault]);
     assert!(desk.is_ticked(&format!("#session-{few}")).await, "the choice is still there");
     assert_eq!(demo.left(event).await, taken, "a refusal changes nothing");
-    desk.goto(&second).await;
+    desk.follow("Keep them as they are").await;
+    desk.find(CONFIRM).await;
+    assert_eq!(desk.url().await, second);
     assert_eq!(desk.text(".lines").await, "2 × Conference pass\nFree");
     assert!(desk.text(".chosen").await.contains(other));
 }
