@@ -200,30 +200,47 @@ async fn whoever_holds_the_last_seats_is_not_told_that_they_are_gone() {
 
         phone.back().await;
         phone.arrive("/async-rust-workshop").await;
-        if phone.has("[data-stepper] button").await {
-            // With script the page looks for itself.
-            phone.shows("You are holding 2 seats until").await;
-        }
-        phone.shoot("back").await;
-        let shown = phone.page().await;
-        assert!(!shown.to_lowercase().contains("sold out"), "{shown}");
+        let script = phone.has("[data-stepper] button").await;
+        let held = if script { "You are holding 2 seats until" } else { "Continue" };
+        never_sold_out(&phone, held).await;
         assert_eq!(go_on(&phone).await, checkout);
+        phone.follow("Change selection").await;
+        never_sold_out(&phone, if script { held } else { "Your seats stay held" }).await;
 
         // The page anew is the same for everybody, and still leads back.
         phone.goto(&page).await;
         eventually(async || {
             phone.driver().refresh().await.unwrap();
-            if phone.has(".resume a").await { Ok(()) } else { Err("no way back".to_owned()) }
+            let anew = phone.text(".status").await;
+            if anew == "Sold out" { Ok(()) } else { Err(format!("the page says “{anew}”")) }
         })
         .await;
+        if script {
+            phone.shows(held).await;
+            let everybodys = phone.find("[data-unless-held]").await;
+            assert!(!everybodys.is_displayed().await.unwrap(), "one thing is said, not both");
+        }
         phone.shoot("own-last-seats").await;
-        phone.follow("Already holding seats? Continue your registration").await;
+        phone.click(if script { "[data-own] a" } else { ".resume a" }).await;
         phone.find(CONFIRM).await;
         assert_eq!(phone.url().await, checkout);
         phone.click("form[action$='/release'] [type=submit]").await;
         phone.shows("Your seats are given back").await;
         assert_eq!(demo.left(org.event("async-rust-workshop")).await.event, Some(2));
+        assert_eq!(phone.complaints().await, Vec::<String>::new());
     }
+}
+
+/// The page has settled, which `words` show, and does not say that one's own
+/// seats are gone.
+async fn never_sold_out(phone: &Browser, words: &str) {
+    phone.shows(words).await;
+    if phone.has("[data-stepper] button").await {
+        // The script has looked, and says so in numbers.
+        phone.shows("2 left").await;
+    }
+    let shown = phone.page().await;
+    assert!(!shown.to_lowercase().contains("sold out"), "{shown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -234,45 +251,47 @@ async fn another_choice_replaces_the_seats_held_and_a_refused_one_keeps_them() {
     let pass = demo.id_of(event, "Conference pass").await;
     let [few, wide] = [demo.id_of(event, small).await, demo.id_of(event, other).await];
     let before = demo.left(event).await;
-    let phone = Browser::open(Look::PHONE.without_script()).await;
+    let desk = Browser::open(Look::DESKTOP.dark().without_script()).await;
 
-    let first = hold(&phone, &demo.url("/meridian/systems-days"), (&pass, 3), &[&few]).await;
+    let first = hold(&desk, &demo.url("/meridian/systems-days"), (&pass, 3), &[&few]).await;
     assert_eq!(demo.left(event).await.sessions[small], Some(1));
-    phone.follow("Change selection").await;
-    assert_eq!(phone.value(&format!("#qty-{pass}")).await, "3");
-    assert!(phone.is_ticked(&format!("#session-{few}")).await);
-    phone.shoot("change").await;
-    phone.fill(&format!("#qty-{pass}"), "2").await;
-    phone.click(&format!("label[for='session-{few}']")).await;
-    phone.click(&format!("label[for='session-{wide}']")).await;
-    let second = go_on(&phone).await;
+    desk.follow("Change selection").await;
+    assert_eq!(desk.value(&format!("#qty-{pass}")).await, "3");
+    assert!(desk.is_ticked(&format!("#session-{few}")).await);
+    desk.shoot("change").await;
+    desk.fill(&format!("#qty-{pass}"), "2").await;
+    desk.click(&format!("label[for='session-{few}']")).await;
+    desk.click(&format!("label[for='session-{wide}']")).await;
+    let second = go_on(&desk).await;
     assert_ne!(first, second);
     let now = demo.left(event).await;
     assert_eq!(now.event, before.event.map(|seats| seats - 2), "three are free, two are held");
     assert_eq!(now.sessions[small], before.sessions[small]);
     assert_eq!(now.sessions[other], before.sessions[other].map(|seats| seats - 2));
-    phone.goto(&first).await;
-    assert_eq!(phone.text("h1").await, "This selection is no longer held");
+    desk.goto(&first).await;
+    assert_eq!(desk.text("h1").await, "This selection is no longer held");
 
     // Somebody else takes three of the four chairs while the page is open.
-    phone.goto(&format!("{second}/change")).await;
+    desk.goto(&format!("{second}/change")).await;
     let people = ["Ama", "Ben", "Cai"].map(|name| attendee(&pass, &[&few], (name, "Quick")));
     assert_eq!(demo.register(event, &people).await.0, 201);
     let taken = demo.left(event).await;
-    phone.click(&format!("label[for='session-{few}']")).await;
-    phone.click(CONTINUE).await;
-    phone.arrive("/hold").await;
-    phone.shoot("change-refused").await;
+    desk.click(&format!("label[for='session-{few}']")).await;
+    desk.click(CONTINUE).await;
+    desk.arrive("/hold").await;
+    desk.shoot("change-refused").await;
     let fault = format!(
         "The session “{small}” has only 1 seat left; you asked for 2. Untick it, or choose \
          fewer people."
     );
-    assert_eq!(phone.texts("#faults li").await, [fault]);
-    assert!(phone.is_ticked(&format!("#session-{few}")).await, "the choice is still there");
+    assert_eq!(desk.texts("#faults li").await, [fault]);
+    assert!(desk.is_ticked(&format!("#session-{few}")).await, "the choice is still there");
     assert_eq!(demo.left(event).await, taken, "a refusal changes nothing");
-    phone.goto(&second).await;
-    assert_eq!(phone.text(".lines").await, "2 × Conference pass\nFree");
-    assert!(phone.text(".chosen").await.contains(other));
+    desk.follow("Keep them as they are").await;
+    desk.find(CONFIRM).await;
+    assert_eq!(desk.url().await, second);
+    assert_eq!(desk.text(".lines").await, "2 × Conference pass\nFree");
+    assert!(desk.text(".chosen").await.contains(other));
 }
 
 /// A page of another site, with a form that goes to ours.

@@ -84,19 +84,18 @@
       // What is already chosen stays.
       if (box?.type === "checkbox" && !box.checked) box.disabled = left <= 0;
     };
-    const own = one("[data-own]");
+    let said = "";
     const showOwn = (hold) => {
-      const said = hold ? `You are holding ${hold.places === 1 ? "one seat" : `${hold.places} seats`} until ${hold.until}. ` : "";
-      const link = document.createElement("a");
-      link.href = hold?.url ?? "";
-      link.textContent = "Continue your registration";
+      // What is true for everybody else is not said to whoever holds the last seats.
+      for (const part of all("[data-unless-held]")) part.hidden = Boolean(hold);
+      const saying = hold ? `You are holding ${hold.places === 1 ? "one seat" : `${hold.places} seats`} until ${hold.until}. ` : "";
       // A screen reader is told of changes only.
-      if (own.dataset.said === said + link.href) return;
-      own.dataset.said = said + link.href;
+      if (saying === said) return;
+      said = saying;
       const text = document.createElement("p");
       text.className = "notice is-good";
-      text.append(said, link);
-      own.replaceChildren(...(hold ? [text] : []));
+      text.append(saying, Object.assign(document.createElement("a"), { href: hold?.url ?? "", textContent: "Continue your registration" }));
+      one("[data-own]").replaceChildren(...(hold ? [text] : []));
     };
     const ask = async (address) => {
       const answer = await fetch(address, { headers: { accept: "application/json" } });
@@ -107,10 +106,12 @@
       clearTimeout(timer);
       if (document.visibilityState !== "visible") return;
       try {
-        const hold = document.cookie.includes("sloe_holding=") ? await ask(main.dataset.mine) : null;
+        const form = one("form.choose");
+        const holding = document.cookie.includes("sloe_holding=") || form?.elements.hold;
+        const hold = holding ? await ask(main.dataset.mine) : null;
         showOwn(hold);
         if (!one("[data-left]")) return;
-        const now = hold ?? await ask(main.dataset.availability);
+        const now = form && hold || await ask(main.dataset.availability);
         for (const item of now.items) show(`item-${item.id}`, item.left);
         for (const session of now.sessions) show(`session-${session.id}`, session.left);
         wait = 5000;
