@@ -191,6 +191,7 @@ fn router(state: Arc<State>) -> Router {
         .route("/id/{*rest}", api)
         .merge(api::control::routes())
         .merge(page::routes())
+        .fallback(api::serve_loosely)
         .layer(axum::extract::DefaultBodyLimit::max(1024 * 1024))
         .with_state(state)
 }
