@@ -126,7 +126,8 @@
     look();
   }
 
-  // The countdown: seen every second, said at 5, 2 and 1 minutes only.
+  // The countdown: seen every second, said at 5, 2 and 1 minutes only, and
+  // taken back soon after, as it would be wrong then.
   const countdown = one("[data-countdown]");
   if (countdown) {
     const end = Date.now() + Number(countdown.dataset.countdown) * 1000;
@@ -134,6 +135,7 @@
     const announce = one("[data-announce]", countdown);
     const held = one("[data-held]", countdown);
     let before = Infinity;
+    let said = 0;
     const tick = () => {
       const left = Math.max(0, Math.ceil((end - Date.now()) / 1000));
       clock.textContent = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
@@ -141,8 +143,10 @@
       for (const minutes of [5, 2, 1]) {
         if (before > minutes * 60 && left <= minutes * 60 && before !== Infinity) {
           announce.textContent = minutes === 1 ? "Your seats are held for one more minute." : `Your seats are held for ${minutes} more minutes.`;
+          said = left;
         }
       }
+      if (said - left >= 15) announce.textContent = "";
       before = left;
       if (left > 0) return setTimeout(tick, (end - Date.now()) % 1000 || 1000);
       countdown.classList.remove("is-short");

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use thirtyfour::common::log::LoggingPrefsLogLevel;
 use thirtyfour::{
-    By, Capabilities, ChromiumLikeCapabilities, DesiredCapabilities, WebDriver, WebElement,
+    By, Capabilities, ChromiumLikeCapabilities, DesiredCapabilities, Key, WebDriver, WebElement,
 };
 
 use super::{eventually, http_client, told_in};
@@ -74,6 +74,16 @@ impl Look {
         Self { width, height, ..self }
     }
 
+    /// How wide the page is, in CSS pixels.
+    pub(crate) const fn width(self) -> u32 {
+        self.width
+    }
+
+    /// `light` or `dark`.
+    pub(crate) const fn scheme(self) -> &'static str {
+        if self.dark { "dark" } else { "light" }
+    }
+
     fn capabilities(self, home: &Path) -> Capabilities {
         let mut wanted = DesiredCapabilities::chrome();
         let binary = CHROMIUM.iter().find_map(|name| on_path(name));
@@ -110,12 +120,18 @@ impl Browser {
         driver.clone().leak().unwrap();
         process.session = Some(driver.session_id().to_string());
         process.chromium = driver.capabilities().get("goog:processID").and_then(Value::as_u64);
-        let browser = Self { driver, look, process };
-        browser.resize(look.height).await;
-        let scheme = if look.dark { "dark" } else { "light" };
-        let scheme = json!({ "name": "prefers-color-scheme", "value": scheme });
-        browser.devtools("Emulation.setEmulatedMedia", json!({ "features": [scheme] })).await;
+        let mut browser = Self { driver, look, process };
+        browser.turn(look).await;
         browser
+    }
+
+    /// Looks at the same page otherwise: size and colors change at once,
+    /// whether there is script stays as it was.
+    pub(crate) async fn turn(&mut self, look: Look) {
+        self.look = look;
+        self.resize(look.height).await;
+        let scheme = json!({ "name": "prefers-color-scheme", "value": look.scheme() });
+        self.devtools("Emulation.setEmulatedMedia", json!({ "features": [scheme] })).await;
     }
 
     /// For what the helpers here don't cover.
@@ -240,10 +256,27 @@ impl Browser {
         self.find(css).await.is_selected().await.unwrap()
     }
 
+    /// Presses keys, wherever the focus is.
+    pub(crate) async fn press(&self, keys: impl AsRef<str>) {
+        self.driver.action_chain().send_keys(keys.as_ref()).perform().await.unwrap();
+    }
+
+    /// Presses a key while Shift is held.
+    pub(crate) async fn press_with_shift(&self, key: Key) {
+        let keys = self.driver.action_chain().key_down(Key::Shift).send_keys(key);
+        keys.key_up(Key::Shift).perform().await.unwrap();
+    }
+
     /// Runs JavaScript in the page and answers what it returns, also with the
     /// page's own scripts off.
     pub(crate) async fn evaluate(&self, script: &str) -> Value {
-        self.driver.execute(script, Vec::new()).await.unwrap().json().clone()
+        self.evaluate_with(script, Vec::new()).await
+    }
+
+    /// The same with values that the script finds in `arguments`; what a
+    /// promise comes to is waited for.
+    pub(crate) async fn evaluate_with(&self, script: &str, arguments: Vec<Value>) -> Value {
+        self.driver.execute(script, arguments).await.unwrap().json().clone()
     }
 
     /// What the browser had to complain about since the last call: errors of
@@ -280,8 +313,7 @@ impl Browser {
     /// wanted.
     pub(crate) async fn shoot(&self, name: &str) {
         let Some(directory) = std::env::var_os(SHOTS) else { return };
-        let scheme = if self.look.dark { "dark" } else { "light" };
-        let file = format!("{name}-{}-{scheme}.png", self.look.width);
+        let file = format!("{name}-{}-{}.png", self.look.width, self.look.scheme());
         let whole = "return document.documentElement.scrollHeight";
         let height = self.evaluate(whole).await.as_u64().and_then(|h| u32::try_from(h).ok());
         self.resize(height.unwrap_or_default().max(self.look.height)).await;

@@ -25,6 +25,7 @@ const DRAIN: Duration = Duration::from_secs(20);
 #[derive(Deserialize)]
 struct Ready {
     site: String,
+    token: String,
     mailbox: String,
     orgs: Vec<ReadyOrg>,
 }
@@ -54,6 +55,8 @@ pub(crate) struct Demo {
     pub(crate) site: String,
     /// The page of the mailbox.
     pub(crate) mailbox: String,
+    /// What operators' commands show when they ask it.
+    token: String,
     orgs: Vec<Org>,
     client: Client,
 }
@@ -137,6 +140,7 @@ impl Demo {
             home,
             site: String::new(),
             mailbox: String::new(),
+            token: String::new(),
             orgs: Vec::new(),
             client,
         };
@@ -145,6 +149,7 @@ impl Demo {
         let ready: Ready = serde_json::from_str(&line).expect("the demo prints one JSON object");
         demo.site = ready.site;
         demo.mailbox = ready.mailbox;
+        demo.token = ready.token;
         demo.orgs = ready.orgs.into_iter().map(|org| Org::new(org, &demo.client)).collect();
         demo
     }
@@ -196,6 +201,20 @@ impl Demo {
             items: by_name("items"),
             sessions: by_name("sessions"),
         }
+    }
+
+    /// Holds seats by the API: the hold, with its `id` and when it expires.
+    pub(crate) async fn hold(&self, event: &str, lines: &Value) -> Value {
+        let url = self.url(&format!("/api/v1/events/{event}/holds"));
+        json_of(self.client.post(url).json(&json!({ "lines": lines }))).await
+    }
+
+    /// Records an org's license, as `sloe org license` asks it of a platform
+    /// that runs.
+    pub(crate) async fn license(&self, org: &str, status: &str) {
+        let url = self.url("/api/v1/admin/licenses");
+        let license = json!({ "org": org, "number": "L-1", "status": status });
+        json_of(self.client.post(url).bearer_auth(&self.token).json(&license)).await;
     }
 
     /// Registers people by the API: its status and its answer.

@@ -306,6 +306,7 @@ pub(crate) fn conference() -> EventPage {
         place: Place { venue: Some("Kulturbrauerei".into()), address: vec!["Schönhauser Allee 36".into(), "10435 Berlin".into()], ..Place::default() },
         price: "Free".into(),
         organizer: Some("Verein für robuste Systeme e. V.".into()),
+        contact: Some("resilience@northlight.example".into()),
         status: Status::Open(Band::Available),
         notice: None,
         items: vec![
@@ -385,6 +386,7 @@ fn concert() -> EventPage {
         },
         price: "Free".into(),
         organizer: None,
+        contact: None,
         status: Status::Open(Band::Few),
         items: vec![item(
             "i9",
@@ -433,6 +435,7 @@ pub(crate) fn pages() -> Vec<(String, String)> {
             let mut page = conference();
             page.items.drain(..2);
             page.action = None;
+            page.status = Status::Payment;
             page.notice = Some(words::payment());
             page.price = "€60.00".into();
             html(page)

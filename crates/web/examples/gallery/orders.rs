@@ -50,10 +50,10 @@ fn person(place: u16, item: &str, (first, last, email): (&str, &str, &str)) -> P
 
 fn checkout() -> CheckoutPage {
     CheckoutPage {
-        shell: Shell::private(Some(&north()), "Your details"),
+        shell: Shell::private(Some(&north()), "Your details: Resilience 2026"),
         org: north(),
         event: brief(),
-        held: Held { until: "14:32".into(), zone: "Europe/Berlin".into(), seconds: 585 },
+        held: Held { until: "14:32".into(), zone: "Berlin time (UTC+1)".into(), seconds: 585 },
         notice: None,
         lines: vec![
             Line { name: "Conference ticket".into(), quantity: 1, price: "Free".into() },
@@ -127,7 +127,7 @@ fn ticket(place: u16, name: &str, item: &str, state: TicketState) -> Ticket {
 
 pub(crate) fn order() -> OrderPage {
     OrderPage {
-        shell: Shell::private(Some(&north()), "Your tickets"),
+        shell: Shell::private(Some(&north()), "Your tickets: Resilience 2026"),
         org: north(),
         event: brief(),
         online_url: None,

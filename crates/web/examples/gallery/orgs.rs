@@ -9,6 +9,7 @@ pub(crate) fn north() -> Org {
         slug: "northlight".into(),
         name: "Northlight Conferences".into(),
         tagline: Some("Three days a year, the people who keep the web running meet in one room. The rest of the year, we meet online.".into()),
+        contact: Some("hello@northlight.example".into()),
         mark: Org::mark_of("Northlight Conferences"),
         css: "/assets/org/northlight.css".into(),
     }
@@ -19,6 +20,7 @@ pub(crate) fn garden() -> Org {
         slug: "hofgarten".into(),
         name: "Hofgarten Kulturverein".into(),
         tagline: Some("Readings, concerts and Sunday walks around an old botanical garden.".into()),
+        contact: None,
         mark: Org::mark_of("Hofgarten Kulturverein"),
         css: "/assets/org/hofgarten.css".into(),
     }

@@ -68,7 +68,7 @@ pub(crate) fn pages() -> Vec<(String, String)> {
     let said: Vec<(&str, MessagePage)> = vec![
         ("unknown-event", words::unknown_event(&org)),
         ("not-found", words::not_found()),
-        ("released", words::released(&org, event)),
+        ("released", words::released(&org, event).about("Resilience 2026")),
         (
             "hold-gone",
             words::hold_gone(
@@ -99,7 +99,7 @@ pub(crate) fn pages() -> Vec<(String, String)> {
         ("wrong-media", words::wrong_media(None)),
         ("wrong-method", words::wrong_method()),
         ("internal", words::internal("0193a4f2-7c1e-7b02-9d8e-5a4f3c2b1a09")),
-        ("paused", words::told(Some(&org), &words::paused(), event)),
+        ("paused", words::told(Some(&org), &words::paused(), ("Back to the event", event))),
         ("nothing-held", words::nothing_held(&org, event)),
         ("out-of-order", words::out_of_order(Some(&org))),
         ("sent-before", words::sent_before(Some(&org), event)),

@@ -72,7 +72,8 @@ pub async fn confirm(
 ) -> Result<Response, Failure> {
     let hold = app.engine.hold_by_token(&token).await.map_err(|denied| handle::bare(&denied))?;
     let typed = read(&hold, &form).map_err(|faults| {
-        Failure::new(Cause::Malformed, words::bad_request(Some(&present::org(&hold.org)), faults))
+        let page = words::bad_request(Some(&present::org(&hold.org)), faults);
+        Failure::new(Cause::Malformed, page.about(&hold.snapshot.name))
     })?;
     let inputs: Vec<AttendeeInput> =
         typed.people.iter().map(|person| person.details.clone()).collect();
@@ -201,6 +202,6 @@ pub async fn release(
         Err(denied) => return Err(at(&hold).refused(&denied)),
     }
     let event = format!("/{}/{}", hold.org.profile.slug, hold.snapshot.slug);
-    let page = words::released(&present::org(&hold.org), &event);
+    let page = words::released(&present::org(&hold.org), &event).about(&hold.snapshot.name);
     Ok(forgetting(&app, &hold, private(StatusCode::OK, &page)))
 }

@@ -40,7 +40,8 @@ pub async fn create(
 ) -> Result<Response, Failure> {
     let (org, snapshot) = handle::both(&app, &at)?;
     let selection = Selection::read(&snapshot, &form).map_err(|faults| {
-        Failure::new(Cause::Malformed, words::bad_request(Some(&present::org(&org)), faults))
+        let page = words::bad_request(Some(&present::org(&org)), faults);
+        Failure::new(Cause::Malformed, page.about(&snapshot.name))
     })?;
     let hold = selection.hold.clone().or_else(|| cookie::hold(&headers, snapshot.id));
     if !selection.faults.is_empty() {
@@ -159,7 +160,10 @@ pub async fn resume(
     let event = format!("/{}/{}", org.profile.slug, snapshot.slug);
     Ok(match own(&app, &snapshot, cookie::hold(&headers, snapshot.id)).await {
         Some(held) => see_other(&format!("/checkout/{}", held.token)),
-        None => private(StatusCode::OK, &words::nothing_held(&present::org(&org), &event)),
+        None => {
+            let page = words::nothing_held(&present::org(&org), &event);
+            private(StatusCode::OK, &page.about(&snapshot.name))
+        }
     })
 }
 

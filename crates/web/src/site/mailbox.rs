@@ -51,8 +51,12 @@ pub async fn open(
 }
 
 fn page(mails: &[ReceivedMail], open: Option<ReceivedMail>) -> Response {
+    let title = match &open {
+        Some(mail) => format!("{} · Demo mailbox", mail.subject),
+        None => "Demo mailbox".to_owned(),
+    };
     let page = MailboxPage {
-        shell: Shell { title: "Demo mailbox".to_owned(), ..Shell::default() },
+        shell: Shell { title, ..Shell::default() },
         mails: mails.iter().map(brief).collect(),
         open: open.map(|mail| MailOpen {
             brief: brief(&mail),

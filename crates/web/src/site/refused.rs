@@ -17,17 +17,30 @@ use crate::error::Cause;
 pub(super) struct At {
     /// Whose pages they are on.
     pub org: Option<Org>,
-    /// The event's page, and its zone for times.
-    pub event: Option<(String, String)>,
+    /// The event that it is about.
+    pub event: Option<Concerned>,
     /// The form to send again, if that can help.
     pub again: Option<Again>,
+}
+
+/// The event that a refusal is about.
+#[derive(Clone, Debug)]
+pub(super) struct Concerned {
+    name: String,
+    page: String,
+    /// IANA zone, for times.
+    zone: String,
 }
 
 impl At {
     /// On the pages of an event.
     pub(super) fn event(org: Org, snapshot: &Snapshot) -> Self {
-        let page = format!("/{}/{}", org.slug, snapshot.slug);
-        Self { org: Some(org), event: Some((page, snapshot.time_zone.clone())), again: None }
+        let event = Concerned {
+            name: snapshot.name.clone(),
+            page: format!("/{}/{}", org.slug, snapshot.slug),
+            zone: snapshot.time_zone.clone(),
+        };
+        Self { org: Some(org), event: Some(event), again: None }
     }
 
     /// The page for `denied`.
@@ -37,7 +50,13 @@ impl At {
             Denied::OutcomeUnknown => Some(2),
             _ => None,
         };
-        let failure = Failure::denied(denied, self.page(denied));
+        let name = self.event.as_ref().map(|event| event.name.clone());
+        let page = self.page(denied);
+        let page = match name {
+            Some(name) => page.about(&name),
+            None => page,
+        };
+        let failure = Failure::denied(denied, page);
         match seconds {
             Some(seconds) => failure.after(seconds),
             None => failure,
@@ -46,9 +65,8 @@ impl At {
 
     fn page(self, denied: &Denied) -> MessagePage {
         let org = self.org.as_ref();
-        let zone_name = self.event.as_ref().map(|(_, zone)| zone.clone()).unwrap_or_default();
-        let event = self.event.map(|(page, _)| page);
-        let back = event.clone().unwrap_or_else(|| "/".to_owned());
+        let (back, zone_name) =
+            self.event.map_or(("/".to_owned(), String::new()), |event| (event.page, event.zone));
         match (denied, org) {
             (Denied::NotFound, _) => words::not_found(),
             (Denied::HoldExpired(gone) | Denied::SoldOut(gone), Some(org)) => {
@@ -69,10 +87,12 @@ impl At {
             (Denied::Invalid(faults), _) => {
                 words::bad_request(org, faults.iter().map(|f| f.message.clone()).collect())
             }
-            (Denied::EventUnpublished, Some(of)) => {
-                words::told(org, &words::unpublished(), &format!("/{}", of.slug))
-            }
-            _ => words::told(org, &notice(denied, &zone_name), &back),
+            (Denied::EventUnpublished, Some(of)) => words::told(
+                org,
+                &words::unpublished(),
+                ("See all events", &format!("/{}", of.slug)),
+            ),
+            _ => words::told(org, &notice(denied, &zone_name), ("Back to the event", &back)),
         }
     }
 }

@@ -38,6 +38,7 @@ pub fn about_status(status: &Status, opens: Option<&str>) -> Option<Notice> {
             "The organizer has called it off. If you’re registered, there is nothing you need to do.",
         ),
         Status::Paused => paused(),
+        Status::Payment => payment(),
     })
 }
 
@@ -64,11 +65,12 @@ pub fn unpublished() -> Notice {
     )
 }
 
-/// What stands in the way, told on a page of its own; `back` is where to go.
+/// What stands in the way, told on a page of its own; `label` and `href` say
+/// where to go.
 #[must_use]
-pub fn told(org: Option<&Org>, said: &Notice, back: &str) -> MessagePage {
+pub fn told(org: Option<&Org>, said: &Notice, (label, href): (&str, &str)) -> MessagePage {
     MessagePage::new(org, "pause", &said.heading, &[&said.text, "Nothing was booked."])
-        .link("Go back", back)
+        .link(label, href)
 }
 
 /// A form whose id was used with other contents.
@@ -133,6 +135,30 @@ pub fn order_of_hidden_event() -> Notice {
         NoticeKind::Info,
         "The event’s page is hidden at the moment",
         "The organizer has taken it offline. Your tickets are still valid unless the organizer tells you otherwise.",
+    )
+}
+
+/// The order's event has ended.
+#[must_use]
+pub fn order_of_past_event() -> Notice {
+    notice(
+        NoticeKind::Info,
+        "This event is over",
+        "Thanks for being part of it. Your order stays here for your records.",
+    )
+}
+
+/// No ticket of the order is valid: `by_organizer` if they cancelled the last ones.
+#[must_use]
+pub fn order_cancelled(by_organizer: bool) -> Notice {
+    notice(
+        NoticeKind::Info,
+        "Its tickets aren’t valid any more",
+        if by_organizer {
+            "The organizer has cancelled them. Ask the organizer if you didn’t expect that."
+        } else {
+            "Nobody is expected to come. If you want to come after all, register again on the event’s page."
+        },
     )
 }
 
@@ -222,6 +248,7 @@ pub fn not_found() -> MessagePage {
             "Please check it for typing errors. Links from a mail must be copied whole, to the last letter.",
         ],
     )
+    .link("Go to the front page", "/")
 }
 
 /// The platform is too busy to decide; nothing was done.
@@ -325,6 +352,7 @@ pub fn wrong_method() -> MessagePage {
         "This address can’t do that",
         &["It exists, but not for this kind of request. Start from the event’s page."],
     )
+    .link("Go to the front page", "/")
 }
 
 /// A fault of ours.

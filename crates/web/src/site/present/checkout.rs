@@ -66,7 +66,7 @@ pub fn checkout(
     let form = Form { snapshot, availability, now, places, typed, faults };
     let people: Vec<_> = places.iter().map(|held| form.person(held)).collect();
     CheckoutPage {
-        shell: Shell::private(Some(&org), title),
+        shell: Shell::private(Some(&org), &format!("{title}: {}", snapshot.name)),
         event: brief(&org.slug, snapshot),
         held: held(snapshot, hold.expires_at, now),
         notice: None,
@@ -91,11 +91,8 @@ pub fn checkout(
 
 fn held(snapshot: &Snapshot, expires_at: Timestamp, now: Timestamp) -> Held {
     let shown = expires_at.plus_millis(-COUNTDOWN_MARGIN_MILLIS);
-    Held {
-        until: Moment::new(instant(shown), &zone(&snapshot.time_zone)).time,
-        zone: snapshot.time_zone.clone(),
-        seconds: shown.millis_since(now).div_euclid(1_000),
-    }
+    let until = Moment::new(instant(shown), &zone(&snapshot.time_zone));
+    Held { until: until.time, zone: until.zone, seconds: shown.millis_since(now).div_euclid(1_000) }
 }
 
 fn lines(snapshot: &Snapshot, places: &[HeldPlace]) -> Vec<Line> {

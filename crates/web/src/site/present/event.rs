@@ -64,12 +64,9 @@ pub fn event_page(
     let counts = Counts::new(availability, own);
     let standing = standing(snapshot, &counts, live, now);
     let org = org_view(org);
-    let mut shell = Shell::public(&org, &snapshot.name, &description(snapshot));
+    let mut shell = Shell::public(&org, &title(snapshot, &standing), &description(snapshot));
     shell.index = visitor.is_none();
-    let mut notice = words::about_status(&standing.status, standing.opens.as_deref());
-    if standing.payment_only {
-        notice = Some(words::payment());
-    }
+    let notice = words::about_status(&standing.status, standing.opens.as_deref());
     let id = snapshot.id.to_string();
     let mut page = EventPage {
         shell,
@@ -83,6 +80,7 @@ pub fn event_page(
         place: place(&snapshot.place),
         price: price_line(snapshot),
         organizer: snapshot.organizer.name.clone().filter(|name| *name != org.name),
+        contact: snapshot.organizer.email.clone().or_else(|| org.contact.clone()),
         notice,
         items: items(snapshot, &counts, &standing, now, visitor.as_ref()),
         days: days(snapshot, &counts, now, visitor.as_ref()),
@@ -97,6 +95,12 @@ pub fn event_page(
     };
     page.faults = visitor.map(|v| reachable(&page, v.faults)).unwrap_or_default();
     (page, standing)
+}
+
+/// The name, with how things stand unless all is well.
+fn title(snapshot: &Snapshot, standing: &Standing) -> String {
+    let (name, status) = (&snapshot.name, &standing.status);
+    if status.is_open() { name.clone() } else { format!("{name} ({})", status.label()) }
 }
 
 /// Faults whose field is not on the page lead to the tickets instead.

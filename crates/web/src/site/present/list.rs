@@ -86,6 +86,8 @@ fn status(event: &Listing, left: Option<&Availability>, live: bool, now: Timesta
         )
     } else if event.closes_at.is_some_and(|at| at <= now) {
         Status::Closed
+    } else if !event.has_free_items {
+        Status::Payment
     } else {
         left.map_or(Status::Paused, |left| Status::Open(band(left)))
     }

@@ -62,6 +62,7 @@ pub fn org(org: &tenant::Org) -> Org {
         slug: profile.slug.clone(),
         name: profile.name.clone(),
         tagline: Some(profile.tagline.clone()).filter(|line| !line.is_empty()),
+        contact: profile.contact_email.clone(),
         mark: Org::mark_of(&profile.name),
         css: format!("/assets/org/{}.css?v={}", profile.slug, look_hash(profile)),
     }

@@ -36,17 +36,20 @@ pub fn order_page(
     let valid = order.tickets.iter().filter(|ticket| ticket.cancelled.is_none()).count();
     let over = snapshot.ends_at <= now;
     let off = snapshot.status == EventStatus::Cancelled;
+    let state = match (off, valid, over) {
+        (true, _, _) => "Cancelled event",
+        (_, 0, _) => "Cancelled order",
+        (_, _, true) => "Past event",
+        _ => "Your tickets",
+    };
     let shown_place = place(&snapshot.place);
     OrderPage {
-        shell: Shell::private(
-            Some(&org),
-            if valid == 0 { "Cancelled order" } else { "Your tickets" },
-        ),
+        shell: Shell::private(Some(&org), &format!("{state}: {}", snapshot.name)),
         event: brief(&org.slug, snapshot),
         online_url: shown_place.online_url.filter(|_| valid > 0 && !off),
         address: shown_place.venue.into_iter().chain(shown_place.address).collect(),
         reference: order.reference.clone(),
-        notice: notice(snapshot, done, valid),
+        notice: notice(order, done, valid, over),
         cancelled: valid == 0,
         can_cancel: valid > 0 && !over && !off,
         keep: keep(order, mailed, url),
@@ -58,13 +61,18 @@ pub fn order_page(
     }
 }
 
-fn notice(snapshot: &Snapshot, done: Done, valid: usize) -> Option<Notice> {
-    if snapshot.status == EventStatus::Cancelled {
+fn notice(order: &OrderView, done: Done, valid: usize, over: bool) -> Option<Notice> {
+    if order.snapshot.status == EventStatus::Cancelled {
         return Some(words::order_of_cancelled_event());
     }
+    let by_organizer = |ticket: &Ticket| ticket.cancelled != Some(Actor::Registrant);
     match done {
         Done::Cancelled => Some(words::cancelled_now(valid == 0)),
-        Done::Nothing if !snapshot.published => Some(words::order_of_hidden_event()),
+        Done::Nothing if valid == 0 => {
+            Some(words::order_cancelled(order.tickets.iter().any(by_organizer)))
+        }
+        Done::Nothing if over => Some(words::order_of_past_event()),
+        Done::Nothing if !order.snapshot.published => Some(words::order_of_hidden_event()),
         Done::Nothing => None,
     }
 }

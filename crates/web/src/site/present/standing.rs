@@ -20,8 +20,6 @@ pub struct Standing {
     pub opens: Option<String>,
     /// Whether seats can be taken now.
     pub claimable: bool,
-    /// Whether only payment stands in the way.
-    pub payment_only: bool,
     /// Until when only the ledger or a refresh changes this.
     pub valid_until: Timestamp,
 }
@@ -134,13 +132,12 @@ pub fn standing(snapshot: &Snapshot, counts: &Counts<'_>, live: bool, now: Times
     } else if let Some(at) = first_item {
         soon(at)
     } else if payment_only {
-        (Status::Open(Band::Available), None)
+        (Status::Payment, None)
     } else {
         (Status::Closed, None)
     };
-    let claimable = matches!(status, Status::Open(band) if band != Band::SoldOut) && !payment_only;
-    let payment_only = payment_only && matches!(status, Status::Open(_));
-    Standing { status, opens, claimable, payment_only, valid_until: next_change(snapshot, now) }
+    let claimable = status.is_open();
+    Standing { status, opens, claimable, valid_until: next_change(snapshot, now) }
 }
 
 /// The next moment at which the clock alone changes the page.

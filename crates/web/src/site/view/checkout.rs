@@ -64,7 +64,7 @@ pub struct EventBrief {
 pub struct Held {
     /// `14:32`.
     pub until: String,
-    /// `Europe/Berlin`.
+    /// `Berlin time (UTC+1)`.
     pub zone: String,
     /// Seconds left as shown to the visitor: 15 fewer than the ledger grants.
     pub seconds: i64,

@@ -38,6 +38,8 @@ pub struct EventPage {
     pub price: String,
     /// Who organizes it, if not just the org.
     pub organizer: Option<String>,
+    /// Where to ask about it.
+    pub contact: Option<String>,
     /// How things stand.
     pub status: Status,
     /// Said before the choice: sold out, not yet open, called off…

@@ -58,6 +58,8 @@ pub enum Status {
     Cancelled,
     /// The org may not take registrations at the moment.
     Paused,
+    /// Everything has a price, and payment isn't open.
+    Payment,
 }
 
 impl Status {
@@ -77,6 +79,7 @@ impl Status {
             Self::Over => "Over".to_owned(),
             Self::Cancelled => "Cancelled".to_owned(),
             Self::Paused => "Registration paused".to_owned(),
+            Self::Payment => "Payment not open yet".to_owned(),
         }
     }
 
@@ -87,7 +90,7 @@ impl Status {
             Self::Open(band) => band.class(),
             Self::Soon(_) => "is-soon",
             Self::Cancelled => "is-off",
-            Self::Closed | Self::Over | Self::Paused => "is-idle",
+            Self::Closed | Self::Over | Self::Paused | Self::Payment => "is-idle",
         }
     }
 }

@@ -15,6 +15,8 @@ pub struct MessagePage {
     pub shell: Shell,
     /// Whose page, where that is known.
     pub org: Option<Org>,
+    /// Which event it is about, where it is about one.
+    pub event: Option<String>,
     /// Icon of the sprite.
     pub icon: &'static str,
     /// What happened.
@@ -38,6 +40,7 @@ impl MessagePage {
         Self {
             shell: Shell::private(org, heading),
             org: org.cloned(),
+            event: None,
             icon,
             heading: heading.to_owned(),
             text: text.iter().map(|line| (*line).to_owned()).collect(),
@@ -46,6 +49,14 @@ impl MessagePage {
             again: None,
             request_id: None,
         }
+    }
+
+    /// About an event, which the page and its title then name.
+    #[must_use]
+    pub fn about(mut self, event: &str) -> Self {
+        self.shell.title = format!("{}: {event}", self.heading);
+        self.event = Some(event.to_owned());
+        self
     }
 
     /// With one more place to go to.

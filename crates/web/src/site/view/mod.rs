@@ -78,6 +78,8 @@ pub struct Org {
     pub name: String,
     /// One line under the name.
     pub tagline: Option<String>,
+    /// Where registrants may write to.
+    pub contact: Option<String>,
     /// One or two letters that stand for a logo.
     pub mark: String,
     /// Address of its stylesheet.
