@@ -108,15 +108,27 @@ impl Demo {
         Self::start_in(tempfile::tempdir().unwrap(), true).await
     }
 
+    /// The same, logging all there is to say.
+    pub(crate) async fn start_to_keep_talking() -> Self {
+        Self::start_with(tempfile::tempdir().unwrap(), true, "trace").await
+    }
+
     /// Stops it and starts it again on the same data, at other addresses.
     pub(crate) async fn restart(mut self) -> Self {
+        Self::start_in(self.leave(), true).await
+    }
+
+    /// Stops it; what it kept, and its log.
+    pub(crate) fn leave(&mut self) -> TempDir {
         assert!(self.stop(), "it drains");
-        let home = std::mem::replace(&mut self.home, tempfile::tempdir().unwrap());
-        drop(self);
-        Self::start_in(home, true).await
+        std::mem::replace(&mut self.home, tempfile::tempdir().unwrap())
     }
 
     async fn start_in(home: TempDir, keep: bool) -> Self {
+        Self::start_with(home, keep, "warn").await
+    }
+
+    async fn start_with(home: TempDir, keep: bool, log_filter: &str) -> Self {
         let log = File::options().append(true).create(true).open(home.path().join("log"));
         let path = home.path().join("data");
         let data: Vec<&OsStr> = match keep {
@@ -128,6 +140,7 @@ impl Demo {
             .args(data)
             // What it should remove and does not goes with the directory.
             .env("TMPDIR", home.path())
+            .env("SLOE_LOG", log_filter)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log.unwrap())
@@ -157,6 +170,11 @@ impl Demo {
     /// The address of a page of the site; `path` begins with a slash.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.site)
+    }
+
+    /// Opens what is for staff.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
     }
 
     /// The simulated org with this slug.
@@ -297,6 +315,11 @@ impl Org {
     /// Sloe's id of an event that there was at the start.
     pub(crate) fn event(&self, slug: &str) -> &str {
         self.events.get(slug).unwrap_or_else(|| panic!("{slug} is no event of {}", self.slug))
+    }
+
+    /// The secret that Sloe signs in with.
+    pub(crate) fn client_secret(&self) -> &str {
+        &self.client_secret
     }
 
     /// The page of a record.
