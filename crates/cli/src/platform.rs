@@ -18,7 +18,8 @@ pub(crate) use running::{Announced, Running, announce};
 pub(crate) fn start_logging(filter: Option<&str>) {
     let filter =
         EnvFilter::try_new(filter.unwrap_or("warn")).unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    log.with_ansi(may_color(&std::io::stderr())).init();
 }
 
 /// Chooses the one TLS implementation for everything that speaks TLS.
@@ -82,6 +83,23 @@ pub(crate) fn read_secret(path: &Path) -> Result<String, Failure> {
     let secret =
         read.map_err(|error| Failure::new(format!("{} can't be read: {error}", path.display())))?;
     Ok(secret.trim().to_owned())
+}
+
+/// How the one who started this process starts another: `cargo run --release --`, `target/debug/sloe`, `sloe`.
+#[cfg(feature = "sim")]
+pub(crate) fn own_command() -> String {
+    if std::env::var_os("CARGO_MANIFEST_DIR").is_some() {
+        let profile = if cfg!(debug_assertions) { "" } else { " --release" };
+        return format!("cargo run{profile} --");
+    }
+    std::env::args().next().unwrap_or_else(|| "sloe".to_owned())
+}
+
+/// Whether what is written there may be colored: it is a terminal, and nobody asked for it plain.
+pub(crate) fn may_color(output: &impl std::io::IsTerminal) -> bool {
+    let asked_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    output.is_terminal() && !asked_plain && !dumb
 }
 
 /// A directory of this process alone, for data that nobody keeps.

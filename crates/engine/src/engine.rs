@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use crate::catalog::Catalog;
 use crate::clock::World;
 use crate::error::Denied;
+use crate::keys::EventKeys;
 use crate::ledger::{self, Desk, Settings};
 use crate::seal::Key;
 use crate::tenant::{Org, OrgError, Registry};
@@ -70,6 +71,7 @@ struct Inner {
     catalog: Catalog,
     availability: Arc<DashMap<EventRef, Arc<Availability>>>,
     tokens: Tokens,
+    event_keys: EventKeys,
     desk: Desk,
     combiner: Mutex<Option<JoinHandle<()>>>,
     news: Arc<News>,
@@ -133,6 +135,7 @@ impl Engine {
             catalog,
             availability,
             tokens,
+            event_keys: EventKeys::new(),
             desk,
             combiner,
             news,
@@ -263,6 +266,10 @@ impl Engine {
 
     pub(crate) fn tokens(&self) -> &Tokens {
         &self.0.tokens
+    }
+
+    pub(crate) fn event_keys(&self) -> &EventKeys {
+        &self.0.event_keys
     }
 
     pub(crate) fn world(&self) -> &dyn World {

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod engine;
 pub mod erase;
 pub mod error;
+mod keys;
 pub mod ledger;
 pub mod mail;
 pub mod refresh;

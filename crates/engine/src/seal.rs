@@ -1,6 +1,6 @@
 //! Seals what must not be read from the disk: `XChaCha20`-Poly1305, a random
 //! nonce each, bound to whose it is. Keys are wrapped by the key above them:
-//! master key, then org keys.
+//! master key, then org keys, then the keys of their events.
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};

@@ -8,7 +8,8 @@ mod stored;
 
 use std::sync::Arc;
 
-use sloe_core::ids::{OrgId, SfId};
+use sloe_core::ids::OrgId;
+use sloe_core::time::Timestamp;
 use sloe_salesforce::Credentials;
 use sloe_store::scope::OrgScope;
 
@@ -18,6 +19,8 @@ pub use connect::{Connect, ConnectError, Connected};
 pub use license::Licenses;
 pub use registry::{OrgError, Registry};
 pub use stored::Profile;
+
+const DAY_MILLIS: i64 = 24 * 60 * 60 * 1_000;
 
 /// A connected org.
 #[derive(Debug)]
@@ -47,16 +50,21 @@ impl Org {
         &self.connection.login_url
     }
 
-    /// The key that an event's request ids and bodies are hashed with: kept
-    /// outside the journal, gone with the org's key.
+    /// The key that the keys of its events' requests are wrapped by.
     #[must_use]
-    pub(crate) fn event_key(&self, event: SfId) -> Key {
-        self.key.derive(&format!("requests of {event}"))
+    pub(crate) fn event_keys_key(&self) -> Key {
+        self.key.derive("event keys")
     }
 
     /// The key that an event's personal data is sealed with.
     #[must_use]
     pub(crate) fn vault_key(&self) -> Key {
         self.key.derive("vault")
+    }
+
+    /// Until when personal data of an event is kept that ends at `ends_at`.
+    #[must_use]
+    pub(crate) fn kept_until(&self, ends_at: Timestamp) -> Timestamp {
+        ends_at.plus_millis(self.profile.retention_days.saturating_mul(DAY_MILLIS))
     }
 }

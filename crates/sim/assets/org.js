@@ -1,22 +1,24 @@
-// Keeps lists fresh: fetches the same page every two seconds and swaps its rows, unless the reader is busy in them.
+// Keeps what is marked live fresh: fetches the same page every two seconds and swaps what differs, unless the reader
+// is busy in it.
 "use strict";
 (() => {
-  const region = document.querySelector("[data-live]");
   const errors = document.getElementById("errors");
   if (errors) errors.focus();
-  if (!region) return;
+  // On a phone the object at hand may lie beyond the edge.
+  const tab = document.querySelector(".objects [aria-current]");
+  if (tab) tab.scrollIntoView({ block: "nearest", inline: "center" });
   const state = document.querySelector("[data-live-state]");
   const say = (text) => { if (state && state.textContent !== text) state.textContent = text; };
   const refresh = async () => {
-    if (document.hidden || region.contains(document.activeElement) && document.activeElement !== region) return;
+    if (document.hidden) return;
     try {
       const response = await fetch(location.href, { headers: { "X-Live": "1" } });
       if (!response.ok) throw new Error(String(response.status));
       const page = new DOMParser().parseFromString(await response.text(), "text/html");
-      for (const selector of ["#records tbody", "#usage", "nav.objects ul"]) {
-        const now = document.querySelector(selector);
-        const next = page.querySelector(selector);
-        if (now && next && now.innerHTML !== next.innerHTML && !now.contains(document.activeElement)) now.replaceWith(next);
+      for (const now of document.querySelectorAll("[data-live]")) {
+        const next = page.getElementById(now.id);
+        const busy = now.contains(document.activeElement);
+        if (next && !busy && now.innerHTML !== next.innerHTML) now.replaceChildren(...next.childNodes);
       }
       say("Live: changes appear by themselves.");
     } catch {

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 pub use people::Crowd;
@@ -87,6 +88,9 @@ pub struct Options {
     pub arrival: Arrival,
     /// When the last visitor may begin; the others stay at home.
     pub duration: Option<Duration>,
+    /// Lets visitors in, one for each permit, for whoever must decide how many
+    /// have come by when; without it all come as soon as they are due.
+    pub door: Option<Arc<Semaphore>>,
     /// How they register.
     pub mode: Mode,
     /// Connections, and so visitors served at once.
@@ -119,6 +123,7 @@ impl Options {
             visitors,
             arrival: Arrival::Burst,
             duration: None,
+            door: None,
             mode: Mode::Api,
             connections: 256,
             party: 1,
@@ -253,7 +258,8 @@ async fn rage(
     bar: &ProgressBar,
 ) -> Result<Figures, StormError> {
     let tally = Arc::new(Tally::new(options.visitors)?);
-    let pace = Arc::new(Pace::new(options.arrival, options.visitors, options.duration));
+    let pace = Pace::new(options.arrival, options.visitors, options.duration);
+    let pace = Arc::new(pace.behind(options.door.clone()));
     let mut visitors = JoinSet::new();
     for _ in 0..options.connections.max(1) {
         let (ground, tally, pace) = (Arc::clone(ground), Arc::clone(&tally), Arc::clone(&pace));

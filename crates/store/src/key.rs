@@ -16,6 +16,8 @@ pub enum Collection {
     Snapshots,
     /// Old event slugs, for redirects.
     Slugs,
+    /// Keys of events' requests, wrapped; destroyed when a retention ends.
+    EventKeys,
     /// Orders, projected from the journal.
     Orders,
     /// How far an event's orders are projected.
@@ -34,11 +36,12 @@ pub enum Collection {
 
 impl Collection {
     /// All of them, for tools.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Orgs,
         Self::Licenses,
         Self::Snapshots,
         Self::Slugs,
+        Self::EventKeys,
         Self::Orders,
         Self::Projections,
         Self::Delivered,
@@ -56,6 +59,7 @@ impl Collection {
             Self::Licenses => "licenses",
             Self::Snapshots => "snapshots",
             Self::Slugs => "slugs",
+            Self::EventKeys => "event_keys",
             Self::Orders => "orders",
             Self::Projections => "projections",
             Self::Delivered => "delivered",
@@ -107,6 +111,12 @@ impl Key {
     #[must_use]
     pub fn slug(scope: OrgScope, slug: &str) -> Self {
         Self::scoped(Collection::Slugs, scope, slug)
+    }
+
+    /// The key of an event's requests.
+    #[must_use]
+    pub fn event_key(scope: OrgScope, event: SfId) -> Self {
+        Self::scoped(Collection::EventKeys, scope, event.as_str())
     }
 
     /// An order.

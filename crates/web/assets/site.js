@@ -66,9 +66,10 @@
     overlaps();
   }
 
-  // What is left, exactly, while somebody is looking.
+  // What is left, exactly, while somebody is looking, and the seats that this
+  // visitor holds, so that nobody is told "sold out" because of their own.
   const main = one("main[data-availability]");
-  if (main && one("[data-left]")) {
+  if (main) {
     let timer;
     let wait = 5000;
     const show = (key, left) => {
@@ -80,47 +81,49 @@
       place.classList.toggle("is-few", left > 0 && left <= 10);
       place.classList.toggle("is-ok", left > 10);
       const box = one(key.startsWith("session-") ? `#${CSS.escape(key)}` : `#${CSS.escape(key.replace("item-", "qty-"))}`);
-      // What is already chosen stays: it may be this visitor's own hold.
+      // What is already chosen stays.
       if (box?.type === "checkbox" && !box.checked) box.disabled = left <= 0;
     };
-    const poll = async () => {
+    let said = "";
+    const showOwn = (hold) => {
+      // What is true for everybody else is not said to whoever holds the last seats.
+      for (const part of all("[data-unless-held]")) part.hidden = Boolean(hold);
+      const saying = hold ? `You are holding ${hold.places === 1 ? "one seat" : `${hold.places} seats`} until ${hold.until}. ` : "";
+      // A screen reader is told of changes only.
+      if (saying === said) return;
+      said = saying;
+      const text = document.createElement("p");
+      text.className = "notice is-good";
+      text.append(saying, Object.assign(document.createElement("a"), { href: hold?.url ?? "", textContent: "Continue your registration" }));
+      one("[data-own]").replaceChildren(...(hold ? [text] : []));
+    };
+    const ask = async (address) => {
+      const answer = await fetch(address, { headers: { accept: "application/json" } });
+      if (!answer.ok) throw new Error(String(answer.status));
+      return answer.status === 200 ? answer.json() : null;
+    };
+    const look = async () => {
       clearTimeout(timer);
       if (document.visibilityState !== "visible") return;
       try {
-        const answer = await fetch(main.dataset.availability, { headers: { accept: "application/json" } });
-        if (!answer.ok) throw new Error(String(answer.status));
-        const now = await answer.json();
-        for (const item of now.items ?? []) show(`item-${item.id}`, item.left);
-        for (const session of now.sessions ?? []) show(`session-${session.id}`, session.left);
+        const form = one("form.choose");
+        const holding = document.cookie.includes("sloe_holding=") || form?.elements.hold;
+        const hold = holding ? await ask(main.dataset.mine) : null;
+        showOwn(hold);
+        if (!one("[data-left]")) return;
+        const now = form && hold || await ask(main.dataset.availability);
+        for (const item of now.items) show(`item-${item.id}`, item.left);
+        for (const session of now.sessions) show(`session-${session.id}`, session.left);
         wait = 5000;
       } catch {
         wait = Math.min(wait * 2, 120000);
       }
-      timer = setTimeout(poll, wait * (0.8 + Math.random() * 0.4));
+      timer = setTimeout(look, wait * (0.8 + Math.random() * 0.4));
     };
-    document.addEventListener("visibilitychange", poll);
-    poll();
-  }
-
-  // Seats that this visitor already holds, so that nobody is told "sold out"
-  // because of them; looked up again when Back brings the page from memory.
-  const own = one("[data-own]");
-  const showOwn = async () => {
-    if (!document.cookie.includes("sloe_holding=")) return own.replaceChildren();
-    const answer = await fetch(main.dataset.mine, { headers: { accept: "application/json" } });
-    if (answer.status !== 200) return own.replaceChildren();
-    const hold = await answer.json();
-    const link = document.createElement("a");
-    link.href = hold.url;
-    link.textContent = "Continue your registration";
-    const text = document.createElement("p");
-    text.className = "notice is-good";
-    text.append(`You are holding ${hold.places === 1 ? "one seat" : `${hold.places} seats`} until ${hold.until}. `, link);
-    own.replaceChildren(text);
-  };
-  if (own && main) {
-    showOwn().catch(() => {});
-    addEventListener("pageshow", (event) => event.persisted && showOwn().catch(() => {}));
+    document.addEventListener("visibilitychange", look);
+    // Back brings the page from memory.
+    addEventListener("pageshow", (event) => event.persisted && look());
+    look();
   }
 
   // The countdown: seen every second, said at 5, 2 and 1 minutes only, and

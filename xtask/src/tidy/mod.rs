@@ -14,6 +14,7 @@ mod source;
 mod spdx;
 mod supply;
 mod tree;
+mod unused;
 
 use std::fmt;
 
@@ -68,6 +69,7 @@ fn check() -> Result<Vec<Fault>, String> {
     faults.extend(layers::check(&manifests));
     faults.extend(layers::check_core_tree(&core));
     faults.extend(justified::check(&manifests, &files));
+    faults.extend(unused::check(&manifests, &sources));
     faults.extend(supply::check(&supply::Policy::read(&files)?, &metadata));
     faults.sort();
     faults.dedup();

@@ -1,6 +1,9 @@
 //! `sloe demo`: everything on this machine, for real: two simulated orgs, a
 //! mailbox, and the platform connected to them as any org is connected.
 
+mod greeting;
+mod progress;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,12 +13,15 @@ use clap::Args as Arguments;
 use serde_json::{Value, json};
 use sloe_core::ids::OrgId;
 use sloe_core::license::{License, Status};
-use sloe_engine::refresh::{Outcome, Refresh};
-use sloe_engine::tenant::{Connect, Profile};
+use sloe_engine::refresh::Outcome;
+use sloe_engine::tenant::{Connect, Org, Profile};
+use sloe_engine::view::Listing;
 use sloe_salesforce::{Credentials, Flow};
 use sloe_sim::{mailbox, org};
 use sloe_web::mailbox::{Mailbox, ReceivedMail};
 
+use self::greeting::{Greeting, OrgFacts, Storm};
+use self::progress::Progress;
 use super::Failure;
 use crate::boot::{self, Platform, Wishes};
 use crate::platform;
@@ -42,6 +48,9 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 0)]
     rate_limit: u32,
 }
+
+/// The event that the storm is for: it has seats for everybody.
+const STORMED: &str = "keynote-live";
 
 /// A demo org: its seed, and how its pages look.
 struct Show {
@@ -100,17 +109,21 @@ impl Drop for Home {
 }
 
 pub(crate) async fn run(args: Args) -> Result<(), Failure> {
+    let progress = Progress::start(args.json);
     let home = home(&args)?;
-    let instead = format!("cargo run --release -- demo --port {}", args.port.saturating_add(10));
+    let other = args.port.saturating_add(10);
+    let instead = format!("{} demo --port {other}", platform::own_command());
     let site = platform::bind(local(args.port), &instead)?;
     let site_port = site.local_addr()?.port();
     let url = format!("http://127.0.0.1:{site_port}");
     let mail = mailbox::start(local(0)).await?;
     let mut orgs = Vec::new();
     for (number, show) in (1_u16..).zip(&SHOWS) {
+        progress.step(format!("Starting the simulated Salesforce of {}", (show.profile)().name));
         let port = if args.port == 0 { 0 } else { args.port.saturating_add(number) };
         orgs.push(start_org(show, port, &home.path, &instead).await?);
     }
+    progress.step("Opening the store".to_owned());
     let key = boot::master_key(&home.path, true)?;
     let wishes = Wishes {
         smtp_url: Some(mail.url()),
@@ -121,12 +134,19 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     };
     let platform = Platform::start(&home.path.join("platform"), key, wishes, site)?;
     for (show, org) in SHOWS.iter().zip(&orgs) {
-        connect(&platform, show, org, &url).await?;
+        let name = (show.profile)().name;
+        progress.step(format!("Reading the events of {name}"));
+        load(&platform, show, org, &url)
+            .await
+            .or_else(|failure| unread(&platform, show, failure))?;
     }
-    for org in &orgs {
-        wait_for_events(&platform, org).await?;
+    progress.end().await;
+    if args.json {
+        println!("{}", ready(&platform, &orgs, &url, &args)?);
+    } else {
+        let greeting = greeting(&args, &platform, &orgs, &url);
+        print!("{}", greeting.text(platform::may_color(&std::io::stdout())));
     }
-    print_ready(&args, &platform, &orgs, &url)?;
     platform::asked_to_stop().await;
     if !args.json {
         eprintln!("\nDraining; what was acknowledged is durable.");
@@ -136,6 +156,27 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         org.shutdown().await;
     }
     drop(home);
+    Ok(())
+}
+
+/// Connects an org and waits until all its events are read.
+async fn load(
+    platform: &Platform,
+    show: &Show,
+    org: &org::Running,
+    url: &str,
+) -> Result<(), Failure> {
+    connect(platform, show, org, url).await?;
+    wait_for_events(platform, org).await
+}
+
+/// An org that is known from before is shown as it was when it can't be read: it may be dark, or out of calls.
+fn unread(platform: &Platform, show: &Show, failure: Failure) -> Result<(), Failure> {
+    let profile = (show.profile)();
+    if platform.engine.registry().by_slug(&profile.slug).is_none() {
+        return Err(failure);
+    }
+    eprintln!("sloe: {} is shown as it was: {failure}", profile.name);
     Ok(())
 }
 
@@ -204,15 +245,22 @@ async fn connect(
 /// not the demo.
 async fn wait_for_events(platform: &Platform, org: &org::Running) -> Result<(), Failure> {
     let id = OrgId::parse(&org.org_id())?;
-    let whole = |refresh: &Refresh| matches!(refresh.outcome, Outcome::Read { .. });
     let loaded = async {
-        while !platform.engine.refreshes(id).iter().any(whole) {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+        loop {
+            let all = platform.engine.refreshes(id);
+            match all.into_iter().find(|refresh| refresh.event.is_none()) {
+                Some(whole) => return whole.outcome,
+                None => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
         }
     };
-    tokio::time::timeout(FIRST_LOAD, loaded).await.map_err(|_| {
-        Failure::new(format!("the events of {} were not read within a minute", org.url()))
-    })
+    match tokio::time::timeout(FIRST_LOAD, loaded).await {
+        Ok(Outcome::Failed { means, .. }) => Err(Failure::new(means)),
+        Ok(_) => Ok(()),
+        Err(_) => {
+            Err(Failure::new(format!("the events of {} were not read within a minute", org.url())))
+        }
+    }
 }
 
 fn show_mails(mailbox: mailbox::Mailbox) -> Mailbox {
@@ -231,46 +279,37 @@ fn show_mails(mailbox: mailbox::Mailbox) -> Mailbox {
     }))
 }
 
-fn print_ready(
-    args: &Args,
-    platform: &Platform,
-    orgs: &[org::Running],
-    url: &str,
-) -> Result<(), Failure> {
-    if args.json {
-        println!("{}", ready(platform, orgs, url, args)?);
-        return Ok(());
-    }
-    println!();
-    println!("  Sloe is up.  Event registration that stays up when Salesforce can't.");
-    println!();
-    println!("  Public site    {url}/");
-    for (show, org) in SHOWS.iter().zip(orgs) {
+fn greeting(args: &Args, platform: &Platform, orgs: &[org::Running], url: &str) -> Greeting {
+    let facts = |(show, org): (&Show, &org::Running)| {
         let profile = (show.profile)();
-        println!();
-        println!("  {}", profile.name);
-        println!("    events       {url}/{}", profile.slug);
-        println!("    Salesforce   {}/   (simulated; edit an event, press Update)", org.url());
-    }
-    println!();
-    println!("  Mailbox        {url}/demo/mailbox");
-    println!("  API            {url}/openapi.json");
-    println!();
-    println!(
-        "  Try first      register two people for a conference, then look at the attendees in its org"
-    );
-    println!(
-        "  Then           sloe storm --target {url} --event meridian/… --visitors 10000 --burst"
-    );
-    println!();
-    let kept = if args.ephemeral {
-        "nothing is kept".to_owned()
-    } else {
-        format!("data in {}", args.data.display())
+        OrgFacts { name: profile.name, slug: profile.slug, salesforce: org.url() }
     };
-    println!("  {kept} · Ctrl-C stops");
-    println!();
-    Ok(())
+    let storm = SHOWS.iter().zip(orgs).next().and_then(|(show, org)| {
+        let slug = (show.profile)().slug;
+        let known = platform.engine.registry().by_slug(&slug)?;
+        let events = published(platform, &known);
+        let event = events.iter().find(|event| event.slug == STORMED).or_else(|| events.first())?;
+        Some(Storm {
+            event: format!("{slug}/{}", event.slug),
+            org_url: org.url(),
+            client_id: org.client_id().to_owned(),
+            client_secret: org.client_secret().to_owned(),
+        })
+    });
+    Greeting {
+        command: platform::own_command(),
+        site: url.to_owned(),
+        orgs: SHOWS.iter().zip(orgs).map(facts).collect(),
+        storm,
+        data: (!args.ephemeral).then(|| args.data.display().to_string()),
+    }
+}
+
+/// The events that the public sees.
+fn published(platform: &Platform, org: &Org) -> Vec<Arc<Listing>> {
+    let mut events = platform.engine.events(org);
+    events.retain(|event| event.published);
+    events
 }
 
 fn ready(
@@ -284,9 +323,7 @@ fn ready(
         let slug = (show.profile)().slug;
         let known = platform.engine.registry().by_slug(&slug);
         let known = known.ok_or_else(|| Failure::new("a demo org is gone"))?;
-        let events: Vec<_> = platform
-            .engine
-            .events(&known)
+        let events: Vec<_> = published(platform, &known)
             .iter()
             .map(|event| json!({ "id": event.id.to_string(), "slug": event.slug }))
             .collect();

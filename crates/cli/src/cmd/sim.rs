@@ -30,7 +30,7 @@ pub(crate) struct Org {
     /// Print the default seed and end.
     #[arg(long)]
     print_seed: bool,
-    /// Keep the org's records here; without it they end with the process.
+    /// Keep everything of the org here; without it all ends with the process.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// API calls a day.

@@ -12,8 +12,8 @@ use super::Failure;
 
 const EXAMPLES: &str = "\
 Examples:
-  sloe storm --event meridian/open-systems-day --visitors 10000 --burst
-  sloe storm --event meridian/open-systems-day --visitors 20000 --rate 500 --mode html
+  sloe storm --event meridian/keynote-live --visitors 10000 --burst
+  sloe storm --event meridian/keynote-live --visitors 20000 --rate 500 --mode html
   sloe storm --target http://127.0.0.1:8080 --event harbor/harbor-gala --visitors 500 \\
        --org-url http://127.0.0.1:8081 --org-client-id … --org-client-secret …
 

@@ -238,7 +238,19 @@ impl Browser {
     /// Clicks an element, and waits for the page that this may open.
     pub(crate) async fn click(&self, css: &str) {
         let element = self.find(css).await;
+        // The driver scrolls no further than the edge, where a bar may lie above.
+        let middle = "arguments[0].scrollIntoView({ block: 'center', behavior: 'instant' })";
+        self.driver.execute(middle, vec![element.to_json().unwrap()]).await.unwrap();
         element.click().await.unwrap_or_else(|error| panic!("{css}: {error}"));
+    }
+
+    /// Clicks the link with this text.
+    pub(crate) async fn follow(&self, text: &str) {
+        let link = eventually(async || {
+            let found = self.driver.find(By::LinkText(text)).await;
+            found.map_err(|error| format!("no link “{text}”: {error}"))
+        });
+        link.await.click().await.unwrap_or_else(|error| panic!("{text}: {error}"));
     }
 
     /// Replaces what a field contains.
@@ -282,10 +294,33 @@ impl Browser {
     }
 
     /// What the browser had to complain about since the last call: errors of
-    /// scripts, resources that are missing, breaches of the page's policy.
+    /// scripts, resources that are missing, breaches of the page's policy. A
+    /// form that is refused with a page of its own is none of these.
     pub(crate) async fn complaints(&self) -> Vec<String> {
+        let refused = |message: &str| {
+            ["409 (Conflict)", "422 (Unprocessable Entity)"].iter().any(|s| message.ends_with(s))
+        };
         let log = self.driver.browser_log().await.unwrap();
-        log.into_iter().filter(|entry| entry.level == "SEVERE").map(|entry| entry.message).collect()
+        let severe = log.into_iter().filter(|entry| entry.level == "SEVERE");
+        severe.map(|entry| entry.message).filter(|message| !refused(message)).collect()
+    }
+
+    /// Clicks a link that downloads something, and answers what came.
+    pub(crate) async fn download(&self, css: &str) -> String {
+        let folder = self.process.home.path().join("downloads");
+        let allow = json!({ "behavior": "allow", "downloadPath": folder });
+        self.devtools("Browser.setDownloadBehavior", allow).await;
+        self.click(css).await;
+        eventually(async || {
+            let file = std::fs::read_dir(&folder).map_err(|error| error.to_string())?.next();
+            let file = file.ok_or("nothing came")?.map_err(|error| error.to_string())?.path();
+            // It has another name until all of it is there.
+            if file.extension().is_some_and(|ending| ending == "crdownload") {
+                return Err("it is still coming".to_owned());
+            }
+            std::fs::read_to_string(file).map_err(|error| error.to_string())
+        })
+        .await
     }
 
     /// A picture of the whole page as `NAME-WIDTH-SCHEME.png`, if any are

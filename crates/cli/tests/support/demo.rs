@@ -2,6 +2,8 @@
 //! simulated orgs behind it.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -96,17 +98,52 @@ pub(crate) fn attendee(item: &str, sessions: &[&str], (first, last): (&str, &str
 }
 
 impl Demo {
-    /// Starts it on free ports and waits until it is ready.
+    /// Starts it on free ports and waits until it is ready; it keeps nothing.
     pub(crate) async fn start() -> Self {
-        let home = tempfile::tempdir().unwrap();
-        let log = std::fs::File::create(home.path().join("log")).unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), false).await
+    }
+
+    /// The same for a demo that can be stopped and started again.
+    pub(crate) async fn start_to_keep() -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), true).await
+    }
+
+    /// The same, logging all there is to say.
+    pub(crate) async fn start_to_keep_talking() -> Self {
+        Self::start_with(tempfile::tempdir().unwrap(), true, "trace").await
+    }
+
+    /// Stops it and starts it again on the same data, at other addresses.
+    pub(crate) async fn restart(mut self) -> Self {
+        Self::start_in(self.leave(), true).await
+    }
+
+    /// Stops it; what it kept, and its log.
+    pub(crate) fn leave(&mut self) -> TempDir {
+        assert!(self.stop(), "it drains");
+        std::mem::replace(&mut self.home, tempfile::tempdir().unwrap())
+    }
+
+    async fn start_in(home: TempDir, keep: bool) -> Self {
+        Self::start_with(home, keep, "warn").await
+    }
+
+    async fn start_with(home: TempDir, keep: bool, log_filter: &str) -> Self {
+        let log = File::options().append(true).create(true).open(home.path().join("log"));
+        let path = home.path().join("data");
+        let data: Vec<&OsStr> = match keep {
+            true => vec!["--data".as_ref(), path.as_ref()],
+            false => vec!["--ephemeral".as_ref()],
+        };
         let mut child = Command::new(env!("CARGO_BIN_EXE_sloe"))
-            .args(["demo", "--json", "--ephemeral", "--port", "0"])
+            .args(["demo", "--json", "--port", "0"])
+            .args(data)
             // What it should remove and does not goes with the directory.
             .env("TMPDIR", home.path())
+            .env("SLOE_LOG", log_filter)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(log)
+            .stderr(log.unwrap())
             .spawn()
             .unwrap();
         let line = first_line(&mut child);
@@ -133,6 +170,11 @@ impl Demo {
     /// The address of a page of the site; `path` begins with a slash.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.site)
+    }
+
+    /// Opens what is for staff.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
     }
 
     /// The simulated org with this slug.
@@ -216,11 +258,12 @@ impl Demo {
     fn log(&self) -> PathBuf {
         self.home.path().join("log")
     }
-}
 
-impl Drop for Demo {
-    fn drop(&mut self) {
-        // Asked to stop, so that it drains and removes its data.
+    /// Asks it to drain and end, and kills it if it does not; whether it did.
+    fn stop(&mut self) -> bool {
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return false;
+        }
         let pid = self.child.id().to_string();
         let asked = Command::new("kill").args(["-TERM", &pid]).status();
         let drained = asked.is_ok() && ends_within(&mut self.child, DRAIN);
@@ -228,6 +271,13 @@ impl Drop for Demo {
             let _ = self.child.kill();
             let _ = self.child.wait();
         }
+        drained
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let drained = self.stop();
         if std::thread::panicking() {
             eprintln!("What the demo said (drained: {drained}):\n{}", told_in(&self.log()));
         }
@@ -265,6 +315,11 @@ impl Org {
     /// Sloe's id of an event that there was at the start.
     pub(crate) fn event(&self, slug: &str) -> &str {
         self.events.get(slug).unwrap_or_else(|| panic!("{slug} is no event of {}", self.slug))
+    }
+
+    /// The secret that Sloe signs in with.
+    pub(crate) fn client_secret(&self) -> &str {
+        &self.client_secret
     }
 
     /// The page of a record.

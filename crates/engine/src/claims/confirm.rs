@@ -44,7 +44,7 @@ impl Engine {
         let view = view.map_err(|why| deny::unanswered(&snapshot, why))?.ok_or(Denied::NotFound)?;
         check_count(view.places.len(), inputs.len())?;
         let records = sessions.map(|chosen| translate::sessions(&snapshot, chosen)).transpose()?;
-        let key = org.event_key(event.event);
+        let key = self.event_key(&org, &snapshot).await?;
         let body = [typed(inputs), chosen(sessions)].concat();
         let operation = format!("confirm {}", claim.text());
         let request = request(&key, &operation, id, self.world().id(), &[&body]);
@@ -73,7 +73,7 @@ impl Engine {
             attendees::check(&snapshot.form, &inputs),
         )?;
         let claim = ClaimId(self.world().id());
-        let key = org.event_key(event.event);
+        let key = self.event_key(&org, &snapshot).await?;
         let request =
             request(&key, "register", id, claim.0, &[&canonical(&choices), &typed(&inputs)]);
         let sealed = self.seal_attendees(&org, event, claim, checked)?;

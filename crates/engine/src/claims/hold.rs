@@ -129,9 +129,9 @@ impl Engine {
     ) -> Result<(HoldView, bool), Denied> {
         let event = snapshot.event;
         let claim = ClaimId(self.world().id());
-        let key = org.event_key(event.event);
-        let request = request(&key, "hold", id, claim.0, &[&canonical(choices)]);
         let places = translate::places(&snapshot, choices)?;
+        let key = self.event_key(org, &snapshot).await?;
+        let request = request(&key, "hold", id, claim.0, &[&canonical(choices)]);
         let command = Command::Hold { claim, request, places, replaces };
         let answer = self.desk().run(event, command, None).await;
         let committed = answer.map_err(|why| deny::unanswered(&snapshot, why))?;

@@ -225,6 +225,7 @@ impl Combiner {
             by_event.entry(task.event).or_default().push(task);
         }
         if sweeping {
+            self.residents.load_forgotten(&*self.settings.store);
             for event in self.residents.due(now) {
                 by_event.entry(event).or_default();
             }
@@ -357,8 +358,10 @@ impl Combiner {
                         answer_all(decided, append.batch.version);
                         return;
                     }
-                    Ok(_) => Unanswered::NotAccepted,
-                    Err(_) => Unanswered::OutcomeUnknown,
+                    // Another batch has its version, so it can't come any more.
+                    Ok(batches) if !batches.is_empty() => Unanswered::NotAccepted,
+                    // It may be on its way, or be there once the store is opened anew.
+                    Ok(_) | Err(_) => Unanswered::OutcomeUnknown,
                 }
             }
             StoreError::Unavailable(_) | StoreError::Damaged(_) | StoreError::Unusable(_) => {
@@ -386,7 +389,7 @@ fn decide_all(
     }
     tasks.sort_by_key(|task| takes_seats(&task.command));
     let mut waiting = tasks.into_iter();
-    while let Some(mut task) = waiting.next() {
+    while let Some(task) = waiting.next() {
         let decision = match ledger.decide(draft.at, &task.command) {
             Ok(decision) => decision,
             Err(refusal) => {
@@ -403,7 +406,8 @@ fn decide_all(
             draft.facts.push(fact);
         }
         if fresh {
-            draft.sealed.extend(task.sealed.take());
+            // The task keeps its own: a conflict lets it be decided again.
+            draft.sealed.extend(task.sealed.clone());
         }
         let reply = super::ask::reply_of(ledger, &task.command, decision.claim, fresh);
         draft.decided.push(Decided { task, outcome: reply.map(|reply| (reply, fresh)) });

@@ -1,7 +1,7 @@
 //! Ledgers in memory: loaded from checkpoint and tail, dropped when idle and
 //! memory is short, thrown away on any doubt.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use dashmap::DashMap;
@@ -36,6 +36,8 @@ pub(super) struct Resident {
 /// All resident ledgers within a budget of bytes.
 pub(super) struct Residents {
     ledgers: HashMap<EventRef, Resident>,
+    /// Thrown away and not loaded since: their holds must end in time all the same.
+    forgotten: HashSet<EventRef>,
     quarantined: HashMap<EventRef, String>,
     published: Published,
     budget: usize,
@@ -53,7 +55,14 @@ pub(super) enum LoadError {
 
 impl Residents {
     pub(super) fn new(published: Published, budget: usize) -> Self {
-        Self { ledgers: HashMap::new(), quarantined: HashMap::new(), published, budget, uses: 0 }
+        Self {
+            ledgers: HashMap::new(),
+            forgotten: HashSet::new(),
+            quarantined: HashMap::new(),
+            published,
+            budget,
+            uses: 0,
+        }
     }
 
     /// The event's ledger at the journal's end.
@@ -70,11 +79,11 @@ impl Residents {
         if !known {
             let resident = load(store, event).inspect_err(|error| {
                 if let LoadError::Quarantined(reason) = error {
-                    report_quarantine(event, reason);
-                    self.quarantined.insert(event, reason.clone());
+                    self.quarantine(event, reason.clone());
                 }
             })?;
             self.ledgers.insert(event, resident);
+            self.forgotten.remove(&event);
             self.publish(event);
         }
         let resident = self.ledgers.get_mut(&event).ok_or(LoadError::Unavailable)?;
@@ -89,11 +98,21 @@ impl Residents {
     /// Throws a ledger away; the next load reads what is durable.
     pub(super) fn forget(&mut self, event: EventRef) {
         self.ledgers.remove(&event);
+        self.forgotten.insert(event);
+    }
+
+    /// Loads what was thrown away and nobody has asked for since; what can't
+    /// be read now is tried again another time.
+    pub(super) fn load_forgotten(&mut self, store: &dyn Store) {
+        for event in self.forgotten.clone() {
+            let _ = self.load(store, event);
+        }
     }
 
     pub(super) fn quarantine(&mut self, event: EventRef, reason: String) {
         report_quarantine(event, &reason);
         self.ledgers.remove(&event);
+        self.forgotten.remove(&event);
         self.quarantined.insert(event, reason);
     }
 

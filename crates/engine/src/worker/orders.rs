@@ -83,7 +83,7 @@ pub(super) async fn look(engine: Engine, compared: &Compared) -> Result<(), Stri
         changed.extend(all.into_iter().map(|(event, _)| event));
         *lock(&compared.0) = true;
     }
-    let mut failed = None;
+    let mut failed = Vec::new();
     while let Some(event) = changed.pop_first() {
         if engine.workers().stopping.is_cancelled() {
             lock(&engine.news().reorder).extend(std::mem::take(&mut changed));
@@ -96,19 +96,16 @@ pub(super) async fn look(engine: Engine, compared: &Compared) -> Result<(), Stri
                 changed.insert(event);
                 tokio::time::sleep(began.elapsed()).await;
             }
-            Err(error) => failed = Some((event, error)),
-        }
-    }
-    match failed {
-        None => Ok(()),
-        Some((event, error)) => {
-            let damaged = matches!(error, StoreError::Damaged(_));
-            if !damaged {
-                lock(&engine.news().reorder).insert(event);
+            Err(error) => {
+                // A damaged journal waits for staff, anything else for the next look.
+                if !matches!(error, StoreError::Damaged(_)) {
+                    lock(&engine.news().reorder).insert(event);
+                }
+                failed.push(format!("orders of {event:?}: {error}"));
             }
-            Err(format!("orders of {event:?}: {error}"))
         }
     }
+    if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
 }
 
 /// Projects a little more of a journal; the version reached, or `None` at its end.

@@ -1,19 +1,17 @@
 //! Ends the retention of personal data: once an event is so many days over,
-//! its vault is emptied.
+//! its vault is emptied and the key of its requests destroyed.
 
-use sloe_core::ids::EventRef;
 use sloe_store::api::{Store, Write};
 use sloe_store::key::Key;
 
 use super::stored;
 use crate::engine::Engine;
-use crate::tenant::Org;
 
-const DAY_MILLIS: i64 = 24 * 60 * 60 * 1_000;
-
-/// Empties the vault of every event whose time is up. A journal that had
-/// nothing left at its newest version is not looked through again.
+/// Destroys the key of every event whose time is up, and empties its vault. A
+/// journal that had nothing left at its newest version is not looked through
+/// again.
 pub(super) async fn look(engine: Engine) -> Result<(), String> {
+    let keys = engine.destroy_event_keys().await;
     let journals = stored(&engine, Store::journals).await;
     let mut failed = 0;
     for (event, latest) in journals.map_err(|error| error.to_string())? {
@@ -25,7 +23,7 @@ pub(super) async fn look(engine: Engine) -> Result<(), String> {
         let mark = key.clone();
         let emptied = stored(&engine, move |store| store.get(&mark)).await;
         let emptied = emptied.map_err(|error| error.to_string())?;
-        if emptied.is_some_and(|mark| mark.version >= latest) || !is_over(&engine, &org, event) {
+        if emptied.is_some_and(|mark| mark.version >= latest) || !engine.is_past_retention(event) {
             continue;
         }
         match engine.erase_event(event).await {
@@ -41,11 +39,6 @@ pub(super) async fn look(engine: Engine) -> Result<(), String> {
             }
         }
     }
+    keys.map_err(|error| format!("keys of events that are over are still there: {error}"))?;
     if failed == 0 { Ok(()) } else { Err(format!("{failed} events are still to be emptied")) }
-}
-
-fn is_over(engine: &Engine, org: &Org, event: EventRef) -> bool {
-    let Some(listing) = engine.catalog().listing(event) else { return false };
-    let kept = org.profile.retention_days.saturating_mul(DAY_MILLIS);
-    listing.ends_at.plus_millis(kept) <= engine.now()
 }

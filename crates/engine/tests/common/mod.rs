@@ -11,7 +11,7 @@ use sloe_core::ids::{EventRef, OrgId, SfId};
 use sloe_core::inbound::{Field, RawEvent, RawRecord, Value};
 use sloe_core::license::{License, Status};
 use sloe_core::time::Timestamp;
-use sloe_engine::clock::Machine;
+use sloe_engine::clock::{Machine, World};
 use sloe_engine::engine::{Engine, LEDGER_BYTES, Options};
 use sloe_engine::seal::Key;
 use sloe_engine::tenant::Profile;
@@ -33,10 +33,18 @@ pub fn place() -> Place {
 }
 
 pub fn start(place: &Place, workers: Option<worker::Settings>) -> Engine {
+    start_on(Arc::clone(&place.store) as Arc<dyn Store>, Arc::new(Machine), workers)
+}
+
+pub fn start_on(
+    store: Arc<dyn Store>,
+    world: Arc<dyn World>,
+    workers: Option<worker::Settings>,
+) -> Engine {
     Engine::start(Options {
-        store: Arc::clone(&place.store) as Arc<dyn Store>,
+        store,
         master_key: Key::new([7; 32]),
-        world: Arc::new(Machine),
+        world,
         ledger_bytes: LEDGER_BYTES,
         workers,
     })
@@ -116,7 +124,6 @@ pub fn raw(n: u32, name: &str, seats: Option<u32>, sessions: u32) -> RawEvent {
 }
 
 pub fn now() -> Timestamp {
-    use sloe_engine::clock::World;
     Machine.now()
 }
 

@@ -151,13 +151,35 @@ impl Org {
         }
     }
 
-    /// The states of the org's Bulk jobs.
-    pub async fn jobs(&self) -> Vec<String> {
-        let url = format!("{}/services/data/v62.0/jobs/ingest", self.running.url());
-        let request = self.http.get(url).bearer_auth(&self.token);
-        let body: Json = request.send().await.unwrap().json().await.unwrap();
+    /// The org's Bulk jobs by id, and their states.
+    pub async fn jobs(&self) -> Vec<(String, String)> {
+        let body = self.job_call(reqwest::Method::GET, "", Json::Null).await;
         let jobs = body["records"].as_array().unwrap_or_else(|| panic!("{body}"));
-        jobs.iter().map(|job| job["state"].as_str().unwrap().to_owned()).collect()
+        let field = |job: &Json, name: &str| job[name].as_str().unwrap().to_owned();
+        let both = |job| (field(job, "id"), field(job, "state"));
+        jobs.iter().map(both).collect()
+    }
+
+    /// Completes a job that was left open; how many rows it held.
+    pub async fn rows_of_open_job(&self, id: &str) -> u64 {
+        let close = serde_json::json!({ "state": "UploadComplete" });
+        self.job_call(reqwest::Method::PATCH, &format!("/{id}"), close).await;
+        let mut job = Json::Null;
+        until("the job is complete", async || {
+            job = self.job_call(reqwest::Method::GET, &format!("/{id}"), Json::Null).await;
+            job["state"] == "JobComplete"
+        })
+        .await;
+        job["numberRecordsProcessed"].as_u64().unwrap()
+    }
+
+    async fn job_call(&self, method: reqwest::Method, path: &str, body: Json) -> Json {
+        let url = format!("{}/services/data/v62.0/jobs/ingest{path}", self.running.url());
+        let mut request = self.http.request(method, url).bearer_auth(&self.token);
+        if !body.is_null() {
+            request = request.json(&body);
+        }
+        request.send().await.unwrap().json().await.unwrap()
     }
 
     pub async fn attendees(&self) -> Vec<Json> {

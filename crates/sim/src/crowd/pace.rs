@@ -2,9 +2,11 @@
 //! does not wait for answers, so a slow server can't slow down its own exam
 //! (no coordinated omission).
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::Arrival;
@@ -16,6 +18,7 @@ pub(super) struct Pace {
     gap: Option<f64>,
     visitors: u64,
     end: Option<Instant>,
+    door: Option<Arc<Semaphore>>,
     next: AtomicU64,
 }
 
@@ -36,7 +39,12 @@ impl Pace {
             Arrival::Rate(_) | Arrival::Burst => None,
         };
         let end = duration.map(|duration| start + duration);
-        Self { start, gap, visitors, end, next: AtomicU64::new(0) }
+        Self { start, gap, visitors, end, door: None, next: AtomicU64::new(0) }
+    }
+
+    /// Visitors who are due wait at `door` until there is a permit for them.
+    pub(super) fn behind(self, door: Option<Arc<Semaphore>>) -> Self {
+        Self { door, ..self }
     }
 
     /// Waits for the next visitor's time; `None` when nobody comes any more.
@@ -46,6 +54,10 @@ impl Pace {
         let due = self.due(visitor, now)?;
         if due > now {
             tokio::time::sleep_until(due).await;
+        }
+        if let Some(door) = &self.door {
+            // A closed door ends the storm.
+            door.acquire().await.ok()?.forget();
         }
         Some(Turn { visitor, due })
     }

@@ -74,6 +74,25 @@ impl Faults {
         self.kinds.is_empty() || self.kinds.iter().any(|k| k == kind)
     }
 
+    /// What they do, for people; empty if nothing.
+    pub(crate) fn summary(&self) -> String {
+        let percent = |rate: f64| format!("{} %", (rate * 1000.0).round() / 10.0);
+        let all = [
+            self.outage.then(|| "every call is refused".to_owned()),
+            self.stall.then(|| "calls are not answered".to_owned()),
+            (self.error_rate > 0.0).then(|| format!("{} of calls fail", percent(self.error_rate))),
+            (self.row_error_rate > 0.0)
+                .then(|| format!("{} of written rows fail", percent(self.row_error_rate))),
+            (self.latency_ms + self.jitter_ms > 0)
+                .then(|| format!("calls take {} ms longer", self.latency_ms + self.jitter_ms / 2)),
+        ];
+        let mut out = all.into_iter().flatten().collect::<Vec<_>>().join(", ");
+        if !out.is_empty() && !self.kinds.is_empty() {
+            out = format!("{out} ({} only)", self.kinds.join(", "));
+        }
+        out
+    }
+
     /// What is wrong with them, if anything.
     pub(crate) fn check(&self) -> Result<(), String> {
         for (name, rate) in
@@ -112,6 +131,19 @@ impl Share {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn faults_are_told_in_words() {
+        assert_eq!(Faults::default().summary(), "");
+        let faults = Faults {
+            latency_ms: 200,
+            jitter_ms: 100,
+            error_rate: 0.125,
+            kinds: vec!["query".to_owned()],
+            ..Faults::default()
+        };
+        assert_eq!(faults.summary(), "12.5 % of calls fail, calls take 250 ms longer (query only)");
+    }
 
     #[test]
     fn a_share_is_met_exactly() {

@@ -23,12 +23,22 @@ pub(crate) enum Exceeded {
     Concurrent,
 }
 
+/// The calls of one hour.
+#[derive(Debug)]
+struct Hour {
+    /// Hours since 1970.
+    hour: i64,
+    calls: u64,
+    /// How many of them are known to the log.
+    kept: u64,
+}
+
 /// Calls counted and under way.
 #[derive(Debug)]
 pub(crate) struct Meter {
     pub(crate) allowance: Allowance,
-    /// (hour since 1970, calls) of the last 24 hours.
-    hours: VecDeque<(i64, u64)>,
+    /// Of the last 24 hours.
+    hours: VecDeque<Hour>,
     /// By when they began.
     under_way: BTreeMap<u64, Instant>,
     next: u64,
@@ -41,13 +51,39 @@ impl Meter {
 
     /// Calls of the last 24 hours.
     pub(crate) fn used(&self, now_hour: i64) -> u64 {
-        self.hours.iter().filter(|(hour, _)| *hour > now_hour - 24).map(|(_, count)| count).sum()
+        self.hours.iter().filter(|of| of.hour > now_hour - 24).map(|of| of.calls).sum()
     }
 
     /// Sets what counts as used, for tests of the wall and its approach.
     pub(crate) fn set_used(&mut self, now_hour: i64, used: u64) {
-        self.hours.clear();
-        self.hours.push_back((now_hour, used));
+        self.restore(vec![(now_hour, used)]);
+    }
+
+    /// (hour, calls) of everything that counts.
+    pub(crate) fn hours(&self) -> Vec<(i64, u64)> {
+        self.hours.iter().map(|of| (of.hour, of.calls)).collect()
+    }
+
+    /// Replaces everything that counts.
+    pub(crate) fn restore(&mut self, hours: Vec<(i64, u64)>) {
+        let each = hours.into_iter().map(|(hour, calls)| Hour { hour, calls, kept: calls });
+        self.hours = each.collect();
+    }
+
+    /// Sets what counts of one hour, the last one or a later.
+    pub(crate) fn restore_hour(&mut self, hour: i64, calls: u64) {
+        self.hours.retain(|of| of.hour != hour && of.hour > hour - 24);
+        self.hours.push_back(Hour { hour, calls, kept: calls });
+    }
+
+    /// (hour, calls) of the hours that have had calls since they were last asked for.
+    pub(crate) fn news(&mut self) -> Vec<(i64, u64)> {
+        let news = self.hours.iter_mut().filter(|of| of.kept != of.calls);
+        news.map(|of| {
+            of.kept = of.calls;
+            (of.hour, of.calls)
+        })
+        .collect()
     }
 
     /// Lets a call in and counts it, or says what is exhausted; the answer ends the call with [`Meter::end`].
@@ -60,12 +96,12 @@ impl Meter {
         if count >= self.allowance.concurrent as usize {
             return Err(Exceeded::Concurrent);
         }
-        while self.hours.front().is_some_and(|(hour, _)| *hour <= now_hour - 24) {
+        while self.hours.front().is_some_and(|of| of.hour <= now_hour - 24) {
             self.hours.pop_front();
         }
         match self.hours.back_mut() {
-            Some((hour, count)) if *hour == now_hour => *count += 1,
-            _ => self.hours.push_back((now_hour, 1)),
+            Some(of) if of.hour == now_hour => of.calls += 1,
+            _ => self.hours.push_back(Hour { hour: now_hour, calls: 1, kept: 0 }),
         }
         self.next += 1;
         self.under_way.insert(self.next, Instant::now());
@@ -112,5 +148,18 @@ mod tests {
         first.into_iter().for_each(|call| meter.end(call));
         assert!(meter.begin(1).is_ok());
         assert_eq!(meter.used(1), 2, "a refused call is not counted");
+    }
+
+    #[test]
+    fn news_told_hour_by_hour_make_the_same_count_elsewhere() {
+        let (mut here, mut there) = (meter(100, 25), meter(100, 25));
+        for hour in [100, 100, 101, 110, 124, 124, 124] {
+            assert!(here.begin(hour).is_ok());
+            if hour != 101 {
+                here.news().into_iter().for_each(|(hour, calls)| there.restore_hour(hour, calls));
+            }
+        }
+        assert_eq!((here.used(124), there.used(124)), (5, 5));
+        assert!(here.news().is_empty());
     }
 }

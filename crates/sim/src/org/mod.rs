@@ -8,6 +8,7 @@ mod api;
 mod data;
 mod faults;
 mod formula;
+mod kept;
 mod limits;
 mod page;
 mod schema;

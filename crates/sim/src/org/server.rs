@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::Router;
@@ -13,10 +14,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::data::Database;
-use super::limits::{Allowance, Meter};
+use super::kept::Entry;
+use super::limits::Allowance;
 use super::schema::Schema;
 use super::seed::{self, Seed};
-use super::state::{App, Parts, State, lock};
+use super::state::{App, Parts, State};
 use super::{Error, api, page};
 
 /// What an enterprise org may do in a day.
@@ -34,7 +36,7 @@ pub struct Options {
     pub listen: SocketAddr,
     /// What it begins with; its records only where the data directory has none.
     pub seed: Seed,
-    /// Where records are kept; without it they end with the process.
+    /// Where everything is kept; without it all ends with the process.
     pub data: Option<PathBuf>,
     /// API calls in 24 hours; 100,000 unless given.
     pub daily_limit: Option<u64>,
@@ -75,7 +77,8 @@ pub async fn start(options: Options) -> Result<Running, Error> {
         app.client_secret.as_ref().map(|secret| (app.client_id.clone(), secret.clone()))
     });
     let loading = tokio::task::spawn_blocking(move || load(&options));
-    let (database, apps) = loading.await.map_err(|e| Error::Machine(e.to_string()))??;
+    let Loaded { database, apps, entries } =
+        loading.await.map_err(|e| Error::Machine(e.to_string()))??;
     // Another part of the process may have chosen one already; either will do.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let http = reqwest::Client::builder()
@@ -89,11 +92,12 @@ pub async fn start(options: Options) -> Result<Running, Error> {
         now: database.clock(),
         apps,
         database,
-        meter: Meter::new(allowance),
+        given: allowance,
         hook: seed.hook.clone(),
         uploaded,
         http,
     }));
+    restore(&state, entries).await?;
     let worker = tokio::spawn(work(Arc::clone(&state), jobs));
     let (stop, stopped) = oneshot::channel();
     let router = router(Arc::clone(&state));
@@ -109,14 +113,33 @@ pub async fn start(options: Options) -> Result<Running, Error> {
     Ok(Running { address, state, client, stop: Some(stop), server, worker })
 }
 
-fn load(options: &Options) -> Result<(Database, Vec<App>), Error> {
+/// Takes up what an earlier run kept beside records; the jobs it left go on.
+async fn restore(state: &Arc<State>, entries: Vec<Entry>) -> Result<(), Error> {
+    let restored = Arc::clone(state);
+    let restored = tokio::task::spawn_blocking(move || restored.restore(entries)).await;
+    let unfinished = restored.map_err(|e| Error::Machine(e.to_string()))?.map_err(Error::Data)?;
+    for job in unfinished {
+        // The receiver lives as long as the org does.
+        let _ = state.uploaded.send(job);
+    }
+    Ok(())
+}
+
+/// What the seed and the data directory give.
+struct Loaded {
+    database: Database,
+    apps: Vec<App>,
+    entries: Vec<Entry>,
+}
+
+fn load(options: &Options) -> Result<Loaded, Error> {
     let seed = &options.seed;
     let org = seed.org_id()?;
     let schema = Schema::build(|objects| seed.extend(objects)).map_err(Error::Seed)?;
     let mut database = Database::new(Arc::new(schema), org, options.now);
-    let found = match &options.data {
+    let (found, entries) = match &options.data {
         Some(directory) => database.attach(directory).map_err(Error::Data)?,
-        None => false,
+        None => (false, Vec::new()),
     };
     if found {
         let orgs = database.schema().find("Organization").unwrap_or(0);
@@ -131,7 +154,7 @@ fn load(options: &Options) -> Result<(Database, Vec<App>), Error> {
     }
     let apps =
         seed.apps.iter().map(|facts| app(seed, &database, facts)).collect::<Result<_, _>>()?;
-    Ok((database, apps))
+    Ok(Loaded { database, apps, entries })
 }
 
 fn app(seed: &Seed, database: &Database, facts: &seed::AppFacts) -> Result<App, Error> {
@@ -168,6 +191,7 @@ fn router(state: Arc<State>) -> Router {
         .route("/id/{*rest}", api)
         .merge(api::control::routes())
         .merge(page::routes())
+        .fallback(api::serve_loosely)
         .layer(axum::extract::DefaultBodyLimit::max(1024 * 1024))
         .with_state(state)
 }
@@ -175,6 +199,9 @@ fn router(state: Arc<State>) -> Router {
 /// Works on uploaded Bulk jobs, one after the other.
 async fn work(state: Arc<State>, mut uploaded: mpsc::UnboundedReceiver<String>) {
     while let Some(id) = uploaded.recv().await {
+        if state.stopping.load(Ordering::Relaxed) {
+            return;
+        }
         let Some(job) = state.jobs.get(&id) else { continue };
         let state = Arc::clone(&state);
         let done = tokio::task::spawn_blocking(move || api::results::work(&state, &job)).await;
@@ -223,11 +250,13 @@ impl Running {
 
     /// Where the org's Update button reports to from now on: Sloe's address and the org's hook secret.
     pub fn set_hook(&self, url: &str, secret: &str) {
-        *lock(&self.state.hook) =
-            Some(super::state::Hook { url: url.to_owned(), secret: secret.to_owned() });
+        let hook = super::state::Hook { url: url.to_owned(), secret: secret.to_owned() };
+        if let Err(error) = self.state.set_hook(Some(hook)) {
+            tracing::error!(%error, "the hook holds until the org ends; it couldn't be kept");
+        }
     }
 
-    /// Lets calls under way end, keeps the records and stops.
+    /// Lets calls under way end, keeps everything and stops; a job that is worked on goes on at the next start.
     pub async fn shutdown(mut self) {
         drop(self.stop.take());
         // Stalled calls would never end.
@@ -235,11 +264,16 @@ impl Running {
         if tokio::time::timeout(DRAIN, &mut self.server).await.is_err() {
             self.server.abort();
         }
-        self.worker.abort();
+        self.state.stopping.store(true, Ordering::Relaxed);
+        // The receiver is the worker itself, which may have ended.
+        let _ = self.state.uploaded.send(String::new());
+        if let Err(error) = self.worker.await {
+            tracing::error!(%error, "the work on bulk jobs ended badly");
+        }
         let state = Arc::clone(&self.state);
-        let kept = tokio::task::spawn_blocking(move || lock(&state.database).compact()).await;
+        let kept = tokio::task::spawn_blocking(move || state.save()).await;
         if let Ok(Err(error)) = kept {
-            tracing::error!(%error, "the org's records couldn't be rewritten; the log still holds them");
+            tracing::error!(%error, "the org's log couldn't be rewritten; it still holds everything");
         }
     }
 }

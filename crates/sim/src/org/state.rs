@@ -1,21 +1,24 @@
 //! Everything one running org shares between its calls.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use sha2::{Digest, Sha256};
 use sloe_core::ids::SfId;
 use tokio::sync::{mpsc, watch};
 
-use super::api::ingest::Jobs;
+use super::api::jobs::Jobs;
 use super::api::query::Cursors;
 use super::api::query_job::QueryJobs;
 use super::api::reply::Reply;
 use super::data::{Database, RowError};
 use super::faults::{Faults, Share};
-use super::limits::{Exceeded, Meter};
+use super::kept::Entry;
+use super::limits::{Allowance, Exceeded, Meter};
 
 /// How long a token lives after its last use: the default session timeout of an org.
 const SESSION_MS: i64 = 2 * 3600 * 1000;
@@ -64,6 +67,12 @@ struct Session {
     until: i64,
 }
 
+/// What a token is known by: the token itself is never kept.
+fn digest(token: &str) -> String {
+    let digest = Sha256::digest(token.as_bytes());
+    base64::Engine::encode(&base64::prelude::BASE64_URL_SAFE_NO_PAD, digest)
+}
+
 /// One running org.
 pub(crate) struct State {
     pub(crate) url: String,
@@ -74,7 +83,7 @@ pub(crate) struct State {
     pub(crate) cursors: Cursors,
     pub(crate) jobs: Jobs,
     pub(crate) query_jobs: QueryJobs,
-    /// Bulk ingest jobs that are ready to be worked on.
+    /// Bulk ingest jobs that are ready to be worked on; an empty one wakes the worker to see that the org ends.
     pub(crate) uploaded: mpsc::UnboundedSender<String>,
     pub(crate) faults: watch::Sender<Faults>,
     pub(crate) database: Mutex<Database>,
@@ -82,6 +91,15 @@ pub(crate) struct State {
     pub(crate) stats: Mutex<Stats>,
     pub(crate) meter: Mutex<Meter>,
     pub(crate) http: reqwest::Client,
+    /// The allowance the org was started with.
+    pub(crate) given: Allowance,
+    /// The number of the last job.
+    pub(crate) last_job: AtomicU64,
+    /// What is to be kept with whatever is kept next.
+    pub(crate) later: Mutex<Vec<Entry>>,
+    /// Whether the org is about to end.
+    pub(crate) stopping: AtomicBool,
+    /// By the tokens' digests.
     sessions: Mutex<HashMap<String, Session>>,
     call_share: Mutex<Share>,
     row_share: Mutex<Share>,
@@ -94,7 +112,7 @@ pub(crate) struct Parts {
     pub(crate) now: fn() -> Timestamp,
     pub(crate) apps: Vec<App>,
     pub(crate) database: Database,
-    pub(crate) meter: Meter,
+    pub(crate) given: Allowance,
     pub(crate) hook: Option<Hook>,
     pub(crate) uploaded: mpsc::UnboundedSender<String>,
     pub(crate) http: reqwest::Client,
@@ -121,25 +139,19 @@ impl State {
             database: Mutex::new(parts.database),
             hook: Mutex::new(parts.hook),
             stats: Mutex::new(Stats::default()),
-            meter: Mutex::new(parts.meter),
+            meter: Mutex::new(Meter::new(parts.given)),
             http: parts.http,
+            given: parts.given,
+            last_job: AtomicU64::new(0),
+            later: Mutex::default(),
+            stopping: AtomicBool::new(false),
             sessions: Mutex::new(HashMap::new()),
             call_share: Mutex::new(Share::default()),
             row_share: Mutex::new(Share::default()),
         }
     }
 
-    /// Makes the open transaction last and counts its rows.
-    ///
-    /// # Errors
-    /// A sentence saying why the log took it not.
-    pub(crate) fn commit(&self, database: &mut Database) -> Result<(), String> {
-        let rows = database.commit()?;
-        lock(&self.stats).rows_written += rows as u64;
-        Ok(())
-    }
-
-    /// A new token for a user; none without randomness.
+    /// A new token for a user; none without randomness or if it can't be kept.
     pub(crate) fn open_session(&self, user: SfId) -> Option<String> {
         let mut bytes = [0_u8; 48];
         getrandom::fill(&mut bytes).ok()?;
@@ -147,32 +159,91 @@ impl State {
             .replace('-', ".");
         let token = format!("{}!{opaque}", self.org.as_str().get(..15)?);
         let now = (self.now)().as_millisecond();
-        let mut sessions = lock(&self.sessions);
-        sessions.retain(|_, session| session.until > now);
-        sessions.insert(token.clone(), Session { user, until: now + SESSION_MS });
-        Some(token)
+        let (key, until) = (digest(&token), now + SESSION_MS);
+        {
+            let mut sessions = lock(&self.sessions);
+            sessions.retain(|_, session| session.until > now);
+            sessions.insert(key.clone(), Session { user, until });
+        }
+        let kept = self.keep([Entry::Session { key, user: user.to_string(), until }]);
+        kept.is_ok().then_some(token)
     }
 
     /// Ends a session; answers whether there was one.
-    pub(crate) fn close_session(&self, token: &str) -> bool {
-        lock(&self.sessions).remove(token).is_some()
+    ///
+    /// # Errors
+    /// A sentence saying why it can't be kept that it ended; it has ended all the same.
+    pub(crate) fn close_session(&self, token: &str) -> Result<bool, String> {
+        let key = digest(token);
+        if lock(&self.sessions).remove(&key).is_none() {
+            return Ok(false);
+        }
+        self.keep([Entry::SessionEnded { key }]).map(|()| true)
     }
 
     /// Ends all sessions.
-    pub(crate) fn expire_sessions(&self) -> usize {
-        let mut sessions = lock(&self.sessions);
-        let count = sessions.len();
-        sessions.clear();
-        count
+    ///
+    /// # Errors
+    /// As [`State::close_session`].
+    pub(crate) fn expire_sessions(&self) -> Result<usize, String> {
+        let count = std::mem::take(&mut *lock(&self.sessions)).len();
+        self.keep([Entry::SessionsEnded]).map(|()| count)
     }
 
-    /// Whose token this is.
+    /// Whose token this is. Used in the second half of its life it lives anew, as in a real org.
     pub(crate) fn session(&self, token: &str) -> Option<SfId> {
         let now = (self.now)().as_millisecond();
+        let key = digest(token);
         let mut sessions = lock(&self.sessions);
-        let session = sessions.get_mut(token).filter(|session| session.until > now)?;
-        session.until = now + SESSION_MS;
-        Some(session.user)
+        let session = sessions.get_mut(&key).filter(|session| session.until > now)?;
+        let user = session.user;
+        if session.until - now <= SESSION_MS / 2 {
+            session.until = now + SESSION_MS;
+            lock(&self.later).push(Entry::SessionUsed { key, until: session.until });
+        }
+        Some(user)
+    }
+
+    /// The sessions that are kept.
+    pub(crate) fn session_entries(&self) -> Vec<Entry> {
+        let now = (self.now)().as_millisecond();
+        let sessions = lock(&self.sessions);
+        let live = sessions.iter().filter(|(_, session)| session.until > now);
+        live.map(|(key, session)| Entry::Session {
+            key: key.clone(),
+            user: session.user.to_string(),
+            until: session.until,
+        })
+        .collect()
+    }
+
+    /// Takes up a session of an earlier run, or its end.
+    pub(crate) fn restore_session(&self, entry: Entry) {
+        let mut sessions = lock(&self.sessions);
+        match entry {
+            Entry::Session { key, user, until } => {
+                if let Ok(user) = SfId::parse(&user) {
+                    sessions.insert(key, Session { user, until });
+                }
+            }
+            Entry::SessionUsed { key, until } => {
+                if let Some(session) = sessions.get_mut(&key) {
+                    session.until = until;
+                }
+            }
+            Entry::SessionEnded { key } => drop(sessions.remove(&key)),
+            Entry::SessionsEnded => sessions.clear(),
+            _ => {}
+        }
+    }
+
+    /// Sets where the Update button reports to.
+    ///
+    /// # Errors
+    /// A sentence saying why it can't be kept; it holds until the org ends.
+    pub(crate) fn set_hook(&self, hook: Option<Hook>) -> Result<(), String> {
+        lock(&self.hook).clone_from(&hook);
+        self.keep([Entry::Hook(hook)])
     }
 
     /// The user, unless inactive.

@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 
 use crate::client::{EVENT, Org, unpack};
 
-async fn open(org: &Org, request: Json) -> String {
+pub(crate) async fn open(org: &Org, request: Json) -> String {
     let (status, body) = org.post("/jobs/ingest", request).await;
     assert_eq!(status, 200, "{body}");
     assert_eq!(body["state"], "Open");
@@ -14,18 +14,23 @@ async fn open(org: &Org, request: Json) -> String {
     id
 }
 
-async fn upload(org: &Org, job: &str, data: String) -> StatusCode {
+pub(crate) async fn upload(org: &Org, job: &str, data: String) -> StatusCode {
     let request = org
         .request(Method::PUT, &format!("/jobs/ingest/{job}/batches"))
         .header("content-type", "text/csv");
     request.body(data).send().await.unwrap().status()
 }
 
-/// Closes the job and polls, as every client does, until it has ended.
-async fn finish(org: &Org, job: &str) -> Json {
+/// Closes the job and waits until it has ended.
+pub(crate) async fn finish(org: &Org, job: &str) -> Json {
     let (status, body) =
         org.patch(&format!("/jobs/ingest/{job}"), json!({ "state": "UploadComplete" })).await;
     assert_eq!((status.as_u16(), &body["state"]), (200, &json!("UploadComplete")));
+    wait(org, job).await
+}
+
+/// Polls, as every client does, until the job has ended.
+pub(crate) async fn wait(org: &Org, job: &str) -> Json {
     loop {
         let (_, body) = org.get(&format!("/jobs/ingest/{job}")).await;
         if !["UploadComplete", "InProgress"].contains(&body["state"].as_str().unwrap()) {
@@ -34,7 +39,7 @@ async fn finish(org: &Org, job: &str) -> Json {
     }
 }
 
-async fn results(org: &Org, job: &str, which: &str) -> Vec<csv::StringRecord> {
+pub(crate) async fn results(org: &Org, job: &str, which: &str) -> Vec<csv::StringRecord> {
     let response =
         org.request(Method::GET, &format!("/jobs/ingest/{job}/{which}")).send().await.unwrap();
     assert_eq!(response.headers()["content-type"], "text/csv");

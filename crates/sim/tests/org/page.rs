@@ -124,6 +124,44 @@ async fn records_are_made_and_deleted_by_form_and_never_from_another_site() {
     assert_eq!(kept.status(), 409, "an event with items stays");
 }
 
+async fn page(org: &Org, path: &str) -> String {
+    let response = org.http.get(format!("{}{path}", org.running.url())).send().await.unwrap();
+    assert_eq!(response.status(), 200, "{path}");
+    response.text().await.unwrap()
+}
+
+#[tokio::test]
+async fn long_lists_have_pages_and_a_reference_is_chosen_by_name_where_there_are_few() {
+    let org = Org::start().await;
+    let contact =
+        |i| json!({ "attributes": { "type": "Contact" }, "LastName": format!("Doe {i:03}") });
+    let records: Vec<Json> = (0..101).map(contact).collect();
+    org.post("/composite/sobjects", json!({ "records": records })).await;
+    let first = page(&org, "/o/Contact").await;
+    assert!(first.contains("1 to 100 of 101 records") && first.contains("Doe 100"));
+    assert!(first.contains("?from=100\">Older") && !first.contains("Newer"));
+    let second = page(&org, "/o/Contact?from=100").await;
+    assert!(second.contains("101 to 101 of 101 records") && second.contains("?from=0\">Newer"));
+    assert!(second.contains("Doe 000") && !second.contains("Older"));
+
+    let blank = page(&org, "/o/Sloe_Attendee__c/new").await;
+    let choice = format!("<option value=\"{EVENT}AAA\">First Event</option>");
+    assert!(blank.contains(&choice) && blank.contains(">Pass · First Event</option>"), "{blank}");
+    assert!(blank.contains("The id of a contact."), "101 contacts are too many to choose from");
+}
+
+#[tokio::test]
+async fn faults_and_a_used_up_allowance_are_told() {
+    let org = Org::start().await;
+    let before = page(&org, "/").await;
+    assert!(!before.contains("Faults are switched on") && !before.contains("calls are refused"));
+    org.send(Method::PUT, "/__control/faults", json!({ "row_error_rate": 0.5 })).await;
+    org.send(Method::PUT, "/__control/limits", json!({ "daily": 12_345, "used": 12_345 })).await;
+    let after = page(&org, "/").await;
+    assert!(after.contains("Faults are switched on: 50 % of written rows fail"), "{after}");
+    assert!(after.contains("12,345 of 12,345 <strong>All are used; calls are refused."), "{after}");
+}
+
 type Heard = Arc<Mutex<Vec<(String, Json)>>>;
 
 /// What Sloe's hook would be: it knows one secret.

@@ -250,3 +250,21 @@ async fn what_the_org_does_not_have_is_an_error_of_the_usual_shape() {
     let (status, body) = crate::client::unpack(request.send().await.unwrap()).await;
     assert_eq!((status.as_u16(), refusal(&body).0), (400, "JSON_PARSER_ERROR"));
 }
+
+#[tokio::test]
+async fn what_real_clients_ask_for_and_the_org_has_not_is_named() {
+    let org = Org::start().await;
+    let ids = json!({ "ids": ["0035g0000000001"], "fields": ["Id"] });
+    for (path, words) in [
+        ("/composite/sobjects/Contact", "retrieval by collections"),
+        ("/services/async/62.0/job", "Bulk API 1.0"),
+        ("/services/Soap/u/62.0", "SOAP APIs"),
+        ("/services/apexrest/x", "Apex REST"),
+        ("/tooling/query", "Tooling API"),
+        ("/search", "SOSL"),
+    ] {
+        let (status, body) = org.post(path, ids.clone()).await;
+        assert_eq!(status, 404, "{path}: {body}");
+        assert!(body[0]["message"].as_str().unwrap().contains(words), "{path}: {body}");
+    }
+}

@@ -67,6 +67,17 @@ async fn the_versions_are_public_and_not_counted() {
     assert_eq!(org.get("/__control/limits").await.1["used"], 0);
 }
 
+#[tokio::test]
+async fn two_slashes_at_the_beginning_are_one() {
+    let org = Org::start().await;
+    let url = format!("{}//services/data/v62.0/limits?x=1", org.running.url());
+    let answer = org.http.get(&url).bearer_auth(&org.token).send().await.unwrap();
+    let (status, body) = unpack(answer).await;
+    assert_eq!((status.as_u16(), &body["DailyApiRequests"]["Remaining"]), (200, &json!(99_999)));
+    let nowhere = org.http.get(format!("{}//nowhere", org.running.url())).send().await.unwrap();
+    assert_eq!(nowhere.status(), 404);
+}
+
 /// An org whose app also knows the test key.
 async fn org_with_key() -> Org {
     let key = format!(

@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use sloe_core::catalog::Snapshot;
+use sloe_core::ids::PublicId;
 use sloe_core::ledger::ClaimStatus;
 use sloe_core::limits::COUNTDOWN_MARGIN_MILLIS;
 use sloe_engine::claims::Visitor;
@@ -167,12 +168,21 @@ pub async fn resume(
     })
 }
 
-/// What the script shows of a hold.
+/// What the script shows of a hold, and what is left with its seats given back.
 #[derive(Serialize)]
 struct Mine {
     url: String,
     places: usize,
     until: String,
+    items: Vec<Left>,
+    sessions: Vec<Left>,
+}
+
+/// As the API tells it.
+#[derive(Serialize)]
+struct Left {
+    id: String,
+    left: Option<u32>,
 }
 
 /// `GET /{org}/{event}/mine`: the hold that this browser has open, or 204.
@@ -184,15 +194,20 @@ pub async fn mine(
     Address(at): Address<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let (_, snapshot) = handle::both(&app, &at)?;
+    let (org, snapshot) = handle::both(&app, &at)?;
     let Some(held) = own(&app, &snapshot, cookie::hold(&headers, snapshot.id)).await else {
         return Ok(([(header::CACHE_CONTROL, "no-store")], StatusCode::NO_CONTENT).into_response());
     };
     let shown = present::instant(held.expires_at.plus_millis(-COUNTDOWN_MARGIN_MILLIS));
+    let availability = handle::availability(&app, &org, &snapshot).await?;
+    let counts = present::Counts::new(&availability, &held.places);
+    let left = |id: PublicId, (left, _)| Left { id: id.to_string(), left };
     let mine = Mine {
         url: format!("/checkout/{}", held.token),
         places: held.places.len(),
         until: Moment::new(shown, &present::zone(&snapshot.time_zone)).time,
+        items: snapshot.items.iter().map(|item| left(item.id, counts.item(item))).collect(),
+        sessions: snapshot.sessions.iter().map(|s| left(s.id, counts.session(s.id))).collect(),
     };
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(mine)).into_response())
 }

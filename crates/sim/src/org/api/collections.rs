@@ -49,6 +49,9 @@ pub(crate) fn answer(
         let work = ids.into_iter().map(|id| removal(database, id)).collect();
         return Ok(run(database, call, work, call.parameter("allOrNone") == Some("true"), hurt));
     }
+    if let ([_], &Method::GET | &Method::POST) = (rest, &call.method) {
+        return Err(ApiError::unsupported("retrieval by collections; query instead"));
+    }
     let request: Request = match call.method {
         Method::POST | Method::PATCH => call.json()?,
         _ => return Err(ApiError::method(&call.method, "DELETE, PATCH, POST")),
@@ -60,9 +63,6 @@ pub(crate) fn answer(
             ([], &Method::POST) => insertion(database, record)?,
             ([], _) => change(database, record)?,
             ([object, key], &Method::PATCH) => upsertion(database, record, object, key)?,
-            ([_], _) => {
-                return Err(ApiError::unsupported("retrieval by collections; query instead"));
-            }
             _ => return Err(ApiError::not_found()),
         });
     }

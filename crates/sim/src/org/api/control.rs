@@ -108,11 +108,17 @@ async fn set_limits(State(org): State<Arc<Org>>, body: Bytes) -> Answer {
     if let Some(used) = limits.used {
         org.set_used(used);
     }
-    show_limits(State(org)).await
+    match org.keep(org.limit_entries()) {
+        Ok(()) => show_limits(State(org)).await,
+        Err(message) => refuse(&message),
+    }
 }
 
 async fn expire_tokens(State(org): State<Arc<Org>>) -> Answer {
-    ok(&json!({ "expired": org.expire_sessions() }))
+    match org.expire_sessions() {
+        Ok(count) => ok(&json!({ "expired": count })),
+        Err(message) => refuse(&message),
+    }
 }
 
 async fn show_hook(State(org): State<Arc<Org>>) -> Answer {
@@ -128,13 +134,18 @@ async fn set_hook(State(org): State<Arc<Org>>, body: Bytes) -> Answer {
     if !hook.url.starts_with("http://") && !hook.url.starts_with("https://") {
         return refuse("url begins with http:// or https://");
     }
-    *lock(&org.hook) = Some(hook);
-    show_hook(State(org)).await
+    change_hook(org, Some(hook)).await
 }
 
 async fn remove_hook(State(org): State<Arc<Org>>) -> Answer {
-    *lock(&org.hook) = None;
-    show_hook(State(org)).await
+    change_hook(org, None).await
+}
+
+async fn change_hook(org: Arc<Org>, hook: Option<Hook>) -> Answer {
+    match org.set_hook(hook) {
+        Ok(()) => show_hook(State(org)).await,
+        Err(message) => refuse(&message),
+    }
 }
 
 async fn show_stats(State(org): State<Arc<Org>>) -> Answer {
@@ -157,7 +168,7 @@ async fn reset_stats(State(org): State<Arc<Org>>) -> Answer {
 
 /// Rewrites the data directory's log, as a clean stop does.
 async fn save(State(org): State<Arc<Org>>) -> Answer {
-    let result = tokio::task::spawn_blocking(move || lock(&org.database).compact()).await;
+    let result = tokio::task::spawn_blocking(move || org.save()).await;
     match result {
         Ok(Ok(())) => ok(&json!({ "saved": true })),
         Ok(Err(message)) => refuse(&message),

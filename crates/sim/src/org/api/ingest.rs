@@ -1,126 +1,19 @@
 //! `/jobs/ingest`: Bulk API 2.0 jobs that write, and their states and results.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use axum::http::Method;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
-use sloe_core::ids::SfId;
 
 use super::input::key_field_of;
+use super::jobs::{Job, Operation, Phase, drop_data, keep_data};
 use super::records::must_be_writable;
 use super::reply::{ApiError, Call, Reply};
 use super::results;
 use crate::org::data::{Database, format_time};
+use crate::org::kept::Entry;
 use crate::org::state::{State, lock};
-
-/// Where a job stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    Open,
-    UploadComplete,
-    InProgress,
-    JobComplete,
-    Failed,
-    Aborted,
-}
-
-impl Phase {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Phase::Open => "Open",
-            Phase::UploadComplete => "UploadComplete",
-            Phase::InProgress => "InProgress",
-            Phase::JobComplete => "JobComplete",
-            Phase::Failed => "Failed",
-            Phase::Aborted => "Aborted",
-        }
-    }
-
-    fn ended(self) -> bool {
-        matches!(self, Phase::JobComplete | Phase::Failed | Phase::Aborted)
-    }
-}
-
-/// What a job does with its rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Operation {
-    Insert,
-    Update,
-    Upsert,
-    Delete,
-}
-
-/// What became of a row.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    Done { id: SfId, created: bool },
-    Failed(Box<str>),
-}
-
-/// One job.
-#[derive(Clone, Debug)]
-pub(crate) struct Job {
-    pub(crate) id: String,
-    pub(crate) object: usize,
-    pub(crate) operation: Operation,
-    pub(crate) key_field: Option<usize>,
-    pub(crate) delimiter: u8,
-    pub(crate) crlf: bool,
-    pub(crate) phase: Phase,
-    pub(crate) user: SfId,
-    pub(crate) created: i64,
-    pub(crate) stamp: i64,
-    pub(crate) data: bytes::Bytes,
-    pub(crate) outcomes: Vec<Outcome>,
-    pub(crate) processed: usize,
-    pub(crate) failed: usize,
-    pub(crate) millis: u64,
-    pub(crate) error: Option<String>,
-    version: String,
-    uploaded: bool,
-}
-
-/// All jobs of the org, by id.
-#[derive(Default)]
-pub(crate) struct Jobs {
-    inner: Mutex<BTreeMap<String, Arc<Mutex<Job>>>>,
-}
-
-impl Jobs {
-    /// The job of this id, of 15 or 18 characters.
-    pub(crate) fn get(&self, id: &str) -> Option<Arc<Mutex<Job>>> {
-        let id = SfId::parse(id).ok()?.to_string();
-        lock(&self.inner).get(&id).cloned()
-    }
-
-    /// Batches of 10,000 rows begun within a day.
-    pub(crate) fn batches_today(&self, state: &State) -> u64 {
-        let since = (state.now)().as_millisecond() - 24 * 3600 * 1000;
-        let jobs: Vec<_> = lock(&self.inner).values().cloned().collect();
-        let batches = jobs.iter().map(|job| {
-            let job = lock(job);
-            if job.created > since { job.processed.div_ceil(10_000) as u64 } else { 0 }
-        });
-        batches.sum()
-    }
-
-    fn add(&self, make: impl FnOnce(String) -> Job) -> Arc<Mutex<Job>> {
-        let mut jobs = lock(&self.inner);
-        let id = next_id(&jobs, "750");
-        let job = Arc::new(Mutex::new(make(id.clone())));
-        jobs.insert(id, Arc::clone(&job));
-        job
-    }
-}
-
-/// The id after the last one.
-pub(crate) fn next_id<T>(jobs: &BTreeMap<String, T>, prefix: &str) -> String {
-    let last =
-        jobs.keys().next_back().and_then(|id| id.get(3..15)?.parse::<u64>().ok()).unwrap_or(0);
-    SfId::parse(&format!("{prefix}{:012}", last + 1)).map(|id| id.to_string()).unwrap_or_default()
-}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -140,10 +33,11 @@ struct Request {
 /// Answers everything under `/jobs/ingest`.
 pub(crate) fn answer(
     state: &State,
-    database: &Database,
+    database: &mut Database,
     call: &Call,
     rest: &[&str],
 ) -> Result<Reply, ApiError> {
+    state.jobs.let_go(database);
     let job_of = |id: &str| state.jobs.get(id).ok_or_else(ApiError::not_found);
     match (rest, &call.method) {
         ([], &Method::POST) => create(state, database, call),
@@ -151,9 +45,9 @@ pub(crate) fn answer(
         ([], method) => Err(ApiError::method(method, "GET, HEAD, POST")),
         ([id], &Method::GET) => Ok(Reply::json(200, &describe(database, &lock(&*job_of(id)?)))),
         ([id], &Method::PATCH) => change(state, database, call, &*job_of(id)?),
-        ([id], &Method::DELETE) => remove(state, &*job_of(id)?),
+        ([id], &Method::DELETE) => remove(state, database, &*job_of(id)?),
         ([_], method) => Err(ApiError::method(method, "DELETE, GET, HEAD, PATCH")),
-        ([id, "batches"], &Method::PUT) => upload(call, &*job_of(id)?),
+        ([id, "batches"], &Method::PUT) => upload(database, call, &*job_of(id)?),
         ([_, "batches"], method) => Err(ApiError::method(method, "PUT")),
         ([id, which], &Method::GET) => {
             let job = job_of(id)?;
@@ -169,7 +63,7 @@ pub(crate) fn answer(
     }
 }
 
-fn create(state: &State, database: &Database, call: &Call) -> Result<Reply, ApiError> {
+fn create(state: &State, database: &mut Database, call: &Call) -> Result<Reply, ApiError> {
     if call.content_type.as_deref().is_some_and(|t| t.starts_with("multipart/")) {
         return Err(ApiError::new(
             415,
@@ -178,23 +72,11 @@ fn create(state: &State, database: &Database, call: &Call) -> Result<Reply, ApiE
         ));
     }
     let request: Request = call.json()?;
-    let invalid =
-        |message: String| ApiError::new(400, "INVALIDJOB", format!("InvalidJob : {message}"));
     let object = database.schema().find(&request.object).ok_or_else(|| {
         ApiError::new(400, "INVALIDENTITY", format!("Unsupported object: {}", request.object))
     })?;
     must_be_writable(database, object)?;
-    let operation = match request.operation.as_str() {
-        "insert" => Operation::Insert,
-        "update" => Operation::Update,
-        "upsert" => Operation::Upsert,
-        "delete" => Operation::Delete,
-        "hardDelete" => {
-            let message = "hardDelete operation requires special user profile permission";
-            return Err(ApiError::new(400, "FEATURENOTENABLED", message));
-        }
-        other => return Err(invalid(format!("unknown operation {other}"))),
-    };
+    let operation = operation(&request.operation)?;
     let key_field = match (operation, &request.external_id_field_name) {
         (Operation::Upsert, Some(name)) => {
             Some(key_field_of(database.object(object), name).map_err(|_| {
@@ -205,13 +87,13 @@ fn create(state: &State, database: &Database, call: &Call) -> Result<Reply, ApiE
             })?)
         }
         (Operation::Upsert, None) => {
-            return Err(invalid("External ID was blank for upsert".to_owned()));
+            return Err(invalid("External ID was blank for upsert"));
         }
-        (_, Some(_)) => return Err(invalid("External ID is only for upsert".to_owned())),
+        (_, Some(_)) => return Err(invalid("External ID is only for upsert")),
         (_, None) => None,
     };
     if request.content_type.as_deref().is_some_and(|t| t != "CSV") {
-        return Err(invalid("contentType must be CSV".to_owned()));
+        return Err(invalid("contentType must be CSV"));
     }
     let delimiter = delimiter(request.column_delimiter.as_deref()).map_err(invalid)?;
     let crlf = match request.line_ending.as_deref() {
@@ -220,8 +102,8 @@ fn create(state: &State, database: &Database, call: &Call) -> Result<Reply, ApiE
         Some(other) => return Err(invalid(format!("unknown lineEnding {other}"))),
     };
     let now = database.now();
-    let job = state.jobs.add(|id| Job {
-        id,
+    let job = Job {
+        id: state.next_job(),
         object,
         operation,
         key_field,
@@ -239,8 +121,29 @@ fn create(state: &State, database: &Database, call: &Call) -> Result<Reply, ApiE
         error: None,
         version: call.version.clone(),
         uploaded: false,
-    });
-    Ok(Reply::json(200, &describe(database, &lock(&job))))
+    };
+    let reply = Reply::json(200, &describe(database, &job));
+    database.note(job.entry(database));
+    state.jobs.add(job);
+    Ok(reply)
+}
+
+fn operation(name: &str) -> Result<Operation, ApiError> {
+    match name {
+        "insert" => Ok(Operation::Insert),
+        "update" => Ok(Operation::Update),
+        "upsert" => Ok(Operation::Upsert),
+        "delete" => Ok(Operation::Delete),
+        "hardDelete" => {
+            let message = "hardDelete operation requires special user profile permission";
+            Err(ApiError::new(400, "FEATURENOTENABLED", message))
+        }
+        other => Err(invalid(format!("unknown operation {other}"))),
+    }
+}
+
+fn invalid(message: impl std::fmt::Display) -> ApiError {
+    ApiError::new(400, "INVALIDJOB", format!("InvalidJob : {message}"))
 }
 
 const DELIMITERS: [(&str, u8); 6] = [
@@ -301,7 +204,7 @@ fn describe(database: &Database, job: &Job) -> Json {
 }
 
 fn list(state: &State, database: &Database) -> Reply {
-    let jobs: Vec<_> = lock(&state.jobs.inner).values().cloned().collect();
+    let jobs = state.jobs.all();
     let records: Vec<Json> = jobs.iter().map(|job| describe(database, &lock(job))).collect();
     Reply::json(200, &json!({ "done": true, "nextRecordsUrl": null, "records": records }))
 }
@@ -311,13 +214,18 @@ fn wrong_phase(job: &Job, doing: &str) -> ApiError {
     ApiError::new(400, "INVALIDJOBSTATE", message)
 }
 
-fn upload(call: &Call, job: &Mutex<Job>) -> Result<Reply, ApiError> {
+fn upload(database: &mut Database, call: &Call, job: &Mutex<Job>) -> Result<Reply, ApiError> {
     let mut job = lock(job);
     if job.phase != Phase::Open || job.uploaded {
         return Err(wrong_phase(&job, "uploading data a second time"));
     }
+    keep_data(database, &job.id, &call.body).map_err(|error| {
+        tracing::error!(%error, "a bulk job's data can't be written");
+        ApiError::new(500, "UNKNOWN_EXCEPTION", "The simulated org couldn't keep this data.")
+    })?;
     job.data = call.body.clone();
     job.uploaded = true;
+    database.note(job.entry(database));
     Ok(Reply::raw(201, Vec::new()))
 }
 
@@ -328,7 +236,7 @@ struct Change {
 
 fn change(
     state: &State,
-    database: &Database,
+    database: &mut Database,
     call: &Call,
     job: &Mutex<Job>,
 ) -> Result<Reply, ApiError> {
@@ -348,10 +256,11 @@ fn change(
         }
     }
     job.stamp = database.now();
+    database.note(job.entry(database));
     Ok(Reply::json(200, &describe(database, &job)))
 }
 
-fn remove(state: &State, job: &Mutex<Job>) -> Result<Reply, ApiError> {
+fn remove(state: &State, database: &mut Database, job: &Mutex<Job>) -> Result<Reply, ApiError> {
     let id = {
         let job = lock(job);
         if !job.phase.ended() {
@@ -359,6 +268,8 @@ fn remove(state: &State, job: &Mutex<Job>) -> Result<Reply, ApiError> {
         }
         job.id.clone()
     };
-    lock(&state.jobs.inner).remove(&id);
+    state.jobs.forget(&id);
+    drop_data(database, &id);
+    database.note(Entry::IngestGone { job: id });
     Ok(Reply::nothing())
 }

@@ -5,6 +5,7 @@ pub(crate) mod composite;
 pub(crate) mod control;
 pub(crate) mod ingest;
 pub(crate) mod input;
+pub(crate) mod jobs;
 pub(crate) mod oauth;
 pub(crate) mod query;
 pub(crate) mod query_job;
@@ -36,6 +37,19 @@ pub(crate) async fn serve(State(org): State<Arc<Org>>, request: Request) -> Resp
     answer(org, request).await.unwrap_or_else(|refused| refused).into_response()
 }
 
+/// Answers what no address fits. The `sf` command line begins paths with two slashes, which a real org takes for one.
+pub(crate) async fn serve_loosely(org: State<Arc<Org>>, mut request: Request) -> Response<Body> {
+    let text = request.uri().path_and_query().map_or("", |whole| whole.as_str());
+    let path = format!("/{}", text.trim_start_matches('/'));
+    match path.parse() {
+        Ok(uri) if ["/services/", "/id/"].iter().any(|root| path.starts_with(root)) => {
+            *request.uri_mut() = uri;
+            serve(org, request).await
+        }
+        _ => ApiError::not_found().reply().into_response(),
+    }
+}
+
 /// A request that has been read.
 struct Received {
     method: Method,
@@ -54,6 +68,9 @@ impl Received {
 
 async fn answer(org: Arc<Org>, request: Request) -> Result<Reply, Reply> {
     let request = receive(&org, request).await?;
+    if let Some(absent) = absent(&request.path) {
+        return Err(ApiError::unsupported(absent).reply());
+    }
     let public = request.path.starts_with("/services/oauth2/")
         || request.path.trim_end_matches('/') == "/services/data";
     let admitted = if public { None } else { Some(admit(&org, &request)?) };
@@ -90,6 +107,19 @@ async fn receive(org: &Org, request: Request) -> Result<Received, Reply> {
     let method = if parts.method == Method::HEAD { Method::GET } else { parts.method };
     let query = parts.uri.query().unwrap_or_default().to_owned();
     Ok(Received { method, path, query, headers: parts.headers, body, kind })
+}
+
+/// What Salesforce has at this address and the simulated org has not, whoever asks: its clients sign in otherwise.
+fn absent(path: &str) -> Option<&'static str> {
+    let all = [
+        ("/services/async/", "Bulk API 1.0; use Bulk API 2.0"),
+        (
+            "/services/Soap/",
+            "SOAP APIs, neither for sign-in nor for metadata; use OAuth and the REST API",
+        ),
+        ("/services/apexrest/", "Apex REST"),
+    ];
+    all.iter().find(|(prefix, _)| path.starts_with(prefix)).map(|(_, what)| *what)
 }
 
 fn kind_of(path: &str) -> &'static str {
@@ -224,7 +254,10 @@ fn run(org: &Org, call: &Call) -> Reply {
     let mut database = lock(&org.database);
     let reply = route::answer(org, &mut database, call);
     match org.commit(&mut database) {
-        Ok(()) => reply,
+        Ok(()) => {
+            org.trim(&mut database);
+            reply
+        }
         Err(error) => {
             tracing::error!(%error, "the org's log can't be written");
             ApiError::new(500, "UNKNOWN_EXCEPTION", "The simulated org couldn't keep this change.")

@@ -156,7 +156,7 @@ fn unverified(assertion: &str) -> Option<Claims> {
 
 fn issue(state: &State, app: &App, user: SfId) -> Reply {
     let Some(token) = state.open_session(user) else {
-        return refuse(500, "server_error", "no randomness available");
+        return refuse(500, "server_error", "no token could be made and kept");
     };
     let id = format!("{}/id/{}/{user}", state.url, state.org);
     let issued_at = (state.now)().as_millisecond().to_string();
@@ -183,10 +183,13 @@ fn issue(state: &State, app: &App, user: SfId) -> Reply {
 
 fn revoke(state: &State, body: &[u8]) -> Reply {
     let form = Form(form_urlencoded::parse(body).into_owned().collect());
-    if state.close_session(form.get("token")) {
-        Reply::raw(200, Vec::new())
-    } else {
-        refuse(400, "unsupported_token_type", "this token is not supported")
+    match state.close_session(form.get("token")) {
+        Ok(true) => Reply::raw(200, Vec::new()),
+        Ok(false) => refuse(400, "unsupported_token_type", "this token is not supported"),
+        Err(error) => {
+            tracing::error!(%error, "the org's log can't be written");
+            refuse(500, "server_error", "the revocation couldn't be kept")
+        }
     }
 }
 

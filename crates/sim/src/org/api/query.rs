@@ -1,18 +1,24 @@
 //! `/query` and `/queryAll`: SOQL, a page at a time.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
+use serde::{Deserialize, Serialize};
 use sloe_core::ids::SfId;
 
 use super::reply::{ApiError, Call, Reply};
 use crate::org::data::Database;
+use crate::org::kept::Entry;
 use crate::org::soql::{self, Answer, Output, Plan};
+use crate::org::state::lock;
 
 /// The largest and the smallest page.
 const PAGE: (usize, usize) = (2000, 200);
 /// How many open results are remembered; the oldest goes first.
 const OPEN: usize = 64;
+/// How long they are, in milliseconds: two days, as in a real org.
+const OPEN_MS: i64 = 2 * 24 * 3600 * 1000;
 
 /// Results that are being paged through.
 #[derive(Default)]
@@ -22,37 +28,119 @@ pub(crate) struct Cursors {
 
 #[derive(Default)]
 struct Inner {
-    next: u64,
-    open: VecDeque<(String, Arc<Cursor>)>,
+    last: u64,
+    open: VecDeque<Arc<Cursor>>,
 }
 
 struct Cursor {
+    name: String,
+    created: i64,
+    /// The whole query.
+    text: String,
+    /// Which of its child subqueries this is the result of, if of one.
+    place: Option<usize>,
     plan: Plan,
     ids: Vec<SfId>,
 }
 
-impl Cursors {
-    fn open(&self, plan: &Plan, ids: Vec<SfId>) -> String {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.next += 1;
-        let name = format!("01gSL{:013}", inner.next);
-        inner.open.push_back((name.clone(), Arc::new(Cursor { plan: plan.clone(), ids })));
-        if inner.open.len() > OPEN {
-            inner.open.pop_front();
-        }
-        name
+/// An open result as the log holds it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Stored {
+    name: String,
+    created: i64,
+    text: String,
+    place: Option<usize>,
+    ids: Vec<String>,
+}
+
+impl Cursor {
+    fn entry(&self) -> Entry {
+        Entry::Results(Stored {
+            name: self.name.clone(),
+            created: self.created,
+            text: self.text.clone(),
+            place: self.place,
+            ids: self.ids.iter().map(SfId::to_string).collect(),
+        })
     }
 
-    fn get(&self, name: &str) -> Option<Arc<Cursor>> {
-        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.open.iter().find(|(known, _)| known == name).map(|(_, cursor)| Arc::clone(cursor))
+    /// The result that the log holds; none if its query no longer fits the schema.
+    fn restored(database: &Database, stored: Stored) -> Option<Self> {
+        let plan = soql::bind(database, &stored.text, &soql::parse(&stored.text).ok()?).ok()?;
+        let plan = match stored.place {
+            None => plan,
+            Some(place) => match plan.outputs.into_iter().nth(place)? {
+                Output::Children { plan, .. } => *plan,
+                _ => return None,
+            },
+        };
+        Some(Self {
+            name: stored.name,
+            created: stored.created,
+            text: stored.text,
+            place: stored.place,
+            plan,
+            ids: stored.ids.iter().filter_map(|id| SfId::parse(id).ok()).collect(),
+        })
+    }
+}
+
+impl Inner {
+    fn push(&mut self, cursor: Arc<Cursor>) {
+        let until = cursor.created - OPEN_MS;
+        self.open.push_back(cursor);
+        while self.open.len() > OPEN || self.open.front().is_some_and(|of| of.created < until) {
+            self.open.pop_front();
+        }
+    }
+}
+
+impl Cursors {
+    fn open(&self, make: impl FnOnce(String) -> Cursor) -> Arc<Cursor> {
+        let mut inner = lock(&self.inner);
+        inner.last += 1;
+        let cursor = Arc::new(make(format!("01gSL{:013}", inner.last)));
+        inner.push(Arc::clone(&cursor));
+        cursor
+    }
+
+    fn get(&self, name: &str, now: i64) -> Option<Arc<Cursor>> {
+        let inner = lock(&self.inner);
+        let known = inner.open.iter().find(|cursor| cursor.name == name)?;
+        (known.created >= now - OPEN_MS).then(|| Arc::clone(known))
+    }
+
+    /// The number of the last one.
+    pub(crate) fn last(&self) -> u64 {
+        lock(&self.inner).last
+    }
+
+    /// Numbers begin behind this one.
+    pub(crate) fn restore_last(&self, last: u64) {
+        let mut inner = lock(&self.inner);
+        inner.last = inner.last.max(last);
+    }
+
+    /// Everything that the log has to hold of them.
+    pub(crate) fn entries(&self, out: &mut Vec<Entry>) {
+        out.extend(lock(&self.inner).open.iter().map(|cursor| cursor.entry()));
+    }
+
+    /// Takes up an open result.
+    pub(crate) fn restore(&self, database: &Database, stored: Stored) {
+        let number = stored.name.get(5..).and_then(|digits| digits.parse().ok()).unwrap_or(0);
+        self.restore_last(number);
+        match Cursor::restored(database, stored) {
+            Some(cursor) => lock(&self.inner).push(Arc::new(cursor)),
+            None => tracing::warn!("an open result is let go: its query fits the schema no more"),
+        }
     }
 }
 
 /// Runs a query or continues one.
 pub(crate) fn answer(
     cursors: &Cursors,
-    database: &Database,
+    database: &mut Database,
     call: &Call,
     rest: &[&str],
     all: bool,
@@ -99,8 +187,9 @@ pub(crate) fn answer(
             out.extend_from_slice(b"]}");
         }
         Answer::Records(ids) => {
-            let page = Page { cursors, database, version: &call.version, size: page_size(call) };
-            page.write(&mut out, &plan, &ids, 0, None);
+            let page = Page::new(cursors, database, call, text);
+            page.write(&mut out, (None, &plan), &ids, 0, None);
+            note(database, &page.opened.into_inner());
         }
     }
     Ok(Reply::raw(200, out))
@@ -118,20 +207,21 @@ fn page_size(call: &Call) -> usize {
 
 fn more(
     cursors: &Cursors,
-    database: &Database,
+    database: &mut Database,
     call: &Call,
     locator: &str,
 ) -> Result<Reply, ApiError> {
     let bad = || ApiError::new(400, "INVALID_QUERY_LOCATOR", "invalid query locator");
     let (name, offset) = locator.rsplit_once('-').ok_or_else(bad)?;
     let offset: usize = offset.parse().map_err(|_| bad())?;
-    let cursor = cursors.get(name).ok_or_else(bad)?;
+    let cursor = cursors.get(name, database.now()).ok_or_else(bad)?;
     if offset > cursor.ids.len() {
         return Err(bad());
     }
     let mut out = Vec::with_capacity(1024);
-    let page = Page { cursors, database, version: &call.version, size: page_size(call) };
-    page.write(&mut out, &cursor.plan, &cursor.ids, offset, Some(name));
+    let page = Page::new(cursors, database, call, &cursor.text);
+    page.write(&mut out, (cursor.place, &cursor.plan), &cursor.ids, offset, Some(name));
+    note(database, &page.opened.into_inner());
     Ok(Reply::raw(200, out))
 }
 
@@ -140,14 +230,44 @@ struct Page<'a> {
     database: &'a Database,
     version: &'a str,
     size: usize,
+    /// The whole query.
+    text: &'a str,
+    /// The results of which it is not the last page.
+    opened: RefCell<Vec<Arc<Cursor>>>,
 }
 
-impl Page<'_> {
+fn note(database: &mut Database, opened: &[Arc<Cursor>]) {
+    // Their entries are large; without a data directory nobody wants them.
+    if database.directory().is_some() {
+        opened.iter().for_each(|cursor| database.note(cursor.entry()));
+    }
+}
+
+impl<'a> Page<'a> {
+    fn new(cursors: &'a Cursors, database: &'a Database, call: &'a Call, text: &'a str) -> Self {
+        let (version, size) = (&call.version, page_size(call));
+        Self { cursors, database, version, size, text, opened: RefCell::default() }
+    }
+
+    fn open(&self, place: Option<usize>, plan: &Plan, ids: &[SfId]) -> String {
+        let cursor = self.cursors.open(|name| Cursor {
+            name,
+            created: self.database.now(),
+            text: self.text.to_owned(),
+            place,
+            plan: plan.clone(),
+            ids: ids.to_vec(),
+        });
+        let name = cursor.name.clone();
+        self.opened.borrow_mut().push(cursor);
+        name
+    }
+
     /// Writes `{totalSize, done, nextRecordsUrl?, records}` from the offset on.
     fn write(
         &self,
         out: &mut Vec<u8>,
-        plan: &Plan,
+        (place, plan): (Option<usize>, &Plan),
         ids: &[SfId],
         offset: usize,
         cursor: Option<&str>,
@@ -156,7 +276,7 @@ impl Page<'_> {
         let done = end == ids.len();
         out.extend_from_slice(format!("{{\"totalSize\":{},\"done\":{done},", ids.len()).as_bytes());
         if !done {
-            let name = cursor.map_or_else(|| self.cursors.open(plan, ids.to_vec()), str::to_owned);
+            let name = cursor.map_or_else(|| self.open(place, plan, ids), str::to_owned);
             let url = format!(
                 "\"nextRecordsUrl\":\"/services/data/{}/query/{name}-{end}\",",
                 self.version
@@ -191,7 +311,7 @@ impl Page<'_> {
         if ids.is_empty() {
             out.extend_from_slice(b"null");
         } else {
-            self.write(out, plan, &ids, 0, None);
+            self.write(out, (Some(place), plan), &ids, 0, None);
         }
     }
 }

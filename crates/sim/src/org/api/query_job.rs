@@ -6,13 +6,14 @@ use std::sync::Mutex;
 use axum::http::Method;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use sloe_core::ids::SfId;
 
-use super::ingest::{delimiter, delimiter_name, next_id};
+use super::ingest::{delimiter, delimiter_name};
 use super::reply::{ApiError, Call, Reply};
 use crate::org::data::{Database, format_time};
+use crate::org::kept::{Entry, JOB_LIFE_MS};
 use crate::org::soql::{self, Answer, Output, Plan};
 use crate::org::state::{State, lock};
 
@@ -41,6 +42,84 @@ pub(crate) struct QueryJobs {
     inner: Mutex<BTreeMap<String, Job>>,
 }
 
+/// A job as the log holds it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Stored {
+    pub(crate) id: String,
+    all: bool,
+    text: String,
+    ids: Vec<String>,
+    delimiter: u8,
+    crlf: bool,
+    user: String,
+    created: i64,
+    version: String,
+}
+
+impl Job {
+    fn entry(&self) -> Entry {
+        Entry::Query(Stored {
+            id: self.id.clone(),
+            all: self.all,
+            text: self.text.clone(),
+            ids: self.ids.iter().map(SfId::to_string).collect(),
+            delimiter: self.delimiter,
+            crlf: self.crlf,
+            user: self.user.to_string(),
+            created: self.created,
+            version: self.version.clone(),
+        })
+    }
+
+    /// The job that the log holds; none if its query no longer fits the schema.
+    fn restored(database: &Database, stored: Stored) -> Option<Self> {
+        let query = soql::parse(&stored.text).ok()?;
+        Some(Self {
+            plan: soql::bind(database, &stored.text, &query).ok()?,
+            id: stored.id,
+            all: stored.all,
+            text: stored.text,
+            ids: stored.ids.iter().filter_map(|id| SfId::parse(id).ok()).collect(),
+            delimiter: stored.delimiter,
+            crlf: stored.crlf,
+            user: SfId::parse(&stored.user).ok()?,
+            created: stored.created,
+            version: stored.version,
+        })
+    }
+}
+
+impl QueryJobs {
+    /// Everything that the log has to hold of them.
+    pub(crate) fn entries(&self, database: &Database, out: &mut Vec<Entry>) {
+        let mut jobs = lock(&self.inner);
+        let_go(&mut jobs, database);
+        out.extend(jobs.values().map(Job::entry));
+    }
+
+    /// Takes up a job.
+    pub(crate) fn restore(&self, database: &Database, stored: Stored) {
+        let id = stored.id.clone();
+        match Job::restored(database, stored) {
+            Some(job) => drop(lock(&self.inner).insert(id, job)),
+            None => tracing::warn!(job = %id, "a query job is let go: it fits the schema no more"),
+        }
+    }
+
+    /// Forgets a job.
+    pub(crate) fn forget(&self, id: &str) {
+        lock(&self.inner).remove(id);
+    }
+}
+
+/// Lets the oldest jobs go whose time is over.
+fn let_go(jobs: &mut BTreeMap<String, Job>, database: &Database) {
+    let until = database.now() - JOB_LIFE_MS;
+    while let Some(oldest) = jobs.first_entry().filter(|oldest| oldest.get().created < until) {
+        oldest.remove();
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Request {
@@ -55,15 +134,22 @@ struct Request {
 /// Answers everything under `/jobs/query`.
 pub(crate) fn answer(
     state: &State,
-    database: &Database,
+    database: &mut Database,
     call: &Call,
     rest: &[&str],
 ) -> Result<Reply, ApiError> {
     let mut jobs = lock(&state.query_jobs.inner);
+    let_go(&mut jobs, database);
     let known =
         |id: &str| SfId::parse(id).map(|id| id.to_string()).map_err(|_| ApiError::not_found());
     match (rest, &call.method) {
-        ([], &Method::POST) => create(&mut jobs, database, call),
+        ([], &Method::POST) => {
+            let job = create(state.next_job(), database, call)?;
+            let reply = Reply::json(200, &describe(database, &job, "UploadComplete"));
+            database.note(job.entry());
+            jobs.insert(job.id.clone(), job);
+            Ok(reply)
+        }
         ([], &Method::GET) => {
             let records: Vec<Json> =
                 jobs.values().map(|job| describe(database, job, DONE)).collect();
@@ -82,7 +168,9 @@ pub(crate) fn answer(
             Err(ApiError::new(400, "INVALIDJOBSTATE", message))
         }
         ([id], &Method::DELETE) => {
-            jobs.remove(&known(id)?).ok_or_else(ApiError::not_found)?;
+            let id = known(id)?;
+            jobs.remove(&id).ok_or_else(ApiError::not_found)?;
+            database.note(Entry::QueryGone { job: id });
             Ok(Reply::nothing())
         }
         ([id, "results"], &Method::GET) => {
@@ -96,11 +184,7 @@ pub(crate) fn answer(
     }
 }
 
-fn create(
-    jobs: &mut BTreeMap<String, Job>,
-    database: &Database,
-    call: &Call,
-) -> Result<Reply, ApiError> {
+fn create(id: String, database: &Database, call: &Call) -> Result<Job, ApiError> {
     let request: Request = call.json()?;
     let refuse = |message: &str| ApiError::new(400, "API_ERROR", message);
     let all = match request.operation.as_str() {
@@ -124,9 +208,8 @@ fn create(
     let Answer::Records(ids) = soql::run(database, &plan, all) else {
         return Err(refuse("this query gives no records"));
     };
-    let id = next_id(jobs, "750");
-    let job = Job {
-        id: id.clone(),
+    Ok(Job {
+        id,
         all,
         text: request.query,
         plan,
@@ -136,10 +219,7 @@ fn create(
         user: call.user,
         created: database.now(),
         version: call.version.clone(),
-    };
-    let reply = Reply::json(200, &describe(database, &job, "UploadComplete"));
-    jobs.insert(id, job);
-    Ok(reply)
+    })
 }
 
 fn describe(database: &Database, job: &Job, phase: &str) -> Json {

@@ -1,14 +1,16 @@
 //! Works on Bulk ingest jobs and writes their result files.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use csv::StringRecord;
 
-use super::ingest::{Job, Operation, Outcome, Phase};
 use super::input::{Target, cell, column};
+use super::jobs::{Job, Operation, Outcome, Phase};
 use crate::org::data::{Assign, Database, RowError};
+use crate::org::kept::Entry;
 use crate::org::schema::Object;
 use crate::org::state::{State, lock};
 
@@ -31,28 +33,62 @@ struct Columns {
     id: Option<usize>,
 }
 
-/// Works on one job until it is complete, has failed or was aborted. Blocks.
+/// Works on one job until it is complete, has failed or was aborted, or the org ends. Blocks.
 pub(crate) fn work(state: &Arc<State>, job: &Arc<Mutex<Job>>) {
     let began = Instant::now();
-    let snapshot = {
-        let mut job = lock(job);
-        if job.phase != Phase::UploadComplete {
-            return;
-        }
-        job.phase = Phase::InProgress;
-        job.clone()
-    };
+    let Some(snapshot) = begin(state, job) else { return };
     let result = work_through(state, job, &snapshot);
-    let mut job = lock(job);
-    job.millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    job.stamp = (state.now)().as_second() * 1000;
-    if job.phase == Phase::InProgress {
-        job.phase = if result.is_ok() { Phase::JobComplete } else { Phase::Failed };
+    let mut database = lock(&state.database);
+    {
+        let mut job = lock(job);
+        let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        job.millis = job.millis.saturating_add(millis);
+        job.stamp = database.now();
+        if job.phase == Phase::InProgress {
+            match &result {
+                Ok(Left::Nothing) => job.phase = Phase::JobComplete,
+                Ok(Left::Rows) => {}
+                Err(_) => job.phase = Phase::Failed,
+            }
+        }
+        job.error = result.err();
+        let entry = job.entry(&database);
+        database.note(entry);
     }
-    job.error = result.err();
+    note_failure(state.commit(&mut database));
 }
 
-fn work_through(state: &State, job: &Mutex<Job>, facts: &Job) -> Result<(), String> {
+/// What is left of a job when the work on it ends.
+enum Left {
+    Nothing,
+    /// It was aborted, or the org ends and will go on at its next start.
+    Rows,
+}
+
+fn note_failure(result: Result<(), String>) {
+    if let Err(error) = result {
+        tracing::error!(%error, "the org's log can't be written");
+    }
+}
+
+/// Makes the job one that is worked on, again perhaps; none if it isn't to be.
+fn begin(state: &State, job: &Mutex<Job>) -> Option<Job> {
+    let mut database = lock(&state.database);
+    let snapshot = {
+        let mut job = lock(job);
+        if !job.is_busy() {
+            return None;
+        }
+        job.phase = Phase::InProgress;
+        let entry = job.entry(&database);
+        database.note(entry);
+        job.clone()
+    };
+    note_failure(state.commit(&mut database));
+    Some(snapshot)
+}
+
+fn work_through(state: &State, job: &Mutex<Job>, facts: &Job) -> Result<Left, String> {
     let mut reader = reader(facts);
     check_line_ending(facts)?;
     let headers =
@@ -60,28 +96,26 @@ fn work_through(state: &State, job: &Mutex<Job>, facts: &Job) -> Result<(), Stri
     let columns = resolve(state, facts, &headers)?;
     let mut chunk: Vec<StringRecord> = Vec::with_capacity(CHUNK);
     let mut records = reader.into_records();
+    // What an earlier run has done is not done again.
+    records.by_ref().take(facts.outcomes.len()).for_each(drop);
     loop {
         chunk.clear();
         for record in records.by_ref().take(CHUNK) {
             chunk.push(record.map_err(|e| format!("InvalidBatch : Failed to parse CSV. {e}"))?);
         }
         if chunk.is_empty() {
-            return Ok(());
+            return Ok(Left::Nothing);
         }
-        let outcomes = {
-            let mut database = lock(&state.database);
-            let outcomes =
-                write_chunk(state, &mut database, facts, &columns, &chunk, headers.len());
-            state.commit(&mut database).map_err(|e| format!("InternalServerError : {e}"))?;
-            outcomes
-        };
-        let mut job = lock(job);
-        job.processed += outcomes.len();
-        job.failed += outcomes.iter().filter(|o| matches!(o, Outcome::Failed(_))).count();
-        job.outcomes.extend(outcomes);
-        if job.phase != Phase::InProgress {
-            return Ok(());
+        let mut database = lock(&state.database);
+        if state.stopping.load(Ordering::Relaxed) || lock(job).phase != Phase::InProgress {
+            return Ok(Left::Rows);
         }
+        let rows = write_chunk(state, &mut database, facts, &columns, &chunk, headers.len());
+        // In one commit with the rows, so that a killed org never does a row twice.
+        database.note(Entry::Outcomes { job: facts.id.clone(), rows: rows.clone() });
+        state.commit(&mut database).map_err(|e| format!("InternalServerError : {e}"))?;
+        lock(job).add_outcomes(rows);
+        state.trim(&mut database);
     }
 }
 

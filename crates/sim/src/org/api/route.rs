@@ -99,6 +99,7 @@ fn find(state: &State, database: &mut Database, call: &Call) -> Result<Reply, Ap
         ["jobs", "query", rest @ ..] => query_job::answer(state, database, call, rest),
         ["limits"] => Ok(state.limits_reply()),
         ["tooling", ..] => Err(ApiError::unsupported("Tooling API")),
+        ["recent", ..] => Err(ApiError::unsupported("recently viewed records")),
         ["search" | "parameterizedSearch", ..] => Err(ApiError::unsupported("SOSL")),
         _ => Err(ApiError::not_found()),
     }

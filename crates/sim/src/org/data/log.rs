@@ -1,17 +1,25 @@
-//! The append-only log in the data directory: one line of JSON per record state, the last one of a record counts.
+//! The append-only log in the data directory: one line of JSON per record state or entry, the last one counts.
 //!
 //! A commit is written in one piece and handed to the operating system before it is acknowledged, so a killed
-//! process loses nothing; a line cut off by a power failure is dropped when the log is read.
+//! process loses nothing. All lines of a commit but the last say that there is more: a commit that was cut off is
+//! dropped as a whole when the log is read.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sloe_core::ids::SfId;
 
 use super::{Database, Row, Value};
+use crate::org::kept::Entry;
 use crate::org::schema::{Object, Slot};
+
+/// The log may outgrow what its last rewriting left by so much, or by its size then, whichever is more.
+const SLACK: u64 = 32 * 1024 * 1024;
+/// How an entry's line begins; every other line is a record's.
+const ENTRY: &str = "{\"entry\":";
 
 /// A record's line.
 #[derive(Serialize, Deserialize)]
@@ -27,18 +35,40 @@ struct Line {
     #[serde(default)]
     deleted: bool,
     values: serde_json::Map<String, serde_json::Value>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    more: bool,
+}
+
+/// An entry's line.
+#[derive(Serialize, Deserialize)]
+struct Noted<E> {
+    entry: E,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    more: bool,
+}
+
+/// What one line says.
+enum Said {
+    Record(usize, Row),
+    Entry(Entry),
 }
 
 /// An open log, locked against a second process.
 pub(crate) struct Log {
     file: File,
     path: PathBuf,
+    size: u64,
+    /// Its size after it was last rewritten.
+    rewritten: u64,
     _lock: File,
 }
 
 impl Log {
-    /// Opens the directory's log and reads it into the database.
-    pub(super) fn open(directory: &Path, database: &mut Database) -> Result<Self, String> {
+    /// Opens the directory's log and reads it into the database; gives the entries in their order.
+    pub(super) fn open(
+        directory: &Path,
+        database: &mut Database,
+    ) -> Result<(Self, Vec<Entry>), String> {
         let say =
             |what: &str, e: &dyn std::fmt::Display| format!("{}: {what}: {e}", directory.display());
         std::fs::create_dir_all(directory)
@@ -52,51 +82,95 @@ impl Log {
             )
         })?;
         let path = directory.join("records.log");
-        let mut file = OpenOptions::new()
-            .create(true)
-            .read(true)
-            .append(true)
-            .open(&path)
-            .map_err(|e| say("the log can't be opened", &e))?;
-        let whole = read(&file, &path, database)?;
-        file.set_len(whole).map_err(|e| say("the log can't be written", &e))?;
-        file.seek(SeekFrom::End(0)).map_err(|e| say("the log can't be read", &e))?;
-        Ok(Self { file, path, _lock: lock })
+        let mut options = OpenOptions::new();
+        // It holds people and secrets.
+        options.create(true).read(true).append(true).mode(0o600);
+        let file = options.open(&path).map_err(|e| say("the log can't be opened", &e))?;
+        let found = read(&file, &path, database)?;
+        file.set_len(found.whole).map_err(|e| say("the log can't be written", &e))?;
+        let log = Self { file, path, size: found.whole, rewritten: found.rewritten, _lock: lock };
+        Ok((log, found.entries))
     }
 
-    /// Writes what the open transaction touched.
+    /// The directory it is in.
+    pub(super) fn directory(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
+    }
+
+    /// Whether it holds so much of the past that it should be rewritten.
+    pub(super) fn has_outgrown(&self) -> bool {
+        self.size - self.rewritten > self.rewritten.max(SLACK)
+    }
+
+    /// Writes what the open transaction touched and noted.
     pub(super) fn append(&mut self, database: &Database) -> Result<(), String> {
+        let rows: Vec<(usize, &Row)> = database.touched().collect();
+        let mut left = rows.len() + database.notes.len();
+        let mut more = || {
+            left -= 1;
+            left > 0
+        };
         let mut out = Vec::new();
-        for (object, row) in database.touched() {
-            write_line(&mut out, database.object(object), row);
+        for (object, row) in rows {
+            write_line(&mut out, database.object(object), row, more());
         }
-        self.file.write_all(&out).map_err(|e| format!("{}: {e}", self.path.display()))
+        for entry in &database.notes {
+            write_entry(&mut out, entry, more());
+        }
+        if let Err(error) = self.file.write_all(&out) {
+            // What was written of it would spoil whatever is written next.
+            let cut = self.file.set_len(self.size).err().map_or_else(String::new, |e| {
+                format!("; nor could the log be cut back to what is whole: {e}")
+            });
+            return Err(format!("{}: {error}{cut}", self.path.display()));
+        }
+        self.size += out.len() as u64;
+        Ok(())
     }
 
-    /// Rewrites the log with one line a record.
-    pub(super) fn compact(&mut self, database: &Database) -> Result<(), String> {
+    /// Rewrites the log with one line a record, and these entries.
+    pub(super) fn compact(&mut self, database: &Database, entries: &[Entry]) -> Result<(), String> {
         let next = self.path.with_extension("next");
-        let write = || -> std::io::Result<File> {
-            let mut out = BufWriter::new(File::create(&next)?);
+        let write = || -> std::io::Result<(File, u64)> {
+            match std::fs::remove_file(&next) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            let mut options = OpenOptions::new();
+            let file = options.create_new(true).append(true).mode(0o600).open(&next)?;
+            let mut out = BufWriter::new(file);
             let mut line = Vec::new();
             for (number, object) in database.schema().objects().iter().enumerate() {
                 for row in database.table(number).rows() {
                     line.clear();
-                    write_line(&mut line, object, row);
+                    write_line(&mut line, object, row, false);
                     out.write_all(&line)?;
                 }
             }
+            for entry in entries.iter().chain([&Entry::Rewritten]) {
+                line.clear();
+                write_entry(&mut line, entry, false);
+                out.write_all(&line)?;
+            }
             let file = out.into_inner()?;
             file.sync_all()?;
+            let size = file.metadata()?.len();
             std::fs::rename(&next, &self.path)?;
-            Ok(file)
+            Ok((file, size))
         };
-        self.file = write().map_err(|e| format!("{}: {e}", self.path.display()))?;
+        (self.file, self.size) = write().map_err(|e| format!("{}: {e}", self.path.display()))?;
+        self.rewritten = self.size;
         Ok(())
     }
 }
 
-fn write_line(out: &mut Vec<u8>, object: &Object, row: &Row) {
+fn write_entry(out: &mut Vec<u8>, entry: &Entry, more: bool) {
+    // Writing to memory does not fail.
+    drop(serde_json::to_writer(&mut *out, &Noted { entry, more }));
+    out.push(b'\n');
+}
+
+fn write_line(out: &mut Vec<u8>, object: &Object, row: &Row, more: bool) {
     let mut values = serde_json::Map::new();
     for field in &object.fields {
         let Slot::Stored(_) = field.slot else { continue };
@@ -119,35 +193,67 @@ fn write_line(out: &mut Vec<u8>, object: &Object, row: &Row) {
         owner: row.owner.to_string(),
         deleted: row.deleted,
         values,
+        more,
     };
     // Writing to memory does not fail.
     drop(serde_json::to_writer(&mut *out, &line));
     out.push(b'\n');
 }
 
-/// Reads all whole lines; answers how many bytes they take.
-fn read(file: &File, path: &Path, database: &mut Database) -> Result<u64, String> {
+/// What a log holds beside its records.
+#[derive(Default)]
+struct Found {
+    entries: Vec<Entry>,
+    /// Bytes of all whole commits.
+    whole: u64,
+    /// Bytes up to where it was last rewritten.
+    rewritten: u64,
+}
+
+/// Reads all whole commits.
+fn read(file: &File, path: &Path, database: &mut Database) -> Result<Found, String> {
     let mut reader = BufReader::new(file);
     let mut line = String::new();
-    let mut whole = 0_u64;
+    let mut found = Found::default();
+    let (mut commit, mut bytes) = (Vec::new(), 0_u64);
     for number in 1_u64.. {
         line.clear();
         let size = reader.read_line(&mut line).map_err(|e| format!("{}: {e}", path.display()))?;
         if size == 0 || !line.ends_with('\n') {
             break;
         }
-        let fault = |e: &dyn std::fmt::Display| {
+        let (said, more) = parse(database, &line).map_err(|e| {
             format!(
                 "{}: line {number} isn't a record: {e}. Restore the file, or remove it to start anew",
                 path.display()
             )
-        };
-        let parsed: Line = serde_json::from_str(&line).map_err(|e| fault(&e))?;
-        let (object, row) = to_row(database, &parsed).map_err(|e| fault(&e))?;
-        restore(database, object, row);
-        whole += size as u64;
+        })?;
+        commit.push(said);
+        bytes += size as u64;
+        if more {
+            continue;
+        }
+        found.whole += std::mem::take(&mut bytes);
+        for said in commit.drain(..) {
+            match said {
+                Said::Record(object, row) => restore(database, object, row),
+                Said::Entry(Entry::Rewritten) => found.rewritten = found.whole,
+                Said::Entry(entry) => found.entries.push(entry),
+            }
+        }
     }
-    Ok(whole)
+    Ok(found)
+}
+
+/// What a line says, and whether its commit goes on.
+fn parse(database: &Database, line: &str) -> Result<(Said, bool), String> {
+    if line.starts_with(ENTRY) {
+        let noted: Noted<Entry> = serde_json::from_str(line).map_err(|e| e.to_string())?;
+        return Ok((Said::Entry(noted.entry), noted.more));
+    }
+    let parsed: Line = serde_json::from_str(line).map_err(|e| e.to_string())?;
+    let (object, row) = to_row(database, &parsed)?;
+    Ok((Said::Record(object, row), parsed.more))
 }
 
 fn restore(database: &mut Database, object: usize, row: Row) {

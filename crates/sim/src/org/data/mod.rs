@@ -19,6 +19,7 @@ pub(crate) use log::Log;
 pub(crate) use table::{Row, Table};
 pub(crate) use value::{JsonFault, Value, format_time, parse_time, soap_name};
 
+use super::kept::Entry;
 use super::schema::{Object, Schema};
 
 /// All records of one org.
@@ -30,31 +31,48 @@ pub(crate) struct Database {
     log: Option<Log>,
     /// What the rows were before the open transaction touched them, oldest first.
     undo: Vec<(usize, SfId, Option<Row>)>,
+    /// What the open transaction changes beside the rows.
+    notes: Vec<Entry>,
 }
 
 /// A place in the open transaction to go back to.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Mark(usize);
+pub(crate) struct Mark {
+    rows: usize,
+    notes: usize,
+}
 
 impl Database {
     /// An empty database that keeps nothing beyond the process.
     pub(crate) fn new(schema: Arc<Schema>, org: SfId, now: fn() -> Timestamp) -> Self {
         let tables = schema.objects().iter().map(|object| Table::new(Arc::clone(object))).collect();
-        Self { schema, tables, org, now, log: None, undo: Vec::new() }
+        Self { schema, tables, org, now, log: None, undo: Vec::new(), notes: Vec::new() }
     }
 
     /// Reads what an earlier run left in the directory and keeps every later commit there.
     ///
-    /// Answers whether there was anything.
+    /// Answers whether there were records, and what else was kept, oldest first.
     ///
     /// # Errors
     /// A sentence saying what about the directory or its log prevents it.
-    pub(crate) fn attach(&mut self, directory: &Path) -> Result<bool, String> {
-        let log = Log::open(directory, self)?;
+    pub(crate) fn attach(&mut self, directory: &Path) -> Result<(bool, Vec<Entry>), String> {
+        let (log, entries) = Log::open(directory, self)?;
         self.undo.clear();
         let found = self.tables.iter().any(|table| table.rows().next().is_some());
         self.log = Some(log);
-        Ok(found)
+        Ok((found, entries))
+    }
+
+    /// Where things are kept beyond the process, if they are.
+    pub(crate) fn directory(&self) -> Option<&Path> {
+        self.log.as_ref().map(Log::directory)
+    }
+
+    /// Keeps an entry as part of the open transaction; nothing without a data directory.
+    pub(crate) fn note(&mut self, entry: Entry) {
+        if self.log.is_some() {
+            self.notes.push(entry);
+        }
     }
 
     /// The objects and fields.
@@ -93,12 +111,13 @@ impl Database {
 
     /// Where the open transaction stands.
     pub(crate) fn mark(&self) -> Mark {
-        Mark(self.undo.len())
+        Mark { rows: self.undo.len(), notes: self.notes.len() }
     }
 
     /// Undoes everything after the mark.
     pub(crate) fn roll_back(&mut self, mark: Mark) {
-        while self.undo.len() > mark.0 {
+        self.notes.truncate(mark.notes);
+        while self.undo.len() > mark.rows {
             let Some((object, id, before)) = self.undo.pop() else { return };
             let table = self.table_mut(object);
             match before {
@@ -117,12 +136,13 @@ impl Database {
             let written = log.append(self);
             self.log = Some(log);
             if let Err(error) = written {
-                self.roll_back(Mark(0));
+                self.roll_back(Mark { rows: 0, notes: 0 });
                 return Err(error);
             }
         }
         let rows = self.undo.len();
         self.undo.clear();
+        self.notes.clear();
         Ok(rows)
     }
 
@@ -143,13 +163,18 @@ impl Database {
         self.undo.push((object, id, before));
     }
 
-    /// Rewrites the log so that it holds each record once: on a clean stop.
+    /// Whether the log is mostly about the past.
+    pub(crate) fn has_outgrown_its_log(&self) -> bool {
+        self.log.as_ref().is_some_and(Log::has_outgrown)
+    }
+
+    /// Rewrites the log so that it holds each record once, and these entries.
     ///
     /// # Errors
     /// A sentence saying why it couldn't; the old log still stands.
-    pub(crate) fn compact(&mut self) -> Result<(), String> {
+    pub(crate) fn compact(&mut self, entries: &[Entry]) -> Result<(), String> {
         let Some(mut log) = self.log.take() else { return Ok(()) };
-        let done = log.compact(self);
+        let done = log.compact(self, entries);
         self.log = Some(log);
         done
     }

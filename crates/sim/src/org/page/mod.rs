@@ -1,6 +1,7 @@
 //! The org's page for people: its objects and records, live, a form for each, and the Update button.
 
 mod form;
+mod input;
 mod update;
 mod view;
 
@@ -26,8 +27,9 @@ pub(crate) const HOOK_TIMEOUT: Duration = Duration::from_secs(10);
 
 const STYLE: &str = include_str!("../../../assets/org.css");
 const SCRIPT: &str = include_str!("../../../assets/org.js");
-const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; \
-                      base-uri 'none'; frame-ancestors 'none'";
+const ICON: &str = include_str!("../../../assets/org.svg");
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
+                      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 type Parameters = HashMap<String, String>;
 
@@ -42,6 +44,7 @@ pub(crate) fn routes() -> Router<Arc<Org>> {
         .route("/update", post(update))
         .route("/assets/org.css", get(|| async { asset("text/css; charset=utf-8", STYLE) }))
         .route("/assets/org.js", get(|| async { asset("text/javascript; charset=utf-8", SCRIPT) }))
+        .route("/assets/org.svg", get(|| async { asset("image/svg+xml", ICON) }))
         .layer(axum::middleware::map_response(guard))
         .layer(axum::middleware::from_fn(same_origin))
 }
@@ -98,9 +101,11 @@ async fn list(
 
 fn list_of(org: &Org, object: &str, parameters: &Parameters) -> Response {
     let database = lock(&org.database);
+    let from = parameters.get("from").and_then(|from| from.parse().ok()).unwrap_or(0);
     match database.schema().find(object) {
         Some(object) => {
-            render(StatusCode::OK, &view::list(org, &database, object, update::notice(parameters)))
+            let page = view::list(org, &database, object, (from, update::notice(parameters)));
+            render(StatusCode::OK, &page)
         }
         None => missing(org, &database),
     }

@@ -4,6 +4,7 @@ use askama::Template;
 use sloe_core::ids::SfId;
 
 use super::form::{self, Values};
+use super::input::{Input, in_order, input};
 use super::update;
 use crate::org::data::{Database, Row, RowError, Value, format_time};
 use crate::org::schema::{Field, Kind, Object, Slot};
@@ -16,45 +17,11 @@ const CHILDREN: usize = 20;
 /// How many columns a list has.
 const COLUMNS: usize = 6;
 
-/// Fields in the order a person fills them in; others follow in the schema's order.
-const ORDER: [&str; 34] = [
-    "Name",
-    "FirstName",
-    "First_Name__c",
-    "LastName",
-    "Last_Name__c",
-    "Email__c",
-    "Event__c",
-    "Item__c",
-    "Attendee__c",
-    "Session__c",
-    "Status__c",
-    "Registration_Status__c",
-    "Published__c",
-    "Active__c",
-    "Slug__c",
-    "Starts_At__c",
-    "Ends_At__c",
-    "Time_Zone__c",
-    "Capacity__c",
-    "Quantity__c",
-    "Max_Per_Order__c",
-    "Hold_Minutes__c",
-    "Summary__c",
-    "Description__c",
-    "Track__c",
-    "Room__c",
-    "Speaker__c",
-    "Venue_Name__c",
-    "Venue_Address__c",
-    "Online_URL__c",
-    "Price__c",
-    "Currency__c",
-    "Registration_Opens_At__c",
-    "Registration_Closes_At__c",
-];
 /// What Sloe writes: shown, not edited, as the package's layouts have it.
 const FIGURES: [&str; 5] = ["Sold__c", "Held__c", "Remaining__c", "Sloe_Id__c", "Sloe_Version__c"];
+
+/// What a title is made of.
+const NAMES: [&str; 5] = ["Name", "FirstName", "LastName", "First_Name__c", "Last_Name__c"];
 
 /// A message on top of a page.
 pub(super) struct Notice {
@@ -75,15 +42,17 @@ impl Notice {
 struct NavObject {
     name: String,
     plural: String,
-    count: usize,
+    count: String,
 }
 
 /// What every page has around its content.
 pub(super) struct Frame {
     title: String,
     org: String,
-    used: u64,
-    daily: u64,
+    used: String,
+    daily: String,
+    exhausted: bool,
+    faults: String,
     objects: Vec<NavObject>,
     current: String,
     notice: Option<Notice>,
@@ -108,9 +77,13 @@ struct ListRow {
 pub(super) struct List {
     frame: Frame,
     label: String,
-    total: usize,
+    /// How many records there are, and which of them are shown if not all.
+    total: String,
     columns: Vec<String>,
     rows: Vec<ListRow>,
+    /// Where the neighboring pages begin.
+    newer: Option<usize>,
+    older: Option<usize>,
     creatable: bool,
     updatable: bool,
     hook: String,
@@ -121,22 +94,10 @@ struct Fault {
     text: String,
 }
 
-struct Link {
-    id: String,
-    name: String,
-}
-
-struct Input {
-    name: String,
-    label: String,
-    help: String,
-    kind: &'static str,
-    value: String,
-    required: bool,
-    wide: bool,
-    choices: Vec<String>,
-    error: String,
-    link: Option<Link>,
+/// A record by name.
+pub(super) struct Link {
+    pub(super) id: String,
+    pub(super) name: String,
 }
 
 struct Fact {
@@ -147,8 +108,10 @@ struct Fact {
 struct Related {
     name: String,
     label: String,
-    total: usize,
+    total: String,
     entries: Vec<Link>,
+    /// How many are not shown.
+    hidden: usize,
 }
 
 /// One record's form.
@@ -182,17 +145,20 @@ pub(super) fn frame(
         .map(|(number, object)| NavObject {
             name: object.name.clone(),
             plural: object.plural.clone(),
-            count: database.table(number).live(),
+            count: grouped(&database.table(number).live().to_string()),
         })
         .collect();
     // The org's own objects first.
     objects.sort_by_key(|object| !object.name.ends_with("__c"));
     let daily = lock(&org.meter).allowance.daily;
+    let used = org.used();
     Frame {
         title: title.to_owned(),
         org: org.name.clone(),
-        used: org.used(),
-        daily,
+        used: grouped(&used.to_string()),
+        daily: grouped(&daily.to_string()),
+        exhausted: used >= daily,
+        faults: org.faults.borrow().summary(),
         objects,
         current: current.to_owned(),
         notice,
@@ -200,7 +166,7 @@ pub(super) fn frame(
 }
 
 /// What a person calls the record.
-fn title(database: &Database, object: &Object, row: &Row) -> String {
+pub(super) fn title(database: &Database, object: &Object, row: &Row) -> String {
     let text = |name: &str| {
         object
             .field(name)
@@ -233,7 +199,7 @@ fn cell(database: &Database, field: &Field, row: &Row) -> String {
             linked(database, &reference.to, *id).map_or_else(|| id.to_string(), |l| l.name)
         }
         (Value::Time(ms), _) => moment(database, *ms),
-        (Value::Number(n), _) => n.to_string(),
+        (Value::Number(n), _) => grouped(&n.to_string()),
         (Value::Bool(b), _) => if *b { "Yes" } else { "No" }.to_owned(),
         (other, _) => other.to_text().into_owned(),
     }
@@ -247,7 +213,22 @@ fn moment(database: &Database, ms: i64) -> String {
     )
 }
 
-fn linked(database: &Database, object: &str, id: SfId) -> Option<Link> {
+/// A number with its thousands apart: `50,000`.
+fn grouped(number: &str) -> String {
+    let (sign, digits) = number.split_at(usize::from(number.starts_with('-')));
+    let (whole, rest) = digits.split_at(digits.find('.').unwrap_or(digits.len()));
+    let mut out = sign.to_owned();
+    for (place, digit) in whole.chars().enumerate() {
+        if place > 0 && (whole.len() - place).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out + rest
+}
+
+/// A live record by name.
+pub(super) fn linked(database: &Database, object: &str, id: SfId) -> Option<Link> {
     let number = database.schema().find(object)?;
     let row = database.table(number).get_live(id)?;
     Some(Link { id: id.to_string(), name: title(database, database.object(number), row) })
@@ -270,12 +251,14 @@ fn columns(object: &Object) -> Vec<&Field> {
         "Email__c",
     ];
     let known = FIRST.iter().filter_map(|name| object.field(name));
+    // The title has a record's names, and what only Sloe reads tells people nothing.
+    let told = |name: &str| NAMES.contains(&name) || FIGURES.contains(&name);
     let others = object
         .fields
         .iter()
         .filter(|f| form::editable(f) && matches!(f.kind, Kind::Text(_) | Kind::Email));
     let mut out: Vec<&Field> = Vec::new();
-    for field in known.chain(others.filter(|f| f.name != "Name")) {
+    for field in known.chain(others.filter(|f| !told(&f.name))) {
         if out.len() < COLUMNS && !out.iter().any(|known| known.name == field.name) {
             out.push(field);
         }
@@ -283,32 +266,58 @@ fn columns(object: &Object) -> Vec<&Field> {
     out
 }
 
-/// An object's list.
-pub(super) fn list(org: &Org, database: &Database, number: usize, notice: Option<Notice>) -> List {
+/// An object's list, from this place on.
+pub(super) fn list(
+    org: &Org,
+    database: &Database,
+    number: usize,
+    (from, notice): (usize, Option<Notice>),
+) -> List {
     let object = database.object(number);
     let table = database.table(number);
     let fields = columns(object);
-    let rows = table.newest().filter(|row| !row.deleted).take(ROWS).map(|row| {
+    let rows = table.newest().filter(|row| !row.deleted).skip(from).take(ROWS).map(|row| {
         let lead = title(database, object, row);
         let cells =
             std::iter::once(lead).chain(fields.iter().map(|field| cell(database, field, row)));
         ListRow { id: row.id.to_string(), cells: cells.collect() }
     });
-    let name_label =
-        object.field("Name").map_or_else(|| object.label.clone(), |field| field.label.clone());
+    let rows: Vec<ListRow> = rows.collect();
     let hook = lock(&org.hook).as_ref().map(|hook| update::address(&hook.url, org.org));
+    let total = table.live();
+    let end = from + rows.len();
     List {
         frame: frame(org, database, &object.plural, &object.name, notice),
         label: object.label.to_lowercase(),
-        total: table.live(),
-        columns: std::iter::once(name_label)
+        total: counted(total, from, end),
+        columns: std::iter::once(lead_label(object))
             .chain(fields.iter().map(|f| f.label.clone()))
             .collect(),
-        rows: rows.collect(),
+        rows,
+        newer: (from > 0).then(|| from.saturating_sub(ROWS)),
+        older: (end < total).then_some(end),
         creatable: object.writable,
         updatable: object.name == "Sloe_Event__c",
         hook: hook.unwrap_or_default(),
     }
+}
+
+/// `285 records`, `101 to 200 of 285 records`.
+fn counted(total: usize, from: usize, end: usize) -> String {
+    let grouped = |n: usize| grouped(&n.to_string());
+    let what = if total == 1 { "record" } else { "records" };
+    if from < end && end - from < total {
+        format!("{} to {} of {} {what}", grouped(from + 1), grouped(end), grouped(total))
+    } else {
+        format!("{} {what}", grouped(total))
+    }
+}
+
+/// What the column of the titles is called.
+fn lead_label(object: &Object) -> String {
+    let person = ["Last_Name__c", "Attendee__c"].iter().any(|name| object.field(name).is_some());
+    let name = object.field("Name").filter(|_| !person);
+    name.map_or_else(|| object.label.clone(), |field| field.label.clone())
 }
 
 /// A record's form, new or stored, with what is wrong with what was typed.
@@ -330,9 +339,7 @@ pub(super) fn record(
         .iter()
         .filter(|field| form::editable(field))
         .partition(|field| FIGURES.contains(&field.name.as_str()));
-    inputs.sort_by_key(|field| {
-        ORDER.iter().position(|name| *name == field.name).unwrap_or(ORDER.len())
-    });
+    in_order(&mut inputs);
     let facts = figures.into_iter().filter_map(|field| {
         let value = row.map(|row| cell(database, field, row)).filter(|value| !value.is_empty())?;
         Some(Fact { label: field.label.clone(), value })
@@ -357,55 +364,6 @@ pub(super) fn record(
     }
 }
 
-fn input(database: &Database, field: &Field, values: &Values, errors: &[RowError]) -> Input {
-    let kind = match &field.kind {
-        Kind::LongText(_) => "textarea",
-        Kind::Picklist { .. } => "select",
-        Kind::Checkbox => "checkbox",
-        Kind::DateTime => "datetime-local",
-        Kind::Date => "date",
-        Kind::Number(..) | Kind::Currency(..) => "number",
-        Kind::Email => "email",
-        Kind::Url => "url",
-        _ => "text",
-    };
-    let choices = match &field.kind {
-        Kind::Picklist { values, .. } => values.iter().map(|(value, _)| value.clone()).collect(),
-        _ => Vec::new(),
-    };
-    let zone = form::zone(database);
-    let mut help = field.help.clone();
-    if let (Kind::DateTime, Some(name)) = (&field.kind, zone.iana_name()) {
-        help = format!("{help} In {name} time.").trim().to_owned();
-    }
-    if let Some(reference) = field.reference() {
-        let what = database
-            .schema()
-            .get(&reference.to)
-            .map_or_else(String::new, |object| object.label.to_lowercase());
-        help = format!(
-            "{help} The id of {} {what}.",
-            if what.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
-        );
-    }
-    let value = values.get(&field.name).cloned().unwrap_or_default();
-    let link = field.reference().and_then(|r| linked(database, &r.to, SfId::parse(&value).ok()?));
-    let error = errors.iter().find(|error| error.fields.contains(&field.name));
-    Input {
-        name: field.name.clone(),
-        label: field.label.clone(),
-        help,
-        kind,
-        value,
-        required: field.required,
-        wide: matches!(field.kind, Kind::LongText(_))
-            || matches!(field.kind, Kind::Text(n) if n >= 255),
-        choices,
-        error: error.map_or_else(String::new, |error| error.message.clone()),
-        link,
-    }
-}
-
 fn related(database: &Database, object: &Object, id: SfId) -> Vec<Related> {
     let references = database.schema().references_to(&object.name);
     let each = references.filter_map(|(child, index)| {
@@ -413,16 +371,41 @@ fn related(database: &Database, object: &Object, id: SfId) -> Vec<Related> {
         let field = shape.fields.get(index).filter(|f| matches!(f.slot, Slot::Stored(_)))?;
         field.reference()?.children.as_ref()?;
         let table = database.table(child);
-        let total = table.children(index, id)?.count();
-        let first = table.children(index, id)?.take(CHILDREN).filter_map(|id| table.get_live(id));
-        let entries =
-            first.map(|row| Link { id: row.id.to_string(), name: title(database, shape, row) });
+        let mut children: Vec<SfId> = table.children(index, id)?.collect();
+        let total = children.len();
+        if total > CHILDREN {
+            // The newest say most.
+            children.drain(..total - CHILDREN);
+            children.reverse();
+        }
+        let entries = children
+            .iter()
+            .filter_map(|id| table.get_live(*id))
+            .map(|row| Link { id: row.id.to_string(), name: title(database, shape, row) });
         Some(Related {
             name: shape.name.clone(),
             label: shape.plural.clone(),
-            total,
+            total: grouped(&total.to_string()),
             entries: entries.collect(),
+            hidden: total.saturating_sub(CHILDREN),
         })
     });
     each.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_shown_with_their_thousands_apart() {
+        let all = ["7", "-700", "50000", "-1234567.25", "1000000"].map(grouped);
+        assert_eq!(all, ["7", "-700", "50,000", "-1,234,567.25", "1,000,000"]);
+    }
+
+    #[test]
+    fn a_list_says_which_of_how_many_it_shows() {
+        let all = [counted(1, 0, 1), counted(285, 100, 200), counted(7, 0, 7), counted(7, 9, 9)];
+        assert_eq!(all, ["1 record", "101 to 200 of 285 records", "7 records", "7 records"]);
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::tz::TimeZone;
 use sloe_core::catalog::{FieldRule, Session, Snapshot};
 use sloe_core::ids::PublicId;
 use sloe_core::limits::COUNTDOWN_MARGIN_MILLIS;
@@ -108,13 +109,20 @@ fn lines(snapshot: &Snapshot, places: &[HeldPlace]) -> Vec<Line> {
 fn names(snapshot: &Snapshot, places: &[HeldPlace]) -> Vec<String> {
     let zone = zone(&snapshot.time_zone);
     let held = |id: PublicId| places.iter().any(|place| place.sessions.contains(&id));
-    let time = |at| Moment::new(instant(at), &zone).time;
-    snapshot
-        .sessions
-        .iter()
-        .filter(|s| held(s.id))
-        .map(|s| format!("{} {}", time(s.starts_at), s.name))
-        .collect()
+    let name = |session: &Session| {
+        let time = Moment::new(instant(session.starts_at), &zone).time;
+        format!("{}{time} {}", day(snapshot, session, &zone), session.name)
+    };
+    snapshot.sessions.iter().filter(|session| held(session.id)).map(name).collect()
+}
+
+/// `Thu `, where the event takes several days.
+fn day(snapshot: &Snapshot, session: &Session, zone: &TimeZone) -> String {
+    let when = when(snapshot);
+    if when.start.date == when.end.date {
+        return String::new();
+    }
+    instant(session.starts_at).to_zoned(zone.clone()).strftime("%a ").to_string()
 }
 
 /// What one person's part of the form is made of, besides the person.
@@ -162,16 +170,10 @@ impl Form<'_> {
         let zone = zone(&snapshot.time_zone);
         let tracks = tracks(snapshot);
         let counts = Counts::new(self.availability, self.places);
-        let when = when(snapshot);
-        let several_days = when.start.date != when.end.date;
-        let choice = |session: &Session| {
-            let begins = instant(session.starts_at).to_zoned(zone.clone());
-            let day = if several_days { begins.strftime("%a ").to_string() } else { String::new() };
-            SessionChoice {
-                time: Some(day + &span(session, &zone)),
-                chosen: chosen.contains(&session.id),
-                ..session_choice(session, &counts, self.now, &tracks)
-            }
+        let choice = |session: &Session| SessionChoice {
+            time: Some(day(snapshot, session, &zone) + &span(session, &zone)),
+            chosen: chosen.contains(&session.id),
+            ..session_choice(session, &counts, self.now, &tracks)
         };
         snapshot.sessions.iter().map(choice).collect()
     }

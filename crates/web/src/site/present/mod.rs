@@ -29,7 +29,7 @@ pub use list::event_list;
 pub use mail::{confirmation, order_mail};
 pub use order::{Done, order_page};
 pub use shortage::{credited, fault_of, sentence};
-pub use standing::{Standing, standing};
+pub use standing::{Counts, Standing, standing};
 
 /// The zones in the binary: what a page says must not depend on the machine.
 /// Kept, as it remembers the zones it has read.

@@ -1,0 +1,87 @@
+//! `sloe demo` as a script drives it: ready means that everything is there,
+//! also where an org can't be read at a second start.
+#![cfg(feature = "sim")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::{Value, json};
+
+struct Demo {
+    child: Child,
+    ready: Value,
+}
+
+impl Demo {
+    /// Starts a demo on a directory; returns once it says that it is ready.
+    fn start(directory: &Path) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sloe"));
+        command.args(["demo", "--json", "--port", "0", "--data"]).arg(directory);
+        command.env("SLOE_LOG", "error").stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        Self { child, ready: serde_json::from_str(&line).unwrap() }
+    }
+
+    /// `org/event` of everything that it offers.
+    fn events(&self) -> BTreeSet<String> {
+        let orgs = self.ready["orgs"].as_array().unwrap().iter();
+        let events = orgs.flat_map(|org| {
+            let slug = org["slug"].as_str().unwrap();
+            let events = org["events"].as_array().unwrap().iter();
+            events.map(move |event| format!("{slug}/{}", event["slug"].as_str().unwrap()))
+        });
+        events.collect()
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[tokio::test]
+async fn a_demo_is_ready_with_every_published_event_also_when_an_org_can_not_be_read_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let demo = Demo::start(directory.path());
+    let events = demo.events();
+    let http = reqwest::Client::new();
+    for event in &events {
+        let url = format!("{}/{event}", demo.ready["site"].as_str().unwrap());
+        assert_eq!(http.get(&url).send().await.unwrap().status(), 200, "{event}");
+    }
+    for event in ["meridian/keynote-live", "meridian/systems-days", "harbor/harbor-gala"] {
+        assert!(events.contains(event), "{event} is not in {events:?}");
+    }
+    // Which of them are published is for the orgs to say.
+    for org in demo.ready["orgs"].as_array().unwrap() {
+        let url = org["url"].as_str().unwrap();
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", org["client_id"].as_str().unwrap()),
+            ("client_secret", org["client_secret"].as_str().unwrap()),
+        ];
+        let token = http.post(format!("{url}/services/oauth2/token")).form(&form);
+        let token: Value = token.send().await.unwrap().json().await.unwrap();
+        let published = "SELECT COUNT() FROM Sloe_Event__c WHERE Published__c = TRUE";
+        let count = http
+            .get(format!("{url}/services/data/v62.0/query"))
+            .query(&[("q", published)])
+            .bearer_auth(token["access_token"].as_str().unwrap());
+        let count: Value = count.send().await.unwrap().json().await.unwrap();
+        assert_eq!(count["totalSize"], org["events"].as_array().unwrap().len(), "{org}");
+    }
+    // All calls of the day are used, and the org remembers it.
+    let org = demo.ready["orgs"][0]["url"].as_str().unwrap();
+    let limits = http.put(format!("{org}/__control/limits")).json(&json!({ "used": 100_000 }));
+    assert_eq!(limits.send().await.unwrap().status(), 200);
+    drop(demo);
+    assert_eq!(Demo::start(directory.path()).events(), events);
+}
