@@ -53,6 +53,10 @@ pub(crate) async fn said_in_ten_minutes(demo: &Demo, browser: &Browser) -> Vec<(
     }
     browser.shows("The time is over. Confirm anyway").await;
     assert!(!browser.find(".clock").await.is_displayed().await.unwrap());
+    assert_eq!(
+        browser.find("[data-announce]").await.prop("textContent").await.unwrap().unwrap(),
+        ""
+    );
     let said = browser.evaluate("return said").await;
     let said: Vec<(String, String)> = serde_json::from_value(said).unwrap();
     said.into_iter().map(|(clock, text)| (seconds(&clock).unwrap(), text)).collect()

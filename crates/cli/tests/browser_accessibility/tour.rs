@@ -271,7 +271,14 @@ async fn several_people(town: &Town, visit: &mut Visit) {
     look(visit, "checkout-several-faults", 422, &title, &says).await;
     visit.browser.click("a.quiet").await;
     visit.browser.arrive("/change").await;
-    look(visit, "event-changing", 200, &of(DAYS, MERIDIAN), &["Continue"]).await;
+    look(
+        visit,
+        "event-changing",
+        200,
+        &of(DAYS, MERIDIAN),
+        &["Your seats stay held while you choose.", "Keep them as they are"],
+    )
+    .await;
 }
 
 async fn seats_given_back(town: &Town, visit: &mut Visit) {
