@@ -11,6 +11,8 @@ mod comfort;
 mod journey;
 #[path = "browser_accessibility/keyboard.rs"]
 mod keyboard;
+#[path = "browser_accessibility/org.rs"]
+mod org;
 #[path = "browser_accessibility/paint.rs"]
 mod paint;
 mod support;
@@ -61,36 +63,48 @@ async fn call_off_under(town: &Town, phone: &mut Visit, desk: &mut Visit) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_simulated_org_is_accessible_too() {
+    let demo = Demo::start().await;
+    let (mut phone, mut desk) = tokio::join!(Visit::open(Look::PHONE), Visit::open(Look::DESKTOP));
+    tokio::join!(org::of_the_org(&demo, &mut phone), org::of_the_org(&demo, &mut desk));
+    assert_none(&[phone.wrong, desk.wrong].concat());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_keys_lead_through_every_page_in_sight_and_in_order() {
     let town = Town::build().await;
-    let mut wrong = Vec::new();
-    for look in [Look::PHONE, Look::DESKTOP] {
+    let pages = [
+        town.demo.url("/"),
+        town.demo.url("/harbor"),
+        town.page("meridian", "systems-days"),
+        town.page("harbor", "candlelight-concert"),
+        checkout_of_two(&town.demo).await,
+        town.orders["several"].clone(),
+        town.demo.url("/nobody"),
+        town.demo.mailbox.clone(),
+    ];
+    let walk = async |look: Look| {
         let browser = Browser::open(look).await;
-        for page in [
-            town.demo.url("/"),
-            town.demo.url("/harbor"),
-            town.page("meridian", "systems-days"),
-            town.page("harbor", "candlelight-concert"),
-            checkout_of_two(&town.demo).await,
-            town.orders["several"].clone(),
-            town.demo.url("/nobody"),
-            town.demo.mailbox.clone(),
-        ] {
-            browser.goto(&page).await;
+        let mut wrong = Vec::new();
+        for page in &pages {
+            browser.goto(page).await;
             let told = |what: String| format!("{page}, {} px: {what}", look.width());
             wrong.extend(keyboard::walk(&browser).await.into_iter().map(told));
         }
-    }
-    assert_none(&wrong);
+        wrong
+    };
+    let (phone, desk) = tokio::join!(walk(Look::PHONE), walk(Look::DESKTOP));
+    assert_none(&[phone, desk].concat());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_people_are_registered_and_one_cancelled_by_nothing_but_keys() {
     let demo = Demo::start().await;
-    journey::register_two(&demo, &Browser::open(Look::DESKTOP).await, true).await;
-    journey::register_two(&demo, &Browser::open(Look::PHONE).await, true).await;
-    let without = Browser::open(Look::DESKTOP.without_script()).await;
-    journey::register_two(&demo, &without, false).await;
+    for (look, script) in
+        [(Look::DESKTOP, true), (Look::PHONE, true), (Look::DESKTOP.without_script(), false)]
+    {
+        journey::register_two(&demo, &Browser::open(look).await, script).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -149,48 +163,47 @@ async fn pages_fit_a_narrow_window_and_text_of_twice_the_size() {
         town.demo.url("/nobody"),
         town.demo.mailbox.clone(),
     ];
-    let mut wrong = Vec::new();
-    for look in [Look::PHONE.sized(320, 640), Look::PHONE.large_text()] {
+    let fit = async |look: Look| {
         let browser = Browser::open(look).await;
-        browser.goto(&pages[0]).await;
-        let size = browser.evaluate("return getComputedStyle(document.documentElement).fontSize");
-        assert_eq!(size.await, format!("{}px", look.text()));
+        let mut wrong = Vec::new();
         for page in &pages {
             browser.goto(page).await;
+            let size = "return getComputedStyle(document.documentElement).fontSize";
+            assert_eq!(browser.evaluate(size).await, format!("{}px", look.text()));
             if browser.has("#sessions-each").await {
                 browser.click("label[for=sessions-each]").await;
             }
-            let name = page.rsplit('/').next().unwrap_or_default();
-            browser.shoot(&format!("reflow-{}", &name[..name.len().min(20)])).await;
+            let told = |what: String| format!("{page}, {} px: {what}", look.width());
             let found = breaches(&browser, look.width(), &Value::Null).await;
-            wrong.extend(
-                found.into_iter().map(|what| format!("{page}, {} px: {what}", look.width())),
-            );
+            wrong.extend(found.into_iter().map(told));
         }
-    }
-    assert_none(&wrong);
+        wrong
+    };
+    let (narrow, large) =
+        tokio::join!(fit(Look::PHONE.sized(320, 640)), fit(Look::PHONE.large_text()));
+    assert_none(&[narrow, large].concat());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn text_reads_well_on_every_painted_header() {
     let demo = Demo::start().await;
-    let mut wrong = Vec::new();
-    for look in [Look::PHONE, Look::DESKTOP] {
+    let read = async |look: Look| {
         let mut browser = Browser::open(look).await;
-        for scheme in [look, look.dark()] {
-            browser.turn(scheme).await;
+        let mut wrong = Vec::new();
+        for look in [look, look.dark()] {
+            browser.turn(look).await;
             for page in painted(&demo, &browser).await {
                 browser.goto(&page).await;
                 let (faint, lines) = paint::faint(&browser).await;
                 assert!(lines > 0, "nothing is painted at {page}");
-                let (scheme, width) = (scheme.scheme(), scheme.width());
-                wrong.extend(
-                    faint.into_iter().map(|what| format!("{page}, {scheme}, {width} px: {what}")),
-                );
+                let at = format!("{page}, {}, {} px", look.scheme(), look.width());
+                wrong.extend(faint.into_iter().map(|what| format!("{at}: {what}")));
             }
         }
-    }
-    assert_none(&wrong);
+        wrong
+    };
+    let (phone, desk) = tokio::join!(read(Look::PHONE), read(Look::DESKTOP));
+    assert_none(&[phone, desk].concat());
 }
 
 /// Pages with every look there is: both orgs', and one event of each of their tones.

@@ -22,7 +22,8 @@ const inSentence = (element) => {
 const operable = "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']";
 for (const target of document.querySelectorAll(operable)) {
   if (!target.checkVisibility({ checkVisibilityCSS: true }) || inSentence(target)) continue;
-  const { width, height } = target.getBoundingClientRect();
+  // A label around a box belongs to what one may hit.
+  const { width, height } = (target.closest("label") ?? target).getBoundingClientRect();
   if (width < 24 || height < 24) breaches.push(`a target of ${width} by ${height} px: ${told(target)}`);
 }
 

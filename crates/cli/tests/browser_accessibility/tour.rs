@@ -271,14 +271,9 @@ async fn several_people(town: &Town, visit: &mut Visit) {
     look(visit, "checkout-several-faults", 422, &title, &says).await;
     visit.browser.click("a.quiet").await;
     visit.browser.arrive("/change").await;
-    look(
-        visit,
-        "event-changing",
-        200,
-        &of(DAYS, MERIDIAN),
-        &["Your seats stay held while you choose.", "Keep them as they are"],
-    )
-    .await;
+    visit.browser.shows("You are holding 2 seats until").await;
+    let says = ["Continue your registration", "Continue"];
+    look(visit, "event-changing", 200, &of(DAYS, MERIDIAN), &says).await;
 }
 
 async fn seats_given_back(town: &Town, visit: &mut Visit) {
