@@ -225,10 +225,9 @@ impl Engine {
         self.0.availability.get(&event).map(|known| Arc::clone(&*known))
     }
 
-    /// An event that new holds may be asked of.
-    pub(crate) fn offered(&self, id: PublicId) -> Result<(Arc<Org>, Arc<Snapshot>), Denied> {
-        let (org, snapshot) = self.event(id)?;
-        if self.is_live(org.id()) { Ok((org, snapshot)) } else { Err(Denied::LicenseInactive) }
+    /// Whether an org may take new seats.
+    pub(crate) fn licensed(&self, org: &Org) -> Result<(), Denied> {
+        if self.is_live(org.id()) { Ok(()) } else { Err(Denied::LicenseInactive) }
     }
 
     /// An event and its org.

@@ -98,6 +98,30 @@ impl Engine {
         Ok(key)
     }
 
+    /// The key of an event's requests, if one was made and its retention has
+    /// not ended.
+    ///
+    /// # Errors
+    /// As [`Engine::event_key`], but for [`Denied::EventOver`].
+    pub(crate) async fn known_event_key(
+        &self,
+        org: &Org,
+        snapshot: &Snapshot,
+    ) -> Result<Option<Key>, Denied> {
+        if org.kept_until(snapshot.ends_at) <= self.now() {
+            return Ok(None);
+        }
+        let event = snapshot.event;
+        if let Some(key) = self.event_keys().kept.get(&event) {
+            return Ok(Some(key));
+        }
+        let at = Document::event_key(org.scope, event.event);
+        let Some(document) = self.blocking(move |store| store.get(&at)).await? else {
+            return Ok(None);
+        };
+        open(org, event, &document.body).map(Some).ok_or(Denied::Quarantined)
+    }
+
     /// Destroys the keys of all events whose retention has ended.
     pub(crate) async fn destroy_event_keys(&self) -> Result<(), Denied> {
         let mut after = None;

@@ -417,7 +417,11 @@ fn decide_all(
 
 fn takes_seats(command: &Command) -> bool {
     match command {
-        Command::Hold { .. } | Command::Confirm { .. } | Command::Register { .. } => true,
+        // A recall takes none, but what it asks for may be among those that do.
+        Command::Hold { .. }
+        | Command::Confirm { .. }
+        | Command::Register { .. }
+        | Command::Recall { .. } => true,
         Command::SetTerms(_)
         | Command::Release { .. }
         | Command::Cancel { .. }
