@@ -94,7 +94,7 @@ fn a_job_that_was_under_way_is_taken_over_and_none_with_rows_stays_open() {
     let org = outside.block_on(Org::start());
     let place = place();
     let sends = || place.store.scan(Range::All(Collection::Sends), None, 9).unwrap();
-    for (life, latency) in [0, 20, 40, 60].into_iter().enumerate() {
+    for (life, latency) in [10, 20, 40, 60].into_iter().enumerate() {
         let inside = tokio::runtime::Runtime::new().unwrap();
         inside.block_on(async {
             let engine = start(&place, Some(hasty(20)));
