@@ -151,9 +151,8 @@ impl Engine {
         };
         snapshot.ledger_version = committed.version;
         let engine = self.clone();
-        let published =
-            tokio::task::spawn_blocking(move || engine.catalog().publish(&org, snapshot)).await;
-        match published {
+        let publish = move || engine.catalog().publish(&org, snapshot);
+        match self.workers().blocking(publish).await {
             Ok(Ok((now, seen))) => {
                 let terms = matches!(committed.reply, Reply::Terms { changed: true });
                 Ok(Applied { changed: seen || terms, version: now.version })
@@ -204,7 +203,7 @@ impl Engine {
 
     async fn snapshot_of(&self, event: EventRef) -> Result<Option<Arc<Snapshot>>, RefreshError> {
         let engine = self.clone();
-        match tokio::task::spawn_blocking(move || engine.catalog().snapshot(event)).await {
+        match self.workers().blocking(move || engine.catalog().snapshot(event)).await {
             Ok(Ok(snapshot)) => Ok(snapshot),
             Ok(Err(error)) => {
                 tracing::error!(%error, "a snapshot can't be read");
