@@ -114,38 +114,43 @@ impl Engine {
         };
         let accepted = inbound::build(org.id(), &raw, &org.profile.time_zone, form);
         let accepted = accepted.map_err(RefreshError::Faulty)?;
-        self.put_in_force(org, before, accepted).await
+        let version = before.as_ref().map_or(0, |before| before.version);
+        let put = self.put_in_force(org, before, accepted).await?;
+        Ok(put.unwrap_or(Applied { changed: false, version }))
     }
 
     /// An event that is gone from the org is not shown any more; its orders stay.
     pub(crate) async fn withdraw(&self, org: Arc<Org>, event: SfId) -> Result<(), RefreshError> {
         let event = EventRef { org: org.id(), event };
         let Some(before) = self.snapshot_of(event).await? else { return Ok(()) };
-        let as_of = self.now().max(before.as_of);
-        let accepted = inbound::withdraw(&before, as_of);
-        self.put_in_force(org, Some(before), accepted).await.map(drop)
+        // What isn't there has no time of the org's own, and by our clock it might be newer than
+        // a reading that finds it there again: it is as new as what is in force.
+        let mut as_of = before.as_of;
+        loop {
+            let accepted = inbound::withdraw(&before, as_of);
+            let put = self.put_in_force(Arc::clone(&org), Some(Arc::clone(&before)), accepted);
+            match put.await? {
+                Ok(_) => return Ok(()),
+                Err(newer) => as_of = newer,
+            }
+        }
     }
 
+    /// Ledger first, then the page; or as of when newer is in force.
     async fn put_in_force(
         &self,
         org: Arc<Org>,
         before: Option<Arc<Snapshot>>,
         accepted: Accepted,
-    ) -> Result<Applied, RefreshError> {
+    ) -> Result<Result<Applied, Timestamp>, RefreshError> {
         let Accepted { mut snapshot, terms } = accepted;
-        let unchanged = |before: Option<&Arc<Snapshot>>| Applied {
-            changed: false,
-            version: before.map_or(0, |before| before.version),
-        };
-        if before.as_ref().is_some_and(|before| snapshot.as_of < before.as_of) {
-            return Ok(unchanged(before.as_ref()));
+        if let Some(before) = before.filter(|before| snapshot.as_of < before.as_of) {
+            return Ok(Err(before.as_of));
         }
         let command = Command::SetTerms(Box::new(terms));
         let committed = match self.desk().run(snapshot.event, command, None).await {
             Ok(committed) => committed,
-            Err(Unanswered::Refused(Refusal::StaleTerms { .. })) => {
-                return Ok(unchanged(before.as_ref()));
-            }
+            Err(Unanswered::Refused(Refusal::StaleTerms { as_of })) => return Ok(Err(as_of)),
             Err(Unanswered::Quarantined(reason)) => return Err(RefreshError::Quarantined(reason)),
             Err(_) => return Err(RefreshError::Unavailable),
         };
@@ -155,7 +160,7 @@ impl Engine {
         match self.workers().blocking(publish).await {
             Ok(Ok((now, seen))) => {
                 let terms = matches!(committed.reply, Reply::Terms { changed: true });
-                Ok(Applied { changed: seen || terms, version: now.version })
+                Ok(Ok(Applied { changed: seen || terms, version: now.version }))
             }
             Ok(Err(error)) => {
                 tracing::error!(%error, "a refreshed event can't be stored");

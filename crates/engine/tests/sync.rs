@@ -4,9 +4,12 @@
 mod common;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use common::org::{Org, hasty, status, until};
-use common::{person, place, start};
+use common::{Clock, person, place, raw, start, start_on};
+use sloe_core::ids::{EventRef, SfId};
+use sloe_core::inbound::RawEvent;
 use sloe_engine::claims::{Confirmed, RequestId};
 use sloe_engine::engine::Engine;
 use sloe_engine::refresh::Outcome;
@@ -249,5 +252,76 @@ async fn a_hundred_requests_for_one_event_are_at_most_two_refreshes_more() {
     let refreshes = engine.refreshes(org.id());
     let of_event = refreshes.iter().find(|r| r.event == Some(org.event().event)).unwrap();
     assert!(matches!(of_event.outcome, Outcome::Applied(_)), "{of_event:?}");
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readings_of_an_org_do_not_overtake_each_other() {
+    let org = Org::start().await;
+    let place = place();
+    let engine = start(&place, Some(hasty(2_000)));
+    org.connect(&engine, &*place.store);
+    org.shown(&engine).await;
+    // Reading the whole org takes two calls: what the first has told is old when the second ends.
+    org.faults(serde_json::json!({ "jitter_ms": 40, "kinds": ["composite"] })).await;
+    let (id, last) = (org.event().event, 200_u32);
+    let mut seen = Vec::new();
+    let look = || {
+        let name = engine.event(org.event().public_id()).unwrap().1.name.clone();
+        name.parse::<u32>().unwrap_or(0)
+    };
+    for n in 1..=last {
+        let name = serde_json::json!({ "Name": n.to_string() });
+        org.change("Sloe_Event__c", id.as_str(), name).await;
+        engine.request_refresh(org.id(), (n % 2 != 0).then_some(id));
+        seen.push(look());
+    }
+    until("the last name is shown", async || {
+        seen.push(look());
+        seen.last() == Some(&last)
+    })
+    .await;
+    assert!(seen.is_sorted(), "{seen:?}");
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_is_there_again_is_shown_again_although_our_clock_is_ahead() {
+    let org = Org::start().await;
+    let (place, clock) = (place(), Arc::new(Clock::default()));
+    clock.advance_days(1);
+    let store = Arc::clone(&place.store) as Arc<dyn Store>;
+    let engine = start_on(store, clock, Some(hasty(2_000)));
+    org.connect(&engine, &*place.store);
+    org.shown(&engine).await;
+    // Nothing that the org has: it comes, goes and comes again here only.
+    let read = || raw(1, "Event", Some(5), 0);
+    let event = EventRef { event: read().event.id, ..org.event() };
+    let shown = || engine.catalog().listing(event).unwrap().published;
+    engine.apply_refresh(org.id(), read()).await.unwrap();
+    assert!(shown());
+    engine.request_refresh(org.id(), Some(event.event));
+    until("it is taken down", async || !shown()).await;
+    assert!(engine.apply_refresh(org.id(), read()).await.unwrap().changed);
+    assert!(shown());
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_is_gone_is_taken_down_although_its_figures_are_newer_than_its_page() {
+    let (org, place) = (Org::start().await, place());
+    let engine = start(&place, Some(hasty(2_000)));
+    org.connect(&engine, &*place.store);
+    org.shown(&engine).await;
+    let read = raw(1, "Event", Some(5), 0);
+    let event = EventRef { event: read.event.id, ..org.event() };
+    let later = read.as_of.plus_millis(3_600_000);
+    engine.apply_refresh(org.id(), read.clone()).await.unwrap();
+    let counted = RawEvent { external_total: 1, as_of: later, ..read };
+    engine.apply_refresh(org.id(), counted).await.unwrap();
+    let shown = || engine.catalog().listing(event).unwrap().published;
+    assert!(shown());
+    engine.request_refresh(org.id(), Some(event.event));
+    until("it is taken down", async || !shown()).await;
     engine.stop().await;
 }

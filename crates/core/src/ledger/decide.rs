@@ -54,6 +54,8 @@ impl Ledger {
             }
             let same = Terms { as_of: terms.as_of, ..(**current).clone() } == *terms;
             if same {
+                // No fact for every poll: that a reading newer than these terms found them the
+                // same is not recorded. Who reads does so in order.
                 return Ok(Decision { facts, claim: None });
             }
         }

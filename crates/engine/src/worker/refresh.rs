@@ -1,5 +1,11 @@
 //! Reading events from an org: one task per org, one call at a time, so that
 //! what is read later is newer. Public pages never wait for it.
+//!
+//! Nothing else puts readings in force, and each is in force before the next
+//! is begun. The ledger relies on it: terms that are the same again make no
+//! fact, so its journal does not say how new they are, and it would take a
+//! reading that is older than such a one. Where several nodes run workers, one
+//! of them reads an org at a time, for longer than any call of it may take.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
