@@ -55,6 +55,22 @@ pub struct Refresh {
     pub outcome: Outcome,
 }
 
+impl Refresh {
+    /// What is wrong and what to do, for the org's staff; `None` if nothing is.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        match &self.outcome {
+            Outcome::Applied(_) | Outcome::Gone | Outcome::Read { .. } => None,
+            Outcome::Failed { means, remedy, .. } => Some(format!("{means} {remedy}")),
+            Outcome::Faulty(faults) => {
+                let first = faults.first().map(Fault::to_string).unwrap_or_default();
+                let count = faults.len();
+                Some(format!("The last good page stays, for {count} fault(s), first {first}."))
+            }
+        }
+    }
+}
+
 /// What came of a refresh.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {

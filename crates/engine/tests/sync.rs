@@ -12,7 +12,7 @@ use sloe_core::ids::{EventRef, SfId};
 use sloe_core::inbound::RawEvent;
 use sloe_engine::claims::{Confirmed, RequestId};
 use sloe_engine::engine::Engine;
-use sloe_engine::refresh::Outcome;
+use sloe_engine::refresh::{Outcome, Refresh};
 use sloe_store::api::Store;
 use sloe_store::key::{Collection, Range};
 
@@ -323,5 +323,53 @@ async fn an_event_that_is_gone_is_taken_down_although_its_figures_are_newer_than
     assert!(shown());
     engine.request_refresh(org.id(), Some(event.event));
     until("it is taken down", async || !shown()).await;
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_org_that_shows_none_of_its_events_any_more_keeps_them_and_staff_are_told() {
+    let org = Org::start().await;
+    let mut events = vec![org.event()];
+    for name in ["Second", "Third"] {
+        let fields = serde_json::json!({
+            "Name": name,
+            "Published__c": true,
+            "Time_Zone__c": "UTC",
+            "Starts_At__c": "2099-05-01T09:00:00.000+0000",
+            "Ends_At__c": "2099-05-01T17:00:00.000+0000",
+        });
+        let id = org.create("Sloe_Event__c", fields).await;
+        events.push(EventRef { event: SfId::parse(&id).unwrap(), ..org.event() });
+    }
+    let place = place();
+    let engine = start(&place, Some(hasty(2_000)));
+    org.connect(&engine, &*place.store);
+    let shown = || -> Vec<_> {
+        let listing = |event: &EventRef| engine.catalog().listing(*event);
+        events.iter().map(|event| listing(event).is_some_and(|listing| listing.published)).collect()
+    };
+    let trouble = || engine.refreshes(org.id()).first().and_then(Refresh::trouble);
+    until("all are shown", async || shown() == [true, true, true]).await;
+    // One that vanishes is taken down; the others are as they were.
+    org.delete_event(events[2].event).await;
+    engine.request_refresh(org.id(), None);
+    until("the third is taken down", async || shown() == [true, true, false]).await;
+    until("that is no trouble", async || trouble().is_none()).await;
+    // All at once look like a right that was lost.
+    for event in &events[..2] {
+        org.delete_event(event.event).await;
+    }
+    engine.request_refresh(org.id(), None);
+    until("staff are told", async || trouble().is_some()).await;
+    let told = trouble().unwrap();
+    assert!(told.contains("none of the org's 2 published events"), "{told}");
+    assert!(told.contains("permission set") && told.contains("sloe event refresh"), "{told}");
+    assert_eq!(shown(), [true, true, false]);
+    // As the remedy says: one by one they go.
+    engine.request_refresh(org.id(), Some(events[0].event));
+    until("the first is taken down", async || shown() == [false, true, false]).await;
+    engine.request_refresh(org.id(), None);
+    until("the second is taken down", async || shown() == [false, false, false]).await;
+    until("nothing is wrong any more", async || trouble().is_none()).await;
     engine.stop().await;
 }
