@@ -122,12 +122,14 @@ impl Engine {
 }
 
 /// What a hold is to become: its attendees, and the sessions they change to.
+type Checked = (Vec<Attendee>, Option<Vec<Vec<SfId>>>);
+
 fn checked(
     snapshot: &Snapshot,
     hold: &ClaimView,
     inputs: &[AttendeeInput],
     sessions: Option<&[Vec<PublicId>]>,
-) -> Result<(Vec<Attendee>, Option<Vec<Vec<SfId>>>), Denied> {
+) -> Result<Checked, Denied> {
     let people = attendees::check(&snapshot.form, inputs)?;
     check_count(hold.places.len(), inputs.len())?;
     let records = sessions.map(|chosen| translate::sessions(snapshot, chosen)).transpose()?;
