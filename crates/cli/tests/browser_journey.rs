@@ -134,7 +134,7 @@ async fn register_two_on_the_phone(demo: &Demo, phone: &Browser) -> String {
     for _ in 0..2 {
         phone.click(&format!("[aria-label='One more: {PASS}']")).await;
     }
-    phone.click(".choose [type=submit]").await;
+    phone.go(".choose [type=submit]").await;
     phone.arrive("/checkout/").await;
 
     assert_eq!(phone.text(".lines").await, format!("2 × {PASS}\nFree"));
@@ -152,7 +152,7 @@ async fn register_two_on_the_phone(demo: &Demo, phone: &Browser) -> String {
         phone.fill(&format!("#email-{place}"), email).await;
     }
     phone.shoot("checkout").await;
-    phone.click(".form-side form [type=submit]").await;
+    phone.go(".form-side form [type=submit]").await;
     let order = phone.arrive("/order/").await;
     assert_eq!(demo.left(event).await, held, "what was held is sold, and nothing else");
     order
@@ -216,7 +216,7 @@ async fn the_mail_is_there(demo: &Demo, desk: &Browser, order: &str) {
         if mails > 0 { Ok(()) } else { Err("no mail came".to_owned()) }
     })
     .await;
-    desk.click(".rows a").await;
+    desk.go(".rows a").await;
     assert!(desk.text("article .hint").await.contains(GUESTS[0].2));
     desk.click("article summary").await;
     let mail = desk.text("article pre").await;
@@ -293,7 +293,7 @@ async fn the_page_says_sold_out(demo: &Demo, phone: &Browser) {
 
 /// A page loaded before, and a form that some program sends.
 async fn a_late_form_is_refused(demo: &Demo, desk: &Browser) {
-    desk.click(".choose [type=submit]").await;
+    desk.go(".choose [type=submit]").await;
     desk.arrive("/hold").await;
     desk.shoot("refused").await;
     assert_eq!(desk.text("#faults li").await, "The event is sold out.");
@@ -355,7 +355,7 @@ async fn every_count_agrees(demo: &Demo, desk: &Browser) {
 /// Cancels what `css` offers, which asks once more.
 async fn cancel(phone: &Browser, css: &str) {
     phone.click(&format!("{css} summary")).await;
-    phone.click(&format!("{css} [type=submit]")).await;
+    phone.go(&format!("{css} [type=submit]")).await;
     phone.arrive("?cancelled").await;
 }
 

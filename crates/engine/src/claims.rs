@@ -6,6 +6,7 @@ mod confirm;
 mod deny;
 mod hold;
 mod order;
+mod repeat;
 mod translate;
 
 pub(crate) use attendees::{open as unseal, seal};

@@ -148,7 +148,8 @@ impl Engine {
 
     /// Lets the workers finish what they do, for a bounded time; then answers
     /// the claims that wait and ends the combiner. Claims after this are not
-    /// accepted.
+    /// accepted, and nothing of the engine uses the store any more: when the
+    /// last handle is dropped, its directory is free.
     pub async fn stop(&self) {
         self.0.workers.stop().await;
         self.0.desk.stop();
@@ -225,10 +226,9 @@ impl Engine {
         self.0.availability.get(&event).map(|known| Arc::clone(&*known))
     }
 
-    /// An event that new holds may be asked of.
-    pub(crate) fn offered(&self, id: PublicId) -> Result<(Arc<Org>, Arc<Snapshot>), Denied> {
-        let (org, snapshot) = self.event(id)?;
-        if self.is_live(org.id()) { Ok((org, snapshot)) } else { Err(Denied::LicenseInactive) }
+    /// Whether an org may take new seats.
+    pub(crate) fn licensed(&self, org: &Org) -> Result<(), Denied> {
+        if self.is_live(org.id()) { Ok(()) } else { Err(Denied::LicenseInactive) }
     }
 
     /// An event and its org.
@@ -253,7 +253,7 @@ impl Engine {
         read: impl FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Denied> {
         let store = Arc::clone(&self.0.store);
-        match tokio::task::spawn_blocking(move || read(&*store)).await {
+        match self.0.workers.blocking(move || read(&*store)).await {
             Ok(Ok(read)) => Ok(read),
             Ok(Err(error)) => Err(unavailable(&error)),
             Err(_) => Err(Denied::OutcomeUnknown),

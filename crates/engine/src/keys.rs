@@ -12,6 +12,7 @@
 //! keys) does not recognize repeats of those claims' requests: a warning says
 //! so when the key is made.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -98,17 +99,41 @@ impl Engine {
         Ok(key)
     }
 
-    /// Destroys the keys of all events whose retention has ended.
-    pub(crate) async fn destroy_event_keys(&self) -> Result<(), Denied> {
+    /// The key of an event's requests, if one was made and its retention has
+    /// not ended.
+    ///
+    /// # Errors
+    /// As [`Engine::event_key`], but for [`Denied::EventOver`].
+    pub(crate) async fn known_event_key(
+        &self,
+        org: &Org,
+        snapshot: &Snapshot,
+    ) -> Result<Option<Key>, Denied> {
+        if org.kept_until(snapshot.ends_at) <= self.now() {
+            return Ok(None);
+        }
+        let event = snapshot.event;
+        if let Some(key) = self.event_keys().kept.get(&event) {
+            return Ok(Some(key));
+        }
+        let at = Document::event_key(org.scope, event.event);
+        let Some(document) = self.blocking(move |store| store.get(&at)).await? else {
+            return Ok(None);
+        };
+        open(org, event, &document.body).map(Some).ok_or(Denied::Quarantined)
+    }
+
+    /// Destroys the keys of events whose retention has ended.
+    pub(crate) async fn destroy_event_keys(&self, over: &BTreeSet<EventRef>) -> Result<(), Denied> {
         let mut after = None;
         loop {
             let page = self.blocking(move |store| {
                 store.scan(Range::All(Collection::EventKeys), after.as_ref(), PAGE)
             });
             let page = page.await?;
-            let ended = page.iter().filter(|(key, _)| {
-                event_of(key).is_some_and(|event| self.is_past_retention(event))
-            });
+            let ended = page.iter();
+            let ended =
+                ended.filter(|(key, _)| event_of(key).is_some_and(|event| over.contains(&event)));
             let ended: Vec<_> = ended
                 .map(|(key, document)| Write {
                     key: key.clone(),
@@ -127,14 +152,6 @@ impl Engine {
                 None => return Ok(()),
             }
         }
-    }
-
-    /// Whether an event's personal data must not be kept any longer.
-    pub(crate) fn is_past_retention(&self, event: EventRef) -> bool {
-        let org = self.registry().by_id(event.org);
-        let listing = self.catalog().listing(event);
-        let both = org.zip(listing);
-        both.is_some_and(|(org, listing)| org.kept_until(listing.ends_at) <= self.now())
     }
 }
 

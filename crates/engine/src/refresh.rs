@@ -55,6 +55,22 @@ pub struct Refresh {
     pub outcome: Outcome,
 }
 
+impl Refresh {
+    /// What is wrong and what to do, for the org's staff; `None` if nothing is.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        match &self.outcome {
+            Outcome::Applied(_) | Outcome::Gone | Outcome::Read { .. } => None,
+            Outcome::Failed { means, remedy, .. } => Some(format!("{means} {remedy}")),
+            Outcome::Faulty(faults) => {
+                let first = faults.first().map(Fault::to_string).unwrap_or_default();
+                let count = faults.len();
+                Some(format!("The last good page stays, for {count} fault(s), first {first}."))
+            }
+        }
+    }
+}
+
 /// What came of a refresh.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -114,49 +130,53 @@ impl Engine {
         };
         let accepted = inbound::build(org.id(), &raw, &org.profile.time_zone, form);
         let accepted = accepted.map_err(RefreshError::Faulty)?;
-        self.put_in_force(org, before, accepted).await
+        let version = before.as_ref().map_or(0, |before| before.version);
+        let put = self.put_in_force(org, before, accepted).await?;
+        Ok(put.unwrap_or(Applied { changed: false, version }))
     }
 
     /// An event that is gone from the org is not shown any more; its orders stay.
     pub(crate) async fn withdraw(&self, org: Arc<Org>, event: SfId) -> Result<(), RefreshError> {
         let event = EventRef { org: org.id(), event };
         let Some(before) = self.snapshot_of(event).await? else { return Ok(()) };
-        let as_of = self.now().max(before.as_of);
-        let accepted = inbound::withdraw(&before, as_of);
-        self.put_in_force(org, Some(before), accepted).await.map(drop)
+        // What isn't there has no time of the org's own, and by our clock it might be newer than
+        // a reading that finds it there again: it is as new as what is in force.
+        let mut as_of = before.as_of;
+        loop {
+            let accepted = inbound::withdraw(&before, as_of);
+            let put = self.put_in_force(Arc::clone(&org), Some(Arc::clone(&before)), accepted);
+            match put.await? {
+                Ok(_) => return Ok(()),
+                Err(newer) => as_of = newer,
+            }
+        }
     }
 
+    /// Ledger first, then the page; or as of when newer is in force.
     async fn put_in_force(
         &self,
         org: Arc<Org>,
         before: Option<Arc<Snapshot>>,
         accepted: Accepted,
-    ) -> Result<Applied, RefreshError> {
+    ) -> Result<Result<Applied, Timestamp>, RefreshError> {
         let Accepted { mut snapshot, terms } = accepted;
-        let unchanged = |before: Option<&Arc<Snapshot>>| Applied {
-            changed: false,
-            version: before.map_or(0, |before| before.version),
-        };
-        if before.as_ref().is_some_and(|before| snapshot.as_of < before.as_of) {
-            return Ok(unchanged(before.as_ref()));
+        if let Some(before) = before.filter(|before| snapshot.as_of < before.as_of) {
+            return Ok(Err(before.as_of));
         }
         let command = Command::SetTerms(Box::new(terms));
         let committed = match self.desk().run(snapshot.event, command, None).await {
             Ok(committed) => committed,
-            Err(Unanswered::Refused(Refusal::StaleTerms { .. })) => {
-                return Ok(unchanged(before.as_ref()));
-            }
+            Err(Unanswered::Refused(Refusal::StaleTerms { as_of })) => return Ok(Err(as_of)),
             Err(Unanswered::Quarantined(reason)) => return Err(RefreshError::Quarantined(reason)),
             Err(_) => return Err(RefreshError::Unavailable),
         };
         snapshot.ledger_version = committed.version;
         let engine = self.clone();
-        let published =
-            tokio::task::spawn_blocking(move || engine.catalog().publish(&org, snapshot)).await;
-        match published {
+        let publish = move || engine.catalog().publish(&org, snapshot);
+        match self.workers().blocking(publish).await {
             Ok(Ok((now, seen))) => {
                 let terms = matches!(committed.reply, Reply::Terms { changed: true });
-                Ok(Applied { changed: seen || terms, version: now.version })
+                Ok(Ok(Applied { changed: seen || terms, version: now.version }))
             }
             Ok(Err(error)) => {
                 tracing::error!(%error, "a refreshed event can't be stored");
@@ -204,7 +224,7 @@ impl Engine {
 
     async fn snapshot_of(&self, event: EventRef) -> Result<Option<Arc<Snapshot>>, RefreshError> {
         let engine = self.clone();
-        match tokio::task::spawn_blocking(move || engine.catalog().snapshot(event)).await {
+        match self.workers().blocking(move || engine.catalog().snapshot(event)).await {
             Ok(Ok(snapshot)) => Ok(snapshot),
             Ok(Err(error)) => {
                 tracing::error!(%error, "a snapshot can't be read");

@@ -127,6 +127,15 @@ impl Workers {
         self.tasks.spawn_on(ended, runtime);
     }
 
+    /// Runs what blocks on the runtime's blocking pool. It is waited for at the
+    /// end even if whoever asked has gone away.
+    pub(crate) fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> tokio::task::JoinHandle<T> {
+        self.tasks.spawn_blocking(work)
+    }
+
     fn runs(&self) -> std::sync::MutexGuard<'_, BTreeMap<&'static str, Run>> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -146,7 +155,7 @@ pub(crate) async fn stored<T: Send + 'static>(
     ask: impl FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
     let store = Arc::clone(engine.store());
-    match tokio::task::spawn_blocking(move || ask(&*store)).await {
+    match engine.workers().blocking(move || ask(&*store)).await {
         Ok(answer) => answer,
         Err(_) => Err(StoreError::OutcomeUnknown("the asking thread ended".to_owned())),
     }

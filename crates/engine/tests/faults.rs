@@ -5,15 +5,13 @@
 mod common;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use common::org::{hasty, until};
-use common::{connect, event, org_id, person, raw, record, start_on};
+use common::{Clock, connect, event, org_id, person, raw, record, start_on};
 use sloe_core::fact::Fact;
 use sloe_core::ids::EventRef;
-use sloe_core::time::Timestamp;
 use sloe_engine::claims::RequestId;
-use sloe_engine::clock::{Machine, World};
+use sloe_engine::clock::World;
 use sloe_engine::engine::Engine;
 use sloe_engine::error::Denied;
 use sloe_engine::worker;
@@ -21,24 +19,6 @@ use sloe_store::api::Store;
 use sloe_store::embedded::Embedded;
 use sloe_store::faulty::{Call, Fault, Faulty, Plan};
 use sloe_store::key::{Collection, Range};
-
-/// The machine's clock, but for a jump.
-#[derive(Default)]
-struct Clock(AtomicI64);
-
-impl World for Clock {
-    fn now(&self) -> Timestamp {
-        Machine.now().plus_millis(self.0.load(Ordering::SeqCst))
-    }
-
-    fn id(&self) -> u128 {
-        Machine.id()
-    }
-
-    fn random(&self, bytes: &mut [u8]) -> Result<(), getrandom::Error> {
-        Machine.random(bytes)
-    }
-}
 
 /// A store that takes everything until it is told otherwise, and the clock of its engines.
 struct Place {
@@ -167,7 +147,7 @@ async fn a_hold_expires_though_the_store_refused_that_at_first() {
     engine.hold(event, &RequestId::Fresh, &[choice]).await.unwrap();
     assert_eq!(left(&engine).await, Some(49));
     place.store.set_plan(Plan::new().at(Call::Append, 1, Fault::Refused));
-    place.clock.0.store(3_600_000, Ordering::SeqCst);
+    place.clock.advance(3_600_000);
     // Nobody asks for the ledger: only what is published is read here.
     until("the seat is free again", async || left(&engine).await == Some(50)).await;
     assert_eq!(place.store.calls(Call::Append), 2);

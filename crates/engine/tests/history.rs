@@ -3,8 +3,11 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use common::org::{hasty, until};
-use common::{connect, event, now, org_id, person, place, raw, start};
+use common::{Clock, connect, event, now, org_id, person, place, raw, start, start_on};
+use sloe_core::ids::ClaimId;
 use sloe_core::inbound::{Field, Value};
 use sloe_engine::claims::RequestId;
 use sloe_engine::engine::Engine;
@@ -89,26 +92,82 @@ async fn a_person_is_erased_from_every_order_and_nobody_else_is() {
     engine.stop().await;
 }
 
+/// One order of an event, and looks at what is past its retention, days apart.
+struct Kept {
+    place: common::Place,
+    clock: Arc<Clock>,
+    claim: ClaimId,
+}
+
+impl Kept {
+    async fn new() -> Self {
+        let (place, clock) = (place(), Arc::new(Clock::default()));
+        let engine = begin(&place, None).await;
+        let token = register(&engine, &["ada@example.org"]).await;
+        let claim = engine.order_by_token(&token).await.unwrap().claim;
+        engine.stop().await;
+        Self { place, clock, claim }
+    }
+
+    /// Whether the next look, so many days on, leaves the order's data there.
+    async fn after(&self, days: i64) -> bool {
+        self.clock.advance_days(days);
+        let store = Arc::clone(&self.place.store) as Arc<dyn Store>;
+        let engine = start_on(store, Arc::clone(&self.clock) as _, Some(hasty(2_000)));
+        until("retention was looked at", async || engine.runs().contains_key("retention")).await;
+        let runs = engine.runs();
+        assert_eq!(runs["retention"].fault, None);
+        engine.stop().await;
+        let keys = self.place.store.scan(Range::All(Collection::EventKeys), None, 9).unwrap();
+        let sealed = self.place.store.sealed(event(org_id(1)), self.claim).unwrap();
+        assert_eq!(keys.len(), usize::from(sealed.is_some()), "both go together");
+        sealed.is_some()
+    }
+
+    /// Lets the event end so many days from the machine's now.
+    async fn move_to(&self, days: i64) {
+        let engine = start(&self.place, None);
+        let mut moved = raw(1, "Event", Some(50), 2);
+        let at = |days: i64| Value::Text(now().plus_millis(days * 86_400_000).to_rfc3339());
+        moved.event.fields.insert(Field::StartsAt, at(days - 1));
+        moved.event.fields.insert(Field::EndsAt, at(days));
+        engine.apply_refresh(org_id(1), moved).await.unwrap();
+        engine.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn personal_data_ends_with_its_retention() {
-    let place = place();
-    let engine = begin(&place, None).await;
-    let token = register(&engine, &["ada@example.org"]).await;
-    let claim = engine.order_by_token(&token).await.unwrap().claim;
-    let mut over = raw(1, "Event", Some(50), 2);
-    let at = |days: i64| Value::Text(now().plus_millis(days * 86_400_000).to_rfc3339());
-    over.event.fields.insert(Field::StartsAt, at(-92));
-    over.event.fields.insert(Field::EndsAt, at(-91));
-    engine.apply_refresh(org_id(1), over).await.unwrap();
+    let kept = Kept::new().await;
+    // The event ends in 31 days; its data is kept for 90 more.
+    assert!(kept.after(31 + 81).await);
+    for day in 82..90 {
+        assert!(kept.after(1).await, "day {day}");
+    }
+    assert!(!kept.after(1).await, "the first look after 90 days");
+    let engine = start(&kept.place, None);
+    let (_, snapshot) = engine.event(event(org_id(1)).public_id()).unwrap();
+    assert_eq!(snapshot.name, "Event");
     engine.stop().await;
-    let engine = start(&place, Some(hasty(2_000)));
-    until("the vault is empty", async || {
-        place.store.sealed(event(org_id(1)), claim).unwrap().is_none()
-    })
-    .await;
-    let order = engine.order_by_token(&token).await.unwrap();
-    assert_eq!(order.tickets[0].attendee, None);
-    engine.stop().await;
+}
+
+#[tokio::test]
+async fn a_date_that_was_typed_wrong_can_be_put_right_for_a_week() {
+    let kept = Kept::new().await;
+    assert!(kept.after(0).await);
+    kept.move_to(-400).await;
+    assert!(kept.after(0).await);
+    assert!(kept.after(6).await);
+    kept.move_to(31).await;
+    assert!(kept.after(2).await);
+    // Wrong again, then wrong in another way: the week begins anew.
+    kept.move_to(-400).await;
+    assert!(kept.after(0).await);
+    assert!(kept.after(5).await);
+    kept.move_to(-300).await;
+    assert!(kept.after(5).await);
+    assert!(kept.after(6).await);
+    assert!(!kept.after(1).await);
 }
 
 #[tokio::test]

@@ -4,12 +4,15 @@
 mod common;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use common::org::{Org, hasty, status, until};
-use common::{person, place, start};
+use common::{Clock, person, place, raw, start, start_on};
+use sloe_core::ids::{EventRef, SfId};
+use sloe_core::inbound::RawEvent;
 use sloe_engine::claims::{Confirmed, RequestId};
 use sloe_engine::engine::Engine;
-use sloe_engine::refresh::Outcome;
+use sloe_engine::refresh::{Outcome, Refresh};
 use sloe_store::api::Store;
 use sloe_store::key::{Collection, Range};
 
@@ -94,7 +97,7 @@ fn a_job_that_was_under_way_is_taken_over_and_none_with_rows_stays_open() {
     let org = outside.block_on(Org::start());
     let place = place();
     let sends = || place.store.scan(Range::All(Collection::Sends), None, 9).unwrap();
-    for (life, latency) in [0, 20, 40, 60].into_iter().enumerate() {
+    for (life, latency) in [10, 20, 40, 60].into_iter().enumerate() {
         let inside = tokio::runtime::Runtime::new().unwrap();
         inside.block_on(async {
             let engine = start(&place, Some(hasty(20)));
@@ -249,5 +252,124 @@ async fn a_hundred_requests_for_one_event_are_at_most_two_refreshes_more() {
     let refreshes = engine.refreshes(org.id());
     let of_event = refreshes.iter().find(|r| r.event == Some(org.event().event)).unwrap();
     assert!(matches!(of_event.outcome, Outcome::Applied(_)), "{of_event:?}");
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readings_of_an_org_do_not_overtake_each_other() {
+    let org = Org::start().await;
+    let place = place();
+    let engine = start(&place, Some(hasty(2_000)));
+    org.connect(&engine, &*place.store);
+    org.shown(&engine).await;
+    // Reading the whole org takes two calls: what the first has told is old when the second ends.
+    org.faults(serde_json::json!({ "jitter_ms": 40, "kinds": ["composite"] })).await;
+    let (id, last) = (org.event().event, 200_u32);
+    let mut seen = Vec::new();
+    let look = || {
+        let name = engine.event(org.event().public_id()).unwrap().1.name.clone();
+        name.parse::<u32>().unwrap_or(0)
+    };
+    for n in 1..=last {
+        let name = serde_json::json!({ "Name": n.to_string() });
+        org.change("Sloe_Event__c", id.as_str(), name).await;
+        engine.request_refresh(org.id(), (n % 2 != 0).then_some(id));
+        seen.push(look());
+    }
+    until("the last name is shown", async || {
+        seen.push(look());
+        seen.last() == Some(&last)
+    })
+    .await;
+    assert!(seen.is_sorted(), "{seen:?}");
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_is_there_again_is_shown_again_although_our_clock_is_ahead() {
+    let org = Org::start().await;
+    let (place, clock) = (place(), Arc::new(Clock::default()));
+    clock.advance_days(1);
+    let store = Arc::clone(&place.store) as Arc<dyn Store>;
+    let engine = start_on(store, clock, Some(hasty(2_000)));
+    org.connect(&engine, &*place.store);
+    org.shown(&engine).await;
+    // Nothing that the org has: it comes, goes and comes again here only.
+    let read = || raw(1, "Event", Some(5), 0);
+    let event = EventRef { event: read().event.id, ..org.event() };
+    let shown = || engine.catalog().listing(event).unwrap().published;
+    engine.apply_refresh(org.id(), read()).await.unwrap();
+    assert!(shown());
+    engine.request_refresh(org.id(), Some(event.event));
+    until("it is taken down", async || !shown()).await;
+    assert!(engine.apply_refresh(org.id(), read()).await.unwrap().changed);
+    assert!(shown());
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_is_gone_is_taken_down_although_its_figures_are_newer_than_its_page() {
+    let (org, place) = (Org::start().await, place());
+    let engine = start(&place, Some(hasty(2_000)));
+    org.connect(&engine, &*place.store);
+    org.shown(&engine).await;
+    let read = raw(1, "Event", Some(5), 0);
+    let event = EventRef { event: read.event.id, ..org.event() };
+    let later = read.as_of.plus_millis(3_600_000);
+    engine.apply_refresh(org.id(), read.clone()).await.unwrap();
+    let counted = RawEvent { external_total: 1, as_of: later, ..read };
+    engine.apply_refresh(org.id(), counted).await.unwrap();
+    let shown = || engine.catalog().listing(event).unwrap().published;
+    assert!(shown());
+    engine.request_refresh(org.id(), Some(event.event));
+    until("it is taken down", async || !shown()).await;
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_org_that_shows_none_of_its_events_any_more_keeps_them_and_staff_are_told() {
+    let org = Org::start().await;
+    let mut events = vec![org.event()];
+    for name in ["Second", "Third"] {
+        let fields = serde_json::json!({
+            "Name": name,
+            "Published__c": true,
+            "Time_Zone__c": "UTC",
+            "Starts_At__c": "2099-05-01T09:00:00.000+0000",
+            "Ends_At__c": "2099-05-01T17:00:00.000+0000",
+        });
+        let id = org.create("Sloe_Event__c", fields).await;
+        events.push(EventRef { event: SfId::parse(&id).unwrap(), ..org.event() });
+    }
+    let place = place();
+    let engine = start(&place, Some(hasty(2_000)));
+    org.connect(&engine, &*place.store);
+    let shown = || -> Vec<_> {
+        let listing = |event: &EventRef| engine.catalog().listing(*event);
+        events.iter().map(|event| listing(event).is_some_and(|listing| listing.published)).collect()
+    };
+    let trouble = || engine.refreshes(org.id()).first().and_then(Refresh::trouble);
+    until("all are shown", async || shown() == [true, true, true]).await;
+    // One that vanishes is taken down; the others are as they were.
+    org.delete_event(events[2].event).await;
+    engine.request_refresh(org.id(), None);
+    until("the third is taken down", async || shown() == [true, true, false]).await;
+    until("that is no trouble", async || trouble().is_none()).await;
+    // All at once look like a right that was lost.
+    for event in &events[..2] {
+        org.delete_event(event.event).await;
+    }
+    engine.request_refresh(org.id(), None);
+    until("staff are told", async || trouble().is_some()).await;
+    let told = trouble().unwrap();
+    assert!(told.contains("none of the org's 2 published events"), "{told}");
+    assert!(told.contains("permission set") && told.contains("sloe event refresh"), "{told}");
+    assert_eq!(shown(), [true, true, false]);
+    // As the remedy says: one by one they go.
+    engine.request_refresh(org.id(), Some(events[0].event));
+    until("the first is taken down", async || shown() == [false, true, false]).await;
+    engine.request_refresh(org.id(), None);
+    until("the second is taken down", async || shown() == [false, false, false]).await;
+    until("nothing is wrong any more", async || trouble().is_none()).await;
     engine.stop().await;
 }

@@ -13,6 +13,7 @@ use sloe_core::ids::{OrgId, SfId};
 use sloe_core::license::{License, Status};
 use sloe_core::time::Timestamp;
 use sloe_engine::engine::Engine;
+use sloe_engine::refresh::Refresh;
 use sloe_engine::tenant::{Connect, ConnectError};
 use subtle::ConstantTimeEq;
 
@@ -59,10 +60,24 @@ async fn list_orgs(State(state): State<AppState>) -> Json<Value> {
     let row = |org: std::sync::Arc<sloe_engine::tenant::Org>| {
         let live = if state.engine.is_live(org.id()) { "yes" } else { "no" };
         let (slug, name) = (&org.profile.slug, &org.profile.name);
-        json!({ "slug": slug, "org_id": org.id().to_string(), "name": name, "live": live })
+        let troubles: Vec<_> =
+            state.engine.refreshes(org.id()).iter().filter_map(trouble).collect();
+        json!({
+            "slug": slug,
+            "org_id": org.id().to_string(),
+            "name": name,
+            "live": live,
+            "troubles": troubles,
+        })
     };
     let orgs: Vec<_> = state.engine.registry().all().into_iter().map(row).collect();
     Json(json!({ "orgs": orgs }))
+}
+
+/// What is wrong with what was read of an org, or of an event of it.
+fn trouble(refresh: &Refresh) -> Option<String> {
+    let said = refresh.trouble()?;
+    Some(refresh.event.map_or(said.clone(), |event| format!("{event}: {said}")))
 }
 
 async fn set_license(

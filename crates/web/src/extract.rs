@@ -4,7 +4,7 @@ mod json;
 mod pointer;
 mod read;
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -35,15 +35,26 @@ impl FromRequest<AppState> for JsonBody {
         if !is_json(request.headers()) {
             return Err(Cause::UnsupportedMediaType.into());
         }
-        let body = axum::body::to_bytes(request.into_body(), MAX_BODY);
-        // The rest of the time is for the answer.
-        let patience = state.settings.deadline / 2;
-        match tokio::time::timeout(patience, body).await {
-            Ok(Ok(bytes)) => Ok(Self(bytes)),
-            Ok(Err(error)) if is_too_long(&error) => Err(Cause::TooLarge.into()),
-            Ok(Err(_)) => Err(Problem::new(Cause::Malformed, "The body broke off.")),
-            Err(_late) => Err(Cause::TooSlow.into()),
+        match whole(request.into_body(), state).await {
+            Ok(bytes) => Ok(Self(bytes)),
+            Err(Cause::Malformed) => Err(Problem::new(Cause::Malformed, "The body broke off.")),
+            Err(cause) => Err(cause.into()),
         }
+    }
+}
+
+/// A whole body within bounds of size and time.
+///
+/// # Errors
+/// [`Cause::TooLarge`], [`Cause::TooSlow`], or [`Cause::Malformed`] if it broke off.
+pub(crate) async fn whole(body: Body, state: &AppState) -> Result<Bytes, Cause> {
+    // The rest of the time is for the answer.
+    let patience = state.settings.deadline / 2;
+    match tokio::time::timeout(patience, axum::body::to_bytes(body, MAX_BODY)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(error)) if is_too_long(&error) => Err(Cause::TooLarge),
+        Ok(Err(_)) => Err(Cause::Malformed),
+        Err(_late) => Err(Cause::TooSlow),
     }
 }
 

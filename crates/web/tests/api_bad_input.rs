@@ -58,8 +58,9 @@ async fn what_is_not_json_is_malformed_and_says_where() {
 async fn bodies_of_another_type_or_size_are_not_read() {
     let caller = Caller::new().await;
     let event = caller.publish(&conference()).await;
+    let doors = doors(&caller, &event).await;
     let before = caller.journals();
-    for door in [at(&event, "holds"), at(&event, "registrations")] {
+    for door in doors {
         let form = [("content-type", "application/x-www-form-urlencoded")];
         for headers in [&form[..], &[], &[("content-type", "application/jsonp")]] {
             let body = Body::from(lines(&event, 1).to_string());
@@ -77,6 +78,17 @@ async fn bodies_of_another_type_or_size_are_not_read() {
         let json = [("content-type", "application/json")];
         let answer = caller.send(Method::POST, &door, &json, Body::from_stream(pieces)).await;
         answer.refused(413, "too-large");
+        // What is packed is not unpacked, or a little would become a lot.
+        let packed = [("content-type", "application/json"), ("content-encoding", "gzip")];
+        let body = Body::from(&b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03"[..]);
+        let answer = caller.send(Method::POST, &door, &packed, body).await;
+        answer.refused(400, "malformed");
+        let broken = futures::stream::iter([
+            Ok(b"{\"lines\":".to_vec()),
+            Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)),
+        ]);
+        let answer = caller.send(Method::POST, &door, &json, Body::from_stream(broken)).await;
+        answer.refused(400, "malformed");
     }
     assert_eq!(caller.journals(), before);
 }
@@ -226,6 +238,37 @@ async fn every_fault_of_attendees_is_named_at_once() {
 }
 
 #[tokio::test]
+async fn a_crowd_and_attendees_that_are_none_are_told_entry_by_entry() {
+    let caller = Caller::new().await;
+    let event = caller.publish(&conference()).await;
+    let [_, registrations, confirm] = doors(&caller, &event).await;
+    let before = caller.journals();
+    let crowd = json!({"attendees": vec![person(&event, 1); 51]});
+    caller.post(&registrations, &crowd).await.has_faults(&[("/attendees", "too-many")]);
+    let mut odd = placed(1);
+    odd["place"] = json!(0);
+    let body = json!({"attendees": [odd, 7, [], {"place": 65_536, "email": null}]});
+    caller.post(&confirm, &body).await.has_faults(&[
+        ("/attendees/0/place", "range"),
+        ("/attendees/1", "type"),
+        ("/attendees/2", "type"),
+        ("/attendees/3/place", "range"),
+        ("/attendees/3/email", "type"),
+        ("/attendees", "missing-place"),
+        ("/attendees", "missing-place"),
+        ("/attendees/1/first_name", "required"),
+        ("/attendees/1/last_name", "required"),
+        ("/attendees/1/email", "required"),
+        ("/attendees/2/first_name", "required"),
+        ("/attendees/2/last_name", "required"),
+        ("/attendees/2/email", "required"),
+        ("/attendees/3/first_name", "required"),
+        ("/attendees/3/last_name", "required"),
+    ]);
+    assert_eq!(caller.journals(), before);
+}
+
+#[tokio::test]
 async fn ids_of_another_org_are_unknown_here() {
     let mut caller = Caller::new().await;
     let ours = caller.publish(&conference()).await;
@@ -272,6 +315,36 @@ async fn an_idempotency_key_is_bounded_visible_text() {
     let answer = caller.send(Method::POST, &at(&event, "holds"), &twice, body).await;
     answer.refused(400, "malformed");
     assert_eq!(caller.journals(), before);
+}
+
+#[tokio::test]
+async fn a_list_is_asked_for_with_its_own_parameters_only() {
+    let caller = Caller::new().await;
+    caller.publish(&conference()).await;
+    let list = "/api/v1/orgs/acme/events?";
+    let cases: [(&str, &[(&str, &str)]); 8] = [
+        ("limit=101", &[("limit", "range")]),
+        ("limit=-1", &[("limit", "range")]),
+        ("limit=99999999999999999999", &[("limit", "range")]),
+        ("limit=", &[("limit", "range")]),
+        ("after=%ff%fe", &[("after", "cursor")]),
+        ("after=99999999999999999999.x", &[("after", "cursor")]),
+        (
+            "limit=1&limit=1&after=.&x=1",
+            &[("limit", "twice"), ("after", "cursor"), ("x", "unknown-parameter")],
+        ),
+        ("%ff=1", &[("\u{fffd}", "unknown-parameter")]),
+    ];
+    for (query, faults) in cases {
+        caller.get(&format!("{list}{query}")).await.has_faults(faults);
+    }
+    for after in ["-9223372036854775808.x", "9223372036854775807.x", "0."] {
+        caller.get(&format!("{list}after={after}")).await.is(200);
+    }
+    for org in ["%ff", "%00", "..", "acme%2fevents", "ACME", "00D000000000001"] {
+        let found = caller.get(&format!("/api/v1/orgs/{org}/events")).await;
+        found.refused(404, "not-found");
+    }
 }
 
 #[tokio::test]

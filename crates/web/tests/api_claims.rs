@@ -7,6 +7,7 @@ mod support;
 use caller::{Caller, at, lines, person, placed};
 use serde_json::{Value, json};
 use sloe_core::inbound::{Field, Value as Raw};
+use sloe_core::license::Status;
 use support::{Draft, text};
 
 fn conference() -> Draft {
@@ -143,6 +144,57 @@ async fn a_repeated_request_gets_the_same_bytes_and_takes_nothing_more() {
     caller.post_keyed(&confirm, key, &body).await.refused(409, "id-reused");
     caller.post(&confirm, &body).await.refused(409, "already-confirmed");
     assert_eq!(caller.get(&at(&event, "availability")).await.is(200)["left"], 7);
+}
+
+#[tokio::test]
+async fn a_repeat_gets_the_same_bytes_whatever_has_changed_since() {
+    let caller = Caller::new().await;
+    let event = caller.publish(&conference()).await;
+    let (holds, registrations) = (at(&event, "holds"), at(&event, "registrations"));
+    let key = Some("7f3a");
+    let seats = json!({"lines": [{
+        "item": event.items[0].id.to_string(),
+        "quantity": 1,
+        "sessions": [event.sessions[0].id.to_string()],
+    }]});
+    let held = caller.post_keyed(&holds, key, &seats).await;
+    let confirm = format!("/api/v1/holds/{}/confirm", held.is(201)["id"].as_str().unwrap());
+    let person = json!({"attendees": [person(&event, 1)]});
+    let requests =
+        [(holds, seats), (confirm, json!({"attendees": [placed(1)]})), (registrations, person)];
+    let mut first = Vec::new();
+    for (path, body) in &requests {
+        let made = caller.post_keyed(path, key, body).await;
+        made.is(201);
+        first.push(made.body);
+    }
+    let repeat = async || {
+        for ((path, body), first) in requests.iter().zip(&first) {
+            let journals = caller.journals();
+            let again = caller.post_keyed(path, key, body).await;
+            assert_eq!((again.status, &again.body), (201, first));
+            let mut other = body.clone();
+            let list = if path.ends_with("holds") { "lines" } else { "attendees" };
+            let twice = other[list].as_array_mut().unwrap();
+            twice.push(twice[0].clone());
+            if path.ends_with("confirm") {
+                twice[1]["place"] = json!(2);
+            }
+            caller.post_keyed(path, key, &other).await.refused(409, "id-reused");
+            assert_eq!(caller.journals(), journals);
+        }
+    };
+    repeat().await;
+    caller.site.license(Status::Suspended);
+    repeat().await;
+    caller.site.license(Status::Active);
+    caller.site.clock.advance(5);
+    let item_fields = vec![(Field::Active, Raw::Bool(false))];
+    caller.publish(&Draft { sessions: vec![], item_fields, ..conference() }).await;
+    repeat().await;
+    let (holds, seats) = &requests[0];
+    let new = caller.post_keyed(holds, Some("new"), seats).await;
+    new.has_faults(&[("/lines/0/item", "unknown"), ("/lines/0/sessions", "unknown")]);
 }
 
 #[tokio::test]

@@ -248,6 +248,27 @@ async fn the_same_confirmation_again_is_the_same_order() {
 }
 
 #[tokio::test]
+async fn the_same_confirmation_is_the_same_order_after_its_sessions_were_withdrawn() {
+    let site = Site::new();
+    let draft = Draft { sessions: vec![5, 5], ..Draft::default() };
+    let event = site.publish(&draft).await;
+    let mut browser = site.browser();
+    let checkout = hold(&mut browser, event.items[0].id, "1", &[]).await.location().to_owned();
+    let key = browser.get(&checkout).await.hidden("key");
+    let mut fields = ada(1);
+    let session = event.sessions[1].id.to_string();
+    fields.extend([
+        ("key".into(), key),
+        ("sessions".into(), "each".into()),
+        ("session-1".into(), session),
+    ]);
+    let first = browser.post(&checkout, &borrowed(&fields)).await.location().to_owned();
+    site.clock.advance(5);
+    site.publish(&Draft { sessions: vec![], ..draft }).await;
+    assert_eq!(browser.post(&checkout, &borrowed(&fields)).await.is(303).location(), first);
+}
+
+#[tokio::test]
 async fn seats_can_be_given_back() {
     let site = Site::new();
     let event = site.publish(&Draft::default()).await;
@@ -343,6 +364,9 @@ async fn an_org_without_a_live_license_shows_its_events_and_takes_no_holds() {
         .await
         .is(403)
         .says("Registration is paused");
+    // The same form again is the same hold; another needs a license.
+    assert_eq!(hold(&mut browser, event.items[0].id, "1", &[]).await.location(), checkout);
+    hold(&mut browser, event.items[0].id, "2", &[]).await.is(403).says("Registration is paused");
     // What is held may be confirmed, and orders stay readable.
     let order = confirm(&mut browser, &checkout, 1, &[]).await.location().to_owned();
     browser.get(&order).await.is(200).says("You’re registered");

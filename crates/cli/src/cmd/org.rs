@@ -17,7 +17,7 @@ pub(crate) enum Org {
     /// Connect an org, or change how; prints the hook's address and secret once.
     #[command(after_help = ADD_EXAMPLE)]
     Add(Box<Add>),
-    /// List the connected orgs.
+    /// List the connected orgs, and what is wrong with what was read of them.
     List {
         #[command(flatten)]
         at: At,
@@ -177,10 +177,16 @@ impl Add {
 }
 
 async fn list(at: At) -> Result<(), Failure> {
+    let mut troubles = Vec::new();
     let rows: Vec<[String; 4]> = match Running::find(at.store.directory()).await {
         Some(running) => {
             let answer = running.ask("orgs/list", &json!({})).await?;
             let orgs = answer.get("orgs").and_then(Value::as_array).cloned().unwrap_or_default();
+            for org in &orgs {
+                let told = org.get("troubles").and_then(Value::as_array).into_iter().flatten();
+                let told = told.filter_map(Value::as_str);
+                troubles.extend(told.map(|told| format!("{}: {told}", text(org, "slug"))));
+            }
             let row = |org: &Value| ["slug", "org_id", "name", "live"].map(|key| text(org, key));
             orgs.iter().map(row).collect()
         }
@@ -206,6 +212,9 @@ async fn list(at: At) -> Result<(), Failure> {
         table.add_row(row);
     }
     println!("{table}");
+    for trouble in troubles {
+        println!("{trouble}");
+    }
     Ok(())
 }
 

@@ -188,7 +188,7 @@ async fn nowhere(town: &Town, visit: &mut Visit) {
     let form =
         format!("data:text/html,<form method=post action='{url}'><button>Go</button></form>");
     visit.browser.goto(&form).await;
-    visit.browser.click("button").await;
+    visit.browser.go("button").await;
     visit.browser.arrive("/hold").await;
     let says = [
         "This form came from another site",
@@ -211,7 +211,7 @@ async fn problems(town: &Town, visit: &mut Visit) {
 
 async fn one_person(town: &Town, visit: &mut Visit) {
     visit.browser.goto(&town.page("meridian", "keynote-live")).await;
-    visit.browser.click(".tickets button[type=submit]").await;
+    visit.browser.go(".tickets button[type=submit]").await;
     visit.browser.arrive("/checkout/").await;
     let title = of(&format!("Your details: {KEYNOTE}"), MERIDIAN);
     let says = [
@@ -223,7 +223,7 @@ async fn one_person(town: &Town, visit: &mut Visit) {
         "Give my seats back",
     ];
     look(visit, "checkout-one", 200, &title, &says).await;
-    visit.browser.click(".finish button").await;
+    visit.browser.go(".finish button").await;
     visit.browser.shows("one thing to put right").await;
     let title = of(&format!("Please check your details: {KEYNOTE}"), MERIDIAN);
     let says = ["There is one thing to put right", "Enter the last name."];
@@ -240,7 +240,7 @@ pub(crate) async fn choose_two(town: &Town, visit: &mut Visit) -> String {
     visit.browser.goto(&town.page("meridian", "systems-days")).await;
     visit.browser.fill("input[type=number]", "2").await;
     visit.browser.click(".session input").await;
-    visit.browser.click(".tickets button[type=submit]").await;
+    visit.browser.go(".tickets button[type=submit]").await;
     visit.browser.arrive("/checkout/").await
 }
 
@@ -260,7 +260,7 @@ async fn several_people(town: &Town, visit: &mut Visit) {
     look(visit, "checkout-several-sessions", 200, &title, &says).await;
     visit.browser.fill("#first-1", "Ada").await;
     visit.browser.fill("#email-2", "nonsense").await;
-    visit.browser.click(".finish button").await;
+    visit.browser.go(".finish button").await;
     visit.browser.shows("things to put right").await;
     let title = of(&format!("Please check your details: {DAYS}"), MERIDIAN);
     let says = [
@@ -269,7 +269,7 @@ async fn several_people(town: &Town, visit: &mut Visit) {
         "Person 2: Enter an e-mail address like name@example.org.",
     ];
     look(visit, "checkout-several-faults", 422, &title, &says).await;
-    visit.browser.click("a.quiet").await;
+    visit.browser.go("a.quiet").await;
     visit.browser.arrive("/change").await;
     visit.browser.shows("You are holding 2 seats until").await;
     let says = ["Continue your registration", "Continue"];
@@ -278,7 +278,7 @@ async fn several_people(town: &Town, visit: &mut Visit) {
 
 async fn seats_given_back(town: &Town, visit: &mut Visit) {
     let checkout = choose_two(town, visit).await;
-    visit.browser.click(".aside-actions button").await;
+    visit.browser.go(".aside-actions button").await;
     visit.browser.shows("Your seats are given back").await;
     let says = ["Nothing was booked", "Back to the event"];
     let title = of(&format!("Your seats are given back: {DAYS}"), MERIDIAN);
@@ -292,13 +292,13 @@ async fn too_few_seats(town: &Town, visit: &mut Visit) {
     let page = town.page("meridian", "few-seats");
     visit.browser.goto(&page).await;
     visit.browser.fill("input[type=number]", "0").await;
-    visit.browser.click(".tickets button[type=submit]").await;
+    visit.browser.go(".tickets button[type=submit]").await;
     visit.browser.shows("one thing to put right").await;
     let title = of("Few Seats", MERIDIAN);
     look(visit, "event-nothing-chosen", 422, &title, &["Choose at least one ticket."]).await;
     visit.browser.goto(&page).await;
     visit.browser.fill("input[type=number]", "9").await;
-    visit.browser.click(".tickets button[type=submit]").await;
+    visit.browser.go(".tickets button[type=submit]").await;
     visit.browser.shows("one thing to put right").await;
     let says = ["Only 8 ", "you asked for 9", "Choose fewer."];
     look(visit, "event-too-many-chosen", 409, &title, &says).await;
@@ -308,7 +308,7 @@ async fn too_few_seats(town: &Town, visit: &mut Visit) {
         .browser
         .evaluate("document.querySelector('form.choose input').name = 'qty-nonsense'")
         .await;
-    visit.browser.click(".tickets button[type=submit]").await;
+    visit.browser.go(".tickets button[type=submit]").await;
     visit.browser.arrive("/hold").await;
     let says = [
         "We can’t read this request",
@@ -372,7 +372,7 @@ async fn changed_orders(town: &Town, visit: &mut Visit) {
 async fn mailbox(town: &Town, visit: &mut Visit) {
     let says = ["Nothing left this machine.", &format!("You’re registered: {KEYNOTE}")];
     see(visit, &town.demo.mailbox, "mailbox", 200, "Demo mailbox", &says).await;
-    visit.browser.click(".rows a").await;
+    visit.browser.go(".rows a").await;
     let mail = visit.browser.arrive("/demo/mailbox/").await;
     visit.browser.find("article").await;
     let title = visit.browser.driver().title().await.unwrap();
@@ -392,7 +392,7 @@ async fn mailbox(town: &Town, visit: &mut Visit) {
 
 /// A checkout whose event is called off under the visitor's hands; `off` does it.
 pub(crate) async fn called_off_meanwhile(visit: &mut Visit, off: impl AsyncFn()) {
-    visit.browser.click(".tickets button[type=submit]").await;
+    visit.browser.go(".tickets button[type=submit]").await;
     visit.browser.arrive("/checkout/").await;
     for (field, text) in
         [("#first-1", "Ada"), ("#last-1", "Lovelace"), ("#email-1", "ada@example.org")]
@@ -400,7 +400,7 @@ pub(crate) async fn called_off_meanwhile(visit: &mut Visit, off: impl AsyncFn())
         visit.browser.fill(field, text).await;
     }
     off().await;
-    visit.browser.click(".finish button").await;
+    visit.browser.go(".finish button").await;
     visit.browser.shows("This event is cancelled").await;
     let says = ["Nothing was booked.", "Back to the event"];
     let title = of("This event is cancelled: Called Off Meanwhile", MERIDIAN);

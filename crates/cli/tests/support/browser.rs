@@ -235,7 +235,34 @@ impl Browser {
         .await;
     }
 
-    /// Clicks an element, and waits for the page that this may open.
+    /// Clicks what opens another page, and waits until that is there: the
+    /// driver returns before a slow answer has come.
+    pub(crate) async fn go(&self, css: &str) {
+        self.mark_page().await;
+        self.click(css).await;
+        self.wait_for_unmarked_page().await;
+    }
+
+    async fn mark_page(&self) {
+        self.evaluate("document.documentElement.dataset.left = 'soon'").await;
+    }
+
+    async fn wait_for_unmarked_page(&self) {
+        let there =
+            "return document.readyState === 'complete' && !document.documentElement.dataset.left";
+        eventually(async || {
+            let answer = self.driver.execute(there, Vec::new()).await;
+            let there = answer.map_err(|error| error.to_string())?;
+            if *there.json() == true {
+                Ok(())
+            } else {
+                Err("the page is still the one before".into())
+            }
+        })
+        .await;
+    }
+
+    /// Clicks an element that stays on its page.
     pub(crate) async fn click(&self, css: &str) {
         let element = self.find(css).await;
         // The driver scrolls no further than the edge, where a bar may lie above.
@@ -244,13 +271,16 @@ impl Browser {
         element.click().await.unwrap_or_else(|error| panic!("{css}: {error}"));
     }
 
-    /// Clicks the link with this text.
+    /// Clicks the link with this text, and waits for the page it leads to.
     pub(crate) async fn follow(&self, text: &str) {
         let link = eventually(async || {
             let found = self.driver.find(By::LinkText(text)).await;
             found.map_err(|error| format!("no link “{text}”: {error}"))
         });
-        link.await.click().await.unwrap_or_else(|error| panic!("{text}: {error}"));
+        let link = link.await;
+        self.mark_page().await;
+        link.click().await.unwrap_or_else(|error| panic!("{text}: {error}"));
+        self.wait_for_unmarked_page().await;
     }
 
     /// Replaces what a field contains.
@@ -355,8 +385,23 @@ struct Driver {
     chromium: Option<u64>,
 }
 
+/// How often chromedriver may find that the free port it chose for one kind of
+/// address is taken for the other; then it ends.
+const PORTS: u32 = 8;
+
 impl Driver {
     async fn start() -> Self {
+        for _ in 1..PORTS {
+            if let Ok(driver) = Self::try_start().await {
+                return driver;
+            }
+        }
+        Self::try_start().await.unwrap_or_else(|said| panic!("chromedriver ended: {said}"))
+    }
+
+    /// # Errors
+    /// What it said before it ended.
+    async fn try_start() -> Result<Self, String> {
         let home = tempfile::tempdir().unwrap();
         let log = home.path().join("log");
         let (out, error) = (File::create(&log).unwrap(), File::options().append(true).open(&log));
@@ -372,11 +417,13 @@ impl Driver {
         driver.port = eventually(async || {
             let ended = driver.child.try_wait().unwrap();
             let said = told_in(&driver.log());
-            assert!(ended.is_none(), "chromedriver ended with {ended:?}: {said}");
-            named_port(&said).ok_or_else(|| format!("no port is named: {said}"))
+            if ended.is_some() {
+                return Ok(Err(said));
+            }
+            named_port(&said).map(Ok).ok_or_else(|| format!("no port is named: {said}"))
         })
-        .await;
-        driver
+        .await?;
+        Ok(driver)
     }
 
     fn log(&self) -> PathBuf {

@@ -48,6 +48,11 @@ pub enum Command {
         /// One per attendee.
         places: Vec<PlaceRequest>,
     },
+    /// Ask what a request came to; makes no facts.
+    Recall {
+        /// The request, if it was ever made.
+        request: Request,
+    },
     /// Give a hold back.
     Release {
         /// The hold.
@@ -279,6 +284,8 @@ pub enum Reply {
     Held(ClaimView),
     /// An order.
     Confirmed(ClaimView),
+    /// What a request came to, as it stands.
+    Recalled(ClaimView),
     /// The hold is gone.
     Released,
     /// These attendees' tickets were cancelled now (none: they were before).

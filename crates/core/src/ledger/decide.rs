@@ -39,6 +39,7 @@ impl Ledger {
                 let fact = Fact::Confirmed { claim: *claim, request: *request, places };
                 Ok(Decision { facts: vec![fact], claim: Some(*claim) })
             }
+            Command::Recall { request } => self.repeat(*request)?.ok_or(Refusal::UnknownClaim),
             Command::Release { claim } => self.decide_release(*claim),
             Command::Cancel { claim, place, actor } => self.decide_cancel(*claim, *place, *actor),
             Command::Erase { claim, place } => self.decide_erase(*claim, *place),
@@ -53,6 +54,8 @@ impl Ledger {
             }
             let same = Terms { as_of: terms.as_of, ..(**current).clone() } == *terms;
             if same {
+                // No fact for every poll: that a reading newer than these terms found them the
+                // same is not recorded. Who reads does so in order.
                 return Ok(Decision { facts, claim: None });
             }
         }

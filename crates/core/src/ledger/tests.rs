@@ -152,6 +152,11 @@ fn the_same_request_gets_the_same_answer_and_another_body_is_refused() {
     assert_eq!(again, Decision { facts: vec![], claim: Some(claim) });
     let other = Request { body: 1, ..request };
     assert_eq!(desk.run(hold(ClaimId(98), other)).unwrap_err(), Refusal::IdReused);
+    let recall = |request| Command::Recall { request };
+    assert_eq!(desk.run(recall(request)).unwrap(), again);
+    assert_eq!(desk.run(recall(other)).unwrap_err(), Refusal::IdReused);
+    let (_, never_made) = desk.fresh();
+    assert_eq!(desk.run(recall(never_made)).unwrap_err(), Refusal::UnknownClaim);
     assert_eq!(desk.left(PoolKey::Event), Some(4));
 }
 

@@ -1,9 +1,7 @@
 //! From a hold to an order, or to an order in one step.
 
-use std::sync::Arc;
-
 use sloe_core::catalog::Snapshot;
-use sloe_core::ids::{ClaimId, PublicId};
+use sloe_core::ids::{ClaimId, PublicId, SfId};
 use sloe_core::ledger::{ClaimView, Command, Reply};
 
 use super::hold::canonical;
@@ -39,20 +37,26 @@ impl Engine {
     ) -> Result<Confirmed, Denied> {
         let (event, claim) = self.open_token(Kind::Hold, token)?;
         let (org, snapshot) = self.known(event)?;
-        let checked = attendees::check(&snapshot.form, inputs)?;
         let view = self.desk().view(event, claim).await;
         let view = view.map_err(|why| deny::unanswered(&snapshot, why))?.ok_or(Denied::NotFound)?;
-        check_count(view.places.len(), inputs.len())?;
-        let records = sessions.map(|chosen| translate::sessions(&snapshot, chosen)).transpose()?;
-        let key = self.event_key(&org, &snapshot).await?;
         let body = [typed(inputs), chosen(sessions)].concat();
         let operation = format!("confirm {}", claim.text());
+        let (checked, records) = match checked(&snapshot, &view, inputs, sessions) {
+            Ok(checked) => checked,
+            Err(denied) => {
+                let asked = (operation.as_str(), id);
+                let before = self.answered_before(&org, &snapshot, asked, &[&body], denied).await?;
+                return Ok(self.confirmed(&snapshot, &before));
+            }
+        };
+        let key = self.event_key(&org, &snapshot).await?;
         let request = request(&key, &operation, id, self.world().id(), &[&body]);
         let sealed = self.seal_attendees(&org, event, claim, checked)?;
         let command = Command::Confirm { claim, request, sessions: records };
         let answer = self.desk().run(event, command, Some(sealed)).await;
         let committed = answer.map_err(|why| deny::unanswered(&snapshot, why))?;
-        self.confirmed(&snapshot, committed.reply)
+        let Reply::Confirmed(view) = committed.reply else { return Err(Denied::NotFound) };
+        Ok(self.confirmed(&snapshot, &view))
     }
 
     /// Takes seats and confirms them in one commit.
@@ -65,22 +69,31 @@ impl Engine {
         id: &RequestId,
         people: &[(Choice, AttendeeInput)],
     ) -> Result<Confirmed, Denied> {
-        let (org, snapshot) = self.offered(event)?;
+        let (org, snapshot) = self.event(event)?;
         let event = snapshot.event;
         let (choices, inputs): (Vec<_>, Vec<_>) = people.iter().cloned().unzip();
-        let (places, checked) = both(
-            translate::places(&snapshot, &choices),
-            attendees::check(&snapshot.form, &inputs),
-        )?;
+        let body = [canonical(&choices), typed(&inputs)];
+        let body = body.each_ref().map(Vec::as_slice);
+        let checked = || {
+            both(translate::places(&snapshot, &choices), attendees::check(&snapshot.form, &inputs))
+        };
+        let (places, checked) = match self.licensed(&org).and_then(|()| checked()) {
+            Ok(checked) => checked,
+            Err(denied) => {
+                let asked = ("register", id);
+                let before = self.answered_before(&org, &snapshot, asked, &body, denied).await?;
+                return Ok(self.confirmed(&snapshot, &before));
+            }
+        };
         let claim = ClaimId(self.world().id());
         let key = self.event_key(&org, &snapshot).await?;
-        let request =
-            request(&key, "register", id, claim.0, &[&canonical(&choices), &typed(&inputs)]);
+        let request = request(&key, "register", id, claim.0, &body);
         let sealed = self.seal_attendees(&org, event, claim, checked)?;
         let command = Command::Register { claim, request, places };
         let answer = self.desk().run(event, command, Some(sealed)).await;
         let committed = answer.map_err(|why| deny::unanswered(&snapshot, why))?;
-        self.confirmed(&snapshot, committed.reply)
+        let Reply::Confirmed(view) = committed.reply else { return Err(Denied::NotFound) };
+        Ok(self.confirmed(&snapshot, &view))
     }
 
     fn seal_attendees(
@@ -94,19 +107,33 @@ impl Engine {
         attendees::seal(&org.vault_key(), self.world(), event, claim, &people)
     }
 
-    fn confirmed(&self, snapshot: &Arc<Snapshot>, reply: Reply) -> Result<Confirmed, Denied> {
-        let Reply::Confirmed(view) = reply else { return Err(Denied::NotFound) };
-        Ok(Confirmed {
+    fn confirmed(&self, snapshot: &Snapshot, view: &ClaimView) -> Confirmed {
+        Confirmed {
             token: self.tokens().seal(Kind::Order, snapshot.event, view.claim),
             reference: view.claim.reference(),
-            tickets: self.tickets(snapshot, &view),
-        })
+            tickets: self.tickets(snapshot, view),
+        }
     }
 
     fn tickets(&self, snapshot: &Snapshot, view: &ClaimView) -> Vec<(u16, String)> {
         let code = |place| self.tokens().ticket(snapshot.event, view.claim, place);
         (1_u16..).zip(&view.places).map(|(place, _)| (place, code(place))).collect()
     }
+}
+
+/// What a hold is to become: its attendees, and the sessions they change to.
+type Checked = (Vec<Attendee>, Option<Vec<Vec<SfId>>>);
+
+fn checked(
+    snapshot: &Snapshot,
+    hold: &ClaimView,
+    inputs: &[AttendeeInput],
+    sessions: Option<&[Vec<PublicId>]>,
+) -> Result<Checked, Denied> {
+    let people = attendees::check(&snapshot.form, inputs)?;
+    check_count(hold.places.len(), inputs.len())?;
+    let records = sessions.map(|chosen| translate::sessions(snapshot, chosen)).transpose()?;
+    Ok((people, records))
 }
 
 fn check_count(held: usize, given: usize) -> Result<(), Denied> {

@@ -33,8 +33,8 @@ impl Engine {
         id: &RequestId,
         choices: &[Choice],
     ) -> Result<HoldView, Denied> {
-        let (org, snapshot) = self.offered(event)?;
-        self.hold_replacing(&org, snapshot, id, choices, None).await.map(|(hold, _)| hold)
+        let (org, snapshot) = self.event(event)?;
+        self.hold_replacing(&org, snapshot, id, choices, None).await
     }
 
     /// Takes seats for a visitor of the site. The same selection again is the
@@ -49,7 +49,7 @@ impl Engine {
         visitor: &Visitor,
         choices: &[Choice],
     ) -> Result<HoldView, Denied> {
-        let (org, snapshot) = self.offered(event)?;
+        let (org, snapshot) = self.event(event)?;
         let before = match &visitor.hold {
             Some(token) => self.find_hold(snapshot.event, token).await?,
             None => None,
@@ -62,8 +62,8 @@ impl Engine {
         }
         let replaces = before.as_ref().map(|view| view.claim);
         let Some(name) = &visitor.name else {
-            let held = self.hold_replacing(&org, snapshot, &RequestId::Fresh, choices, replaces);
-            return held.await.map(|(hold, _)| hold);
+            let id = RequestId::Fresh;
+            return self.hold_replacing(&org, snapshot, &id, choices, replaces).await;
         };
         // A double click sends the same form twice before the first answer's
         // cookie is there: the request id is made of what both have in common.
@@ -75,15 +75,13 @@ impl Engine {
             let body = String::from_utf8_lossy(&canonical(choices)).into_owned();
             let id = RequestId::Given(format!("{name}\0{after}\0{body}"));
             let snapshot = Arc::clone(&snapshot);
-            let (hold, _) = self.hold_replacing(&org, snapshot, &id, choices, replaces).await?;
+            let hold = self.hold_replacing(&org, snapshot, &id, choices, replaces).await?;
             if hold.status == ClaimStatus::Held {
                 return Ok(hold);
             }
             last = Some(hold.claim);
         }
-        self.hold_replacing(&org, snapshot, &RequestId::Fresh, choices, replaces)
-            .await
-            .map(|(hold, _)| hold)
+        self.hold_replacing(&org, snapshot, &RequestId::Fresh, choices, replaces).await
     }
 
     /// A hold as it stands.
@@ -126,19 +124,27 @@ impl Engine {
         id: &RequestId,
         choices: &[Choice],
         replaces: Option<ClaimId>,
-    ) -> Result<(HoldView, bool), Denied> {
+    ) -> Result<HoldView, Denied> {
         let event = snapshot.event;
         let claim = ClaimId(self.world().id());
-        let places = translate::places(&snapshot, choices)?;
+        let body = canonical(choices);
+        let places = match self.licensed(org).and_then(|()| translate::places(&snapshot, choices)) {
+            Ok(places) => places,
+            Err(denied) => {
+                let asked = ("hold", id);
+                let before = self.answered_before(org, &snapshot, asked, &[&body], denied).await?;
+                return Ok(self.hold_view(Arc::clone(org), snapshot, &before));
+            }
+        };
         let key = self.event_key(org, &snapshot).await?;
-        let request = request(&key, "hold", id, claim.0, &[&canonical(choices)]);
+        let request = request(&key, "hold", id, claim.0, &[&body]);
         let command = Command::Hold { claim, request, places, replaces };
         let answer = self.desk().run(event, command, None).await;
         let committed = answer.map_err(|why| deny::unanswered(&snapshot, why))?;
         let (Reply::Held(view) | Reply::Confirmed(view)) = committed.reply else {
             return Err(Denied::NotFound);
         };
-        Ok((self.hold_view(Arc::clone(org), snapshot, &view), committed.fresh))
+        Ok(self.hold_view(Arc::clone(org), snapshot, &view))
     }
 
     fn hold_view(&self, org: Arc<Org>, snapshot: Arc<Snapshot>, view: &ClaimView) -> HoldView {

@@ -100,6 +100,7 @@ pub(crate) fn reply_of(
         Command::SetTerms(_) => Reply::Terms { changed: fresh },
         Command::Hold { .. } => Reply::Held(view()?),
         Command::Confirm { .. } | Command::Register { .. } => Reply::Confirmed(view()?),
+        Command::Recall { .. } => Reply::Recalled(view()?),
         Command::Release { .. } => Reply::Released,
         Command::Cancel { .. } => Reply::Cancelled(view()?),
         Command::Erase { .. } => Reply::Erased(view()?),

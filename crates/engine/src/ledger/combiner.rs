@@ -126,7 +126,8 @@ impl Desk {
     }
 }
 
-/// Starts the combiner's thread and the one that writes its checkpoints.
+/// Starts the combiner's thread and the one that writes its checkpoints, which
+/// ends before it.
 ///
 /// # Errors
 /// The system gives no thread.
@@ -134,13 +135,18 @@ pub(crate) fn start(settings: Settings) -> std::io::Result<(Desk, JoinHandle<()>
     let (asks, inbox) = crossbeam_channel::bounded(WAITING);
     let (checkpoints, due) = crossbeam_channel::bounded(4);
     let store = Arc::clone(&settings.store);
-    std::thread::Builder::new()
+    let writer = std::thread::Builder::new()
         .name("sloe-checkpoint".into())
         .spawn(move || write_checkpoints(&*store, &due))?;
     let residents = Residents::new(Arc::clone(&settings.published), settings.budget);
     let combiner = Combiner { settings, inbox, checkpoints, residents, queue: Queue::default() };
-    let thread =
-        std::thread::Builder::new().name("sloe-combiner".into()).spawn(move || combiner.run())?;
+    let thread = std::thread::Builder::new().name("sloe-combiner".into()).spawn(move || {
+        combiner.run();
+        // Whoever waits for this thread may open the store again at once.
+        if writer.join().is_err() {
+            tracing::error!("checkpoints ended by a panic; the journal has it all");
+        }
+    })?;
     Ok((Desk { asks }, thread))
 }
 
@@ -417,7 +423,11 @@ fn decide_all(
 
 fn takes_seats(command: &Command) -> bool {
     match command {
-        Command::Hold { .. } | Command::Confirm { .. } | Command::Register { .. } => true,
+        // A recall takes none, but what it asks for may be among those that do.
+        Command::Hold { .. }
+        | Command::Confirm { .. }
+        | Command::Register { .. }
+        | Command::Recall { .. } => true,
         Command::SetTerms(_)
         | Command::Release { .. }
         | Command::Cancel { .. }

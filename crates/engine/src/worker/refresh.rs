@@ -1,5 +1,11 @@
 //! Reading events from an org: one task per org, one call at a time, so that
 //! what is read later is newer. Public pages never wait for it.
+//!
+//! Nothing else puts readings in force, and each is in force before the next
+//! is begun. The ledger relies on it: terms that are the same again make no
+//! fact, so its journal does not say how new they are, and it would take a
+//! reading that is older than such a one. Where several nodes run workers, one
+//! of them reads an org at a time, for longer than any call of it may take.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -29,6 +35,11 @@ const OVERLAP_MILLIS: i64 = 10 * 60 * 1_000;
 const LONGEST: Duration = Duration::from_secs(60);
 /// The pause after a failure that a person must mend.
 const MENDING: Duration = Duration::from_secs(5 * 60);
+
+/// What to do when an org shows none of its events.
+const ALL_GONE_REMEDY: &str = "Check in Salesforce that the integration user still has its \
+    permission set and sees the events. If they are really to go, unpublish them there, or, once \
+    they are deleted, refresh each by itself: sloe event refresh --org ORG EVENT.";
 
 /// What waits to be read; `None` is the whole org.
 #[derive(Default)]
@@ -140,6 +151,8 @@ enum Failed {
     Org(Error),
     Here(RefreshError),
     Store(StoreError),
+    /// Not one of so many published events is in the org any more.
+    AllGone(usize),
 }
 
 impl From<Error> for Failed {
@@ -237,19 +250,30 @@ impl Reader {
                 self.record(Some(event), outcome);
             }
         }
-        for listing in self.engine.catalog().events(org.id()) {
-            if listing.published && !there.contains(&listing.event.event) {
-                let event = listing.event.event;
-                self.engine.withdraw(Arc::clone(org), event).await.map_err(Failed::Here)?;
-                self.record(Some(event), Outcome::Gone);
-            }
-        }
+        self.take_down(org, &there).await?;
         if let Some(version) = as_of.and_then(|at: Timestamp| u64::try_from(at.0).ok()) {
             let write = Write { key: mark, version, body: Some(Vec::new()) };
             let put = stored(&self.engine, move |store| store.put(&[write])).await;
             put.map_err(Failed::Store)?;
         }
         Ok(Outcome::Read { good, faulty })
+    }
+
+    /// Takes down what is gone from the org. When everything is gone at once,
+    /// the integration user has lost its rights rather than the organizer all
+    /// events: then they stay, and staff are told.
+    async fn take_down(&self, org: &Arc<Org>, there: &BTreeSet<SfId>) -> Result<(), Failed> {
+        let shown = self.engine.catalog().events(org.id());
+        let shown = shown.iter().filter(|listing| listing.published).map(|l| l.event.event);
+        let (kept, gone): (Vec<_>, Vec<_>) = shown.partition(|event| there.contains(event));
+        if kept.is_empty() && gone.len() > 1 {
+            return Err(Failed::AllGone(gone.len()));
+        }
+        for event in gone {
+            self.engine.withdraw(Arc::clone(org), event).await.map_err(Failed::Here)?;
+            self.record(Some(event), Outcome::Gone);
+        }
+        Ok(())
     }
 
     fn record(&self, event: Option<SfId>, outcome: Outcome) {
@@ -285,6 +309,10 @@ impl Reader {
                 let means = "Sloe's store does not answer.".to_owned();
                 (Advice::Retry, means, "Look at Sloe's log.".to_owned())
             }
+            Failed::AllGone(events) => {
+                tracing::error!(%org, events, "the org shows none of its events any more; they stay as they are");
+                (Advice::Stop, all_gone(*events), ALL_GONE_REMEDY.to_owned())
+            }
         };
         let pause = match advice {
             Advice::Retry => LONGEST.min(Duration::from_secs(1 << failures.min(6))),
@@ -297,4 +325,11 @@ impl Reader {
         self.work.inbox.again(target, failures.saturating_add(1), pause);
         self.record(target, Outcome::Failed { means, remedy, again: true });
     }
+}
+
+fn all_gone(events: usize) -> String {
+    format!(
+        "Salesforce shows none of the org's {events} published events any more. They stay as they \
+         were, because a lost permission looks the same."
+    )
 }

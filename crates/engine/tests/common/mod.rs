@@ -6,6 +6,7 @@ pub mod org;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use sloe_core::ids::{EventRef, OrgId, SfId};
 use sloe_core::inbound::{Field, RawEvent, RawRecord, Value};
@@ -20,6 +21,34 @@ use sloe_engine::worker;
 use sloe_salesforce::{Credentials, Flow};
 use sloe_store::api::Store;
 use sloe_store::embedded::Embedded;
+
+/// The machine's clock, turned by as much as a test likes.
+#[derive(Default)]
+pub struct Clock(AtomicI64);
+
+impl Clock {
+    pub fn advance(&self, millis: i64) {
+        self.0.fetch_add(millis, Ordering::SeqCst);
+    }
+
+    pub fn advance_days(&self, days: i64) {
+        self.advance(days * 86_400_000);
+    }
+}
+
+impl World for Clock {
+    fn now(&self) -> Timestamp {
+        Machine.now().plus_millis(self.0.load(Ordering::SeqCst))
+    }
+
+    fn id(&self) -> u128 {
+        Machine.id()
+    }
+
+    fn random(&self, bytes: &mut [u8]) -> Result<(), getrandom::Error> {
+        Machine.random(bytes)
+    }
+}
 
 pub struct Place {
     pub store: Arc<Embedded>,

@@ -196,10 +196,28 @@ impl Org {
         assert!(request.send().await.unwrap().status().is_success());
     }
 
+    pub async fn create(&self, object: &str, fields: Json) -> String {
+        let url = format!("{}/services/data/v62.0/sobjects/{object}", self.running.url());
+        let request = self.http.post(url).json(&fields).bearer_auth(&self.token);
+        let body: Json = request.send().await.unwrap().json().await.unwrap();
+        body["id"].as_str().unwrap_or_else(|| panic!("{body}")).to_owned()
+    }
+
     pub async fn delete(&self, object: &str, id: &str) {
         let url = format!("{}/services/data/v62.0/sobjects/{object}/{id}", self.running.url());
         let request = self.http.delete(url).bearer_auth(&self.token);
         assert!(request.send().await.unwrap().status().is_success());
+    }
+
+    /// Deletes an event and what keeps it from being deleted.
+    pub async fn delete_event(&self, event: SfId) {
+        for object in ["Sloe_Item__c", "Sloe_Session__c"] {
+            let soql = format!("SELECT Id FROM {object} WHERE Event__c = '{event}'");
+            for record in self.records(&soql).await {
+                self.delete(object, record["Id"].as_str().unwrap()).await;
+            }
+        }
+        self.delete("Sloe_Event__c", event.as_str()).await;
     }
 
     /// Faults as the control API takes them; `{}` is a healthy org.

@@ -1,5 +1,7 @@
 //! `/checkout/{hold}`: details, confirming, giving seats back.
 
+use std::collections::HashSet;
+
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::Response;
@@ -144,6 +146,7 @@ fn read(hold: &HoldView, form: &SiteForm) -> Result<Typed, Vec<String>> {
     let mut typed =
         Typed { people: vec![TypedPerson::default(); hold.places.len()], per_person: false };
     let mut foreign = Vec::new();
+    let mut named = HashSet::new();
     for (name, value) in &form.0 {
         let mut wrong = || {
             foreign.push(format!(
@@ -152,6 +155,10 @@ fn read(hold: &HoldView, form: &SiteForm) -> Result<Typed, Vec<String>> {
                 clipped(value)
             ));
         };
+        // Sessions are ticked one by one; of anything else only one can be meant.
+        if !name.starts_with("session-") && !named.insert(name) {
+            wrong();
+        }
         if name == "key" {
             if value.len() > 255 {
                 wrong();
@@ -165,9 +172,10 @@ fn read(hold: &HoldView, form: &SiteForm) -> Result<Typed, Vec<String>> {
             }
             continue;
         }
-        let part = name
-            .split_once('-')
-            .and_then(|(part, place)| Some((part, place.parse::<usize>().ok()?.checked_sub(1)?)));
+        let part = name.split_once('-').and_then(|(part, place)| {
+            let number = place.parse::<usize>().ok().filter(|n| n.to_string() == place)?;
+            Some((part, number.checked_sub(1)?))
+        });
         match part.and_then(|(part, index)| Some((part, typed.people.get_mut(index)?))) {
             Some(("first", person)) => person.details.first_name.clone_from(value),
             Some(("last", person)) => person.details.last_name.clone_from(value),

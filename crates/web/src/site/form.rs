@@ -1,7 +1,6 @@
 //! Forms as browsers send them: bounded, from our own pages only, every fault
 //! named.
 
-use axum::body::to_bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
@@ -10,7 +9,7 @@ use serde::de::DeserializeOwned;
 use super::answer::Failure;
 use super::words;
 use crate::error::Cause;
-use crate::stack::MAX_BODY;
+use crate::extract::whole;
 use crate::state::AppState;
 
 /// A form's fields in order.
@@ -56,10 +55,13 @@ impl FromRequest<AppState> for SiteForm {
         if !media.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
             return Err(Failure::new(Cause::UnsupportedMediaType, words::wrong_media(None)));
         }
-        let body = to_bytes(request.into_body(), MAX_BODY).await;
-        let body = body.map_err(|_| Failure::new(Cause::TooLarge, words::too_large(None)))?;
-        Self::parse(&body)
-            .map_err(|faults| Failure::new(Cause::Malformed, words::bad_request(None, faults)))
+        let malformed = |faults| Failure::new(Cause::Malformed, words::bad_request(None, faults));
+        let body = whole(request.into_body(), state).await.map_err(|cause| match cause {
+            Cause::TooLarge => Failure::new(cause, words::too_large(None)),
+            Cause::TooSlow => Failure::new(cause, words::too_slow(None)),
+            _ => malformed(vec!["The form broke off.".to_owned()]),
+        })?;
+        Self::parse(&body).map_err(malformed)
     }
 }
 

@@ -9,6 +9,9 @@ use sloe_engine::view::Choice;
 use super::form::SiteForm;
 use super::view::Fault;
 
+/// Faults that a page names; a form that is not ours can have thousands.
+const MAX_FAULTS: usize = 100;
+
 /// Tickets and sessions chosen.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Selection {
@@ -30,9 +33,14 @@ impl Selection {
     pub(super) fn read(snapshot: &Snapshot, form: &SiteForm) -> Result<Self, Vec<String>> {
         let mut out = Self::default();
         let mut foreign = Vec::new();
+        let mut named = HashSet::new();
         for (name, value) in &form.0 {
             if let Some(id) = name.strip_prefix("qty-") {
-                out.read_quantity(snapshot, id, value, &mut foreign);
+                if named.insert(id) {
+                    out.read_quantity(snapshot, id, value, &mut foreign);
+                } else {
+                    foreign.push("A quantity stands twice.".to_owned());
+                }
             } else if name == "session" {
                 match PublicId::parse(value) {
                     Some(id) => _ = out.sessions.insert(id),
@@ -84,12 +92,10 @@ impl Selection {
             Err(_) => Some(format!("{name}: enter a whole number from 0 to {most}.")),
         };
         match (message, quantity) {
-            (Some(message), _) => self.faults.push(Fault { field: format!("qty-{id}"), message }),
-            (None, Ok(quantity))
-                if quantity > 0 && self.quantities.insert(id, quantity).is_some() =>
-            {
-                foreign.push("A quantity stands twice.".to_owned());
+            (Some(message), _) if self.faults.len() < MAX_FAULTS => {
+                self.faults.push(Fault { field: format!("qty-{id}"), message });
             }
+            (None, Ok(quantity)) if quantity > 0 => _ = self.quantities.insert(id, quantity),
             _ => {}
         }
     }

@@ -337,6 +337,17 @@ pub fn too_large(org: Option<&Org>) -> MessagePage {
     )
 }
 
+/// A body that did not come in time.
+#[must_use]
+pub fn too_slow(org: Option<&Org>) -> MessagePage {
+    MessagePage::new(
+        org,
+        "clock",
+        "The form took too long to arrive",
+        &["Nothing was booked. Go back and try again, over a better connection if you can."],
+    )
+}
+
 /// A body that is no form.
 #[must_use]
 pub fn wrong_media(org: Option<&Org>) -> MessagePage {
