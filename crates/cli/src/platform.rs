@@ -107,3 +107,23 @@ pub(crate) fn may_color(output: &impl std::io::IsTerminal) -> bool {
 pub(crate) fn temporary() -> std::path::PathBuf {
     std::env::temp_dir().join(format!("sloe-{}", std::process::id()))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::net::{Ipv4Addr, TcpStream};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_burst_of_connections_waits_until_somebody_takes_it() {
+        let listener = bind((Ipv4Addr::LOCALHOST, 0).into(), "sloe").unwrap();
+        let address = listener.local_addr().unwrap();
+        // Nobody takes them. One that finds the queue full would wait for ever.
+        let patience = Duration::from_secs(30);
+        let connect = |_| TcpStream::connect_timeout(&address, patience).unwrap();
+        let waiting: Vec<TcpStream> = (0..300).map(connect).collect();
+        assert_eq!(waiting.len(), 300);
+    }
+}
