@@ -178,3 +178,49 @@ async fn too_many_subrequests_are_refused() {
         );
     }
 }
+
+#[tokio::test]
+async fn many_records_are_read_in_one_call_in_the_order_of_their_ids() {
+    let org = Org::start().await;
+    let (a, b) = (org.attendee("a").await, org.attendee("b").await);
+    let gone = org.attendee("c").await;
+    org.delete(&format!("/sobjects/Sloe_Attendee__c/{gone}")).await;
+    let path = "/composite/sobjects/Sloe_Attendee__c";
+    let ids = json!([b, gone, a.get(..15), EVENT, "nonsense", b]);
+    let wanted = json!({ "ids": ids, "fields": ["sloe_id__c", "Name"] });
+    let (status, body) = org.post(path, wanted).await;
+    assert_eq!(status, 200, "{body}");
+    let record = |id: &str, key: &str, name: &str| {
+        let url = format!("/services/data/v62.0/sobjects/Sloe_Attendee__c/{id}");
+        json!({
+            "attributes": { "type": "Sloe_Attendee__c", "url": url },
+            "Id": id, "Sloe_Id__c": key, "Name": name,
+        })
+    };
+    let (first, second) = (record(&a, "a", "A-0000001"), record(&b, "b", "A-0000002"));
+    assert_eq!(body, json!([second, null, first, null, null, second]));
+    let (_, same) = org.get(&format!("{path}?ids={a},{gone}&fields=Sloe_Id__c,Name,Id")).await;
+    assert_eq!(same, json!([first, null]));
+}
+
+#[tokio::test]
+async fn reading_many_records_is_refused_as_a_whole_where_it_makes_no_sense() {
+    let org = Org::start().await;
+    let path = "/composite/sobjects/Sloe_Attendee__c";
+    let many = vec![EVENT; 2001];
+    for (path, body, status, code) in [
+        (path, json!({ "ids": [EVENT], "fields": ["Nope__c"] }), 400, "INVALID_FIELD"),
+        (path, json!({ "ids": [EVENT] }), 400, "MISSING_ARGUMENT"),
+        (path, json!({ "fields": ["Id"] }), 400, "MISSING_ARGUMENT"),
+        (path, json!({ "ids": many, "fields": ["Id"] }), 400, "EXCEEDED_MAX_SIZE_REQUEST"),
+        (path, json!({ "ids": EVENT, "fields": ["Id"] }), 400, "JSON_PARSER_ERROR"),
+        ("/composite/sobjects/Nope__c", json!({ "ids": [EVENT] }), 404, "NOT_FOUND"),
+    ] {
+        let (got, answer) = org.post(path, body.clone()).await;
+        assert_eq!(
+            (got.as_u16(), answer[0]["errorCode"].as_str()),
+            (status, Some(code)),
+            "{body} gave {answer}"
+        );
+    }
+}

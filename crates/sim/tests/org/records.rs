@@ -256,7 +256,6 @@ async fn what_real_clients_ask_for_and_the_org_has_not_is_named() {
     let org = Org::start().await;
     let ids = json!({ "ids": ["0035g0000000001"], "fields": ["Id"] });
     for (path, words) in [
-        ("/composite/sobjects/Contact", "retrieval by collections"),
         ("/services/async/62.0/job", "Bulk API 1.0"),
         ("/services/Soap/u/62.0", "SOAP APIs"),
         ("/services/apexrest/x", "Apex REST"),

@@ -12,6 +12,7 @@ pub(crate) mod query_job;
 pub(crate) mod records;
 pub(crate) mod reply;
 pub(crate) mod results;
+pub(crate) mod retrieve;
 pub(crate) mod route;
 
 use std::sync::Arc;

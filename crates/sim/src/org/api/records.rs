@@ -1,5 +1,7 @@
 //! `/sobjects`: describe, and one record at a time.
 
+use std::collections::BTreeSet;
+
 use axum::http::Method;
 use serde_json::{Map, Value as Json, json};
 use sloe_core::ids::SfId;
@@ -7,7 +9,7 @@ use sloe_core::ids::SfId;
 use super::input::{Fault, assigns, key_field_of, object_of};
 use super::reply::{ApiError, Call, Reply, refuse};
 use crate::org::data::{Database, Row, RowError};
-use crate::org::schema::describe;
+use crate::org::schema::{Object, describe};
 
 /// Answers everything under `/sobjects`; `path` is what follows it.
 pub(crate) fn answer(
@@ -159,26 +161,49 @@ fn present(database: &Database, object: usize, id: SfId) -> Result<&Row, ApiErro
 /// The record's fields, all of them or those of `?fields=`.
 fn read(database: &Database, call: &Call, object: usize, row: &Row) -> Result<Reply, ApiError> {
     let shape = database.object(object);
-    let wanted: Option<Vec<&str>> =
-        call.parameter("fields").map(|list| list.split(',').map(str::trim).collect());
-    if let Some(unknown) = wanted.iter().flatten().find(|name| shape.find(name).is_none()) {
-        let message = format!("No such column '{unknown}' on sobject of type {}", shape.name);
-        return Err(ApiError::new(400, "INVALID_FIELD", message));
+    let wanted = match call.parameter("fields") {
+        Some(list) => selected(shape, list.split(',').map(str::trim))?,
+        None => (0..shape.fields.len()).collect(),
+    };
+    let mut out = Vec::with_capacity(1024);
+    write(&mut out, &call.version, shape, row, &wanted);
+    Ok(Reply::raw(200, out))
+}
+
+/// The fields of these names, in the object's order; the id comes in any case.
+///
+/// # Errors
+/// `INVALID_FIELD`: the object has no such field.
+pub(crate) fn selected<'a>(
+    shape: &Object,
+    names: impl IntoIterator<Item = &'a str>,
+) -> Result<BTreeSet<usize>, ApiError> {
+    let mut out: BTreeSet<usize> = shape.find("Id").into_iter().collect();
+    for name in names {
+        out.insert(shape.find(name).ok_or_else(|| {
+            let message = format!("No such column '{name}' on sobject of type {}", shape.name);
+            ApiError::new(400, "INVALID_FIELD", message)
+        })?);
     }
-    let url = format!("/services/data/{}/sobjects/{}/{}", call.version, shape.name, row.id);
-    let mut out =
-        format!("{{\"attributes\":{{\"type\":\"{}\",\"url\":\"{url}\"}}", shape.name).into_bytes();
-    for field in &shape.fields {
-        let selected = wanted
-            .as_ref()
-            .is_none_or(|list| list.iter().any(|name| name.eq_ignore_ascii_case(&field.name)));
-        if selected || field.name == "Id" {
-            out.extend_from_slice(format!(",\"{}\":", field.name).as_bytes());
-            row.get(field.slot).write_json(&mut out);
-        }
+    Ok(out)
+}
+
+/// Writes these fields of a record.
+pub(crate) fn write(
+    out: &mut Vec<u8>,
+    version: &str,
+    shape: &Object,
+    row: &Row,
+    fields: &BTreeSet<usize>,
+) {
+    let url = format!("/services/data/{version}/sobjects/{}/{}", shape.name, row.id);
+    let head = format!("{{\"attributes\":{{\"type\":\"{}\",\"url\":\"{url}\"}}", shape.name);
+    out.extend_from_slice(head.as_bytes());
+    for field in fields.iter().filter_map(|index| shape.fields.get(*index)) {
+        out.extend_from_slice(format!(",\"{}\":", field.name).as_bytes());
+        row.get(field.slot).write_json(out);
     }
     out.push(b'}');
-    Ok(Reply::raw(200, out))
 }
 
 fn by_key(
