@@ -9,6 +9,7 @@ pub(crate) mod jobs;
 pub(crate) mod oauth;
 pub(crate) mod query;
 pub(crate) mod query_job;
+pub(crate) mod recent;
 pub(crate) mod records;
 pub(crate) mod reply;
 pub(crate) mod results;

@@ -7,6 +7,7 @@ use serde_json::{Map, Value as Json, json};
 use sloe_core::ids::SfId;
 
 use super::input::{Fault, assigns, key_field_of, object_of};
+use super::recent;
 use super::reply::{ApiError, Call, Reply, refuse};
 use crate::org::data::{Database, Row, RowError};
 use crate::org::schema::{Object, describe};
@@ -26,7 +27,7 @@ pub(crate) fn answer(
         [name] => {
             let object = object_of(database, name)?;
             match *method {
-                Method::GET => Ok(basic(database, object, &call.version)),
+                Method::GET => Ok(basic(database, call, object)),
                 Method::POST => create(database, call, object),
                 _ => Err(ApiError::method(method, "GET, HEAD, POST")),
             }
@@ -62,12 +63,13 @@ pub(crate) fn answer(
     }
 }
 
-fn basic(database: &Database, object: usize, version: &str) -> Reply {
+fn basic(database: &Database, call: &Call, object: usize) -> Reply {
     let shape = database.object(object);
-    Reply::json(
-        200,
-        &json!({ "objectDescribe": describe::summary(shape, version), "recentItems": [] }),
-    )
+    let body = json!({
+        "objectDescribe": describe::summary(shape, &call.version),
+        "recentItems": recent::of(database, call, object),
+    });
+    Reply::json(200, &body)
 }
 
 /// Refuses to change what the API may not change.

@@ -34,7 +34,7 @@ pub(crate) fn summary(object: &Object, version: &str) -> Json {
         "isSubtype": false,
         "layoutable": true,
         "mergeable": false,
-        "mruEnabled": false,
+        "mruEnabled": object.writable,
         "queryable": true,
         "replicateable": true,
         "retrieveable": true,
