@@ -11,6 +11,7 @@ pub(crate) mod query;
 pub(crate) mod query_job;
 pub(crate) mod recent;
 pub(crate) mod records;
+pub(crate) mod replication;
 pub(crate) mod reply;
 pub(crate) mod results;
 pub(crate) mod retrieve;

@@ -7,8 +7,8 @@ use serde_json::{Map, Value as Json, json};
 use sloe_core::ids::SfId;
 
 use super::input::{Fault, assigns, key_field_of, object_of};
-use super::recent;
 use super::reply::{ApiError, Call, Reply, refuse};
+use super::{recent, replication};
 use crate::org::data::{Database, Row, RowError};
 use crate::org::schema::{Object, describe};
 
@@ -37,9 +37,8 @@ pub(crate) fn answer(
             Ok(Reply::json(200, &describe::full(database.schema(), &object, &call.version)))
         }
         [_, "describe"] => Err(ApiError::method(method, "GET, HEAD")),
-        [_, "updated" | "deleted"] => {
-            Err(ApiError::unsupported("updated and deleted resources; query by SystemModstamp"))
-        }
+        [name, "updated"] => replication::updated(database, call, object_of(database, name)?),
+        [name, "deleted"] => replication::deleted(database, call, object_of(database, name)?),
         [name, "Id"] if *method == Method::POST => {
             let object = object_of(database, name)?;
             create(database, call, object)
