@@ -11,3 +11,4 @@ mod query;
 mod records;
 mod restart;
 mod sign_in;
+mod standard;

@@ -205,6 +205,9 @@ impl Seed {
     /// Adds the seed's own objects, fields and rules.
     pub(crate) fn extend(&self, objects: &mut Vec<Object>) -> Result<(), String> {
         for facts in &self.objects {
+            if objects.iter().any(|object| object.name.eq_ignore_ascii_case(&facts.name)) {
+                return Err(format!("there is an object {} already", facts.name));
+            }
             let mut object = Object::new(&facts.name, &facts.label, &facts.plural, "");
             let mut name = Field::new("Name", &format!("{} Name", facts.label), Kind::Text(80));
             name.required = true;
@@ -214,7 +217,11 @@ impl Seed {
         }
         for facts in &self.fields {
             let field = facts.field()?;
-            object_named(objects, &facts.object)?.push_stored(field);
+            let object = object_named(objects, &facts.object)?;
+            if object.find(&field.name).is_some() {
+                return Err(format!("{} has a field {} already", object.name, field.name));
+            }
+            object.push_stored(field);
         }
         for facts in &self.rules {
             let formula =
