@@ -77,7 +77,10 @@ pub(crate) struct AppFacts {
     /// PEM of an RSA public key.
     #[serde(default)]
     pub(crate) jwt_public_key: Option<String>,
-    /// The user the client credentials flow signs in.
+    /// What the refresh token flow takes from this app: a person would have got it by signing in.
+    #[serde(default)]
+    pub(crate) refresh_token: Option<String>,
+    /// The user the client credentials and refresh token flows sign in.
     #[serde(default)]
     pub(crate) run_as: Option<String>,
 }
@@ -160,6 +163,12 @@ impl Seed {
             if app.client_secret.is_some() && app.run_as.is_none() {
                 return Err(Error::Seed(format!(
                     "app {} has a secret, so it needs run_as",
+                    app.name
+                )));
+            }
+            if app.refresh_token.is_some() && app.run_as.is_none() {
+                return Err(Error::Seed(format!(
+                    "app {} has a refresh token, so it needs run_as",
                     app.name
                 )));
             }
