@@ -3,6 +3,7 @@
 pub(crate) mod collections;
 pub(crate) mod composite;
 pub(crate) mod control;
+pub(crate) mod graph;
 pub(crate) mod ingest;
 pub(crate) mod input;
 pub(crate) mod jobs;

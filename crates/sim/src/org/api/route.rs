@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::reply::{ApiError, Call, Reply};
-use super::{collections, composite, ingest, query, query_job, recent, records};
+use super::{collections, composite, graph, ingest, query, query_job, recent, records};
 use crate::org::data::Database;
 use crate::org::state::State;
 
@@ -94,7 +94,8 @@ fn find(state: &State, database: &mut Database, call: &Call) -> Result<Reply, Ap
         ["composite", "sobjects", rest @ ..] => {
             collections::answer(database, call, rest, &|| state.row_fault())
         }
-        ["composite", ..] => Err(ApiError::unsupported("composite graphs, trees and batches")),
+        ["composite", "graph"] => graph::answer(state, database, call),
+        ["composite", ..] => Err(ApiError::unsupported("composite trees and batches")),
         ["jobs", "ingest", rest @ ..] => ingest::answer(state, database, call, rest),
         ["jobs", "query", rest @ ..] => query_job::answer(state, database, call, rest),
         ["limits"] => Ok(state.limits_reply()),
