@@ -267,3 +267,34 @@ async fn what_real_clients_ask_for_and_the_org_has_not_is_named() {
         assert!(body[0]["message"].as_str().unwrap().contains(words), "{path}: {body}");
     }
 }
+
+#[tokio::test]
+async fn a_describe_that_the_client_has_already_is_not_sent_again() {
+    let org = Org::start().await;
+    for path in ["/sobjects", "/sobjects/Lead/describe"] {
+        let ask = async |since: &str| {
+            let request = org.request(Method::GET, path).header("If-Modified-Since", since);
+            request.send().await.unwrap()
+        };
+        let first = org.request(Method::GET, path).send().await.unwrap();
+        let modified = first.headers()["last-modified"].to_str().unwrap().to_owned();
+        assert!(modified.ends_with(" GMT"), "{modified}");
+        let again = ask(&modified).await;
+        assert_eq!(again.status(), 304, "{path}");
+        assert_eq!(again.headers()["last-modified"].to_str().unwrap(), modified);
+        assert!(again.headers().contains_key("sforce-limit-info"), "it is a call like any other");
+        assert_eq!(again.text().await.unwrap(), "");
+        assert_eq!(ask("Fri, 01 Jan 2100 00:00:00 GMT").await.status(), 304);
+        for earlier in ["Wed, 01 Jan 2020 00:00:00 GMT", "some day"] {
+            let whole = ask(earlier).await;
+            assert_eq!(whole.status(), 200, "{earlier}");
+            assert!(whole.text().await.unwrap().contains("keyPrefix"));
+        }
+    }
+    let part = json!({
+        "method": "GET", "url": "/services/data/v62.0/sobjects/Lead/describe", "referenceId": "d",
+        "httpHeaders": { "If-Modified-Since": "Fri, 01 Jan 2100 00:00:00 GMT" },
+    });
+    let (_, body) = org.post("/composite", json!({ "compositeRequest": [part] })).await;
+    assert_eq!(body["compositeResponse"][0]["httpStatusCode"], 304, "{body}");
+}

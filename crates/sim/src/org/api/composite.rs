@@ -169,16 +169,17 @@ fn run(
             "this resource can't be called within a composite request",
         ));
     }
-    let options = part
-        .http_headers
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case("sforce-query-options"));
+    let header = |wanted: &str| {
+        let hit = part.http_headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted))?;
+        hit.1.as_str().map(str::to_owned)
+    };
     let inner = Call {
         method,
         version,
         path,
         parameters: route::parameters(query),
-        query_options: options.and_then(|(_, value)| value.as_str().map(str::to_owned)),
+        query_options: header("sforce-query-options"),
+        if_modified_since: header("if-modified-since"),
         content_type: Some("application/json".to_owned()),
         body: body.into(),
         user: call.user,

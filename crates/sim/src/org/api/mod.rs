@@ -244,6 +244,7 @@ fn answer_call(org: &Org, request: Received, admitted: Admitted) -> Reply {
             parameters: route::parameters(&request.query),
             query_options: request.header("sforce-query-options"),
             content_type: request.header(header::CONTENT_TYPE.as_str()),
+            if_modified_since: request.header(header::IF_MODIFIED_SINCE.as_str()),
             user: admitted.user,
             method: request.method,
             body: request.body,

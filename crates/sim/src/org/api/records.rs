@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use axum::http::Method;
+use jiff::fmt::rfc2822::{DateTimeParser, DateTimePrinter};
 use serde_json::{Map, Value as Json, json};
 use sloe_core::ids::SfId;
 
@@ -21,7 +22,7 @@ pub(crate) fn answer(
     let method = &call.method;
     match path {
         [] if *method == Method::GET => {
-            Ok(Reply::json(200, &describe::global(database.schema(), &call.version)))
+            Ok(described(database, call, || describe::global(database.schema(), &call.version)))
         }
         [] => Err(ApiError::method(method, "GET, HEAD")),
         [name] => {
@@ -33,8 +34,9 @@ pub(crate) fn answer(
             }
         }
         [name, "describe"] if *method == Method::GET => {
-            let object = database.object(object_of(database, name)?).clone();
-            Ok(Reply::json(200, &describe::full(database.schema(), &object, &call.version)))
+            let object = database.object(object_of(database, name)?);
+            let full = || describe::full(database.schema(), object, &call.version);
+            Ok(described(database, call, full))
         }
         [_, "describe"] => Err(ApiError::method(method, "GET, HEAD")),
         [name, "updated"] => replication::updated(database, call, object_of(database, name)?),
@@ -59,6 +61,23 @@ pub(crate) fn answer(
             by_key(database, call, object, key, value)
         }
         _ => Err(ApiError::not_found()),
+    }
+}
+
+/// A describe, or 304 where the client has it already: the schema is as old as the org's start.
+///
+/// A date that can't be read is no condition, as HTTP wants it.
+fn described(database: &Database, call: &Call, make: impl FnOnce() -> Json) -> Reply {
+    let since = call.if_modified_since.as_deref();
+    let since = since.and_then(|text| DateTimeParser::new().parse_timestamp(text.trim()).ok());
+    let reply = match since {
+        Some(since) if since >= database.began() => Reply::raw(304, Vec::new()),
+        _ => Reply::json(200, &make()),
+    };
+    match DateTimePrinter::new().timestamp_to_rfc9110_string(&database.began()) {
+        Ok(date) => reply.with("last-modified", date),
+        // A clock before the year 0 has no such date.
+        Err(_) => reply,
     }
 }
 
