@@ -23,14 +23,22 @@ pub(crate) const JOB_LIFE_MS: i64 = 7 * 24 * 3600 * 1000;
 pub(crate) enum Entry {
     /// The log was rewritten; what follows came later.
     Rewritten,
-    /// A token, by its digest, is good until then.
-    Session { key: String, user: String, until: i64 },
+    /// A token, by its digest, is good until then; `by` is the digest of the refresh token it came of, if of one.
+    Session {
+        key: String,
+        user: String,
+        until: i64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
     /// A token was used and is good for longer.
     SessionUsed { key: String, until: i64 },
     /// A token is revoked.
     SessionEnded { key: String },
     /// All tokens are.
     SessionsEnded,
+    /// A refresh token, by its digest, is revoked, and with it every token that came of it.
+    RefreshEnded { key: String },
     /// All calls that count, by hour.
     Used(Vec<(i64, u64)>),
     /// So many of this hour.
@@ -142,7 +150,8 @@ impl State {
                 Entry::Session { .. }
                 | Entry::SessionUsed { .. }
                 | Entry::SessionEnded { .. }
-                | Entry::SessionsEnded => self.restore_session(entry),
+                | Entry::SessionsEnded
+                | Entry::RefreshEnded { .. } => self.restore_session(entry),
                 Entry::Used(hours) => lock(&self.meter).restore(hours),
                 Entry::Calls(hour, count) => lock(&self.meter).restore_hour(hour, count),
                 Entry::Limits(limits) if limits.given == self.given => {

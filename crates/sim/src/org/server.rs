@@ -179,6 +179,7 @@ fn app(seed: &Seed, database: &Database, facts: &seed::AppFacts) -> Result<App, 
         name: facts.name.clone(),
         client_id: facts.client_id.clone(),
         client_secret: facts.client_secret.clone(),
+        refresh_token: facts.refresh_token.clone(),
         jwt_key,
         run_as,
     })

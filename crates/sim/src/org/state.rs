@@ -1,6 +1,6 @@
 //! Everything one running org shares between its calls.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -28,8 +28,10 @@ pub(crate) struct App {
     pub(crate) name: String,
     pub(crate) client_id: String,
     pub(crate) client_secret: Option<String>,
+    /// Signs in the same user, until it is revoked.
+    pub(crate) refresh_token: Option<String>,
     pub(crate) jwt_key: Option<jsonwebtoken::DecodingKey>,
-    /// Whom the client credentials flow signs in.
+    /// Whom the client credentials and refresh token flows sign in.
     pub(crate) run_as: Option<SfId>,
 }
 
@@ -65,6 +67,23 @@ pub(crate) struct Stats {
 struct Session {
     user: SfId,
     until: i64,
+    /// The digest of the refresh token it came of, if of one.
+    by: Option<String>,
+}
+
+/// Who is signed in, and who may no longer be; all by the tokens' digests.
+#[derive(Default)]
+struct Sessions {
+    open: HashMap<String, Session>,
+    /// Refresh tokens that are revoked.
+    revoked: BTreeSet<String>,
+}
+
+impl Sessions {
+    fn revoke(&mut self, refresh: String) {
+        self.open.retain(|_, session| session.by.as_ref() != Some(&refresh));
+        self.revoked.insert(refresh);
+    }
 }
 
 /// What a token is known by: the token itself is never kept.
@@ -99,8 +118,7 @@ pub(crate) struct State {
     pub(crate) later: Mutex<Vec<Entry>>,
     /// Whether the org is about to end.
     pub(crate) stopping: AtomicBool,
-    /// By the tokens' digests.
-    sessions: Mutex<HashMap<String, Session>>,
+    sessions: Mutex<Sessions>,
     call_share: Mutex<Share>,
     row_share: Mutex<Share>,
 }
@@ -145,28 +163,43 @@ impl State {
             last_job: AtomicU64::new(0),
             later: Mutex::default(),
             stopping: AtomicBool::new(false),
-            sessions: Mutex::new(HashMap::new()),
+            sessions: Mutex::default(),
             call_share: Mutex::new(Share::default()),
             row_share: Mutex::new(Share::default()),
         }
     }
 
-    /// A new token for a user; none without randomness or if it can't be kept.
-    pub(crate) fn open_session(&self, user: SfId) -> Option<String> {
+    /// A new token for a user, perhaps by a refresh token; none without randomness or if it can't be kept.
+    pub(crate) fn open_session(&self, user: SfId, refresh: Option<&str>) -> Option<String> {
         let mut bytes = [0_u8; 48];
         getrandom::fill(&mut bytes).ok()?;
         let opaque = base64::Engine::encode(&base64::prelude::BASE64_URL_SAFE_NO_PAD, bytes)
             .replace('-', ".");
         let token = format!("{}!{opaque}", self.org.as_str().get(..15)?);
         let now = (self.now)().as_millisecond();
-        let (key, until) = (digest(&token), now + SESSION_MS);
+        let (key, until, by) = (digest(&token), now + SESSION_MS, refresh.map(digest));
         {
             let mut sessions = lock(&self.sessions);
-            sessions.retain(|_, session| session.until > now);
-            sessions.insert(key.clone(), Session { user, until });
+            sessions.open.retain(|_, session| session.until > now);
+            sessions.open.insert(key.clone(), Session { user, until, by: by.clone() });
         }
-        let kept = self.keep([Entry::Session { key, user: user.to_string(), until }]);
+        let kept = self.keep([Entry::Session { key, user: user.to_string(), until, by }]);
         kept.is_ok().then_some(token)
+    }
+
+    /// Whether a refresh token has been revoked.
+    pub(crate) fn is_revoked(&self, refresh: &str) -> bool {
+        lock(&self.sessions).revoked.contains(&digest(refresh))
+    }
+
+    /// Revokes a refresh token and ends every session that came of it.
+    ///
+    /// # Errors
+    /// As [`State::close_session`].
+    pub(crate) fn revoke_refresh(&self, refresh: &str) -> Result<(), String> {
+        let key = digest(refresh);
+        lock(&self.sessions).revoke(key.clone());
+        self.keep([Entry::RefreshEnded { key }])
     }
 
     /// Ends a session; answers whether there was one.
@@ -175,7 +208,7 @@ impl State {
     /// A sentence saying why it can't be kept that it ended; it has ended all the same.
     pub(crate) fn close_session(&self, token: &str) -> Result<bool, String> {
         let key = digest(token);
-        if lock(&self.sessions).remove(&key).is_none() {
+        if lock(&self.sessions).open.remove(&key).is_none() {
             return Ok(false);
         }
         self.keep([Entry::SessionEnded { key }]).map(|()| true)
@@ -186,7 +219,7 @@ impl State {
     /// # Errors
     /// As [`State::close_session`].
     pub(crate) fn expire_sessions(&self) -> Result<usize, String> {
-        let count = std::mem::take(&mut *lock(&self.sessions)).len();
+        let count = std::mem::take(&mut lock(&self.sessions).open).len();
         self.keep([Entry::SessionsEnded]).map(|()| count)
     }
 
@@ -195,7 +228,7 @@ impl State {
         let now = (self.now)().as_millisecond();
         let key = digest(token);
         let mut sessions = lock(&self.sessions);
-        let session = sessions.get_mut(&key).filter(|session| session.until > now)?;
+        let session = sessions.open.get_mut(&key).filter(|session| session.until > now)?;
         let user = session.user;
         if session.until - now <= SESSION_MS / 2 {
             session.until = now + SESSION_MS;
@@ -208,31 +241,34 @@ impl State {
     pub(crate) fn session_entries(&self) -> Vec<Entry> {
         let now = (self.now)().as_millisecond();
         let sessions = lock(&self.sessions);
-        let live = sessions.iter().filter(|(_, session)| session.until > now);
-        live.map(|(key, session)| Entry::Session {
+        let live = sessions.open.iter().filter(|(_, session)| session.until > now);
+        let live = live.map(|(key, session)| Entry::Session {
             key: key.clone(),
             user: session.user.to_string(),
             until: session.until,
-        })
-        .collect()
+            by: session.by.clone(),
+        });
+        let revoked = sessions.revoked.iter().map(|key| Entry::RefreshEnded { key: key.clone() });
+        live.chain(revoked).collect()
     }
 
     /// Takes up a session of an earlier run, or its end.
     pub(crate) fn restore_session(&self, entry: Entry) {
         let mut sessions = lock(&self.sessions);
         match entry {
-            Entry::Session { key, user, until } => {
+            Entry::Session { key, user, until, by } => {
                 if let Ok(user) = SfId::parse(&user) {
-                    sessions.insert(key, Session { user, until });
+                    sessions.open.insert(key, Session { user, until, by });
                 }
             }
             Entry::SessionUsed { key, until } => {
-                if let Some(session) = sessions.get_mut(&key) {
+                if let Some(session) = sessions.open.get_mut(&key) {
                     session.until = until;
                 }
             }
-            Entry::SessionEnded { key } => drop(sessions.remove(&key)),
-            Entry::SessionsEnded => sessions.clear(),
+            Entry::SessionEnded { key } => drop(sessions.open.remove(&key)),
+            Entry::SessionsEnded => sessions.open.clear(),
+            Entry::RefreshEnded { key } => sessions.revoke(key),
             _ => {}
         }
     }

@@ -178,3 +178,167 @@ async fn too_many_subrequests_are_refused() {
         );
     }
 }
+
+#[tokio::test]
+async fn many_records_are_read_in_one_call_in_the_order_of_their_ids() {
+    let org = Org::start().await;
+    let (a, b) = (org.attendee("a").await, org.attendee("b").await);
+    let gone = org.attendee("c").await;
+    org.delete(&format!("/sobjects/Sloe_Attendee__c/{gone}")).await;
+    let path = "/composite/sobjects/Sloe_Attendee__c";
+    let ids = json!([b, gone, a.get(..15), EVENT, "nonsense", b]);
+    let wanted = json!({ "ids": ids, "fields": ["sloe_id__c", "Name"] });
+    let (status, body) = org.post(path, wanted).await;
+    assert_eq!(status, 200, "{body}");
+    let record = |id: &str, key: &str, name: &str| {
+        let url = format!("/services/data/v62.0/sobjects/Sloe_Attendee__c/{id}");
+        json!({
+            "attributes": { "type": "Sloe_Attendee__c", "url": url },
+            "Id": id, "Sloe_Id__c": key, "Name": name,
+        })
+    };
+    let (first, second) = (record(&a, "a", "A-0000001"), record(&b, "b", "A-0000002"));
+    assert_eq!(body, json!([second, null, first, null, null, second]));
+    let (_, same) = org.get(&format!("{path}?ids={a},{gone}&fields=Sloe_Id__c,Name,Id")).await;
+    assert_eq!(same, json!([first, null]));
+}
+
+#[tokio::test]
+async fn reading_many_records_is_refused_as_a_whole_where_it_makes_no_sense() {
+    let org = Org::start().await;
+    let path = "/composite/sobjects/Sloe_Attendee__c";
+    let many = vec![EVENT; 2001];
+    for (path, body, status, code) in [
+        (path, json!({ "ids": [EVENT], "fields": ["Nope__c"] }), 400, "INVALID_FIELD"),
+        (path, json!({ "ids": [EVENT] }), 400, "MISSING_ARGUMENT"),
+        (path, json!({ "fields": ["Id"] }), 400, "MISSING_ARGUMENT"),
+        (path, json!({ "ids": many, "fields": ["Id"] }), 400, "EXCEEDED_MAX_SIZE_REQUEST"),
+        (path, json!({ "ids": EVENT, "fields": ["Id"] }), 400, "JSON_PARSER_ERROR"),
+        ("/composite/sobjects/Nope__c", json!({ "ids": [EVENT] }), 404, "NOT_FOUND"),
+    ] {
+        let (got, answer) = org.post(path, body.clone()).await;
+        assert_eq!(
+            (got.as_u16(), answer[0]["errorCode"].as_str()),
+            (status, Some(code)),
+            "{body} gave {answer}"
+        );
+    }
+}
+
+/// A node that creates an attendee, with a session attendee that hangs from it.
+fn pair(key: &str) -> Json {
+    json!([
+        {
+            "method": "POST", "url": "/services/data/v62.0/sobjects/Sloe_Attendee__c", "referenceId": "who",
+            "body": { "Sloe_Id__c": key, "Last_Name__c": "Doe", "Event__c": EVENT },
+        },
+        {
+            "method": "PATCH",
+            "url": format!("/services/data/v62.0/sobjects/Sloe_Session_Attendee__c/Sloe_Id__c/{key}-1"),
+            "referenceId": "what", "body": { "Attendee__c": "@{who.id}" },
+        },
+    ])
+}
+
+#[tokio::test]
+async fn each_graph_is_done_as_a_whole_or_not_at_all() {
+    let org = Org::start().await;
+    let mut bad = pair("b");
+    bad[1]["body"]["Attendee__c"] = json!("@{nobody.id}");
+    let graphs = json!({ "graphs": [
+        { "graphId": "one", "compositeRequest": pair("a") },
+        { "graphId": "two", "compositeRequest": bad },
+        { "graphId": "three", "compositeRequest": pair("c") },
+    ] });
+    let (status, body) = org.post("/composite/graph", graphs).await;
+    assert_eq!(status, 200, "{body}");
+    let graphs = body["graphs"].as_array().unwrap();
+    let told: Vec<(&Json, &Json)> =
+        graphs.iter().map(|g| (&g["graphId"], &g["isSuccessful"])).collect();
+    assert_eq!(
+        told,
+        [
+            (&json!("one"), &json!(true)),
+            (&json!("two"), &json!(false)),
+            (&json!("three"), &json!(true))
+        ]
+    );
+    let first = &graphs[0]["graphResponse"]["compositeResponse"];
+    assert_eq!(
+        (&first[0]["httpStatusCode"], &first[1]["httpStatusCode"], &first[1]["referenceId"]),
+        (&json!(201), &json!(201), &json!("what")),
+        "{first}"
+    );
+    let second = &graphs[1]["graphResponse"]["compositeResponse"];
+    for answer in second.as_array().unwrap() {
+        assert_eq!(answer["httpStatusCode"], 400);
+        assert_eq!(answer["body"][0]["errorCode"], "PROCESSING_HALTED", "{answer}");
+    }
+    let kept = org.records("SELECT Sloe_Id__c FROM Sloe_Attendee__c ORDER BY Sloe_Id__c").await;
+    let kept: Vec<&Json> = kept.iter().map(|row| &row["Sloe_Id__c"]).collect();
+    assert_eq!(kept, [&json!("a"), &json!("c")]);
+    assert_eq!(org.records("SELECT Id FROM Sloe_Session_Attendee__c").await.len(), 2);
+}
+
+#[tokio::test]
+async fn after_fourteen_failed_graphs_the_rest_is_not_tried() {
+    let org = Org::start().await;
+    let mut graphs: Vec<Json> = (0..14)
+        .map(|i| {
+            let mut bad = pair("x");
+            bad[0]["body"]["Nope__c"] = json!(1);
+            json!({ "graphId": format!("bad{i}"), "compositeRequest": bad })
+        })
+        .collect();
+    graphs.push(json!({ "graphId": "last", "compositeRequest": pair("good") }));
+    let (status, body) = org.post("/composite/graph", json!({ "graphs": graphs })).await;
+    assert_eq!(status, 200, "{body}");
+    let last = &body["graphs"][14];
+    assert_eq!((&last["graphId"], &last["isSuccessful"]), (&json!("last"), &json!(false)));
+    let answers = &last["graphResponse"]["compositeResponse"];
+    assert_eq!(answers[0]["body"][0]["errorCode"], "PROCESSING_HALTED", "{answers}");
+    assert_eq!(org.records("SELECT Id FROM Sloe_Attendee__c").await.len(), 0);
+    graphs.remove(0);
+    let (_, body) = org.post("/composite/graph", json!({ "graphs": graphs })).await;
+    assert_eq!(body["graphs"][13]["isSuccessful"], true);
+    assert_eq!(org.records("SELECT Id FROM Sloe_Attendee__c").await.len(), 1);
+}
+
+#[tokio::test]
+async fn graphs_beyond_the_limits_or_with_other_calls_are_refused_as_a_whole() {
+    let org = Org::start().await;
+    let graph = |name: &str, parts: Json| json!({ "graphId": name, "compositeRequest": parts });
+    let node = |i: usize, object: &str, body: Json| {
+        let url = format!("/services/data/v62.0/sobjects/{object}");
+        json!({ "method": "POST", "url": url, "referenceId": format!("n{i}"), "body": body })
+    };
+    let chain: Vec<Json> = (0..16)
+        .map(|i: usize| {
+            node(i, "Lead", json!({ "Company": format!("@{{n{}.id}}", i.wrapping_sub(1)) }))
+        })
+        .collect();
+    let kinds: Vec<Json> = (0..16).map(|i| node(i, &format!("Kind{i}__c"), json!({}))).collect();
+    let nodes: Vec<Json> = (0..501).map(|i| node(i, "Lead", json!({}))).collect();
+    let mut query = pair("q");
+    query[1] =
+        json!({ "method": "GET", "url": "/services/data/v62.0/query?q=x", "referenceId": "r" });
+    for (graphs, words) in [
+        (vec![], "1 to 75 graphs"),
+        ((0..76).map(|i| graph(&format!("g{i}"), pair("a"))).collect(), "1 to 75 graphs"),
+        (vec![graph("g", json!(nodes))], "at most 500 nodes"),
+        (vec![graph("g", json!(chain))], "16 nodes deep"),
+        (vec![graph("g", json!(kinds))], "16 kinds of nodes"),
+        (vec![graph("g", json!([]))], "no nodes"),
+        (vec![graph("g", pair("a")), graph("g", pair("b"))], "Duplicate graphId"),
+        (vec![graph("a b", pair("a"))], "graphId"),
+        (vec![graph("g", query)], "single records"),
+    ] {
+        let (status, body) = org.post("/composite/graph", json!({ "graphs": graphs })).await;
+        let code = (400, Some("INVALID_INPUT"));
+        assert_eq!((status.as_u16(), body[0]["errorCode"].as_str()), code, "{words}: {body}");
+        assert!(body[0]["message"].as_str().unwrap().contains(words), "{words}: {body}");
+    }
+    assert_eq!(org.records("SELECT Id FROM Sloe_Attendee__c").await.len(), 0);
+    let one = json!({ "graphs": [graph("g", pair("a"))] });
+    assert_eq!(org.post("/services/data/v49.0/composite/graph", one).await.0, 404);
+}

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod bulk;
+mod changes;
 mod client;
 mod composite;
 mod limits;
@@ -10,3 +11,4 @@ mod query;
 mod records;
 mod restart;
 mod sign_in;
+mod standard;

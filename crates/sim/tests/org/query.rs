@@ -168,10 +168,23 @@ async fn deleted_records_are_seen_by_query_all_only() {
     assert_eq!(body["records"][0]["Id"], id);
 }
 
+/// Every query is refused with its code and, somewhere in the message, its words.
+async fn refused(org: &Org, cases: &[(&str, &str, &str)]) {
+    for (soql, code, words) in cases {
+        let (status, body) = org.query(soql).await;
+        assert_eq!(
+            (status.as_u16(), body[0]["errorCode"].as_str()),
+            (400, Some(*code)),
+            "{soql}: {body}"
+        );
+        assert!(body[0]["message"].as_str().unwrap().contains(words), "{soql}: {body}");
+    }
+}
+
 #[tokio::test]
 async fn a_query_that_does_not_fit_is_refused_with_code_and_place() {
     let org = Org::start().await;
-    for (soql, code, words) in [
+    let cases = [
         (
             "SELECT Nope__c FROM Sloe_Event__c",
             "INVALID_FIELD",
@@ -213,19 +226,112 @@ async fn a_query_that_does_not_fit_is_refused_with_code_and_place() {
             "Didn't understand relationship 'Nope__r'",
         ),
         ("SELECT Id FROM Sloe_Event__c FOR UPDATE", "MALFORMED_QUERY", "doesn't support FOR"),
-        (
-            "SELECT Name FROM Sloe_Event__c GROUP BY Name HAVING COUNT(Id) > 1",
-            "MALFORMED_QUERY",
-            "doesn't support HAVING",
-        ),
-    ] {
-        let (status, body) = org.query(soql).await;
-        assert_eq!(
-            (status.as_u16(), body[0]["errorCode"].as_str()),
-            (400, Some(code)),
-            "{soql}: {body}"
-        );
-        assert!(body[0]["message"].as_str().unwrap().contains(words), "{soql}: {body}");
-    }
+    ];
+    refused(&org, &cases).await;
     assert_eq!(org.get("/query").await.1[0]["errorCode"], "MALFORMED_QUERY");
+}
+
+#[tokio::test]
+async fn groups_are_chosen_and_ordered_by_their_aggregates() {
+    let org = Org::start().await;
+    let lead = |company: &str, source: &str, revenue: u32| {
+        json!({
+            "attributes": { "type": "Lead" }, "LastName": "Doe", "Company": company,
+            "LeadSource": source, "AnnualRevenue": revenue,
+        })
+    };
+    let records = [
+        lead("Mill", "Web", 10),
+        lead("Mill", "Web", 30),
+        lead("Mill", "Other", 5),
+        lead("Quay", "Web", 7),
+        lead("Quay", "Web", 1),
+        lead("Quay", "Web", 1),
+        lead("Barn", "Web", 90),
+    ];
+    org.post("/composite/sobjects", json!({ "records": records })).await;
+    let told = async |rest: &str| -> Vec<String> {
+        let soql = format!("SELECT Company, LeadSource, COUNT(Id) n FROM Lead GROUP BY {rest}");
+        let groups = org.records(&soql).await;
+        let each = groups.iter().map(|g| {
+            format!(
+                "{} {} {}",
+                g["Company"].as_str().unwrap(),
+                g["LeadSource"].as_str().unwrap(),
+                g["n"]
+            )
+        });
+        each.collect()
+    };
+    for (rest, wanted) in [
+        ("", vec!["Barn Web 1", "Mill Other 1", "Mill Web 2", "Quay Web 3"]),
+        ("HAVING COUNT(Id) > 1", vec!["Mill Web 2", "Quay Web 3"]),
+        ("HAVING COUNT(Id) > 1 AND SUM(AnnualRevenue) < 10", vec!["Quay Web 3"]),
+        ("HAVING NOT (LeadSource = 'Web' OR COUNT(Id) > 9)", vec!["Mill Other 1"]),
+        (
+            "HAVING Company LIKE 'q%' OR MIN(AnnualRevenue) IN (5, 90)",
+            vec!["Barn Web 1", "Mill Other 1", "Quay Web 3"],
+        ),
+        ("HAVING MAX(CreatedDate) = TODAY AND AVG(AnnualRevenue) = 20", vec!["Mill Web 2"]),
+        (
+            "HAVING COUNT_DISTINCT(AnnualRevenue) = 2 ORDER BY SUM(AnnualRevenue)",
+            vec!["Quay Web 3", "Mill Web 2"],
+        ),
+        (
+            "ORDER BY COUNT(Id) DESC, Company LIMIT 3",
+            vec!["Quay Web 3", "Mill Web 2", "Barn Web 1"],
+        ),
+        ("HAVING COUNT(Id) > 99", vec![]),
+    ] {
+        assert_eq!(told(&format!("Company, LeadSource {rest}")).await, wanted, "{rest}");
+    }
+    let (_, body) = org
+        .query(
+            "SELECT COUNT(AnnualRevenue), MIN(Company), MAX(Company), SUM(AnnualRevenue) FROM Lead",
+        )
+        .await;
+    let all = &body["records"][0];
+    assert_eq!(
+        (&all["expr0"], &all["expr1"], &all["expr2"], &all["expr3"]),
+        (&json!(7), &json!("Barn"), &json!("Quay"), &json!(144.0))
+    );
+}
+
+#[tokio::test]
+async fn what_groups_cannot_be_asked_is_refused_with_code_and_words() {
+    let org = Org::start().await;
+    let cases = [
+        (
+            "SELECT Name FROM Sloe_Event__c GROUP BY Name HAVING Slug__c = 'x'",
+            "MALFORMED_QUERY",
+            "must be grouped",
+        ),
+        (
+            "SELECT Name FROM Sloe_Event__c HAVING COUNT(Id) > 1",
+            "MALFORMED_QUERY",
+            "unexpected token: 'HAVING'",
+        ),
+        (
+            "SELECT Name FROM Sloe_Event__c GROUP BY Name HAVING SUM(Slug__c) > 1",
+            "MALFORMED_QUERY",
+            "field Slug__c does not support aggregate operator",
+        ),
+        (
+            "SELECT Name FROM Sloe_Event__c GROUP BY Name HAVING COUNT(Id) > 'x'",
+            "INVALID_FIELD",
+            "must be of type double",
+        ),
+        (
+            "SELECT Name FROM Sloe_Event__c GROUP BY Name HAVING Name IN (SELECT Name FROM Lead)",
+            "MALFORMED_QUERY",
+            "HAVING takes no subquery",
+        ),
+        ("SELECT Name FROM Sloe_Event__c ORDER BY COUNT(Id)", "MALFORMED_QUERY", "must be grouped"),
+        (
+            "SELECT Name FROM Sloe_Event__c WHERE COUNT(Id) > 1",
+            "MALFORMED_QUERY",
+            "doesn't support functions in WHERE",
+        ),
+    ];
+    refused(&org, &cases).await;
 }

@@ -235,7 +235,7 @@ async fn what_the_org_does_not_have_is_an_error_of_the_usual_shape() {
         (Method::GET, "/sobjects/Nope__c", 404, "NOT_FOUND"),
         (Method::GET, "/nowhere", 404, "NOT_FOUND"),
         (Method::GET, "/tooling/query?q=SELECT+Id+FROM+ApexClass", 404, "NOT_FOUND"),
-        (Method::POST, "/composite/graph", 404, "NOT_FOUND"),
+        (Method::POST, "/composite/tree/Lead", 404, "NOT_FOUND"),
         (Method::PUT, "/sobjects/Sloe_Event__c", 405, "METHOD_NOT_ALLOWED"),
         (Method::POST, "/limits2", 404, "NOT_FOUND"),
         (Method::GET, "/services/data/v20.0/limits", 410, "UNSUPPORTED_API_VERSION"),
@@ -256,7 +256,6 @@ async fn what_real_clients_ask_for_and_the_org_has_not_is_named() {
     let org = Org::start().await;
     let ids = json!({ "ids": ["0035g0000000001"], "fields": ["Id"] });
     for (path, words) in [
-        ("/composite/sobjects/Contact", "retrieval by collections"),
         ("/services/async/62.0/job", "Bulk API 1.0"),
         ("/services/Soap/u/62.0", "SOAP APIs"),
         ("/services/apexrest/x", "Apex REST"),
@@ -267,4 +266,35 @@ async fn what_real_clients_ask_for_and_the_org_has_not_is_named() {
         assert_eq!(status, 404, "{path}: {body}");
         assert!(body[0]["message"].as_str().unwrap().contains(words), "{path}: {body}");
     }
+}
+
+#[tokio::test]
+async fn a_describe_that_the_client_has_already_is_not_sent_again() {
+    let org = Org::start().await;
+    for path in ["/sobjects", "/sobjects/Lead/describe"] {
+        let ask = async |since: &str| {
+            let request = org.request(Method::GET, path).header("If-Modified-Since", since);
+            request.send().await.unwrap()
+        };
+        let first = org.request(Method::GET, path).send().await.unwrap();
+        let modified = first.headers()["last-modified"].to_str().unwrap().to_owned();
+        assert!(modified.ends_with(" GMT"), "{modified}");
+        let again = ask(&modified).await;
+        assert_eq!(again.status(), 304, "{path}");
+        assert_eq!(again.headers()["last-modified"].to_str().unwrap(), modified);
+        assert!(again.headers().contains_key("sforce-limit-info"), "it is a call like any other");
+        assert_eq!(again.text().await.unwrap(), "");
+        assert_eq!(ask("Fri, 01 Jan 2100 00:00:00 GMT").await.status(), 304);
+        for earlier in ["Wed, 01 Jan 2020 00:00:00 GMT", "some day"] {
+            let whole = ask(earlier).await;
+            assert_eq!(whole.status(), 200, "{earlier}");
+            assert!(whole.text().await.unwrap().contains("keyPrefix"));
+        }
+    }
+    let part = json!({
+        "method": "GET", "url": "/services/data/v62.0/sobjects/Lead/describe", "referenceId": "d",
+        "httpHeaders": { "If-Modified-Since": "Fri, 01 Jan 2100 00:00:00 GMT" },
+    });
+    let (_, body) = org.post("/composite", json!({ "compositeRequest": [part] })).await;
+    assert_eq!(body["compositeResponse"][0]["httpStatusCode"], 304, "{body}");
 }

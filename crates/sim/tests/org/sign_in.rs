@@ -140,3 +140,104 @@ async fn a_jwt_that_is_old_foreign_or_unsigned_is_refused() {
     let (status, body) = unpack(org.http.post(url).form(&form).send().await.unwrap()).await;
     assert_eq!((status.as_u16(), body["error"].as_str()), (400, Some("invalid_grant")));
 }
+
+/// An org with a refresh token for its app, and a second app that has no secret.
+fn refreshable() -> Options {
+    let more = r#"
+[[app]]
+name = "Command line"
+client_id = "public"
+refresh_token = "5Aep861.public"
+run_as = "sloe@test.example"
+"#;
+    let own = "client_secret = \"secret\"\nrefresh_token = \"5Aep861.own\"";
+    let seed = SEED.replace("client_secret = \"secret\"", own);
+    Options { seed: Seed::parse(&format!("{seed}{more}")).unwrap(), ..options() }
+}
+
+async fn refresh(org: &Org, id: &str, secret: Option<&str>, token: &str) -> (StatusCode, Json) {
+    let mut form =
+        vec![("grant_type", "refresh_token"), ("client_id", id), ("refresh_token", token)];
+    form.extend(secret.map(|secret| ("client_secret", secret)));
+    let url = format!("{}/services/oauth2/token", org.running.url());
+    unpack(org.http.post(url).form(&form).send().await.unwrap()).await
+}
+
+async fn revoke(org: &Org, token: &str) -> StatusCode {
+    let url = format!("{}/services/oauth2/revoke", org.running.url());
+    org.http.post(url).form(&[("token", token)]).send().await.unwrap().status()
+}
+
+#[tokio::test]
+async fn a_refresh_token_gives_a_new_token_each_time_and_stays_itself() {
+    let mut org = Org::with(refreshable()).await;
+    let (status, first) = refresh(&org, "client", Some("secret"), "5Aep861.own").await;
+    assert_eq!(status, 200, "{first}");
+    assert_eq!(
+        (&first["refresh_token"], &first["scope"]),
+        (&Json::Null, &json!("refresh_token api"))
+    );
+    let (status, second) = refresh(&org, "public", None, "5Aep861.public").await;
+    assert_eq!(status, 200, "{second}");
+    for body in [&first, &second] {
+        org.token = body["access_token"].as_str().unwrap().to_owned();
+        assert_eq!(org.get("/limits").await.0, 200);
+    }
+    let (_, again) = refresh(&org, "client", Some("secret"), "5Aep861.own").await;
+    assert_ne!(again["access_token"], first["access_token"]);
+    for (id, secret, token, error, words) in [
+        ("nobody", None, "5Aep861.own", "invalid_client_id", "client identifier invalid"),
+        ("client", None, "5Aep861.own", "invalid_client", "invalid client credentials"),
+        ("client", Some("wrong"), "5Aep861.own", "invalid_client", "invalid client credentials"),
+        (
+            "client",
+            Some("secret"),
+            "5Aep861.public",
+            "invalid_grant",
+            "expired access/refresh token",
+        ),
+        ("public", None, "", "invalid_grant", "expired access/refresh token"),
+    ] {
+        let (status, body) = refresh(&org, id, secret, token).await;
+        assert_eq!(status, 400);
+        assert_eq!(body, json!({ "error": error, "error_description": words }));
+    }
+}
+
+#[tokio::test]
+async fn a_revoked_refresh_token_ends_what_came_of_it_and_stays_revoked_over_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = || Options { data: Some(directory.path().to_owned()), ..refreshable() };
+    let mut org = Org::with(options()).await;
+    let own = org.token.clone();
+    let mut tokens = Vec::new();
+    for (id, secret, token) in
+        [("client", Some("secret"), "5Aep861.own"), ("public", None, "5Aep861.public")]
+    {
+        let (_, body) = refresh(&org, id, secret, token).await;
+        tokens.push(body["access_token"].as_str().unwrap().to_owned());
+    }
+    org.running.shutdown().await;
+    org = Org::with(options()).await;
+    assert_eq!(revoke(&org, "5Aep861.own").await, 200);
+    assert_eq!(revoke(&org, "5Aep861.own").await, 400, "once is enough");
+    let expected = [(tokens[0].clone(), 401), (tokens[1].clone(), 200), (own, 200)];
+    for _ in 0..2 {
+        for (token, status) in &expected {
+            org.token.clone_from(token);
+            assert_eq!(org.get("/limits").await.0, *status);
+        }
+        let (_, body) = refresh(&org, "client", Some("secret"), "5Aep861.own").await;
+        assert_eq!(body["error"], "invalid_grant");
+        assert_eq!(refresh(&org, "public", None, "5Aep861.public").await.0, 200);
+        org.running.shutdown().await;
+        org = Org::with(options()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_token_needs_somebody_to_sign_in() {
+    let app = "[[app]]\nname = \"Nobody's\"\nclient_id = \"x\"\nrefresh_token = \"y\"";
+    let error = Seed::parse(&format!("{SEED}\n{app}")).err().unwrap().to_string();
+    assert!(error.contains("has a refresh token, so it needs run_as"), "{error}");
+}

@@ -10,6 +10,7 @@ use sloe_core::ids::SfId;
 use super::input::{Fault, assigns, key_field_of};
 use super::records::{must_be_writable, result_entry};
 use super::reply::{ApiError, Call, Reply};
+use super::retrieve;
 use crate::org::data::{Assign, Database, RowError};
 
 /// How many records one call may hold.
@@ -49,8 +50,8 @@ pub(crate) fn answer(
         let work = ids.into_iter().map(|id| removal(database, id)).collect();
         return Ok(run(database, call, work, call.parameter("allOrNone") == Some("true"), hurt));
     }
-    if let ([_], &Method::GET | &Method::POST) = (rest, &call.method) {
-        return Err(ApiError::unsupported("retrieval by collections; query instead"));
+    if let ([name], &Method::GET | &Method::POST) = (rest, &call.method) {
+        return retrieve::answer(database, call, name);
     }
     let request: Request = match call.method {
         Method::POST | Method::PATCH => call.json()?,

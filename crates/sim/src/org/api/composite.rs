@@ -22,14 +22,15 @@ struct Request {
     composite_request: Vec<Part>,
 }
 
+/// One call of several.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Part {
-    method: String,
-    url: String,
-    reference_id: String,
+pub(super) struct Part {
+    pub(super) method: String,
+    pub(super) url: String,
+    pub(super) reference_id: String,
     #[serde(default)]
-    body: Option<Json>,
+    pub(super) body: Option<Json>,
     #[serde(default)]
     http_headers: Map<String, Json>,
 }
@@ -45,13 +46,31 @@ pub(crate) fn answer(
     }
     let request: Request = call.json()?;
     check(&request)?;
+    let parts = &request.composite_request;
+    let (answers, _) = run_all(state, database, call, parts, request.all_or_none);
+    let mut out = Vec::new();
+    write(&mut out, &answers);
+    Ok(Reply::raw(200, out))
+}
+
+/// Answers by the calls' references.
+pub(super) type Answers = Vec<(Reply, String)>;
+
+/// Runs the calls one after the other; answers also whether any failed.
+pub(super) fn run_all(
+    state: &State,
+    database: &mut Database,
+    call: &Call,
+    parts: &[Part],
+    all_or_none: bool,
+) -> (Answers, bool) {
     let mark = database.mark();
-    let mut answers: Vec<(Reply, String)> = Vec::new();
+    let mut answers: Answers = Vec::new();
     let mut known: HashMap<String, Json> = HashMap::new();
     let mut failed = false;
-    for part in &request.composite_request {
-        let reply = if failed && request.all_or_none {
-            halted("The transaction was rolled back since another operation in the same transaction failed.").reply()
+    for part in parts {
+        let reply = if failed && all_or_none {
+            halted(ROLLED_BACK).reply()
         } else {
             run(state, database, call, part, &known).unwrap_or_else(|error| error.reply())
         };
@@ -62,17 +81,20 @@ pub(crate) fn answer(
         }
         answers.push((reply, part.reference_id.clone()));
     }
-    if failed && request.all_or_none {
+    if failed && all_or_none {
         database.roll_back(mark);
         for (reply, _) in answers.iter_mut().filter(|(reply, _)| reply.status < 400) {
-            let message = "The transaction was rolled back since another operation in the same transaction failed.";
-            *reply = halted(message).reply();
+            *reply = halted(ROLLED_BACK).reply();
         }
     }
-    Ok(write(&answers))
+    (answers, failed)
 }
 
-fn halted(message: &str) -> ApiError {
+const ROLLED_BACK: &str =
+    "The transaction was rolled back since another operation in the same transaction failed.";
+
+/// A call that isn't run because of another one.
+pub(super) fn halted(message: &str) -> ApiError {
     ApiError::new(400, "PROCESSING_HALTED", message)
 }
 
@@ -96,6 +118,12 @@ fn check(request: &Request) -> Result<(), ApiError> {
             MOST.1
         ));
     }
+    check_references(parts)
+}
+
+/// Refuses references that are no names or stand twice.
+pub(super) fn check_references(parts: &[Part]) -> Result<(), ApiError> {
+    let refuse = |message: String| Err(ApiError::new(400, "INVALID_INPUT", message));
     for (i, part) in parts.iter().enumerate() {
         let name = &part.reference_id;
         let good = name.chars().next().is_some_and(|c| c.is_ascii_alphanumeric())
@@ -141,16 +169,17 @@ fn run(
             "this resource can't be called within a composite request",
         ));
     }
-    let options = part
-        .http_headers
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case("sforce-query-options"));
+    let header = |wanted: &str| {
+        let hit = part.http_headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted))?;
+        hit.1.as_str().map(str::to_owned)
+    };
     let inner = Call {
         method,
         version,
         path,
         parameters: route::parameters(query),
-        query_options: options.and_then(|(_, value)| value.as_str().map(str::to_owned)),
+        query_options: header("sforce-query-options"),
+        if_modified_since: header("if-modified-since"),
         content_type: Some("application/json".to_owned()),
         body: body.into(),
         user: call.user,
@@ -227,8 +256,9 @@ fn indexes(part: &str) -> (&str, Vec<usize>) {
     }
 }
 
-fn write(answers: &[(Reply, String)]) -> Reply {
-    let mut out = b"{\"compositeResponse\":[".to_vec();
+/// Writes `{"compositeResponse":[…]}`.
+pub(super) fn write(out: &mut Vec<u8>, answers: &[(Reply, String)]) {
+    out.extend_from_slice(b"{\"compositeResponse\":[");
     for (i, (reply, reference)) in answers.iter().enumerate() {
         if i > 0 {
             out.push(b',');
@@ -248,5 +278,4 @@ fn write(answers: &[(Reply, String)]) -> Reply {
         out.extend_from_slice(rest.as_bytes());
     }
     out.extend_from_slice(b"]}");
-    Reply::raw(200, out)
 }

@@ -3,15 +3,19 @@
 pub(crate) mod collections;
 pub(crate) mod composite;
 pub(crate) mod control;
+pub(crate) mod graph;
 pub(crate) mod ingest;
 pub(crate) mod input;
 pub(crate) mod jobs;
 pub(crate) mod oauth;
 pub(crate) mod query;
 pub(crate) mod query_job;
+pub(crate) mod recent;
 pub(crate) mod records;
+pub(crate) mod replication;
 pub(crate) mod reply;
 pub(crate) mod results;
+pub(crate) mod retrieve;
 pub(crate) mod route;
 
 use std::sync::Arc;
@@ -240,6 +244,7 @@ fn answer_call(org: &Org, request: Received, admitted: Admitted) -> Reply {
             parameters: route::parameters(&request.query),
             query_options: request.header("sforce-query-options"),
             content_type: request.header(header::CONTENT_TYPE.as_str()),
+            if_modified_since: request.header(header::IF_MODIFIED_SINCE.as_str()),
             user: admitted.user,
             method: request.method,
             body: request.body,

@@ -1,4 +1,4 @@
-//! Signing in: the client credentials and JWT bearer flows, and who a token belongs to.
+//! Signing in: the client credentials, JWT bearer and refresh token flows, and who a token belongs to.
 
 use axum::http::{HeaderMap, Method, header};
 use base64::Engine;
@@ -48,6 +48,11 @@ impl Form {
     fn get(&self, name: &str) -> &str {
         self.0.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
     }
+
+    /// The refresh token, where that is what signs in.
+    fn refresh(&self) -> Option<&str> {
+        (self.get("grant_type") == "refresh_token").then(|| self.get("refresh_token"))
+    }
 }
 
 fn token(state: &State, headers: &HeaderMap, body: &[u8]) -> Reply {
@@ -55,20 +60,22 @@ fn token(state: &State, headers: &HeaderMap, body: &[u8]) -> Reply {
     let result = match form.get("grant_type") {
         "client_credentials" => client_credentials(state, headers, &form),
         "urn:ietf:params:oauth:grant-type:jwt-bearer" => jwt_bearer(state, form.get("assertion")),
+        "refresh_token" => refresh_token(state, headers, &form),
         "" => Err(refuse(400, "invalid_request", "grant_type is missing")),
         _ => Err(refuse(400, "unsupported_grant_type", "grant type not supported")),
     };
     match result {
-        Ok((app, user)) => issue(state, app, user),
+        Ok((app, user)) => issue(state, app, user, form.refresh()),
         Err(reply) => reply,
     }
 }
 
-fn client_credentials<'a>(
+/// The app that a request names, in its form or by HTTP Basic, and the secret it gives.
+fn client<'a>(
     state: &'a State,
     headers: &HeaderMap,
     form: &Form,
-) -> Result<(&'a App, SfId), Reply> {
+) -> Result<(&'a App, String), Reply> {
     let basic = headers
         .get(header::AUTHORIZATION)
         .and_then(|v| v.to_str().ok()?.strip_prefix("Basic "))
@@ -81,6 +88,36 @@ fn client_credentials<'a>(
     });
     let app = state.apps.iter().find(|app| app.client_id == id);
     let app = app.ok_or_else(|| refuse(400, "invalid_client_id", "client identifier invalid"))?;
+    Ok((app, secret))
+}
+
+/// An app without a secret (a command line's, say) needs none; one that has it must give it.
+///
+/// A refresh token isn't renewed: it stays good until it is revoked.
+fn refresh_token<'a>(
+    state: &'a State,
+    headers: &HeaderMap,
+    form: &Form,
+) -> Result<(&'a App, SfId), Reply> {
+    let (app, secret) = client(state, headers, form)?;
+    if app.client_secret.as_deref().is_some_and(|known| !same(known, &secret)) {
+        return Err(refuse(400, "invalid_client", "invalid client credentials"));
+    }
+    let given = form.get("refresh_token");
+    let good = app.refresh_token.as_deref().is_some_and(|known| same(known, given));
+    if !good || state.is_revoked(given) {
+        return Err(refuse(400, "invalid_grant", "expired access/refresh token"));
+    }
+    let user = app.run_as.and_then(|user| state.active_user(user));
+    user.map(|user| (app, user)).ok_or_else(|| refuse(400, "inactive_user", "user is inactive"))
+}
+
+fn client_credentials<'a>(
+    state: &'a State,
+    headers: &HeaderMap,
+    form: &Form,
+) -> Result<(&'a App, SfId), Reply> {
+    let (app, secret) = client(state, headers, form)?;
     let good = app.client_secret.as_deref().is_some_and(|known| same(known, &secret));
     if !good {
         return Err(refuse(400, "invalid_client", "invalid client credentials"));
@@ -154,8 +191,8 @@ fn unverified(assertion: &str) -> Option<Claims> {
     serde_json::from_slice(&bytes).ok()
 }
 
-fn issue(state: &State, app: &App, user: SfId) -> Reply {
-    let Some(token) = state.open_session(user) else {
+fn issue(state: &State, app: &App, user: SfId, refresh: Option<&str>) -> Reply {
+    let Some(token) = state.open_session(user, refresh) else {
         return refuse(500, "server_error", "no token could be made and kept");
     };
     let id = format!("{}/id/{}/{user}", state.url, state.org);
@@ -173,7 +210,7 @@ fn issue(state: &State, app: &App, user: SfId) -> Reply {
             "instance_url": state.url,
             "id": id,
             "token_type": "Bearer",
-            "scope": "api",
+            "scope": if refresh.is_some() { "refresh_token api" } else { "api" },
             "issued_at": issued_at,
             "signature": signature.unwrap_or_default(),
         }),
@@ -183,7 +220,14 @@ fn issue(state: &State, app: &App, user: SfId) -> Reply {
 
 fn revoke(state: &State, body: &[u8]) -> Reply {
     let form = Form(form_urlencoded::parse(body).into_owned().collect());
-    match state.close_session(form.get("token")) {
+    let token = form.get("token");
+    let refresh = |app: &App| app.refresh_token.as_deref().is_some_and(|known| same(known, token));
+    let closed = if state.apps.iter().any(refresh) && !state.is_revoked(token) {
+        state.revoke_refresh(token).map(|()| true)
+    } else {
+        state.close_session(token)
+    };
+    match closed {
         Ok(true) => Reply::raw(200, Vec::new()),
         Ok(false) => refuse(400, "unsupported_token_type", "this token is not supported"),
         Err(error) => {

@@ -1,13 +1,17 @@
 //! `/sobjects`: describe, and one record at a time.
 
+use std::collections::BTreeSet;
+
 use axum::http::Method;
+use jiff::fmt::rfc2822::{DateTimeParser, DateTimePrinter};
 use serde_json::{Map, Value as Json, json};
 use sloe_core::ids::SfId;
 
 use super::input::{Fault, assigns, key_field_of, object_of};
 use super::reply::{ApiError, Call, Reply, refuse};
+use super::{recent, replication};
 use crate::org::data::{Database, Row, RowError};
-use crate::org::schema::describe;
+use crate::org::schema::{Object, describe};
 
 /// Answers everything under `/sobjects`; `path` is what follows it.
 pub(crate) fn answer(
@@ -18,25 +22,25 @@ pub(crate) fn answer(
     let method = &call.method;
     match path {
         [] if *method == Method::GET => {
-            Ok(Reply::json(200, &describe::global(database.schema(), &call.version)))
+            Ok(described(database, call, || describe::global(database.schema(), &call.version)))
         }
         [] => Err(ApiError::method(method, "GET, HEAD")),
         [name] => {
             let object = object_of(database, name)?;
             match *method {
-                Method::GET => Ok(basic(database, object, &call.version)),
+                Method::GET => Ok(basic(database, call, object)),
                 Method::POST => create(database, call, object),
                 _ => Err(ApiError::method(method, "GET, HEAD, POST")),
             }
         }
         [name, "describe"] if *method == Method::GET => {
-            let object = database.object(object_of(database, name)?).clone();
-            Ok(Reply::json(200, &describe::full(database.schema(), &object, &call.version)))
+            let object = database.object(object_of(database, name)?);
+            let full = || describe::full(database.schema(), object, &call.version);
+            Ok(described(database, call, full))
         }
         [_, "describe"] => Err(ApiError::method(method, "GET, HEAD")),
-        [_, "updated" | "deleted"] => {
-            Err(ApiError::unsupported("updated and deleted resources; query by SystemModstamp"))
-        }
+        [name, "updated"] => replication::updated(database, call, object_of(database, name)?),
+        [name, "deleted"] => replication::deleted(database, call, object_of(database, name)?),
         [name, "Id"] if *method == Method::POST => {
             let object = object_of(database, name)?;
             create(database, call, object)
@@ -60,12 +64,30 @@ pub(crate) fn answer(
     }
 }
 
-fn basic(database: &Database, object: usize, version: &str) -> Reply {
+/// A describe, or 304 where the client has it already: the schema is as old as the org's start.
+///
+/// A date that can't be read is no condition, as HTTP wants it.
+fn described(database: &Database, call: &Call, make: impl FnOnce() -> Json) -> Reply {
+    let since = call.if_modified_since.as_deref();
+    let since = since.and_then(|text| DateTimeParser::new().parse_timestamp(text.trim()).ok());
+    let reply = match since {
+        Some(since) if since >= database.began() => Reply::raw(304, Vec::new()),
+        _ => Reply::json(200, &make()),
+    };
+    match DateTimePrinter::new().timestamp_to_rfc9110_string(&database.began()) {
+        Ok(date) => reply.with("last-modified", date),
+        // A clock before the year 0 has no such date.
+        Err(_) => reply,
+    }
+}
+
+fn basic(database: &Database, call: &Call, object: usize) -> Reply {
     let shape = database.object(object);
-    Reply::json(
-        200,
-        &json!({ "objectDescribe": describe::summary(shape, version), "recentItems": [] }),
-    )
+    let body = json!({
+        "objectDescribe": describe::summary(shape, &call.version),
+        "recentItems": recent::of(database, call, object),
+    });
+    Reply::json(200, &body)
 }
 
 /// Refuses to change what the API may not change.
@@ -159,26 +181,49 @@ fn present(database: &Database, object: usize, id: SfId) -> Result<&Row, ApiErro
 /// The record's fields, all of them or those of `?fields=`.
 fn read(database: &Database, call: &Call, object: usize, row: &Row) -> Result<Reply, ApiError> {
     let shape = database.object(object);
-    let wanted: Option<Vec<&str>> =
-        call.parameter("fields").map(|list| list.split(',').map(str::trim).collect());
-    if let Some(unknown) = wanted.iter().flatten().find(|name| shape.find(name).is_none()) {
-        let message = format!("No such column '{unknown}' on sobject of type {}", shape.name);
-        return Err(ApiError::new(400, "INVALID_FIELD", message));
+    let wanted = match call.parameter("fields") {
+        Some(list) => selected(shape, list.split(',').map(str::trim))?,
+        None => (0..shape.fields.len()).collect(),
+    };
+    let mut out = Vec::with_capacity(1024);
+    write(&mut out, &call.version, shape, row, &wanted);
+    Ok(Reply::raw(200, out))
+}
+
+/// The fields of these names, in the object's order; the id comes in any case.
+///
+/// # Errors
+/// `INVALID_FIELD`: the object has no such field.
+pub(crate) fn selected<'a>(
+    shape: &Object,
+    names: impl IntoIterator<Item = &'a str>,
+) -> Result<BTreeSet<usize>, ApiError> {
+    let mut out: BTreeSet<usize> = shape.find("Id").into_iter().collect();
+    for name in names {
+        out.insert(shape.find(name).ok_or_else(|| {
+            let message = format!("No such column '{name}' on sobject of type {}", shape.name);
+            ApiError::new(400, "INVALID_FIELD", message)
+        })?);
     }
-    let url = format!("/services/data/{}/sobjects/{}/{}", call.version, shape.name, row.id);
-    let mut out =
-        format!("{{\"attributes\":{{\"type\":\"{}\",\"url\":\"{url}\"}}", shape.name).into_bytes();
-    for field in &shape.fields {
-        let selected = wanted
-            .as_ref()
-            .is_none_or(|list| list.iter().any(|name| name.eq_ignore_ascii_case(&field.name)));
-        if selected || field.name == "Id" {
-            out.extend_from_slice(format!(",\"{}\":", field.name).as_bytes());
-            row.get(field.slot).write_json(&mut out);
-        }
+    Ok(out)
+}
+
+/// Writes these fields of a record.
+pub(crate) fn write(
+    out: &mut Vec<u8>,
+    version: &str,
+    shape: &Object,
+    row: &Row,
+    fields: &BTreeSet<usize>,
+) {
+    let url = format!("/services/data/{version}/sobjects/{}/{}", shape.name, row.id);
+    let head = format!("{{\"attributes\":{{\"type\":\"{}\",\"url\":\"{url}\"}}", shape.name);
+    out.extend_from_slice(head.as_bytes());
+    for field in fields.iter().filter_map(|index| shape.fields.get(*index)) {
+        out.extend_from_slice(format!(",\"{}\":", field.name).as_bytes());
+        row.get(field.slot).write_json(out);
     }
     out.push(b'}');
-    Ok(Reply::raw(200, out))
 }
 
 fn by_key(

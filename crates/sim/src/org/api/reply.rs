@@ -21,6 +21,8 @@ pub(crate) struct Call {
     /// `Sforce-Query-Options`, if sent.
     pub(crate) query_options: Option<String>,
     pub(crate) content_type: Option<String>,
+    /// `If-Modified-Since`, if sent.
+    pub(crate) if_modified_since: Option<String>,
     pub(crate) body: bytes::Bytes,
     /// Who calls.
     pub(crate) user: SfId,

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::reply::{ApiError, Call, Reply};
-use super::{collections, composite, ingest, query, query_job, records};
+use super::{collections, composite, graph, ingest, query, query_job, recent, records};
 use crate::org::data::Database;
 use crate::org::state::State;
 
@@ -94,19 +94,20 @@ fn find(state: &State, database: &mut Database, call: &Call) -> Result<Reply, Ap
         ["composite", "sobjects", rest @ ..] => {
             collections::answer(database, call, rest, &|| state.row_fault())
         }
-        ["composite", ..] => Err(ApiError::unsupported("composite graphs, trees and batches")),
+        ["composite", "graph"] => graph::answer(state, database, call),
+        ["composite", ..] => Err(ApiError::unsupported("composite trees and batches")),
         ["jobs", "ingest", rest @ ..] => ingest::answer(state, database, call, rest),
         ["jobs", "query", rest @ ..] => query_job::answer(state, database, call, rest),
         ["limits"] => Ok(state.limits_reply()),
         ["tooling", ..] => Err(ApiError::unsupported("Tooling API")),
-        ["recent", ..] => Err(ApiError::unsupported("recently viewed records")),
+        ["recent"] => recent::answer(database, call),
         ["search" | "parameterizedSearch", ..] => Err(ApiError::unsupported("SOSL")),
         _ => Err(ApiError::not_found()),
     }
 }
 
 fn resources(version: &str) -> Reply {
-    let names = ["composite", "jobs", "limits", "query", "queryAll", "sobjects"];
+    let names = ["composite", "jobs", "limits", "query", "queryAll", "recent", "sobjects"];
     let map: serde_json::Map<String, serde_json::Value> = names
         .iter()
         .map(|name| ((*name).to_owned(), format!("/services/data/{version}/{name}").into()))

@@ -28,6 +28,7 @@ pub(crate) struct Database {
     tables: Vec<Table>,
     org: SfId,
     now: fn() -> Timestamp,
+    began: Timestamp,
     log: Option<Log>,
     /// What the rows were before the open transaction touched them, oldest first.
     undo: Vec<(usize, SfId, Option<Row>)>,
@@ -46,7 +47,8 @@ impl Database {
     /// An empty database that keeps nothing beyond the process.
     pub(crate) fn new(schema: Arc<Schema>, org: SfId, now: fn() -> Timestamp) -> Self {
         let tables = schema.objects().iter().map(|object| Table::new(Arc::clone(object))).collect();
-        Self { schema, tables, org, now, log: None, undo: Vec::new(), notes: Vec::new() }
+        let began = Timestamp::from_second(now().as_second()).unwrap_or_default();
+        Self { schema, tables, org, now, began, log: None, undo: Vec::new(), notes: Vec::new() }
     }
 
     /// Reads what an earlier run left in the directory and keeps every later commit there.
@@ -83,6 +85,11 @@ impl Database {
     /// The clock.
     pub(crate) fn clock(&self) -> fn() -> Timestamp {
         self.now
+    }
+
+    /// When this run began, in whole seconds: the schema's age.
+    pub(crate) fn began(&self) -> Timestamp {
+        self.began
     }
 
     /// The org's own id.

@@ -34,7 +34,7 @@ pub(crate) fn summary(object: &Object, version: &str) -> Json {
         "isSubtype": false,
         "layoutable": true,
         "mergeable": false,
-        "mruEnabled": false,
+        "mruEnabled": object.writable,
         "queryable": true,
         "replicateable": true,
         "retrieveable": true,
@@ -134,7 +134,7 @@ fn field(field: &Field) -> Json {
         "picklistValues": picklist(&field.kind),
         "referenceTo": reference.map_or_else(Vec::new, |r| vec![r.to.clone()]),
         "relationshipName": reference.map(|r| r.relationship.clone()),
-        "relationshipOrder": reference.filter(|r| r.on_delete == OnDelete::Cascade).map(|_| 0),
+        "relationshipOrder": reference.filter(|r| r.on_delete == OnDelete::Cascade && field.custom()).map(|_| 0),
         "cascadeDelete": reference.is_some_and(|r| r.on_delete == OnDelete::Cascade),
         "restrictedDelete": reference.is_some_and(|r| r.on_delete == OnDelete::Restrict),
     });

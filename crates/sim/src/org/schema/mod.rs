@@ -223,7 +223,7 @@ impl Object {
         }
     }
 
-    /// Adds a field that the row stores itself; a second one of the same name replaces the first.
+    /// Adds a field that the row stores itself; the object has none of this name yet.
     pub(crate) fn push_stored(&mut self, mut field: Field) {
         field.slot = Slot::Stored(self.stored);
         self.stored += 1;

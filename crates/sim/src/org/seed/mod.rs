@@ -77,7 +77,10 @@ pub(crate) struct AppFacts {
     /// PEM of an RSA public key.
     #[serde(default)]
     pub(crate) jwt_public_key: Option<String>,
-    /// The user the client credentials flow signs in.
+    /// What the refresh token flow takes from this app: a person would have got it by signing in.
+    #[serde(default)]
+    pub(crate) refresh_token: Option<String>,
+    /// The user the client credentials and refresh token flows sign in.
     #[serde(default)]
     pub(crate) run_as: Option<String>,
 }
@@ -163,6 +166,12 @@ impl Seed {
                     app.name
                 )));
             }
+            if app.refresh_token.is_some() && app.run_as.is_none() {
+                return Err(Error::Seed(format!(
+                    "app {} has a refresh token, so it needs run_as",
+                    app.name
+                )));
+            }
         }
         Ok(seed)
     }
@@ -205,6 +214,9 @@ impl Seed {
     /// Adds the seed's own objects, fields and rules.
     pub(crate) fn extend(&self, objects: &mut Vec<Object>) -> Result<(), String> {
         for facts in &self.objects {
+            if objects.iter().any(|object| object.name.eq_ignore_ascii_case(&facts.name)) {
+                return Err(format!("there is an object {} already", facts.name));
+            }
             let mut object = Object::new(&facts.name, &facts.label, &facts.plural, "");
             let mut name = Field::new("Name", &format!("{} Name", facts.label), Kind::Text(80));
             name.required = true;
@@ -214,7 +226,11 @@ impl Seed {
         }
         for facts in &self.fields {
             let field = facts.field()?;
-            object_named(objects, &facts.object)?.push_stored(field);
+            let object = object_named(objects, &facts.object)?;
+            if object.find(&field.name).is_some() {
+                return Err(format!("{} has a field {} already", object.name, field.name));
+            }
+            object.push_stored(field);
         }
         for facts in &self.rules {
             let formula =

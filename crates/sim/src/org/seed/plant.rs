@@ -22,16 +22,24 @@ pub(crate) fn plant(seed: &Seed, database: &mut Database) -> Result<(), String> 
         ("IsSandbox", "false"),
         ("TimeZoneSidKey", seed.org.time_zone.as_str()),
         ("LanguageLocaleKey", "en_US"),
+        ("DefaultLocaleSidKey", "en_US"),
     ];
     store(database, "Organization", Some(org), &organization, first)?;
     for (number, user) in seed.users.iter().enumerate() {
         let id = SfId::parse(&user_id(database, number + 1)).map_err(|e| e.to_string())?;
+        let alias: String = user.username.chars().take_while(|c| *c != '@').take(8).collect();
         let facts = [
             ("Username", user.username.as_str()),
             ("FirstName", user.first_name.as_str()),
             ("LastName", user.last_name.as_str()),
             ("Email", user.email.as_str()),
             ("IsActive", "true"),
+            ("Alias", alias.as_str()),
+            ("TimeZoneSidKey", seed.org.time_zone.as_str()),
+            ("LocaleSidKey", "en_US"),
+            ("EmailEncodingKey", "UTF-8"),
+            ("LanguageLocaleKey", "en_US"),
+            ("UserType", "Standard"),
         ];
         store(database, "User", Some(id), &facts, first)?;
     }

@@ -1,8 +1,9 @@
 //! What a query says, before it is held against the schema.
 
-/// A field, perhaps of a parent: `Event__r.Name`; with its place in the text.
+/// A field, perhaps of a parent: `Event__r.Name`, perhaps aggregated: `MAX(Name)`; with its place in the text.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Path {
+    pub(crate) function: Option<Function>,
     pub(crate) parts: Vec<String>,
     pub(crate) at: usize,
 }
@@ -16,9 +17,17 @@ pub(crate) struct Query {
     pub(crate) alias: Option<String>,
     pub(crate) filter: Option<Condition>,
     pub(crate) group: Vec<Path>,
+    pub(crate) having: Option<Having>,
     pub(crate) order: Vec<Order>,
     pub(crate) limit: Option<usize>,
     pub(crate) offset: usize,
+}
+
+/// What a group must satisfy, and where that is said.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Having {
+    pub(crate) at: usize,
+    pub(crate) condition: Condition,
 }
 
 /// One thing a query selects.
@@ -31,7 +40,6 @@ pub(crate) enum Select {
     /// `COUNT()`.
     CountRows,
     Aggregate {
-        function: Function,
         path: Path,
         alias: Option<String>,
     },
@@ -57,7 +65,7 @@ pub(crate) struct Order {
     pub(crate) nulls_last: bool,
 }
 
-/// What a row must satisfy.
+/// What a row or a group must satisfy.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Condition {
     All(Vec<Condition>),

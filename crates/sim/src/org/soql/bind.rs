@@ -1,15 +1,15 @@
 //! Holds a query against the schema: every name becomes an object, a field, a relationship; every literal a value.
 
-use jiff::civil::Date;
-
 use super::QueryError;
-use super::ast::{Comparison, Condition, Function, Literal, Path, Query, Select};
-use crate::org::data::{Database, Value, parse_time};
+use super::ast::{Comparison, Condition, Function, Having, Path, Query, Select};
+use crate::org::data::{Database, Value};
 use crate::org::schema::{Field, Kind, Object};
 
 /// A field reached over parents: each hop is (object it starts at, index of the reference field).
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Column {
+    /// What is made of the field's values over a group, if not the values themselves.
+    pub(crate) function: Option<Function>,
     pub(crate) hops: Vec<(usize, usize)>,
     /// The object that has the field.
     pub(crate) object: usize,
@@ -18,6 +18,9 @@ pub(crate) struct Column {
     pub(crate) names: Vec<String>,
 }
 
+/// A sort key: by what, whether descending, whether nothing comes last.
+pub(crate) type Key = (Column, bool, bool);
+
 /// A query that fits the schema.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
@@ -25,7 +28,11 @@ pub(crate) struct Plan {
     pub(crate) outputs: Vec<Output>,
     pub(crate) filter: Option<Test>,
     pub(crate) group: Vec<Column>,
-    pub(crate) order: Vec<(Column, bool, bool)>,
+    /// What a group must satisfy.
+    pub(crate) having: Option<Test>,
+    /// Every aggregate that outputs, `HAVING` and `ORDER BY` need, each once.
+    pub(crate) measures: Vec<Column>,
+    pub(crate) order: Vec<Key>,
     pub(crate) limit: Option<usize>,
     pub(crate) offset: usize,
     /// `SELECT COUNT()`: a number and no records.
@@ -38,7 +45,7 @@ pub(crate) struct Plan {
 #[derive(Clone, Debug)]
 pub(crate) enum Output {
     Column { column: Column, name: String },
-    Aggregate { function: Function, column: Column, name: String },
+    Aggregate { column: Column, name: String },
     Children { name: String, field: usize, plan: Box<Plan> },
 }
 
@@ -68,9 +75,23 @@ pub(crate) enum Test {
     },
 }
 
-struct Binder<'a> {
-    database: &'a Database,
-    text: &'a str,
+impl Test {
+    /// Adds the columns it looks at.
+    fn columns(&self, out: &mut Vec<Column>) {
+        match self {
+            Test::All(tests) | Test::Any(tests) => tests.iter().for_each(|test| test.columns(out)),
+            Test::Not(inner) => inner.columns(out),
+            Test::Compare(column, ..)
+            | Test::Between { column, .. }
+            | Test::In { column, .. }
+            | Test::InPlan { column, .. } => out.push(column.clone()),
+        }
+    }
+}
+
+pub(super) struct Binder<'a> {
+    pub(super) database: &'a Database,
+    pub(super) text: &'a str,
 }
 
 /// Binds a query.
@@ -113,23 +134,62 @@ impl Binder<'_> {
         let mut order = Vec::new();
         for key in &query.order {
             let column = self.column(&key.path, query, object)?;
-            if aggregate && !group.contains(&column) {
-                return Err(self.ungrouped(&key.path));
+            let fits = match column.function {
+                Some(_) => aggregate,
+                None => !aggregate || group.contains(&column),
+            };
+            if !fits {
+                return Err(self.ungrouped(key.path.at, &key.path.parts));
             }
             order.push((column, key.descending, key.nulls_last));
         }
+        let (having, measures) = self.having(query, object, (&group, &outputs, &order))?;
         let filter = query.filter.as_ref().map(|c| self.test(c, query, object)).transpose()?;
         Ok(Plan {
             object,
             outputs,
             filter,
             group,
+            having,
+            measures,
             order,
             limit: query.limit,
             offset: query.offset,
             count_rows,
             aggregate,
         })
+    }
+
+    /// What the groups must satisfy, and every aggregate that the query needs.
+    fn having(
+        &self,
+        query: &Query,
+        object: usize,
+        (group, outputs, order): (&[Column], &[Output], &[Key]),
+    ) -> Result<(Option<Test>, Vec<Column>), QueryError> {
+        let mut needed = Vec::new();
+        let mut having = None;
+        if let Some(Having { at, condition }) = &query.having {
+            let test = self.test(condition, query, object)?;
+            test.columns(&mut needed);
+            let unknown = |c: &&Column| c.function.is_none() && !group.contains(c);
+            if let Some(column) = needed.iter().find(unknown) {
+                return Err(self.ungrouped(*at, &column.names));
+            }
+            having = Some(test);
+        }
+        needed.extend(outputs.iter().filter_map(|output| match output {
+            Output::Aggregate { column, .. } => Some(column.clone()),
+            Output::Column { .. } | Output::Children { .. } => None,
+        }));
+        needed.extend(order.iter().map(|(column, ..)| column.clone()));
+        let mut measures: Vec<Column> = Vec::new();
+        for column in needed {
+            if column.function.is_some() && !measures.contains(&column) {
+                measures.push(column);
+            }
+        }
+        Ok((having, measures))
     }
 
     fn columns(
@@ -141,9 +201,9 @@ impl Binder<'_> {
         paths.iter().map(|path| self.column(path, query, object)).collect()
     }
 
-    fn ungrouped(&self, path: &Path) -> QueryError {
-        let message = format!("Field must be grouped or aggregated: {}", path.parts.join("."));
-        QueryError::located("MALFORMED_QUERY", self.text, path.at, &message)
+    fn ungrouped(&self, at: usize, names: &[String]) -> QueryError {
+        let message = format!("Field must be grouped or aggregated: {}", names.join("."));
+        QueryError::located("MALFORMED_QUERY", self.text, at, &message)
     }
 
     fn output(
@@ -157,7 +217,7 @@ impl Binder<'_> {
             Select::Field { path, alias } => {
                 let column = self.column(path, query, object)?;
                 if aggregate && !group.contains(&column) {
-                    return Err(self.ungrouped(path));
+                    return Err(self.ungrouped(path.at, &path.parts));
                 }
                 if let (Some(alias), false) = (alias, aggregate) {
                     let message = format!("only aggregate expressions use field aliasing: {alias}");
@@ -171,24 +231,10 @@ impl Binder<'_> {
                 let last = column.names.last().cloned().unwrap_or_default();
                 Ok(Output::Column { column, name: alias.clone().unwrap_or(last) })
             }
-            Select::Aggregate { function, path, alias } => {
+            Select::Aggregate { path, alias } => {
                 let column = self.column(path, query, object)?;
-                let kind = self.field(&column).map(|f| f.kind.clone());
-                let numeric = matches!(kind, Some(Kind::Number(..) | Kind::Currency(..)));
-                if matches!(function, Function::Sum | Function::Avg) && !numeric {
-                    let message = format!(
-                        "field {} does not support aggregate operator",
-                        path.parts.join(".")
-                    );
-                    return Err(QueryError::located(
-                        "MALFORMED_QUERY",
-                        self.text,
-                        path.at,
-                        &message,
-                    ));
-                }
                 let name = alias.clone().unwrap_or_else(|| format!("expr{unnamed}"));
-                Ok(Output::Aggregate { function: *function, column, name })
+                Ok(Output::Aggregate { column, name })
             }
             Select::Children(child) => self.children(child, object, aggregate),
             Select::CountRows => Err(QueryError::new("MALFORMED_QUERY", "unexpected COUNT()")),
@@ -239,6 +285,14 @@ impl Binder<'_> {
         self.database.object(column.object).fields.get(column.field)
     }
 
+    /// The kind of the column's values: counts are numbers, whatever is counted.
+    pub(super) fn kind(&self, column: &Column) -> Option<Kind> {
+        match column.function {
+            Some(Function::Count | Function::CountDistinct) => Some(Kind::Number(18, 0)),
+            _ => self.field(column).map(|field| field.kind.clone()),
+        }
+    }
+
     fn column(&self, path: &Path, query: &Query, object: usize) -> Result<Column, QueryError> {
         let mut parts = path.parts.as_slice();
         let own = [Some(&query.from), query.alias.as_ref()];
@@ -248,7 +302,8 @@ impl Binder<'_> {
         {
             parts = rest;
         }
-        let mut column = Column { hops: Vec::new(), object, field: 0, names: Vec::new() };
+        let function = path.function;
+        let mut column = Column { function, hops: Vec::new(), object, field: 0, names: Vec::new() };
         let Some((last, parents)) = parts.split_last() else {
             return Err(self.no_column("", path, object));
         };
@@ -286,6 +341,15 @@ impl Binder<'_> {
         };
         column.field = field;
         column.names.push(shape.fields.get(field).map_or_else(String::new, |f| f.name.clone()));
+        let numeric = matches!(
+            self.field(&column).map(|f| &f.kind),
+            Some(Kind::Number(..) | Kind::Currency(..))
+        );
+        if matches!(function, Some(Function::Sum | Function::Avg)) && !numeric {
+            let name = path.parts.join(".");
+            let message = format!("field {name} does not support aggregate operator");
+            return Err(QueryError::located("MALFORMED_QUERY", self.text, path.at, &message));
+        }
         Ok(column)
     }
 
@@ -340,113 +404,5 @@ impl Binder<'_> {
                 Test::InPlan { column, negated: *negated, plan: Box::new(plan) }
             }
         })
-    }
-
-    fn comparison(
-        &self,
-        column: Column,
-        path: &Path,
-        comparison: Comparison,
-        literal: &Literal,
-    ) -> Result<Test, QueryError> {
-        let kind = self.field(&column).map(|field| field.kind.clone());
-        if let (Literal::Days { first, count }, Some(kind)) = (literal, &kind) {
-            let (Some(from), Some(until)) = (self.day(kind, *first), self.day(kind, first + count))
-            else {
-                return Err(self.wrong_type(path, kind));
-            };
-            return Ok(Test::Between { column, from, until, comparison });
-        }
-        let texts = matches!(
-            kind,
-            Some(
-                Kind::Text(_)
-                    | Kind::LongText(_)
-                    | Kind::Email
-                    | Kind::Phone
-                    | Kind::Url
-                    | Kind::Picklist { .. }
-                    | Kind::AutoNumber(..)
-                    | Kind::FullName
-            )
-        );
-        if matches!(kind, Some(Kind::LongText(_))) {
-            let name = path.parts.join(".");
-            let message = format!("field '{name}' can not be filtered in a query call");
-            return Err(QueryError::located("INVALID_FIELD", self.text, path.at, &message));
-        }
-        if comparison == Comparison::Like {
-            return match literal {
-                Literal::Text(pattern) if texts => {
-                    Ok(Test::Compare(column, comparison, Value::Text(pattern.as_str().into())))
-                }
-                _ => Err(QueryError::located(
-                    "INVALID_FIELD",
-                    self.text,
-                    path.at,
-                    "invalid operator LIKE for this field",
-                )),
-            };
-        }
-        let value = self.value(&column, path, literal)?;
-        Ok(Test::Compare(column, comparison, value))
-    }
-
-    fn day(&self, kind: &Kind, offset: i64) -> Option<Value> {
-        let today = jiff::Timestamp::from_millisecond(self.database.now()).ok()?;
-        let today = today.to_zoned(jiff::tz::TimeZone::UTC).date();
-        let day = today.checked_add(jiff::Span::new().try_days(offset).ok()?).ok()?;
-        match kind {
-            Kind::Date => Some(Value::Date(day)),
-            Kind::DateTime => parse_time(&format!("{day}T00:00:00Z")).map(Value::Time),
-            _ => None,
-        }
-    }
-
-    fn wrong_type(&self, path: &Path, kind: &Kind) -> QueryError {
-        let name = path.parts.join(".");
-        let wanted = crate::org::data::soap_name(kind);
-        let message = format!(
-            "value of filter criterion for field '{name}' must be of type {wanted} and should not be enclosed in quotes"
-        );
-        QueryError::located("INVALID_FIELD", self.text, path.at, &message)
-    }
-
-    fn value(&self, column: &Column, path: &Path, literal: &Literal) -> Result<Value, QueryError> {
-        let Some(field) = self.field(column) else { return Ok(Value::Null) };
-        let value = match (&field.kind, literal) {
-            (_, Literal::Null) => Some(Value::Null),
-            (Kind::Checkbox, Literal::Bool(b)) => Some(Value::Bool(*b)),
-            (Kind::Number(..) | Kind::Currency(..), Literal::Number(n)) => Some(Value::Number(*n)),
-            (Kind::Date, Literal::Date(text)) => text.parse::<Date>().ok().map(Value::Date),
-            (Kind::DateTime, Literal::DateTime(text)) => parse_time(text).map(Value::Time),
-            (Kind::Id | Kind::Reference(_), Literal::Text(text)) => {
-                match sloe_core::ids::SfId::parse(text) {
-                    Ok(id) => Some(Value::Id(id)),
-                    Err(_) => {
-                        let message = format!("invalid ID field: {text}");
-                        return Err(QueryError::located(
-                            "INVALID_QUERY_FILTER_OPERATOR",
-                            self.text,
-                            path.at,
-                            &message,
-                        ));
-                    }
-                }
-            }
-            (
-                Kind::Number(..)
-                | Kind::Currency(..)
-                | Kind::Checkbox
-                | Kind::Date
-                | Kind::DateTime,
-                _,
-            ) => None,
-            (_, Literal::Text(text)) => {
-                Some(Value::Text(text.replace("\\%", "%").replace("\\_", "_").into()))
-            }
-            _ => None,
-        };
-        value.ok_or_else(|| self.wrong_type(path, &field.kind))
     }
 }

@@ -42,16 +42,24 @@ fn case_sensitive(database: &Database, column: &Column) -> bool {
 
 /// Whether the row passes. Subqueries have been run before and stand as lists.
 pub(super) fn passes(database: &Database, row: &Row, test: &Test) -> bool {
+    holds(database, test, &|column: &Column| value_of(database, row, column))
+}
+
+/// Whether the test holds of the values that the columns have.
+pub(super) fn holds<'a, F>(database: &Database, test: &Test, value_of: &F) -> bool
+where
+    F: Fn(&Column) -> Cow<'a, Value>,
+{
     match test {
-        Test::All(tests) => tests.iter().all(|t| passes(database, row, t)),
-        Test::Any(tests) => tests.iter().any(|t| passes(database, row, t)),
-        Test::Not(inner) => !passes(database, row, inner),
+        Test::All(tests) => tests.iter().all(|t| holds(database, t, value_of)),
+        Test::Any(tests) => tests.iter().any(|t| holds(database, t, value_of)),
+        Test::Not(inner) => !holds(database, inner, value_of),
         Test::Compare(column, comparison, wanted) => {
-            let value = value_of(database, row, column);
+            let value = value_of(column);
             compare(&value, *comparison, wanted, case_sensitive(database, column))
         }
         Test::Between { column, from, until, comparison } => {
-            let value = value_of(database, row, column);
+            let value = value_of(column);
             let starts = value.compare(from, true);
             let ends = value.compare(until, true);
             let (Some(starts), Some(ends)) = (starts, ends) else {
@@ -67,7 +75,7 @@ pub(super) fn passes(database: &Database, row: &Row, test: &Test) -> bool {
             }
         }
         Test::In { column, negated, values } => {
-            let value = value_of(database, row, column);
+            let value = value_of(column);
             let exact = case_sensitive(database, column);
             let hit = values.iter().any(|wanted| same(&value, wanted, exact));
             hit != *negated

@@ -3,7 +3,9 @@
 pub(crate) mod ast;
 mod bind;
 mod filter;
+mod groups;
 mod lexer;
+mod literal;
 mod parser;
 mod render;
 mod run;

@@ -1,7 +1,7 @@
 //! The grammar of SOQL: recursive descent, one function per rule, bounded depth.
 
 use super::QueryError;
-use super::ast::{Comparison, Condition, Function, Literal, Order, Path, Query, Select};
+use super::ast::{Comparison, Condition, Function, Having, Literal, Order, Path, Query, Select};
 use super::lexer::{Kind, Token, scan};
 
 /// Salesforce's bound on a query's length.
@@ -26,7 +26,7 @@ pub(crate) fn parse(text: &str) -> Result<Query, QueryError> {
         ));
     }
     let tokens = scan(text)?;
-    let mut parser = Parser { text, tokens: &tokens, at: 0, depth: 0 };
+    let mut parser = Parser { text, tokens: &tokens, at: 0, depth: 0, grouped: false };
     let query = parser.query()?;
     match parser.peek() {
         Kind::End => Ok(query),
@@ -39,6 +39,8 @@ struct Parser<'a> {
     tokens: &'a [Token],
     at: usize,
     depth: usize,
+    /// Whether what is read is about groups, so that a field may be aggregated.
+    grouped: bool,
 }
 
 type Parsed<T> = Result<T, QueryError>;
@@ -132,15 +134,7 @@ impl Parser<'_> {
         self.refuse_rest(&["USING"])?;
         let filter = if self.take_word("WHERE") { Some(self.condition()?) } else { None };
         self.refuse_rest(&["WITH"])?;
-        let mut group = Vec::new();
-        if self.take_word("GROUP") {
-            self.expect_word("BY")?;
-            group.push(self.group()?);
-            while self.take_sign(",") {
-                group.push(self.group()?);
-            }
-        }
-        self.refuse_rest(&["HAVING"])?;
+        let (group, having) = self.group_by()?;
         let order = self.order_by()?;
         let limit = if self.take_word("LIMIT") { Some(self.whole_number()?) } else { None };
         let offset = if self.take_word("OFFSET") { self.whole_number()? } else { 0 };
@@ -151,7 +145,7 @@ impl Parser<'_> {
             ));
         }
         self.refuse_rest(&["FOR", "ALL"])?;
-        Ok(Query { select, from, from_at, alias, filter, group, order, limit, offset })
+        Ok(Query { select, from, from_at, alias, filter, group, having, order, limit, offset })
     }
 
     /// Parts of SOQL that the simulated org doesn't have are named, not misread.
@@ -173,6 +167,26 @@ impl Parser<'_> {
         }
     }
 
+    fn group_by(&mut self) -> Parsed<(Vec<Path>, Option<Having>)> {
+        let mut group = Vec::new();
+        if !self.take_word("GROUP") {
+            return Ok((group, None));
+        }
+        self.expect_word("BY")?;
+        group.push(self.group()?);
+        while self.take_sign(",") {
+            group.push(self.group()?);
+        }
+        let at = self.place();
+        if !self.take_word("HAVING") {
+            return Ok((group, None));
+        }
+        self.grouped = true;
+        let condition = self.condition()?;
+        self.grouped = false;
+        Ok((group, Some(Having { at, condition })))
+    }
+
     fn group(&mut self) -> Parsed<Path> {
         if self.next_is_open() {
             return Err(self.fail("the simulated org doesn't support functions in GROUP BY"));
@@ -186,23 +200,25 @@ impl Parser<'_> {
         while self.take_sign(".") {
             parts.push(self.name()?);
         }
-        Ok(Path { parts, at })
+        Ok(Path { function: None, parts, at })
     }
 
-    fn select(&mut self) -> Parsed<Select> {
-        if self.take_sign("(") {
-            let query = self.query()?;
-            self.expect_sign(")")?;
-            return Ok(Select::Children(Box::new(query)));
-        }
+    /// A field or, where groups are told of, an aggregate of one.
+    fn operand(&mut self) -> Parsed<Path> {
         if !self.next_is_open() {
-            return Ok(Select::Field { path: self.path()?, alias: self.alias()? });
+            return self.path();
         }
-        let name = self.name()?.to_ascii_uppercase();
+        if !self.grouped {
+            return Err(self.fail("the simulated org doesn't support functions in WHERE"));
+        }
+        let name = self.name()?;
         self.expect_sign("(")?;
-        if name == "COUNT" && self.take_sign(")") {
-            return Ok(Select::CountRows);
-        }
+        self.aggregate(&name)
+    }
+
+    /// What follows an aggregate function's bracket.
+    fn aggregate(&mut self, name: &str) -> Parsed<Path> {
+        let name = name.to_ascii_uppercase();
         let function = match name.as_str() {
             "COUNT" => Function::Count,
             "COUNT_DISTINCT" => Function::CountDistinct,
@@ -218,7 +234,24 @@ impl Parser<'_> {
         };
         let path = self.path()?;
         self.expect_sign(")")?;
-        Ok(Select::Aggregate { function, path, alias: self.alias()? })
+        Ok(Path { function: Some(function), ..path })
+    }
+
+    fn select(&mut self) -> Parsed<Select> {
+        if self.take_sign("(") {
+            let query = self.query()?;
+            self.expect_sign(")")?;
+            return Ok(Select::Children(Box::new(query)));
+        }
+        if !self.next_is_open() {
+            return Ok(Select::Field { path: self.path()?, alias: self.alias()? });
+        }
+        let name = self.name()?;
+        self.expect_sign("(")?;
+        if name.eq_ignore_ascii_case("COUNT") && self.take_sign(")") {
+            return Ok(Select::CountRows);
+        }
+        Ok(Select::Aggregate { path: self.aggregate(&name)?, alias: self.alias()? })
     }
 
     fn order_by(&mut self) -> Parsed<Vec<Order>> {
@@ -228,7 +261,9 @@ impl Parser<'_> {
         }
         self.expect_word("BY")?;
         loop {
-            let path = self.path()?;
+            self.grouped = true;
+            let path = self.operand()?;
+            self.grouped = false;
             let descending = !self.take_word("ASC") && self.take_word("DESC");
             let mut nulls_last = false;
             if self.take_word("NULLS") {
@@ -283,10 +318,7 @@ impl Parser<'_> {
             self.expect_sign(")")?;
             return Ok(inner);
         }
-        if self.next_is_open() {
-            return Err(self.fail("the simulated org doesn't support functions in WHERE"));
-        }
-        let path = self.path()?;
+        let path = self.operand()?;
         let negated = self.take_word("NOT");
         if self.take_word("IN") {
             return self.in_list(path, negated);
@@ -316,6 +348,9 @@ impl Parser<'_> {
     fn in_list(&mut self, path: Path, negated: bool) -> Parsed<Condition> {
         self.expect_sign("(")?;
         if self.is_word("SELECT") {
+            if self.grouped {
+                return Err(self.fail("HAVING takes no subquery"));
+            }
             let query = Box::new(self.deeper(Self::query)?);
             self.expect_sign(")")?;
             return Ok(Condition::InQuery { path, negated, query });
@@ -440,7 +475,7 @@ mod tests {
             words in proptest::collection::vec(
                 proptest::sample::select(vec![
                     "SELECT", "FROM", "WHERE", "AND", "OR", "NOT", "IN", "LIKE", "GROUP", "ORDER", "BY", "LIMIT",
-                    "OFFSET", "NULLS", "LAST", "COUNT", "(", ")", ",", ".", "=", "<", "'", "'a'", "1", "2026-01-01",
+                    "HAVING", "OFFSET", "NULLS", "LAST", "COUNT", "(", ")", ",", ".", "=", "<", "'", "'a'", "1", "2026-01-01",
                     "2026-01-01T00:00:00Z", "Id", "Event__r", "TODAY", "LAST_N_DAYS", ":", "null", "\\", "é",
                 ]),
                 0..40,

@@ -114,11 +114,11 @@ impl Plan {
                     write_name(out, name);
                     value.write_json(out);
                 }
-                Output::Aggregate { function, name, .. } => {
+                Output::Aggregate { column, name } => {
                     write_name(out, name);
-                    match (function, value) {
+                    match (column.function, value) {
                         // Counts are whole numbers in JSON, other numbers doubles.
-                        (Function::Count | Function::CountDistinct, Value::Number(n)) => {
+                        (Some(Function::Count | Function::CountDistinct), Value::Number(n)) => {
                             out.extend_from_slice(format!("{n:.0}").as_bytes());
                         }
                         _ => value.write_json(out),

@@ -1,13 +1,14 @@
 //! Runs a bound query: the cheapest index first, then the filter, then order, groups and limits.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 
 use sloe_core::ids::SfId;
 
-use super::ast::{Comparison, Function};
+use super::ast::Comparison;
 use super::bind::{Column, Output, Plan, Test};
 use super::filter::{passes, value_of};
+use super::groups::groups;
 use crate::org::data::{Database, Row, Value};
 use crate::org::schema::{Kind, Slot};
 
@@ -174,7 +175,7 @@ fn compare_candidates(
     }
 }
 
-fn order_values(a: &Value, b: &Value, descending: bool, nulls_last: bool) -> Ordering {
+pub(super) fn order_values(a: &Value, b: &Value, descending: bool, nulls_last: bool) -> Ordering {
     match (a.is_null(), b.is_null()) {
         (true, true) => Ordering::Equal,
         (true, false) if nulls_last => Ordering::Greater,
@@ -202,108 +203,4 @@ fn sort(database: &Database, plan: &Plan, rows: &mut [&Row]) {
             .find(|order| order.is_ne())
             .unwrap_or_else(|| a.id.cmp(&b.id))
     });
-}
-
-/// One output of one group, as it is counted.
-#[derive(Default)]
-struct Tally {
-    count: u64,
-    sum: f64,
-    least: Option<Value>,
-    most: Option<Value>,
-    distinct: HashSet<String>,
-}
-
-impl Tally {
-    fn add(&mut self, function: Function, value: &Value) {
-        if value.is_null() {
-            return;
-        }
-        self.count += 1;
-        match function {
-            Function::Count => {}
-            Function::CountDistinct => drop(self.distinct.insert(value.to_text().to_lowercase())),
-            Function::Sum | Function::Avg => {
-                self.sum += if let Value::Number(n) = value { *n } else { 0.0 }
-            }
-            Function::Min => {
-                if self
-                    .least
-                    .as_ref()
-                    .is_none_or(|least| value.compare(least, false) == Some(Ordering::Less))
-                {
-                    self.least = Some(value.clone());
-                }
-            }
-            Function::Max => {
-                if self
-                    .most
-                    .as_ref()
-                    .is_none_or(|most| value.compare(most, false) == Some(Ordering::Greater))
-                {
-                    self.most = Some(value.clone());
-                }
-            }
-        }
-    }
-
-    #[allow(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
-    fn value(self, function: Function) -> Value {
-        match function {
-            Function::Count => Value::Number(self.count as f64),
-            Function::CountDistinct => Value::Number(self.distinct.len() as f64),
-            Function::Sum if self.count > 0 => Value::Number(self.sum),
-            Function::Avg if self.count > 0 => Value::Number(self.sum / self.count as f64),
-            Function::Sum | Function::Avg => Value::Null,
-            Function::Min => self.least.unwrap_or(Value::Null),
-            Function::Max => self.most.unwrap_or(Value::Null),
-        }
-    }
-}
-
-fn groups(database: &Database, plan: &Plan, rows: &[&Row]) -> Vec<Vec<Value>> {
-    let mut places: HashMap<String, usize> = HashMap::new();
-    let mut found: Vec<(Vec<Value>, Vec<Tally>)> = Vec::new();
-    let empty = || plan.outputs.iter().map(|_| Tally::default()).collect::<Vec<_>>();
-    for row in rows {
-        let values: Vec<Value> =
-            plan.group.iter().map(|c| value_of(database, row, c).into_owned()).collect();
-        let key =
-            values.iter().map(|v| v.to_text().to_lowercase()).collect::<Vec<_>>().join("\u{0}");
-        let place = *places.entry(key).or_insert_with(|| {
-            found.push((values, empty()));
-            found.len() - 1
-        });
-        let Some((_, tallies)) = found.get_mut(place) else { continue };
-        for (output, tally) in plan.outputs.iter().zip(tallies) {
-            if let Output::Aggregate { function, column, .. } = output {
-                tally.add(*function, &value_of(database, row, column));
-            }
-        }
-    }
-    if plan.group.is_empty() && found.is_empty() {
-        found.push((Vec::new(), empty()));
-    }
-    found.sort_by(|(a, _), (b, _)| {
-        let keys = plan.order.iter().filter_map(|(column, descending, nulls_last)| {
-            let place = plan.group.iter().position(|g| g == column)?;
-            Some(order_values(a.get(place)?, b.get(place)?, *descending, *nulls_last))
-        });
-        let natural = a.iter().zip(b).map(|(a, b)| order_values(a, b, false, false));
-        keys.chain(natural).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
-    });
-    let window = found.into_iter().skip(plan.offset).take(plan.limit.unwrap_or(usize::MAX));
-    window.map(|(values, tallies)| outputs_of(plan, &values, tallies)).collect()
-}
-
-fn outputs_of(plan: &Plan, values: &[Value], tallies: Vec<Tally>) -> Vec<Value> {
-    let each = plan.outputs.iter().zip(tallies).map(|(output, tally)| match output {
-        Output::Column { column, .. } => {
-            let place = plan.group.iter().position(|g| g == column);
-            place.and_then(|place| values.get(place)).cloned().unwrap_or(Value::Null)
-        }
-        Output::Aggregate { function, .. } => tally.value(*function),
-        Output::Children { .. } => Value::Null,
-    });
-    each.collect()
 }

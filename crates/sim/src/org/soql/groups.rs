@@ -1,0 +1,148 @@
+//! Aggregate queries: rows into groups, aggregates of each, then what `HAVING`, `ORDER BY` and `LIMIT` leave.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet};
+
+use super::ast::Function;
+use super::bind::{Column, Output, Plan};
+use super::filter::{holds, value_of};
+use super::run::order_values;
+use crate::org::data::{Database, Row, Value};
+
+/// One aggregate of one group, as it is counted.
+#[derive(Default)]
+struct Tally {
+    count: u64,
+    sum: f64,
+    least: Option<Value>,
+    most: Option<Value>,
+    distinct: HashSet<String>,
+}
+
+impl Tally {
+    fn add(&mut self, function: Function, value: &Value) {
+        if value.is_null() {
+            return;
+        }
+        self.count += 1;
+        match function {
+            Function::Count => {}
+            Function::CountDistinct => drop(self.distinct.insert(value.to_text().to_lowercase())),
+            Function::Sum | Function::Avg => {
+                self.sum += if let Value::Number(n) = value { *n } else { 0.0 }
+            }
+            Function::Min => {
+                if self
+                    .least
+                    .as_ref()
+                    .is_none_or(|least| value.compare(least, false) == Some(Ordering::Less))
+                {
+                    self.least = Some(value.clone());
+                }
+            }
+            Function::Max => {
+                if self
+                    .most
+                    .as_ref()
+                    .is_none_or(|most| value.compare(most, false) == Some(Ordering::Greater))
+                {
+                    self.most = Some(value.clone());
+                }
+            }
+        }
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+    fn value(self, function: Function) -> Value {
+        match function {
+            Function::Count => Value::Number(self.count as f64),
+            Function::CountDistinct => Value::Number(self.distinct.len() as f64),
+            Function::Sum if self.count > 0 => Value::Number(self.sum),
+            Function::Avg if self.count > 0 => Value::Number(self.sum / self.count as f64),
+            Function::Sum | Function::Avg => Value::Null,
+            Function::Min => self.least.unwrap_or(Value::Null),
+            Function::Max => self.most.unwrap_or(Value::Null),
+        }
+    }
+}
+
+/// A group: what its rows share, and its aggregates in the order of the plan's measures.
+struct Group {
+    shared: Vec<Value>,
+    measures: Vec<Value>,
+}
+
+impl Group {
+    /// The value of a column that the plan groups by or measures.
+    fn value(&self, plan: &Plan, column: &Column) -> &Value {
+        let (columns, values) = match column.function {
+            None => (&plan.group, &self.shared),
+            Some(_) => (&plan.measures, &self.measures),
+        };
+        let place = columns.iter().position(|known| known == column);
+        place.and_then(|place| values.get(place)).unwrap_or(&Value::Null)
+    }
+}
+
+/// The groups of these rows: one row of values each, in the order of the plan's outputs.
+pub(super) fn groups(database: &Database, plan: &Plan, rows: &[&Row]) -> Vec<Vec<Value>> {
+    let mut found = gather(database, plan, rows);
+    if let Some(test) = &plan.having {
+        found.retain(|group| {
+            holds(database, test, &|column: &Column| Cow::Borrowed(group.value(plan, column)))
+        });
+    }
+    found.sort_by(|a, b| {
+        let keys = plan.order.iter().map(|(column, descending, nulls_last)| {
+            order_values(a.value(plan, column), b.value(plan, column), *descending, *nulls_last)
+        });
+        let natural = a.shared.iter().zip(&b.shared).map(|(a, b)| order_values(a, b, false, false));
+        keys.chain(natural).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+    });
+    let window = found.iter().skip(plan.offset).take(plan.limit.unwrap_or(usize::MAX));
+    window.map(|group| outputs_of(plan, group)).collect()
+}
+
+fn gather(database: &Database, plan: &Plan, rows: &[&Row]) -> Vec<Group> {
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut found: Vec<(Vec<Value>, Vec<Tally>)> = Vec::new();
+    let empty = || plan.measures.iter().map(|_| Tally::default()).collect::<Vec<_>>();
+    for row in rows {
+        let values: Vec<Value> =
+            plan.group.iter().map(|c| value_of(database, row, c).into_owned()).collect();
+        let key =
+            values.iter().map(|v| v.to_text().to_lowercase()).collect::<Vec<_>>().join("\u{0}");
+        let place = *places.entry(key).or_insert_with(|| {
+            found.push((values, empty()));
+            found.len() - 1
+        });
+        let Some((_, tallies)) = found.get_mut(place) else { continue };
+        for (column, tally) in plan.measures.iter().zip(tallies) {
+            if let Some(function) = column.function {
+                tally.add(function, &value_of(database, row, column));
+            }
+        }
+    }
+    if plan.group.is_empty() && found.is_empty() {
+        found.push((Vec::new(), empty()));
+    }
+    let each = found.into_iter().map(|(shared, tallies)| {
+        let measures = plan.measures.iter().zip(tallies);
+        let measures = measures
+            .map(|(column, tally)| column.function.map_or(Value::Null, |f| tally.value(f)))
+            .collect();
+        Group { shared, measures }
+    });
+    each.collect()
+}
+
+fn outputs_of(plan: &Plan, group: &Group) -> Vec<Value> {
+    let each = plan.outputs.iter().map(|output| match output {
+        Output::Column { column, .. } | Output::Aggregate { column, .. } => {
+            group.value(plan, column).clone()
+        }
+        Output::Children { .. } => Value::Null,
+    });
+    each.collect()
+}
