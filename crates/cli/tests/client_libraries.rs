@@ -59,11 +59,25 @@ fn program(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(name)
 }
 
+/// A program for node, which finds the installed clients.
+fn node(name: &str) -> Command {
+    // The clients want a newer node than many machines have: one is installed with them, where
+    // npm has one for the platform.
+    let brought = ["x64", "arm64"].map(|cpu| format!("npm/node_modules/node-linux-{cpu}/bin/node"));
+    let brought = brought.iter().map(|path| installed(path)).find(|path| path.is_file());
+    let mut node = Command::new(brought.unwrap_or_else(|| PathBuf::from("node")));
+    node.arg(program(name)).env("NODE_PATH", installed("npm/node_modules"));
+    node
+}
+
 #[test]
 fn jsforce_takes_the_simulated_org_for_a_real_one() {
-    let mut node = Command::new("node");
-    node.arg(program("jsforce.mjs")).env("NODE_PATH", installed("npm/node_modules"));
-    Org::start().serve(&mut node);
+    Org::start().serve(&mut node("jsforce.mjs"));
+}
+
+#[test]
+fn the_sf_command_line_takes_the_simulated_org_for_a_real_one() {
+    Org::start().serve(&mut node("sf.mjs"));
 }
 
 #[test]
