@@ -25,6 +25,8 @@ const home = mkdtempSync(join(tmpdir(), "sloe-sf-"));
 const environment = {
   ...process.env,
   HOME: home,
+  // It would start another sf in the background, were one found.
+  PATH: home,
   SF_AUTOUPDATE_DISABLE: "true",
   SF_DISABLE_LOG_FILE: "true",
   SF_DISABLE_TELEMETRY: "true",
@@ -105,7 +107,7 @@ const steps = {
     writeFileSync(file, `Sloe_Id__c,Last_Name__c,Registration_Status__c\n${lines.join("")}`);
     const upsert = ["data", "upsert", "bulk", "--sobject", ATTENDEE, "--file", file];
     const answer = JSON.parse(run([...upsert, "--external-id", "Sloe_Id__c", "--wait", "2", "--json"]));
-    assert.notEqual(answer.status, 0, "rows failed");
+    assert.notEqual(answer.status, 0, "it does not tell that rows failed");
     const jobId = answer.data?.jobId ?? answer.result?.jobId;
     const results = sf("data", "bulk", "results", "--job-id", jobId);
     assert.equal(results.status, "JobComplete");
