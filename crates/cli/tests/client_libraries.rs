@@ -3,11 +3,15 @@
 #![cfg(feature = "sim")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
+
+/// A pair of keys for tests only.
+const PRIVATE_KEY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../sim/tests/org/keys/test.pem");
+const PUBLIC_KEY: &str = include_str!("../../sim/tests/org/keys/test.pub.pem");
 
 struct Org {
     child: Child,
@@ -15,10 +19,16 @@ struct Org {
 }
 
 impl Org {
-    /// Starts a fresh org; returns once it listens.
+    /// Starts a fresh org with the default seed, whose app also knows the test key; returns once
+    /// it listens.
     fn start() -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sloe"));
-        command.args(["sim", "org", "--json", "--listen", "127.0.0.1:0"]);
+        let default = sloe_sim_org().arg("--print-seed").output().unwrap();
+        let default = String::from_utf8(default.stdout).unwrap();
+        let key = format!("jwt_public_key = \"\"\"\n{PUBLIC_KEY}\"\"\"\nclient_secret");
+        let mut seed = tempfile::NamedTempFile::new().unwrap();
+        seed.write_all(default.replace("client_secret", &key).as_bytes()).unwrap();
+        let mut command = sloe_sim_org();
+        command.args(["--json", "--listen", "127.0.0.1:0", "--seed"]).arg(seed.path());
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -28,7 +38,7 @@ impl Org {
     /// Lets a client work on the org; it says itself what surprises it.
     fn serve(&self, client: &mut Command) {
         let facts = ["url", "client_id", "client_secret"];
-        client.args(facts.map(|name| self.facts[name].as_str().unwrap()));
+        client.args(facts.map(|name| self.facts[name].as_str().unwrap())).arg(PRIVATE_KEY);
         // Some clients would ask a proxy even for what is on this machine.
         client.env("NO_PROXY", "*").env("no_proxy", "*");
         let output = client.stdin(Stdio::null()).output();
@@ -44,6 +54,12 @@ impl Drop for Org {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn sloe_sim_org() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sloe"));
+    command.args(["sim", "org"]);
+    command
 }
 
 const ADVICE: &str = "`cargo xtask clients` installs the clients";

@@ -1,13 +1,16 @@
 // jsforce, as its users have it, does to an org what integrations do.
-// node jsforce.mjs URL CLIENT_ID CLIENT_SECRET
-// The org is a fresh `sloe sim org` with the default seed. The first surprise ends it with a message and 1.
+// node jsforce.mjs URL CLIENT_ID CLIENT_SECRET KEY_FILE
+// The org is a fresh `sloe sim org` with the default seed, whose app also knows the key. The first surprise ends it with a message and 1.
 import assert from "node:assert/strict";
+import { sign } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 
 // Unlike `import`, `require` also looks where NODE_PATH points.
 const { Connection } = createRequire(import.meta.url)("jsforce");
 
-const [url, clientId, clientSecret] = process.argv.slice(2);
+const [url, clientId, clientSecret, keyFile] = process.argv.slice(2);
+const USER = "sloe@meridian.example";
 const EVENT = "systems-days";
 const ATTENDEE = "Sloe_Attendee__c";
 // In milliseconds. Bulk jobs of this size are done at once; by default jsforce asks once a second.
@@ -50,6 +53,21 @@ const steps = {
     assert.equal((await bare.query("SELECT Id FROM Organization")).totalSize, 1);
     const bad = new Connection({ instanceUrl: url, accessToken: "00D000000000001!nonsense" });
     assert.equal(await refusal(() => bad.query("SELECT Id FROM Organization")), "INVALID_SESSION_ID");
+  },
+
+  async "log in by a signed assertion"() {
+    const encoded = (part) => Buffer.from(JSON.stringify(part)).toString("base64url");
+    const exp = Math.floor(Date.now() / 1000) + 180;
+    const claims = { iss: clientId, aud: "https://login.salesforce.com", exp };
+    const unsigned = (sub) => `${encoded({ alg: "RS256" })}.${encoded({ ...claims, sub })}`;
+    const text = unsigned(USER);
+    const signature = sign("sha256", Buffer.from(text), readFileSync(keyFile)).toString("base64url");
+    const bearer = { grant_type: "urn:ietf:params:oauth:grant-type:jwt-bearer" };
+    const jwt = connection(undefined);
+    await jwt.authorize({ ...bearer, assertion: `${text}.${signature}` });
+    assert.equal((await jwt.identity()).username, USER);
+    const forged = { ...bearer, assertion: `${unsigned("hanna@meridian.example")}.${signature}` };
+    assert.equal(await refusal(() => connection(undefined).authorize(forged)), "invalid_grant");
   },
 
   async "get a new token when the old one has expired"() {

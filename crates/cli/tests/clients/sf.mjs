@@ -1,6 +1,6 @@
 // The sf command line, as its users have it, does to an org what admins do.
-// node sf.mjs URL CLIENT_ID CLIENT_SECRET
-// The org is a fresh `sloe sim org` with the default seed. The first surprise ends it with a message and 1.
+// node sf.mjs URL CLIENT_ID CLIENT_SECRET KEY_FILE
+// The org is a fresh `sloe sim org` with the default seed, whose app also knows the key. The first surprise ends it with a message and 1.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -12,7 +12,8 @@ import { dirname, join } from "node:path";
 const { resolve } = createRequire(import.meta.url);
 const CLI = join(dirname(resolve("@salesforce/cli")), "../bin/run.js");
 
-const [url, clientId, clientSecret] = process.argv.slice(2);
+const [url, clientId, clientSecret, keyFile] = process.argv.slice(2);
+const USER = "sloe@meridian.example";
 const ATTENDEE = "Sloe_Attendee__c";
 const OURS = "Sloe_Id__c LIKE 'sf-bulk-%'";
 const ROWS = 450;
@@ -74,7 +75,13 @@ const steps = {
     const { status, result } = JSON.parse(run([...login, "--json"], { SF_ACCESS_TOKEN: token }));
     assert.equal(status, 0);
     assert.match(result.orgId, /^00D/);
-    assert.equal(sf("org", "display").username, result.username);
+    assert.equal(result.username, USER);
+  },
+
+  "log in by a signed assertion"() {
+    const app = ["--client-id", clientId, "--jwt-key-file", keyFile, "--instance-url", url];
+    const { orgId } = sf("org", "login", "jwt", ...app, "--username", USER, "--alias", "org");
+    assert.match(orgId, /^00D/);
   },
 
   "describe the org and an object"() {

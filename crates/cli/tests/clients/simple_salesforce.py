@@ -1,7 +1,8 @@
 """simple-salesforce, as its users have it, does to an org what integrations do.
 
-python simple_salesforce.py URL CLIENT_ID CLIENT_SECRET
-The org is a fresh `sloe sim org` with the default seed. The first surprise ends it with a message and 1.
+python simple_salesforce.py URL CLIENT_ID CLIENT_SECRET KEY_FILE
+The org is a fresh `sloe sim org` with the default seed, whose app also knows the key.
+The first surprise ends it with a message and 1.
 """
 
 import csv
@@ -18,9 +19,10 @@ from requests.adapters import HTTPAdapter
 from simple_salesforce import Salesforce
 from simple_salesforce.exceptions import SalesforceAuthenticationFailed, SalesforceError
 
-URL, CLIENT_ID, CLIENT_SECRET = sys.argv[1:]
+URL, CLIENT_ID, CLIENT_SECRET, KEY_FILE = sys.argv[1:]
 HOST = urlsplit(URL).netloc
 DOMAIN = "meridian.my"
+USER = "sloe@meridian.example"
 EVENT = "systems-days"
 ROWS = 450
 # Every hundredth of them has a status that doesn't exist.
@@ -35,7 +37,7 @@ class ToTheOrg(HTTPAdapter):
 
     def send(self, request, **options):
         parts = urlsplit(request.url)
-        if parts.netloc not in (HOST, f"{DOMAIN}.salesforce.com"):
+        if parts.netloc not in (HOST, f"{DOMAIN}.salesforce.com", "login.salesforce.com"):
             raise AssertionError(f"it called {parts.netloc}")
         request.url = URL + request.url.removeprefix(f"https://{parts.netloc}")
         return super().send(request, **options)
@@ -83,6 +85,14 @@ def log_in_by_a_bare_access_token(sf):
     equal(bare.query("SELECT Id FROM Organization")["totalSize"], 1)
     bad = Salesforce(instance_url=URL, session_id="00D000000000001!nonsense", session=session())
     equal(refusal(lambda: bad.query("SELECT Id FROM Organization")), "INVALID_SESSION_ID")
+
+
+def log_in_by_a_signed_assertion(sf):
+    who = {"username": USER, "consumer_key": CLIENT_ID, "privatekey_file": KEY_FILE}
+    jwt = Salesforce(**who, session=session())
+    equal(jwt.oauth2("userinfo")["preferred_username"], USER)
+    ghost = {**who, "username": "ghost@meridian.example"}
+    equal(refusal(lambda: Salesforce(**ghost, session=session())), "invalid_grant")
 
 
 def get_a_new_token_when_the_old_one_has_expired(sf):
@@ -263,6 +273,7 @@ def event(sf):
 STEPS = [
     log_in_by_client_credentials,
     log_in_by_a_bare_access_token,
+    log_in_by_a_signed_assertion,
     get_a_new_token_when_the_old_one_has_expired,
     describe_the_org_and_an_object,
     create_read_update_and_delete,
