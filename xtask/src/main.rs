@@ -1,8 +1,9 @@
 //! The project's own tasks: `cargo xtask` lists them.
 
 mod bench;
-mod browser;
 mod cargo;
+mod clients;
+mod needs;
 mod test;
 mod tidy;
 
@@ -10,8 +11,11 @@ use std::process::ExitCode;
 
 const HELP: &str = "\
 cargo xtask test          formatting, lints, tidy, documentation, every test; the browser tests need
-                          chromium and chromedriver, which CI=true installs
-cargo xtask test --fast   the same without the browser tests and the crash tests
+                          chromium and chromedriver, the client tests node, npm, python3 and what
+                          `cargo xtask clients` installs; CI=true installs all of it
+cargo xtask test --fast   the same without the browser, client and crash tests
+cargo xtask clients       installs the Salesforce clients that the client tests run into the cache
+                          ${XDG_CACHE_HOME:-~/.cache}/sloe/clients, at the pinned versions
 cargo xtask tidy          the rules that no other tool checks: layers, sizes, licenses, banned words
 cargo xtask bench [P1 …]  speed and memory against their ceilings, and what docs/performance.md says of them
 ";
@@ -25,6 +29,7 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["test"] => test::run(test::Scope::Whole),
         ["test", "--fast"] => test::run(test::Scope::Fast),
+        ["clients"] => clients::install(),
         ["tidy"] => tidy::run(),
         ["bench", names @ ..] => bench::run(names),
         [] | ["help" | "--help" | "-h"] => {

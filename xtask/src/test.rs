@@ -5,19 +5,18 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::{Outcome, browser, cargo, tidy};
+use crate::needs::NEEDS;
+use crate::{Outcome, cargo, tidy};
 
 /// How much of it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
     /// Everything; this is what CI runs.
     Whole,
-    /// All but the browser and the crash tests: for between two edits.
+    /// Neither the crash tests nor those with needs of their own: for between two edits.
     Fast,
 }
 
-/// Test binaries that need a browser begin so.
-const BROWSER: &str = "browser_";
 /// Test binaries that kill the server again and again begin so.
 const CRASH: &str = "crash";
 
@@ -108,30 +107,45 @@ struct LeftOut {
     kept: Vec<String>,
     /// Left out because the caller wants to be quick.
     slow: Vec<String>,
-    /// Left out because these packages are missing.
-    browser: Vec<String>,
-    packages: Vec<&'static str>,
+    /// Left out because something is missing.
+    needy: Vec<String>,
+    /// The last line's words on those, per kind.
+    skipped: Vec<String>,
 }
 
 impl LeftOut {
-    /// Sorts the tests; asks for a browser only if a test needs one.
+    /// Sorts the tests; looks for what a kind of test needs only if there is such a test.
     fn find(scope: Scope, tests: &[String]) -> Result<Self, String> {
-        let any_browser = tests.iter().any(|test| test.starts_with(BROWSER));
-        let packages =
-            if scope == Scope::Whole && any_browser { browser::missing()? } else { Vec::new() };
-        Ok(Self::sort(scope, tests, packages))
+        let mut unmet = Vec::new();
+        for need in NEEDS.iter().filter(|_| scope == Scope::Whole) {
+            if tests.iter().any(|test| test.starts_with(need.prefix)) {
+                unmet.extend(need.advice()?.map(|advice| (need.prefix, advice)));
+            }
+        }
+        Ok(Self::sort(scope, tests, &unmet))
     }
 
-    fn sort(scope: Scope, tests: &[String], packages: Vec<&'static str>) -> Self {
-        let mut sorted = Self { packages, ..Self::default() };
+    /// Sorts the tests; `unmet` holds the prefixes whose needs aren't met, with the remedy.
+    fn sort(scope: Scope, tests: &[String], unmet: &[(&str, String)]) -> Self {
+        let mut sorted = Self::default();
+        let slow = |test: &String| {
+            let special = NEEDS.iter().any(|need| test.starts_with(need.prefix));
+            scope == Scope::Fast && (special || test.starts_with(CRASH))
+        };
+        let needy = |test: &String| unmet.iter().any(|(prefix, _)| test.starts_with(prefix));
         for test in tests.iter().cloned() {
-            if scope == Scope::Fast && (test.starts_with(BROWSER) || test.starts_with(CRASH)) {
+            if slow(&test) {
                 sorted.slow.push(test);
-            } else if test.starts_with(BROWSER) && !sorted.packages.is_empty() {
-                sorted.browser.push(test);
+            } else if needy(&test) {
+                sorted.needy.push(test);
             } else {
                 sorted.kept.push(test);
             }
+        }
+        for (prefix, advice) in unmet {
+            let tests = sorted.needy.iter().filter(|test| test.starts_with(prefix));
+            let names = tests.map(String::as_str).collect::<Vec<_>>().join(", ");
+            sorted.skipped.push(format!("Skipped: {names}. To run them: {advice}"));
         }
         sorted
     }
@@ -140,8 +154,7 @@ impl LeftOut {
     /// out, so it is given the names of the others.
     fn test_command(&self, nextest: bool) -> Vec<String> {
         let common = ["--workspace", "--locked", "--no-fail-fast"].map(str::to_owned);
-        let left_out: Vec<&str> =
-            self.slow.iter().chain(&self.browser).map(String::as_str).collect();
+        let left_out: Vec<&str> = self.slow.iter().chain(&self.needy).map(String::as_str).collect();
         let mut arguments: Vec<String> = Vec::new();
         if nextest {
             arguments.extend(["nextest".to_owned(), "run".to_owned()]);
@@ -166,9 +179,8 @@ impl LeftOut {
 
     /// The line that must not be overlooked.
     fn note(&self) -> Option<String> {
-        if !self.browser.is_empty() {
-            let advice = browser::advice(&self.packages);
-            return Some(format!("Skipped: {}. To run them: {advice}", self.browser.join(", ")));
+        if !self.skipped.is_empty() {
+            return Some(self.skipped.join(". "));
         }
         (!self.slow.is_empty()).then(|| {
             format!("Skipped by --fast: {}. To run them: cargo xtask test", self.slow.join(", "))
@@ -207,12 +219,16 @@ mod tests {
     use serde_json::json;
 
     fn names() -> Vec<String> {
-        ["browser_checkout", "conformance", "crash"].map(str::to_owned).to_vec()
+        ["browser_checkout", "client_libraries", "conformance", "crash"].map(str::to_owned).to_vec()
+    }
+
+    fn no_browser() -> (&'static str, String) {
+        ("browser_", "apt-get install chromium chromium-driver".to_owned())
     }
 
     #[test]
-    fn the_whole_runs_everything_where_a_browser_is() {
-        let all = LeftOut::sort(Scope::Whole, &names(), vec![]);
+    fn the_whole_runs_everything_where_all_needs_are_met() {
+        let all = LeftOut::sort(Scope::Whole, &names(), &[]);
         assert_eq!(all.kept, names());
         assert_eq!(all.note(), None);
         assert_eq!(
@@ -227,14 +243,12 @@ mod tests {
 
     #[test]
     fn without_a_browser_only_its_tests_are_left_out_and_named_with_the_remedy() {
-        let all = LeftOut::sort(Scope::Whole, &names(), vec!["chromium", "chromium-driver"]);
-        assert_eq!(all.kept, ["conformance", "crash"]);
-        let note = all.note().unwrap();
-        assert!(
-            note.contains("browser_checkout")
-                && note.contains("apt-get install chromium chromium-driver")
+        let all = LeftOut::sort(Scope::Whole, &names(), &[no_browser()]);
+        assert_eq!(all.kept, ["client_libraries", "conformance", "crash"]);
+        assert_eq!(
+            all.note().unwrap(),
+            "Skipped: browser_checkout. To run them: apt-get install chromium chromium-driver"
         );
-        assert!(!note.contains('\n'));
         assert_eq!(all.test_command(true).last().unwrap(), "not (binary(=browser_checkout))");
         assert!(
             all.test_command(false)
@@ -243,10 +257,23 @@ mod tests {
     }
 
     #[test]
-    fn the_fast_run_leaves_out_browser_and_crash_tests_and_says_so() {
-        let fast = LeftOut::sort(Scope::Fast, &names(), vec![]);
+    fn several_unmet_needs_share_the_last_line_each_with_its_own_remedy() {
+        let no_clients = ("client_", "cargo xtask clients".to_owned());
+        let all = LeftOut::sort(Scope::Whole, &names(), &[no_browser(), no_clients]);
+        assert_eq!(all.kept, ["conformance", "crash"]);
+        let note = all.note().unwrap();
+        assert!(note.starts_with("Skipped: browser_checkout. To run them: apt-get install"));
+        assert!(note.ends_with("Skipped: client_libraries. To run them: cargo xtask clients"));
+        assert!(!note.contains('\n'));
+        let filter = "not (binary(=browser_checkout) or binary(=client_libraries))";
+        assert_eq!(all.test_command(true).last().unwrap(), filter);
+    }
+
+    #[test]
+    fn the_fast_run_leaves_out_crash_tests_and_those_with_needs_and_says_so() {
+        let fast = LeftOut::sort(Scope::Fast, &names(), &[]);
         assert_eq!(fast.kept, ["conformance"]);
-        assert!(fast.note().unwrap().contains("browser_checkout, crash"));
+        assert!(fast.note().unwrap().contains("browser_checkout, client_libraries, crash"));
     }
 
     #[test]

@@ -108,6 +108,7 @@ async fn a_jwt_signed_with_the_apps_key_signs_its_subject_in() {
         json!({ "iss": "client", "sub": user, "aud": "https://login.salesforce.com", "exp": now + 180 }),
         // As the sf command line sends them, and as simple-salesforce does.
         json!({ "iss": "client", "sub": user, "aud": own, "exp": (now + 180) * 1000 }),
+        json!({ "iss": "client", "sub": user, "aud": own, "exp": now * 1000 + 300 }),
         json!({ "iss": "client", "sub": user, "aud": "https://test.salesforce.com", "exp": (now + 180).to_string() }),
     ] {
         let (status, body) = assert_jwt(&org, &claims).await;
@@ -124,6 +125,7 @@ async fn a_jwt_that_is_old_foreign_or_unsigned_is_refused() {
     for (claim, value, error) in [
         ("exp", json!(now - 1), "invalid_grant"),
         ("exp", json!(now + 3600), "invalid_grant"),
+        ("exp", json!((now - 302) * 1000), "invalid_grant"),
         ("aud", json!("https://evil.example"), "invalid_grant"),
         ("sub", json!("ghost@test.example"), "invalid_grant"),
         ("iss", json!("nobody"), "invalid_client_id"),

@@ -172,10 +172,14 @@ fn jwt_bearer<'a>(state: &'a State, assertion: &str) -> Result<(&'a App, SfId), 
         Json::String(text) => text.parse().ok(),
         _ => None,
     };
-    let expiry = expiry.map(|at| if at > 100_000_000_000 { at / 1000 } else { at });
     let now = (state.now)().as_second();
-    // Clients round up and clocks differ: five minutes ahead still pass.
-    if !expiry.is_some_and(|at| at > now && at <= now + 300) {
+    // Clients round up and clocks differ: five minutes ahead still pass. Milliseconds come from
+    // the sf command line, which adds its 300 seconds to them as milliseconds: they are given here.
+    let in_time = |at: i64| match at {
+        100_000_000_000.. => (now - 300..=now + 300).contains(&(at / 1000)),
+        _ => (now + 1..=now + 300).contains(&at),
+    };
+    if !expiry.is_some_and(in_time) {
         return Err(invalid("expired authorization code"));
     }
     let user = state
