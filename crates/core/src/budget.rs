@@ -29,6 +29,9 @@ const HOUR_MILLIS: i64 = 60 * 60 * 1_000;
 const DAY_MILLIS: i64 = 24 * HOUR_MILLIS;
 /// The longest pause between two calls while any is left.
 const LONGEST_MILLIS: i64 = HOUR_MILLIS;
+/// What must be left when a stretch of calls begins, so that it can end: one that stops in the
+/// middle is begun again, and its calls were for nothing.
+const STRETCH: u128 = 6;
 /// Calls are counted in fractions of which the share's quarter and a purpose's part are whole.
 const SCALE: u128 = 40_000;
 
@@ -132,20 +135,15 @@ impl Book {
         u64::try_from(room.share.left.min(room.line.left) / SCALE).unwrap_or(u64::MAX)
     }
 
-    /// Whether a call for `purpose` may go now.
+    /// Whether calls for `purpose` may begin that belong together, such as
+    /// those of a refresh: what is left is enough for some, and the last call
+    /// is long enough ago.
     #[must_use]
-    pub fn may(&self, purpose: Purpose, now: Timestamp) -> May {
-        if self.told.is_none() && self.look_due(now) {
-            return May::Look;
-        }
+    pub fn may_start(&self, purpose: Purpose, now: Timestamp) -> May {
         let room = self.room(purpose, now);
-        if room.share.left < SCALE || room.line.left < SCALE {
-            if self.look_due(now) {
-                return May::Look;
-            }
-            let opens = if room.line.left < SCALE { None } else { self.opens(&room, now) };
-            let until = opens.unwrap_or_else(|| self.next_look(now));
-            return May::Wait { until, closed: true };
+        match self.check(&room, STRETCH, now) {
+            May::Go => {}
+            other => return other,
         }
         let pause = room.share.pause(room.share.whole).max(room.line.pause(room.share.whole));
         let Some(last) = self.last else { return May::Go };
@@ -158,9 +156,10 @@ impl Book {
         }
     }
 
-    /// The same, and counts the call if it may go, or the look.
+    /// Whether one more call for `purpose` may go now. If so it is counted, as
+    /// a look is.
     pub fn begin(&mut self, purpose: Purpose, now: Timestamp) -> May {
-        let may = self.may(purpose, now);
+        let may = self.check(&self.room(purpose, now), 1, now);
         match may {
             May::Wait { .. } => return may,
             May::Go => self.last = Some(now),
@@ -168,6 +167,19 @@ impl Book {
         }
         self.count(now);
         may
+    }
+
+    fn check(&self, room: &Room, calls: u128, now: Timestamp) -> May {
+        let left = room.share.left.min(room.line.left);
+        if (self.told.is_none() || left < STRETCH * SCALE) && self.look_due(now) {
+            return May::Look;
+        }
+        if left >= calls * SCALE {
+            return May::Go;
+        }
+        let opens =
+            if room.line.left < calls * SCALE { None } else { self.opens(room, calls, now) };
+        May::Wait { until: opens.unwrap_or_else(|| self.next_look(now)), closed: true }
     }
 
     /// Counts a call that goes without asking, as the second try after a new login does.
@@ -214,11 +226,11 @@ impl Book {
     }
 
     /// When enough of our own calls are a day old, if that helps at all.
-    fn opens(&self, room: &Room, now: Timestamp) -> Option<Timestamp> {
+    fn opens(&self, room: &Room, calls: u128, now: Timestamp) -> Option<Timestamp> {
         let mut ours = u128::from(self.ours(now));
-        for (of, calls) in self.hours.range(hour(now) - 24..) {
-            ours = ours.saturating_sub(u128::from(*calls));
-            if (ours + 1) * SCALE <= room.share.whole {
+        for (of, made) in self.hours.range(hour(now) - 24..) {
+            ours = ours.saturating_sub(u128::from(*made));
+            if (ours + calls) * SCALE <= room.share.whole {
                 return Some(Timestamp((of + 25).saturating_mul(HOUR_MILLIS)));
             }
         }
@@ -239,7 +251,7 @@ impl Book {
         let Some(at) = self.known_at() else { return true };
         let age = now.millis_since(at);
         let fits = (u128::from(self.ours(now)) + 1) * 100 <= self.max() * SHARE;
-        age < 0 || age >= DAY_MILLIS || (fits && age >= self.look_pause())
+        !(0..DAY_MILLIS).contains(&age) || (fits && age >= self.look_pause())
     }
 
     fn next_look(&self, now: Timestamp) -> Timestamp {
