@@ -91,6 +91,21 @@ impl Budget {
         Duration::from_millis(u64::try_from(millis).unwrap_or(0))
     }
 
+    /// Shows how things stand in the metrics.
+    fn show(&self, org: OrgId) {
+        let standing = Calls24h::of(&lock(&self.book), self.world.now());
+        let org = org.to_string();
+        // Gauges are floats; no org has calls beyond what they hold exactly.
+        let float = |calls: u64| u32::try_from(calls).map_or(f64::MAX, f64::from);
+        if let Some(told) = standing.told {
+            metrics::gauge!("sloe_org_api_calls_used", "org" => org.clone()).set(float(told.used));
+            metrics::gauge!("sloe_org_api_calls_max", "org" => org.clone()).set(float(told.max));
+        }
+        metrics::gauge!("sloe_org_api_calls_by_sloe", "org" => org.clone())
+            .set(float(standing.ours));
+        metrics::gauge!("sloe_org_api_calls_left", "org" => org).set(float(standing.left));
+    }
+
     /// What the store doesn't have yet, if it is time to write it.
     fn news(&self, org: &Org, last: bool) -> Option<Write> {
         self.loaded.get()?;
@@ -141,6 +156,7 @@ pub(crate) async fn keep(engine: &Engine, last: bool) -> Result<(), String> {
     let mut writes = Vec::new();
     for org in engine.registry().all() {
         let Some(work) = engine.workers().known(org.id()) else { continue };
+        work.budget.show(org.id());
         writes.extend(work.budget.news(&org, last));
     }
     if writes.is_empty() {
@@ -162,6 +178,28 @@ pub struct Calls24h {
     pub waits_until: Option<Timestamp>,
 }
 
+impl Calls24h {
+    fn of(book: &Book, now: Timestamp) -> Self {
+        let waits_until = match book.may_start(Purpose::Outbox, now) {
+            May::Go | May::Look => None,
+            May::Wait { until, .. } => Some(until),
+        };
+        let (ours, left) = (book.ours(now), book.left(Purpose::Outbox, now));
+        Self { told: book.told(), ours, left, waits_until }
+    }
+
+    /// Why nothing is written to the org now, for its staff; `None` if something may be.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        let until = self.waits_until?;
+        Some(format!(
+            "Sloe keeps to its share of the org's API calls ({} left): it writes to Salesforce \
+             again at {until} at the latest. Registrations go on, and none is lost.",
+            self.left
+        ))
+    }
+}
+
 impl Engine {
     /// How an org's API allowance stands.
     ///
@@ -180,12 +218,6 @@ impl Engine {
                 self.blocking(decoded).await?
             }
         };
-        let now = self.now();
-        let waits_until = match book.may_start(Purpose::Outbox, now) {
-            May::Go | May::Look => None,
-            May::Wait { until, .. } => Some(until),
-        };
-        let (ours, left) = (book.ours(now), book.left(Purpose::Outbox, now));
-        Ok(Calls24h { told: book.told(), ours, left, waits_until })
+        Ok(Calls24h::of(&book, self.now()))
     }
 }
