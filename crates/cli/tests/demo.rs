@@ -46,6 +46,15 @@ impl Drop for Demo {
     }
 }
 
+/// What a command prints of a demo's platform.
+fn sloe(directory: &Path, args: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sloe"));
+    let store = format!("embedded:{}", directory.join("platform").display());
+    let done = command.args(args).args(["--store", &store]).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8(done.stdout).unwrap()
+}
+
 #[tokio::test]
 async fn a_demo_is_ready_with_every_published_event_also_when_an_org_can_not_be_read_again() {
     let directory = tempfile::tempdir().unwrap();
@@ -82,6 +91,19 @@ async fn a_demo_is_ready_with_every_published_event_also_when_an_org_can_not_be_
     let org = demo.ready["orgs"][0]["url"].as_str().unwrap();
     let limits = http.put(format!("{org}/__control/limits")).json(&json!({ "used": 100_000 }));
     assert_eq!(limits.send().await.unwrap().status(), 200);
+    // The org says so at the next call, and people are told until when Sloe waits.
+    let slug = demo.ready["orgs"][0]["slug"].as_str().unwrap().to_owned();
+    let told = format!("{slug}: Sloe keeps to its share of the org's API calls (0 left)");
+    sloe(directory.path(), &["event", "refresh", "--org", &slug]);
+    let give_up = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
+    loop {
+        let list = sloe(directory.path(), &["org", "list"]);
+        if list.contains("100000 of 100000") && list.contains(&told) {
+            break;
+        }
+        assert!(tokio::time::Instant::now() < give_up, "{list}");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
     drop(demo);
     assert_eq!(Demo::start(directory.path()).events(), events);
 }

@@ -45,6 +45,10 @@ async fn a_person_s_details_and_what_opens_doors_are_in_no_log_metric_or_file_of
     let (metrics, secrets) = (metrics(&demo).await, secrets(&demo, &order));
     secrets.assert_absent("/metrics", metrics.as_bytes());
     assert!(metrics.contains("sloe_http_requests_total"), "{metrics}");
+    for calls in ["used", "max", "by_sloe", "left"] {
+        let name = format!("sloe_org_api_calls_{calls}{{org=\"00D");
+        assert!(metrics.contains(&name), "{name} is not in {metrics}");
+    }
 
     let home = demo.leave();
     let log = std::fs::read(home.path().join("log")).unwrap();

@@ -4,8 +4,10 @@
 //! Start with [`ledger`], which takes seats and cannot oversell; [`fact`] is
 //! the closed list of what may be made durable, [`catalog`] what the public
 //! may see, [`inbound`] how Salesforce's records become both, [`outbox`] what
-//! a stretch of the journal means for the org.
+//! a stretch of the journal means for the org, [`budget`] when the org may be
+//! called.
 
+pub mod budget;
 pub mod catalog;
 pub mod fact;
 pub mod ids;

@@ -152,6 +152,9 @@ impl Engine {
     /// last handle is dropped, its directory is free.
     pub async fn stop(&self) {
         self.0.workers.stop().await;
+        if let Err(error) = worker::budget::keep(self, true).await {
+            tracing::error!(error, "the last API calls can't be written down");
+        }
         self.0.desk.stop();
         let combiner = self.0.combiner.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(combiner) = combiner else { return };
@@ -274,6 +277,11 @@ impl Engine {
 
     pub(crate) fn world(&self) -> &dyn World {
         &*self.0.world
+    }
+
+    /// The world for those who outlive a borrow of the engine.
+    pub(crate) fn shared_world(&self) -> Arc<dyn World> {
+        Arc::clone(&self.0.world)
     }
 
     pub(crate) fn store(&self) -> &Arc<dyn Store> {

@@ -3,6 +3,7 @@
 //! is stored and does what is missing, woken by a signal or by its timer, so
 //! that it may be stopped, killed and started at any moment.
 
+pub(crate) mod budget;
 mod driver;
 mod mail;
 mod orders;
@@ -25,6 +26,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::engine::{Engine, StartError};
 use crate::mail::MailSettings;
+pub use budget::Calls24h;
 pub use driver::Run;
 use mail::Mailer;
 pub use orders::rebuild;
@@ -175,7 +177,8 @@ pub(crate) fn start(engine: &Engine) {
         |engine| &engine.news().org,
         |engine| async move {
             orgs::look(&engine);
-            outbox::look(engine).await
+            let kept = budget::keep(&engine, false).await;
+            outbox::look(engine).await.and(kept)
         },
     );
     driver::drive(

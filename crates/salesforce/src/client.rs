@@ -2,6 +2,7 @@
 //! number of calls at once, with the session renewed once when it has ended,
 //! the allowance followed on every answer, and no answer trusted to be well formed.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -10,12 +11,13 @@ use reqwest::{Method, Url};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sloe_core::budget::{May, Purpose};
 use sloe_core::ids::OrgId;
 use sloe_core::time::Timestamp;
 
 use crate::auth::{Auth, Credentials, LOGIN_TIMEOUT, Token, is_loopback, parse_login_url};
 use crate::error::{Advice, Error, Private};
-use crate::limits::Meter;
+use crate::limits::{Gate, Meter, Pass};
 use crate::wire::ApiError;
 
 /// The API version that Sloe speaks (Winter '25).
@@ -45,6 +47,8 @@ pub struct Options {
     pub poll_longest: Duration,
     /// How long to wait for a Bulk job before leaving it to [`crate::Org::bulk_adopt`].
     pub job_patience: Duration,
+    /// Who says when a call may go; `None` lets all go, as tools do.
+    pub gate: Option<Arc<dyn Gate>>,
 }
 
 impl Default for Options {
@@ -58,6 +62,7 @@ impl Default for Options {
             poll_first: Duration::from_secs(1),
             poll_longest: Duration::from_secs(30),
             job_patience: Duration::from_secs(15 * 60),
+            gate: None,
         }
     }
 }
@@ -131,19 +136,26 @@ impl Answer {
     }
 }
 
-/// The connection to one org.
+/// The connection to one org, for calls of one purpose. Clones share it.
+#[derive(Clone)]
 pub(crate) struct Client {
     http: reqwest::Client,
-    pub(crate) auth: Auth,
-    pub(crate) meter: Meter,
+    pub(crate) auth: Arc<Auth>,
+    pub(crate) meter: Arc<Meter>,
     pub(crate) options: Options,
+    purpose: Purpose,
 }
 
 impl Client {
     pub(crate) fn new(credentials: Credentials, options: Options) -> Result<Self, Error> {
         let http = build_http(&parse_login_url(&credentials.login_url)?)?;
-        let auth = Auth::new(http.clone(), credentials, options.expected_org)?;
-        Ok(Self { http, auth, meter: Meter::new(options.at_once), options })
+        let auth = Arc::new(Auth::new(http.clone(), credentials, options.expected_org)?);
+        let meter = Arc::new(Meter::new(options.at_once));
+        Ok(Self { http, auth, meter, options, purpose: Purpose::Refresh })
+    }
+
+    pub(crate) fn for_purpose(&self, purpose: Purpose) -> Self {
+        Self { purpose, ..self.clone() }
     }
 
     /// Sends `request` and gives back a 2xx answer, or why there is none.
@@ -163,13 +175,39 @@ impl Client {
 
     async fn attempt(&self, request: &Request) -> Result<Answer, Error> {
         let _permit = self.meter.permit().await;
+        // A login that fails is no call.
         let token = self.auth.token().await?;
-        match self.once(request, &token).await {
+        let pass = self.pass(request.call, &token).await?;
+        let done = self.once(request, &token).await;
+        match done {
             Err(error) if error.advice() == Advice::Reauthenticate => {
                 let token = self.auth.renew(Some(&token)).await?;
+                let _again = pass.as_ref().map(Pass::again);
+                drop(pass);
                 self.once(request, &token).await
             }
             result => result,
+        }
+    }
+
+    /// Lets the call through if the org's budget does, after a look at the
+    /// org's limits where it wants one.
+    async fn pass(&self, call: &'static str, token: &Token) -> Result<Option<Pass>, Error> {
+        let Some(gate) = &self.options.gate else { return Ok(None) };
+        loop {
+            match gate.begin(self.purpose) {
+                May::Go => return Ok(Some(Pass::of(gate))),
+                May::Look => {
+                    let _pass = Pass::of(gate);
+                    let look = Request::get("read limits", limits_path());
+                    // Its answer's header tells, even if it is a refusal. One that tells nothing
+                    // leaves things as they were, and is not asked again soon.
+                    if let Err(error) = self.once(&look, token).await {
+                        tracing::debug!(org = %token.org, %error, "the limits are not told");
+                    }
+                }
+                May::Wait { until, closed } => return Err(Error::Budget { call, until, closed }),
+            }
         }
     }
 
@@ -188,7 +226,7 @@ impl Client {
         let answer = builder.send().await.map_err(|error| Error::unreachable(call, error))?;
         let status = answer.status().as_u16();
         let headers = answer.headers().clone();
-        self.meter.follow(&headers);
+        self.meter.follow(&headers, self.options.gate.as_ref());
         let body = read_bounded(call, answer, MAX_ANSWER_BYTES).await?;
         let millis = started.elapsed().as_millis();
         let used = self.meter.usage().map(|usage| usage.used);
@@ -198,6 +236,10 @@ impl Client {
         }
         Err(refusal(call, status, &body))
     }
+}
+
+pub(crate) fn limits_path() -> String {
+    format!("/services/data/{API_VERSION}/limits")
 }
 
 /// What a non-2xx answer says.

@@ -9,6 +9,7 @@ use std::fmt;
 use std::time::Duration;
 
 use sloe_core::ids::OrgId;
+use sloe_core::time::Timestamp;
 
 use crate::error::codes::facts;
 
@@ -131,6 +132,16 @@ pub enum Error {
         /// The org that answered.
         found: OrgId,
     },
+    /// The org was not called: Sloe's share of its allowance does not permit it now.
+    #[error("{call}: put off until {until} at the latest, to keep to the org's budget")]
+    Budget {
+        /// What Sloe was about to do.
+        call: &'static str,
+        /// When it may be tried again at the latest.
+        until: Timestamp,
+        /// Whether the share is used up; otherwise this is only a pause.
+        closed: bool,
+    },
     /// Settings that cannot work.
     #[error("settings: {0}")]
     Settings(String),
@@ -154,6 +165,7 @@ impl Error {
                 _ if *status >= 500 => Advice::Retry,
                 _ => Advice::Stop,
             },
+            Self::Budget { .. } => Advice::Wait,
             Self::WrongOrg { .. } | Self::Settings(_) => Advice::Stop,
         }
     }
@@ -197,6 +209,12 @@ impl Error {
             Self::WrongOrg { expected, found } => format!(
                 "The login leads to the org {found}, but this connection belongs to {expected}."
             ),
+            Self::Budget { until, closed: true, .. } => format!(
+                "Sloe's share of the org's API calls is used up; Sloe waits until {until} at the latest."
+            ),
+            Self::Budget { until, .. } => format!(
+                "Few of the org's API calls are left for Sloe; it goes slowly, next at {until}."
+            ),
             Self::Settings(what) => format!("The connection's settings can't work: {what}."),
         }
     }
@@ -216,6 +234,10 @@ impl Error {
             Self::Malformed { .. } => {
                 "Check that the login address is the org's My Domain and that no proxy changes \
                  its answers. Sloe tries again by itself."
+            }
+            Self::Budget { .. } => {
+                "Nothing to do: registrations go on, nothing is lost, and Sloe writes to Salesforce \
+                 again by itself. If it lasts, see which integration uses the org's API calls."
             }
             Self::Login { code, .. } => login_remedy(code),
             Self::WrongOrg { .. } => {

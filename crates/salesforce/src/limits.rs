@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use reqwest::header::HeaderMap;
+use sloe_core::budget::{May, Purpose};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::wire::{LimitEntry, LimitsAnswer};
@@ -89,6 +90,42 @@ impl Limits {
     }
 }
 
+/// Who says whether a call may go, and counts it. One per org, shared by all
+/// that call it.
+pub trait Gate: std::fmt::Debug + Send + Sync {
+    /// Whether a call may go now; one that may is counted as under way.
+    fn begin(&self, purpose: Purpose) -> May;
+    /// The call is counted once more: it is sent again after a new login.
+    fn again(&self);
+    /// What the org tells with its answer.
+    fn follow(&self, usage: Usage);
+    /// A call is over, whatever came of it.
+    fn end(&self);
+}
+
+/// A call that was let through; over when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Pass(Arc<dyn Gate>);
+
+impl Pass {
+    /// Of a call that `gate` has just counted.
+    pub(crate) fn of(gate: &Arc<dyn Gate>) -> Self {
+        Self(Arc::clone(gate))
+    }
+
+    /// Counts the same call once more.
+    pub(crate) fn again(&self) -> Self {
+        self.0.again();
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
 /// What this process has seen and how much it does at once.
 #[derive(Debug)]
 pub(crate) struct Meter {
@@ -107,9 +144,12 @@ impl Meter {
         Arc::clone(&self.permits).acquire_owned().await.ok()
     }
 
-    pub(crate) fn follow(&self, headers: &HeaderMap) {
+    pub(crate) fn follow(&self, headers: &HeaderMap, gate: Option<&Arc<dyn Gate>>) {
         let text = headers.get("sforce-limit-info").and_then(|value| value.to_str().ok());
         if let Some(usage) = text.and_then(Usage::parse) {
+            if let Some(gate) = gate {
+                gate.follow(usage);
+            }
             *self.seen.write().unwrap_or_else(PoisonError::into_inner) = Some(usage);
         }
     }

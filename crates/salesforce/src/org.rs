@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use reqwest::Url;
+use sloe_core::budget::Purpose;
 use sloe_core::ids::{OrgId, SfId};
 use sloe_core::inbound::RawEvent;
 use sloe_core::time::Timestamp;
@@ -11,7 +12,7 @@ use crate::auth::Credentials;
 use crate::batch::bulk::{self, Adopted, Job, JobId, Operation, Rows};
 use crate::batch::collections::{self, Sent};
 use crate::check::{self, FormRules, Missing};
-use crate::client::{API_VERSION, Client, Options, Request};
+use crate::client::{API_VERSION, Client, Options, Request, limits_path};
 use crate::error::Error;
 use crate::fetch::{self, EventPages};
 use crate::limits::{Limits, Usage};
@@ -38,7 +39,7 @@ pub struct Org {
 
 struct Inner {
     client: Client,
-    mapping: Mapping,
+    mapping: Arc<Mapping>,
 }
 
 impl Org {
@@ -53,7 +54,16 @@ impl Org {
     ) -> Result<Self, Error> {
         mapping.validate()?;
         let client = Client::new(credentials, options)?;
-        Ok(Self { inner: Arc::new(Inner { client, mapping }) })
+        Ok(Self { inner: Arc::new(Inner { client, mapping: Arc::new(mapping) }) })
+    }
+
+    /// The same org, called for another purpose: its budget may let some calls
+    /// through and not others. [`Purpose::Refresh`] unless told.
+    #[must_use]
+    pub fn for_purpose(&self, purpose: Purpose) -> Self {
+        let client = self.inner.client.for_purpose(purpose);
+        let mapping = Arc::clone(&self.inner.mapping);
+        Self { inner: Arc::new(Inner { client, mapping }) }
     }
 
     /// The names in use.
@@ -197,8 +207,8 @@ impl Org {
     /// # Errors
     /// As any call.
     pub async fn limits(&self) -> Result<Limits, Error> {
-        let path = format!("/services/data/{API_VERSION}/limits");
-        let answer = self.inner.client.fetch(&Request::get("read limits", path)).await?;
+        let request = Request::get("read limits", limits_path());
+        let answer = self.inner.client.fetch(&request).await?;
         Ok(Limits::read(answer))
     }
 

@@ -30,13 +30,15 @@ pub enum Collection {
     Retries,
     /// Rows that failed for good.
     DeadLetters,
+    /// An org's API calls, counted.
+    Budgets,
     /// Settings of the platform itself, its wrapped keys among them.
     Platform,
 }
 
 impl Collection {
     /// All of them, for tools.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Orgs,
         Self::Licenses,
         Self::Snapshots,
@@ -48,6 +50,7 @@ impl Collection {
         Self::Sends,
         Self::Retries,
         Self::DeadLetters,
+        Self::Budgets,
         Self::Platform,
     ];
 
@@ -66,6 +69,7 @@ impl Collection {
             Self::Sends => "sends",
             Self::Retries => "retries",
             Self::DeadLetters => "dead_letters",
+            Self::Budgets => "budgets",
             Self::Platform => "platform",
         }
     }
@@ -153,6 +157,12 @@ impl Key {
     #[must_use]
     pub fn dead_letter(scope: OrgScope, external_id: &str) -> Self {
         Self::scoped(Collection::DeadLetters, scope, external_id)
+    }
+
+    /// An org's API calls, counted.
+    #[must_use]
+    pub fn budget(scope: OrgScope) -> Self {
+        Self::scoped(Collection::Budgets, scope, "calls")
     }
 
     fn scoped(collection: Collection, scope: OrgScope, id: &str) -> Self {

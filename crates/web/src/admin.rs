@@ -56,22 +56,32 @@ async fn connect_org(
     Ok(Json(json!({ "org_id": id.to_string(), "hook_secret": connected.hook_secret })))
 }
 
-async fn list_orgs(State(state): State<AppState>) -> Json<Value> {
-    let row = |org: std::sync::Arc<sloe_engine::tenant::Org>| {
+async fn list_orgs(State(state): State<AppState>) -> Result<Json<Value>, Problem> {
+    let mut orgs = Vec::new();
+    for org in state.engine.registry().all() {
         let live = if state.engine.is_live(org.id()) { "yes" } else { "no" };
         let (slug, name) = (&org.profile.slug, &org.profile.name);
-        let troubles: Vec<_> =
+        let calls = state.engine.calls(org.id()).await;
+        let calls = calls.map_err(|denied| refused(denied.to_string()))?;
+        let mut troubles: Vec<_> =
             state.engine.refreshes(org.id()).iter().filter_map(trouble).collect();
-        json!({
+        troubles.extend(calls.trouble());
+        orgs.push(json!({
             "slug": slug,
             "org_id": org.id().to_string(),
             "name": name,
             "live": live,
             "troubles": troubles,
-        })
-    };
-    let orgs: Vec<_> = state.engine.registry().all().into_iter().map(row).collect();
-    Json(json!({ "orgs": orgs }))
+            "calls": {
+                "used": calls.told.map(|told| told.used),
+                "max": calls.told.map(|told| told.max),
+                "by_sloe": calls.ours,
+                "left": calls.left,
+                "waits_until": calls.waits_until.map(Timestamp::to_rfc3339),
+            },
+        }));
+    }
+    Ok(Json(json!({ "orgs": orgs })))
 }
 
 /// What is wrong with what was read of an org, or of an event of it.

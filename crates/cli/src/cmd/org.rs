@@ -17,7 +17,7 @@ pub(crate) enum Org {
     /// Connect an org, or change how; prints the hook's address and secret once.
     #[command(after_help = ADD_EXAMPLE)]
     Add(Box<Add>),
-    /// List the connected orgs, and what is wrong with what was read of them.
+    /// List the connected orgs, how their API calls stand, and what is wrong with them.
     List {
         #[command(flatten)]
         at: At,
@@ -178,7 +178,7 @@ impl Add {
 
 async fn list(at: At) -> Result<(), Failure> {
     let mut troubles = Vec::new();
-    let rows: Vec<[String; 4]> = match Running::find(at.store.directory()).await {
+    let rows: Vec<[String; 5]> = match Running::find(at.store.directory()).await {
         Some(running) => {
             let answer = running.ask("orgs/list", &json!({})).await?;
             let orgs = answer.get("orgs").and_then(Value::as_array).cloned().unwrap_or_default();
@@ -187,17 +187,28 @@ async fn list(at: At) -> Result<(), Failure> {
                 let told = told.filter_map(Value::as_str);
                 troubles.extend(told.map(|told| format!("{}: {told}", text(org, "slug"))));
             }
-            let row = |org: &Value| ["slug", "org_id", "name", "live"].map(|key| text(org, key));
+            let row = |org: &Value| {
+                let [slug, id, name, live] =
+                    ["slug", "org_id", "name", "live"].map(|key| text(org, key));
+                let of = |key: &str| org.pointer(&format!("/calls/{key}")).and_then(Value::as_u64);
+                let told = of("used").zip(of("max"));
+                let (by_sloe, left) = (of("by_sloe"), of("left"));
+                [slug, id, name, live, calls(told, by_sloe.unwrap_or(0), left.unwrap_or(0))]
+            };
             orgs.iter().map(row).collect()
         }
         None => {
             let engine = boot::start_engine_alone(at.store.directory())?;
-            let row = |org: std::sync::Arc<sloe_engine::tenant::Org>| {
+            let mut rows = Vec::new();
+            for org in engine.registry().all() {
                 let live = if engine.is_live(org.id()) { "yes" } else { "no" };
-                let profile = &org.profile;
-                [profile.slug.clone(), org.id().to_string(), profile.name.clone(), live.to_owned()]
-            };
-            let rows = engine.registry().all().into_iter().map(row).collect();
+                let (slug, name) = (org.profile.slug.clone(), org.profile.name.clone());
+                let known = engine.calls(org.id()).await?;
+                troubles.extend(known.trouble().map(|told| format!("{slug}: {told}")));
+                let told = known.told.map(|told| (told.used, told.max));
+                let calls = calls(told, known.ours, known.left);
+                rows.push([slug, org.id().to_string(), name, live.to_owned(), calls]);
+            }
             engine.stop().await;
             rows
         }
@@ -207,7 +218,7 @@ async fn list(at: At) -> Result<(), Failure> {
         return Ok(());
     }
     let mut table = Table::new();
-    table.set_header(["slug", "org", "name", "live"]);
+    table.set_header(["slug", "org", "name", "live", "API calls in 24 h"]);
     for row in rows {
         table.add_row(row);
     }
@@ -216,6 +227,12 @@ async fn list(at: At) -> Result<(), Failure> {
         println!("{trouble}");
     }
     Ok(())
+}
+
+/// An org's API calls of 24 hours, everybody's and Sloe's, in a cell.
+fn calls(told: Option<(u64, u64)>, by_sloe: u64, left: u64) -> String {
+    let Some((used, max)) = told else { return "not told yet".to_owned() };
+    format!("{used} of {max}; by Sloe {by_sloe}, {left} left")
 }
 
 async fn record_license(license: License) -> Result<(), Failure> {

@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sloe_core::catalog::{AttendeeForm, FieldRule};
 use sloe_core::ids::{EventRef, OrgId, SfId};
-use sloe_salesforce::{Credentials, FormRules, Mapping, Options, Org as Client, Usage};
+use sloe_salesforce::{Credentials, FormRules, Gate, Mapping, Options, Org as Client, Usage};
 use tokio::sync::Notify;
 
+use super::budget::Budget;
 use super::outbox;
 use super::refresh::{self, Inbox};
 use crate::engine::Engine;
@@ -24,6 +25,8 @@ const REMEMBERED: usize = 2_000;
 pub(crate) struct OrgWork {
     pub(super) org: OrgId,
     pub(super) inbox: Inbox,
+    /// Asked by every call.
+    pub(super) budget: Arc<Budget>,
     /// With the version of the org's document that it was made of.
     client: Mutex<Option<(u64, Client)>>,
     refreshes: Mutex<BTreeMap<Option<SfId>, Refresh>>,
@@ -38,9 +41,10 @@ pub(crate) struct OrgWork {
 }
 
 impl OrgWork {
-    fn new(org: OrgId) -> Self {
+    fn new(org: OrgId, budget: Budget) -> Self {
         Self {
             org,
+            budget: Arc::new(budget),
             inbox: Inbox::default(),
             client: Mutex::default(),
             refreshes: Mutex::default(),
@@ -64,7 +68,8 @@ impl OrgWork {
         {
             return Ok(client.clone());
         }
-        let options = Options { expected_org: Some(org.id()), ..options.clone() };
+        let gate: Arc<dyn Gate> = Arc::<Budget>::clone(&self.budget);
+        let options = Options { expected_org: Some(org.id()), gate: Some(gate), ..options.clone() };
         let client = Client::new(Credentials::clone(&org.connection), Mapping::default(), options)?;
         *cached = Some((org.version, client.clone()));
         Ok(client)
@@ -137,7 +142,7 @@ pub(super) fn ensure(engine: &Engine, org: OrgId) -> Option<Arc<OrgWork>> {
     }
     let mut fresh = None;
     let work = Arc::clone(&*workers.orgs.entry(org).or_insert_with(|| {
-        let work = Arc::new(OrgWork::new(org));
+        let work = Arc::new(OrgWork::new(org, Budget::new(engine.shared_world())));
         fresh = Some(Arc::clone(&work));
         work
     }));

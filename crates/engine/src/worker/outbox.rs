@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use sloe_core::budget::Purpose;
 use sloe_core::ids::EventRef;
 use sloe_core::outbox::{News, Plan, Record};
 use sloe_core::time::Timestamp;
@@ -40,6 +41,8 @@ const PERIOD: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(15);
 /// The pause when an allowance is used up, or a person must mend something.
 const MENDING: Duration = Duration::from_secs(60);
+/// What a drain is to the budget.
+const SEND: &str = "send rows";
 /// Retries sent in one go.
 const RETRIES: usize = 10_000;
 
@@ -112,8 +115,19 @@ pub(super) async fn run(engine: Engine, work: Arc<OrgWork>) {
         stuck: BTreeSet::new(),
         drained: None,
         failures: 0,
+        held: false,
     };
+    tokio::select! {
+        () = drain.work.budget.load(&drain.engine, drain.work.org) => {}
+        () = stopping.cancelled() => return,
+    }
     while !stopping.is_cancelled() {
+        if drain.is_held() {
+            tokio::select! {
+                () = tokio::time::sleep(PERIOD) => continue,
+                () = stopping.cancelled() => return,
+            }
+        }
         let looked = tokio::select! {
             looked = drain.look() => looked,
             // Like a kill: what was begun is taken up at the next start.
@@ -143,9 +157,17 @@ struct Drain {
     /// When journals were last sent from.
     drained: Option<Instant>,
     failures: u32,
+    /// The org's budget lets nothing be sent.
+    held: bool,
 }
 
 impl Drain {
+    /// Whether the budget still holds what it held.
+    fn is_held(&mut self) -> bool {
+        self.held = self.held && self.work.budget.start(Purpose::Outbox, SEND).is_err();
+        self.held
+    }
+
     /// Does everything there is to do for the org now.
     async fn look(&mut self) -> Result<(), Halt> {
         let Some(org) = self.engine.registry().by_id(self.work.org) else { return Ok(()) };
@@ -167,8 +189,13 @@ impl Drain {
             self.send(&org, Vec::new(), due, None).await?;
         }
         self.figures.want(std::mem::take(&mut *lock(&self.work.recount)));
-        let client = self.client(&org)?;
+        if self.work.budget.start(Purpose::Figures, "update figures").is_err() {
+            // They lose nothing by waiting.
+            return Ok(());
+        }
+        let client = self.client(&org)?.for_purpose(Purpose::Figures);
         match self.figures.tell(&self.engine, &org, &client).await {
+            Err(Halt::Org(Error::Budget { .. })) => Ok(()),
             // Somebody must mend the figures' fields; rows don't wait for that.
             Err(Halt::Org(error)) if error.advice() == Advice::Stop => {
                 tracing::warn!(org = %org.id(), %error, "figures can't be told");
@@ -327,7 +354,10 @@ impl Drain {
         adopt: Option<Job>,
     ) -> Result<(), Halt> {
         let named = |part: &Part| (part.event.partition(), part.cursor, part.stretch.upto());
-        let client = self.client(org)?;
+        if adopt.is_some() || !attendees.is_empty() || !sessions.is_empty() {
+            self.work.budget.start(Purpose::Outbox, SEND)?;
+        }
+        let client = self.client(org)?.for_purpose(Purpose::Outbox);
         let mut sender = Sender {
             engine: &self.engine,
             org: Arc::clone(org),
@@ -357,7 +387,7 @@ impl Drain {
         sync.delivered = self.books.delivered;
         let halt = match looked {
             Ok(()) => {
-                self.failures = 0;
+                (self.failures, self.held) = (0, false);
                 sync.fault.clone_from(&self.untold);
                 return None;
             }
@@ -369,6 +399,11 @@ impl Drain {
         self.failures = self.failures.saturating_add(1);
         self.unsure = true;
         let (fault, pause) = match halt {
+            Halt::Org(error @ Error::Budget { .. }) => {
+                tracing::info!(%org, %error, "the outbox waits");
+                (self.held, self.failures) = (true, 0);
+                (fault(at, &error), Duration::ZERO)
+            }
             Halt::Org(error) => {
                 tracing::warn!(%org, %error, "the outbox waits");
                 let pause = match error.advice() {

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use sloe_core::budget::Purpose;
 use sloe_core::ids::{EventRef, OrgId, SfId};
 use sloe_core::inbound::RawEvent;
 use sloe_core::time::Timestamp;
@@ -133,6 +134,10 @@ pub(crate) fn request(engine: &Engine, org: OrgId, event: Option<SfId>) {
 pub(super) async fn run(engine: Engine, work: Arc<OrgWork>) {
     let stopping = engine.workers().stopping.clone();
     let mut reader = Reader { engine, work, seen: BTreeMap::new() };
+    tokio::select! {
+        () = reader.work.budget.load(&reader.engine, reader.work.org) => {}
+        () = stopping.cancelled() => return,
+    }
     loop {
         let (target, failures) = tokio::select! {
             next = reader.work.inbox.next() => next,
@@ -171,7 +176,9 @@ struct Reader {
 impl Reader {
     async fn refresh(&mut self, target: Option<SfId>, failures: u32) {
         let Some(org) = self.engine.registry().by_id(self.work.org) else { return };
-        let client = match self.work.client(&org, &self.engine.workers().settings.salesforce) {
+        let may = self.work.budget.start(Purpose::Refresh, "refresh");
+        let settings = &self.engine.workers().settings.salesforce;
+        let client = match may.and_then(|()| self.work.client(&org, settings)) {
             Ok(client) => client,
             Err(error) => return self.failed(target, failures, &Failed::Org(error)),
         };
@@ -318,6 +325,12 @@ impl Reader {
             Advice::Retry => LONGEST.min(Duration::from_secs(1 << failures.min(6))),
             Advice::Wait | Advice::Reauthenticate => LONGEST,
             Advice::Stop | Advice::DeadLetter => MENDING,
+        };
+        let pause = match failed {
+            Failed::Org(Error::Budget { until, .. }) => {
+                self.work.budget.pause(*until).clamp(Duration::from_secs(1), LONGEST)
+            }
+            _ => pause,
         };
         if advice == Advice::Wait {
             self.work.inbox.close(pause);

@@ -96,11 +96,16 @@ pub fn hasty(bulk_from: usize) -> worker::Settings {
 
 impl Org {
     pub async fn start() -> Self {
+        Self::limited(None).await
+    }
+
+    /// An org that allows so many calls a day.
+    pub async fn limited(daily_limit: Option<u64>) -> Self {
         let options = SimOptions {
             listen: "127.0.0.1:0".parse().unwrap(),
             seed: Seed::parse(SEED).unwrap(),
             data: None,
-            daily_limit: None,
+            daily_limit,
             concurrent_limit: None,
             now: jiff::Timestamp::now,
         };
@@ -224,6 +229,12 @@ impl Org {
     pub async fn faults(&self, faults: Json) {
         let url = format!("{}/__control/faults", self.running.url());
         assert!(self.http.put(url).json(&faults).send().await.unwrap().status().is_success());
+    }
+
+    /// Changes the org's limits and use, as the control API takes them; how they stand then.
+    pub async fn limits(&self, limits: Json) -> Json {
+        let url = format!("{}/__control/limits", self.running.url());
+        self.http.put(url).json(&limits).send().await.unwrap().json().await.unwrap()
     }
 
     /// Composite calls so far: each refresh of an event is one.

@@ -1,0 +1,223 @@
+//! One org's API budget in force: every call of its client asks here, and our
+//! own calls are written down, so that a restart forgets none but those of the
+//! last second. What the org itself counts, it tells anew with each answer.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sloe_core::budget::{Book, May, Purpose, Told};
+use sloe_core::ids::OrgId;
+use sloe_core::time::Timestamp;
+use sloe_salesforce::{Error, Gate, Usage};
+use sloe_store::api::{Document, StoreError, Write};
+use sloe_store::key::Key;
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
+
+use super::orgs::lock;
+use super::outbox::file;
+use super::stored;
+use crate::clock::World;
+use crate::engine::Engine;
+use crate::error::Denied;
+use crate::tenant::Org;
+
+/// How often what was counted is written down.
+const KEEP: Duration = Duration::from_secs(1);
+
+/// The counted calls of one org.
+pub(crate) struct Budget {
+    world: Arc<dyn World>,
+    book: Mutex<Book>,
+    kept: Mutex<Kept>,
+    loaded: OnceCell<()>,
+}
+
+/// What the store has.
+#[derive(Default)]
+struct Kept {
+    book: Book,
+    version: u64,
+    at: Option<Instant>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Calls {
+    /// Ours, by hours since 1970.
+    hours: Vec<(i64, u64)>,
+    /// Everybody's, allowed, and when the org told so.
+    told: Option<(u64, u64, i64)>,
+}
+
+impl std::fmt::Debug for Budget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Budget").field("book", &*lock(&self.book)).finish_non_exhaustive()
+    }
+}
+
+impl Budget {
+    pub(super) fn new(world: Arc<dyn World>) -> Self {
+        Self { world, book: Mutex::default(), kept: Mutex::default(), loaded: OnceCell::new() }
+    }
+
+    /// Reads what an earlier process counted, before the first call.
+    pub(super) async fn load(&self, engine: &Engine, org: OrgId) {
+        let load = || async {
+            let Some(org) = engine.registry().by_id(org) else { return Ok(()) };
+            let Some(document) = read(engine, &org).await? else { return Ok(()) };
+            let book = decode(&document)?;
+            *lock(&self.book) = book.clone();
+            *lock(&self.kept) = Kept { book, version: document.version, at: None };
+            Ok::<_, StoreError>(())
+        };
+        while let Err(error) = self.loaded.get_or_try_init(load).await {
+            tracing::error!(%org, %error, "the org's counted calls can't be read");
+            tokio::time::sleep(KEEP).await;
+        }
+    }
+
+    /// Whether a stretch of calls may begin now; the reason why not.
+    pub(super) fn start(&self, purpose: Purpose, call: &'static str) -> Result<(), Error> {
+        match lock(&self.book).may_start(purpose, self.world.now()) {
+            May::Go | May::Look => Ok(()),
+            May::Wait { until, closed } => Err(Error::Budget { call, until, closed }),
+        }
+    }
+
+    /// How long until `until`, by the clock that the budget goes by.
+    pub(super) fn pause(&self, until: Timestamp) -> Duration {
+        let millis = until.millis_since(self.world.now());
+        Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+    }
+
+    /// Shows how things stand in the metrics.
+    fn show(&self, org: OrgId) {
+        let standing = Calls24h::of(&lock(&self.book), self.world.now());
+        let org = org.to_string();
+        // Gauges are floats; no org has calls beyond what they hold exactly.
+        let float = |calls: u64| u32::try_from(calls).map_or(f64::MAX, f64::from);
+        if let Some(told) = standing.told {
+            metrics::gauge!("sloe_org_api_calls_used", "org" => org.clone()).set(float(told.used));
+            metrics::gauge!("sloe_org_api_calls_max", "org" => org.clone()).set(float(told.max));
+        }
+        metrics::gauge!("sloe_org_api_calls_by_sloe", "org" => org.clone())
+            .set(float(standing.ours));
+        metrics::gauge!("sloe_org_api_calls_left", "org" => org).set(float(standing.left));
+    }
+
+    /// What the store doesn't have yet, if it is time to write it.
+    fn news(&self, org: &Org, last: bool) -> Option<Write> {
+        self.loaded.get()?;
+        let book = lock(&self.book).clone();
+        let mut kept = lock(&self.kept);
+        let early = !last && kept.at.is_some_and(|at| at.elapsed() < KEEP);
+        if early || (book.hours() == kept.book.hours() && book.told() == kept.book.told()) {
+            return None;
+        }
+        let told = book.told().map(|told| (told.used, told.max, told.at.0));
+        let body = Some(file::encode(&Calls { hours: book.hours(), told }));
+        *kept = Kept { book, version: kept.version + 1, at: Some(Instant::now()) };
+        Some(Write { key: Key::budget(org.scope), version: kept.version, body })
+    }
+}
+
+impl Gate for Budget {
+    fn begin(&self, purpose: Purpose) -> May {
+        lock(&self.book).begin(purpose, self.world.now())
+    }
+
+    fn again(&self) {
+        lock(&self.book).count(self.world.now());
+    }
+
+    fn follow(&self, usage: Usage) {
+        lock(&self.book).follow(usage.used, usage.max, self.world.now());
+    }
+
+    fn end(&self) {
+        lock(&self.book).end();
+    }
+}
+
+async fn read(engine: &Engine, org: &Org) -> Result<Option<Document>, StoreError> {
+    let key = Key::budget(org.scope);
+    stored(engine, move |store| store.get(&key)).await
+}
+
+fn decode(document: &Document) -> Result<Book, StoreError> {
+    let calls = file::decode::<Calls>(&document.body)?;
+    let told = calls.told.map(|(used, max, at)| Told { used, max, at: Timestamp(at) });
+    Ok(Book::restore(calls.hours, told))
+}
+
+/// Writes down what was counted since it was last written; all of it at the end.
+pub(crate) async fn keep(engine: &Engine, last: bool) -> Result<(), String> {
+    let mut writes = Vec::new();
+    for org in engine.registry().all() {
+        let Some(work) = engine.workers().known(org.id()) else { continue };
+        work.budget.show(org.id());
+        writes.extend(work.budget.news(&org, last));
+    }
+    if writes.is_empty() {
+        return Ok(());
+    }
+    stored(engine, move |store| store.put(&writes)).await.map_err(|error| error.to_string())
+}
+
+/// What is known of an org's API allowance, and of Sloe's part in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Calls24h {
+    /// Calls of the last 24 hours by everybody, and how many are allowed, as the org told last.
+    pub told: Option<Told>,
+    /// Sloe's own.
+    pub ours: u64,
+    /// How many more Sloe may make to write to the org.
+    pub left: u64,
+    /// Until when, at the latest, nothing is written to the org.
+    pub waits_until: Option<Timestamp>,
+}
+
+impl Calls24h {
+    fn of(book: &Book, now: Timestamp) -> Self {
+        let waits_until = match book.may_start(Purpose::Outbox, now) {
+            May::Go | May::Look => None,
+            May::Wait { until, .. } => Some(until),
+        };
+        let (ours, left) = (book.ours(now), book.left(Purpose::Outbox, now));
+        Self { told: book.told(), ours, left, waits_until }
+    }
+
+    /// Why nothing is written to the org now, for its staff; `None` if something may be.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        let until = self.waits_until?;
+        Some(format!(
+            "Sloe keeps to its share of the org's API calls ({} left): it writes to Salesforce \
+             again at {until} at the latest. Registrations go on, and none is lost.",
+            self.left
+        ))
+    }
+}
+
+impl Engine {
+    /// How an org's API allowance stands.
+    ///
+    /// # Errors
+    /// [`Denied::NotFound`] for an org that is not connected; the store's.
+    pub async fn calls(&self, org: OrgId) -> Result<Calls24h, Denied> {
+        let known = self.registry().by_id(org).ok_or(Denied::NotFound)?;
+        let work = self.workers().known(org).filter(|work| work.budget.loaded.get().is_some());
+        let book = match work {
+            Some(work) => lock(&work.budget.book).clone(),
+            None => {
+                let key = Key::budget(known.scope);
+                let decoded = move |store: &dyn sloe_store::api::Store| {
+                    store.get(&key)?.map_or_else(|| Ok(Book::default()), |found| decode(&found))
+                };
+                self.blocking(decoded).await?
+            }
+        };
+        Ok(Calls24h::of(&book, self.now()))
+    }
+}

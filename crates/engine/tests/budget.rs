@@ -1,0 +1,122 @@
+//! An org's API allowance is Sloe's in part only, and registrants never notice.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use std::sync::Arc;
+
+use common::org::{Org, hasty, until};
+use common::{Clock, person, place, start_on};
+use serde_json::json;
+use sloe_engine::claims::RequestId;
+use sloe_engine::engine::Engine;
+use sloe_store::api::Store;
+
+const MINUTE: i64 = 60_000;
+
+async fn register(engine: &Engine, org: &Org, n: usize) {
+    let people = [person(engine, org.event(), n)];
+    engine.register(org.event().public_id(), &RequestId::Fresh, &people).await.unwrap();
+}
+
+async fn used(org: &Org) -> u64 {
+    org.limits(json!({})).await["used"].as_u64().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_org_with_few_calls_is_called_within_its_budget_and_drains_once_it_has_more() {
+    let (org, place) = (Org::limited(Some(200)).await, place());
+    let clock = Arc::new(Clock::default());
+    let start = || {
+        let store = Arc::clone(&place.store) as Arc<dyn Store>;
+        start_on(store, Arc::clone(&clock) as _, Some(hasty(2_000)))
+    };
+    let engine = start();
+    org.connect(&engine, &*place.store);
+    org.shown(&engine).await;
+    // Registrations one after the other for hours: each alone would be worth some calls.
+    let mut n = 0;
+    let mut gone = false;
+    while !gone {
+        register(&engine, &org, n).await;
+        n += 1;
+        clock.advance(10 * MINUTE);
+        until("it is sent, or waits", async || {
+            let state = engine.sync_state(org.id()).await.unwrap();
+            gone = state.fault.is_some() && engine.calls(org.id()).await.unwrap().left < 6;
+            gone || state.fault.is_some() || state.is_drained()
+        })
+        .await;
+        assert!(n < 60, "it never stops");
+        if !gone {
+            until("its turn has come", async || {
+                clock.advance(MINUTE);
+                engine.sync_state(org.id()).await.unwrap().is_drained()
+                    || engine.calls(org.id()).await.unwrap().left < 6
+            })
+            .await;
+        }
+    }
+    let calls = engine.calls(org.id()).await.unwrap();
+    assert_eq!(calls.ours, used(&org).await, "{calls:?}");
+    assert!(calls.ours <= 30 && calls.waits_until.is_some(), "{calls:?}");
+    // Neither more news nor a restart makes it call.
+    engine.stop().await;
+    let engine = start();
+    org.shown(&engine).await;
+    for n in n..n + 20 {
+        register(&engine, &org, n).await;
+    }
+    until("the outbox says why it waits", async || {
+        let fault = engine.sync_state(org.id()).await.unwrap().fault;
+        fault.is_some_and(|fault| fault.means.contains("at the latest"))
+    })
+    .await;
+    assert!(!engine.sync_state(org.id()).await.unwrap().is_drained());
+    assert!(used(&org).await <= 30);
+    // The org gets more, which Sloe learns by looking.
+    org.limits(json!({ "daily": 100_000 })).await;
+    until("all is there", async || {
+        clock.advance(15 * MINUTE);
+        engine.sync_state(org.id()).await.unwrap().is_drained()
+    })
+    .await;
+    assert_eq!(org.attendees().await.len(), n + 20);
+    until("nothing is wrong any more", async || {
+        engine.sync_state(org.id()).await.unwrap().fault.is_none()
+    })
+    .await;
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_allowance_that_others_used_up_stops_the_outbox_only() {
+    let (org, place) = (Org::start().await, place());
+    let clock = Arc::new(Clock::default());
+    let store = Arc::clone(&place.store) as Arc<dyn Store>;
+    let engine = start_on(store, Arc::clone(&clock) as _, Some(hasty(2_000)));
+    org.connect(&engine, &*place.store);
+    org.shown(&engine).await;
+    register(&engine, &org, 0).await;
+    org.drained(&engine).await;
+    org.limits(json!({ "daily": 1_000, "used": 1_000 })).await;
+    // The first call after that is refused, and tells.
+    register(&engine, &org, 1).await;
+    until("the outbox has noticed", async || {
+        engine.calls(org.id()).await.unwrap().waits_until.is_some()
+    })
+    .await;
+    register(&engine, &org, 2).await;
+    assert_eq!(engine.availability(org.event()).await.unwrap().left, Some(997));
+    org.limits(json!({ "used": 10 })).await;
+    engine.stop().await;
+    let store = Arc::clone(&place.store) as Arc<dyn Store>;
+    let engine = start_on(store, Arc::clone(&clock) as _, Some(hasty(2_000)));
+    until("all is there", async || {
+        clock.advance(15 * MINUTE);
+        engine.sync_state(org.id()).await.unwrap().is_drained()
+    })
+    .await;
+    assert_eq!(org.attendees().await.len(), 3);
+    engine.stop().await;
+}
