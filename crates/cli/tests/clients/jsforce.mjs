@@ -1,6 +1,7 @@
 // jsforce, as its users have it, does to an org what integrations do.
 // node jsforce.mjs URL CLIENT_ID CLIENT_SECRET KEY_FILE
-// The org is a fresh `sloe sim org` with the default seed, whose app also knows the key. The first surprise ends it with a message and 1.
+// The org is a fresh `sloe sim org` with the default seed, whose app also knows the key.
+// The first surprise ends it with a message and 1.
 import assert from "node:assert/strict";
 import { sign } from "node:crypto";
 import { readFileSync } from "node:fs";
