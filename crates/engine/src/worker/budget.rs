@@ -180,7 +180,7 @@ pub struct Calls24h {
     pub ours: u64,
     /// How many more Sloe may make to write to the org.
     pub left: u64,
-    /// Until when, at the latest, nothing is written to the org.
+    /// Until when nothing is written to the org; then Sloe looks whether something may be.
     pub waits_until: Option<Timestamp>,
 }
 
@@ -199,8 +199,8 @@ impl Calls24h {
     pub fn trouble(&self) -> Option<String> {
         let until = self.waits_until?;
         Some(format!(
-            "Sloe keeps to its share of the org's API calls ({} left): it writes to Salesforce \
-             again at {until} at the latest. Registrations go on, and none is lost.",
+            "Sloe keeps to its share of the org's API calls ({} left): it looks again at \
+             {until} at the latest. Registrations go on, and none is lost.",
             self.left
         ))
     }
