@@ -210,7 +210,7 @@ impl Error {
                 "The login leads to the org {found}, but this connection belongs to {expected}."
             ),
             Self::Budget { until, closed: true, .. } => format!(
-                "Sloe's share of the org's API calls is used up; Sloe waits until {until} at the latest."
+                "No API calls of the org are left for Sloe; it looks again at {until} at the latest."
             ),
             Self::Budget { until, .. } => format!(
                 "Few of the org's API calls are left for Sloe; it goes slowly, next at {until}."

@@ -39,6 +39,7 @@ pub(crate) struct Budget {
 struct Kept {
     book: Book,
     version: u64,
+    /// When it was last compared.
     at: Option<Instant>,
 }
 
@@ -106,18 +107,24 @@ impl Budget {
         metrics::gauge!("sloe_org_api_calls_left", "org" => org).set(float(standing.left));
     }
 
-    /// What the store doesn't have yet, if it is time to write it.
+    /// What the store doesn't have yet. Looks once in [`KEEP`] only: this is
+    /// asked for every org at every news of any.
     fn news(&self, org: &Org, last: bool) -> Option<Write> {
         self.loaded.get()?;
-        let book = lock(&self.book).clone();
         let mut kept = lock(&self.kept);
-        let early = !last && kept.at.is_some_and(|at| at.elapsed() < KEEP);
-        if early || (book.hours() == kept.book.hours() && book.told() == kept.book.told()) {
+        if !last && kept.at.is_some_and(|at| at.elapsed() < KEEP) {
+            return None;
+        }
+        kept.at = Some(Instant::now());
+        self.show(org.id());
+        let book = lock(&self.book).clone();
+        if book.hours() == kept.book.hours() && book.told() == kept.book.told() {
             return None;
         }
         let told = book.told().map(|told| (told.used, told.max, told.at.0));
         let body = Some(file::encode(&Calls { hours: book.hours(), told }));
-        *kept = Kept { book, version: kept.version + 1, at: Some(Instant::now()) };
+        kept.book = book;
+        kept.version += 1;
         Some(Write { key: Key::budget(org.scope), version: kept.version, body })
     }
 }
@@ -156,7 +163,6 @@ pub(crate) async fn keep(engine: &Engine, last: bool) -> Result<(), String> {
     let mut writes = Vec::new();
     for org in engine.registry().all() {
         let Some(work) = engine.workers().known(org.id()) else { continue };
-        work.budget.show(org.id());
         writes.extend(work.budget.news(&org, last));
     }
     if writes.is_empty() {
@@ -174,7 +180,7 @@ pub struct Calls24h {
     pub ours: u64,
     /// How many more Sloe may make to write to the org.
     pub left: u64,
-    /// Until when, at the latest, nothing is written to the org.
+    /// Until when nothing is written to the org; then Sloe looks whether something may be.
     pub waits_until: Option<Timestamp>,
 }
 
@@ -193,8 +199,8 @@ impl Calls24h {
     pub fn trouble(&self) -> Option<String> {
         let until = self.waits_until?;
         Some(format!(
-            "Sloe keeps to its share of the org's API calls ({} left): it writes to Salesforce \
-             again at {until} at the latest. Registrations go on, and none is lost.",
+            "Sloe keeps to its share of the org's API calls ({} left): it looks again at \
+             {until} at the latest. Registrations go on, and none is lost.",
             self.left
         ))
     }
