@@ -6,63 +6,15 @@ mod common;
 
 use std::sync::Arc;
 
-use common::org::{hasty, until};
-use common::{Clock, connect, event, now, org_id, person, raw, start_on};
-use sloe_core::fact::Fact;
+use common::faults::Faults;
+use common::{event, now, org_id, person, raw};
 use sloe_core::inbound::{Field, RawEvent, Value};
 use sloe_engine::claims::{Confirmed, RequestId};
-use sloe_engine::clock::World;
 use sloe_engine::engine::Engine;
 use sloe_engine::error::Denied;
 use sloe_engine::worker;
-use sloe_store::api::{Document, Store, Write};
-use sloe_store::embedded::Embedded;
-use sloe_store::faulty::{Call, Fault, Faulty, Plan};
-use sloe_store::key::{Collection, Key, Range};
-
-struct Place {
-    store: Arc<Faulty<Embedded>>,
-    clock: Arc<Clock>,
-    _directory: tempfile::TempDir,
-}
-
-impl Place {
-    fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let embedded = Embedded::open(directory.path()).unwrap();
-        let store = Arc::new(Faulty::new(embedded, Plan::new()));
-        Self { store, clock: Arc::default(), _directory: directory }
-    }
-
-    fn engine(&self, workers: Option<worker::Settings>) -> Engine {
-        let store = Arc::clone(&self.store) as Arc<dyn Store>;
-        start_on(store, Arc::clone(&self.clock) as Arc<dyn World>, workers)
-    }
-
-    async fn first(&self) -> Engine {
-        let engine = self.engine(None);
-        connect(&engine, &*self.store, org_id(1), "acme", "http://127.0.0.1:9");
-        engine.apply_refresh(org_id(1), raw(1, "Event", Some(50), 1)).await.unwrap();
-        engine
-    }
-
-    /// An engine that has looked at what is past its retention.
-    async fn look(&self) -> Engine {
-        let engine = self.engine(Some(hasty(2_000)));
-        until("retention was looked at", async || engine.runs().contains_key("retention")).await;
-        engine
-    }
-
-    fn keys(&self) -> Vec<(Key, Document)> {
-        self.store.inner().scan(Range::All(Collection::EventKeys), None, 100).unwrap()
-    }
-
-    fn confirmed(&self) -> usize {
-        let batches = self.store.inner().read(event(org_id(1)), 0, 1_000).unwrap();
-        let facts = batches.iter().flat_map(|batch| &batch.facts);
-        facts.filter(|fact| matches!(fact, Fact::Confirmed { .. })).count()
-    }
-}
+use sloe_store::api::{Store, Write};
+use sloe_store::faulty::{Call, Fault, Plan};
 
 async fn register(engine: &Engine, id: &str) -> Result<String, Denied> {
     let people = [person(engine, event(org_id(1)), 1)];
@@ -82,7 +34,7 @@ fn moved(first: i64, last: i64) -> RawEvent {
 
 #[tokio::test]
 async fn the_same_request_has_the_same_answer_after_a_restart_and_a_rebuild() {
-    let place = Place::new();
+    let place = Faults::new();
     let engine = place.first().await;
     assert_eq!(place.keys(), []);
     let token = register(&engine, "once").await.unwrap();
@@ -99,7 +51,7 @@ async fn the_same_request_has_the_same_answer_after_a_restart_and_a_rebuild() {
 
 #[tokio::test]
 async fn an_event_s_key_is_good_for_that_event_only() {
-    let place = Place::new();
+    let place = Faults::new();
     let engine = place.first().await;
     engine.apply_refresh(org_id(1), raw(2, "Other", Some(50), 1)).await.unwrap();
     register(&engine, "once").await.unwrap();
@@ -122,7 +74,7 @@ async fn an_event_s_key_is_good_for_that_event_only() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_first_claims_at_once_agree_on_one_key() {
-    let place = Place::new();
+    let place = Faults::new();
     let (ours, theirs) = (place.first().await, place.engine(None));
     place.store.set_plan(Plan::new().at(Call::Put, 1, Fault::Delayed));
     // Ours has made a key, but theirs is written first.
@@ -148,7 +100,7 @@ async fn two_first_claims_at_once_agree_on_one_key() {
 #[tokio::test]
 async fn no_claim_is_taken_under_a_key_that_was_not_stored() {
     for (fault, stored) in [(Fault::Refused, 0), (Fault::RequestLost, 0), (Fault::AnswerLost, 1)] {
-        let place = Place::new();
+        let place = Faults::new();
         let engine = place.first().await;
         place.store.set_plan(Plan::new().at(Call::Put, 1, fault));
         let denied = register(&engine, "once").await;
@@ -165,7 +117,7 @@ async fn no_claim_is_taken_under_a_key_that_was_not_stored() {
 
 #[tokio::test]
 async fn a_key_in_memory_is_not_read_again_for_every_claim() {
-    let place = Place::new();
+    let place = Faults::new();
     let engine = place.first().await;
     let token = register(&engine, "once").await.unwrap();
     let (key, document) = place.keys().remove(0);
@@ -176,7 +128,7 @@ async fn a_key_in_memory_is_not_read_again_for_every_claim() {
 
 #[tokio::test]
 async fn a_key_ends_with_its_event_s_retention_and_requests_are_unknown_from_then_on() {
-    let place = Place::new();
+    let place = Faults::new();
     let engine = place.first().await;
     let token = register(&engine, "once").await.unwrap();
     let id = event(org_id(1)).public_id();
