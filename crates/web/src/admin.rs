@@ -1,6 +1,8 @@
 //! What operators' commands ask of a running platform, with its bearer token.
 //! Answers are plain JSON; the commands make sentences of them.
 
+mod sync;
+
 use axum::Json;
 use axum::Router;
 use axum::extract::{Request, State};
@@ -27,7 +29,8 @@ pub fn router(state: AppState) -> Router<AppState> {
         .route("/orgs/list", post(list_orgs))
         .route("/licenses", post(set_license))
         .route("/refresh", post(refresh))
-        .route("/sync", post(sync))
+        .route("/sync", post(drained))
+        .merge(sync::router())
         .route("/persons/erase", post(erase))
         .layer(from_fn_with_state(state, require_token))
 }
@@ -110,7 +113,7 @@ async fn refresh(
     Ok(Json(json!({ "accepted": true })))
 }
 
-async fn sync(
+async fn drained(
     State(state): State<AppState>,
     Json(body): Json<Value>,
 ) -> Result<Json<Value>, Problem> {
