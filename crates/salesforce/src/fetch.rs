@@ -21,7 +21,7 @@ use crate::wire::{Composite, CompositeAnswer, Page, Subanswer, Subrequest};
 
 const CALL: &str = "read events";
 
-type Record = serde_json::Map<String, Json>;
+pub(crate) type Record = serde_json::Map<String, Json>;
 
 /// What is known about events besides their own records.
 #[derive(Default)]
@@ -121,7 +121,7 @@ async fn counts(
 /// What Salesforce says to an aggregate of more than 2,000 groups.
 const TOO_MANY_GROUPS: &str = "EXCEEDED_ID_LIMIT";
 
-fn part(reference_id: &'static str, soql: &str, all: bool) -> Subrequest {
+pub(crate) fn part(reference_id: &'static str, soql: &str, all: bool) -> Subrequest {
     Subrequest { method: "GET", url: query::address(soql, all), reference_id }
 }
 
@@ -134,17 +134,20 @@ fn count_parts(mapping: &Mapping, ids: &[SfId], since: Option<Timestamp>) -> Vec
 }
 
 /// The parts' answers, taken in their order.
-struct Answers(std::vec::IntoIter<Subanswer>);
+pub(crate) struct Answers(std::vec::IntoIter<Subanswer>);
 
 impl Answers {
-    async fn next_page(&mut self, client: &Client) -> Result<Vec<Record>, Error> {
+    pub(crate) async fn next_page(&mut self, client: &Client) -> Result<Vec<Record>, Error> {
         let answer = self.0.next().ok_or_else(|| odd("a part's answer is missing"))?;
         let page = serde_json::from_value(answer.body).map_err(|e| Error::malformed(CALL, &e))?;
         all_pages(client, page).await
     }
 }
 
-async fn composite(client: &Client, parts: Vec<Subrequest>) -> Result<(Answers, Timestamp), Error> {
+pub(crate) async fn composite(
+    client: &Client,
+    parts: Vec<Subrequest>,
+) -> Result<(Answers, Timestamp), Error> {
     let path = format!("/services/data/{API_VERSION}/composite");
     let body = Composite { all_or_none: false, composite_request: parts };
     let answer = client.send(&Request::new(CALL, Method::POST, path).json(&body)?).await?;
@@ -162,7 +165,7 @@ fn date(answer: &Answer) -> Result<Timestamp, Error> {
 }
 
 /// A page and all that follow it.
-async fn all_pages(client: &Client, first: Page) -> Result<Vec<Record>, Error> {
+pub(crate) async fn all_pages(client: &Client, first: Page) -> Result<Vec<Record>, Error> {
     let mut records = first.records;
     let (mut done, mut next) = (first.done, first.next_records_url);
     while !done {
@@ -175,6 +178,24 @@ async fn all_pages(client: &Client, first: Page) -> Result<Vec<Record>, Error> {
         (done, next) = (page.done, page.next_records_url);
     }
     Ok(records)
+}
+
+/// A query's next records: those of `page`, which is then the one after it.
+/// `None` at the end.
+pub(crate) async fn take_page(
+    client: &Client,
+    page: &mut Option<Page>,
+) -> Result<Option<Vec<Record>>, Error> {
+    let Some(Page { done, records, next_records_url }) = page.take() else { return Ok(None) };
+    if !done {
+        let path =
+            next_records_url.ok_or_else(|| odd("an unfinished query without continuation"))?;
+        if records.is_empty() {
+            return Err(odd("an unfinished query that gives nothing more"));
+        }
+        *page = Some(client.fetch(&Request::get(CALL, path)).await?);
+    }
+    Ok(Some(records))
 }
 
 async fn read_counts(
@@ -277,7 +298,7 @@ fn id_of(record: &Record) -> Result<SfId, Error> {
     id_in(record, "Id")?.ok_or_else(|| odd("a record without an id"))
 }
 
-fn id_in(record: &Record, name: &str) -> Result<Option<SfId>, Error> {
+pub(crate) fn id_in(record: &Record, name: &str) -> Result<Option<SfId>, Error> {
     match record.get(name) {
         None | Some(Json::Null) => Ok(None),
         Some(Json::String(text)) => {
@@ -292,6 +313,6 @@ fn count_in(record: &Record) -> Result<u32, Error> {
     count.and_then(|n| u32::try_from(n).ok()).ok_or_else(|| odd("a count that is none"))
 }
 
-fn odd(what: &str) -> Error {
+pub(crate) fn odd(what: &str) -> Error {
     Error::Malformed { call: CALL, what: what.into() }
 }
