@@ -11,6 +11,7 @@ pub(crate) mod orgs;
 pub(crate) mod outbox;
 pub(crate) mod refresh;
 mod retention;
+pub(crate) mod verify;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -47,6 +48,8 @@ pub struct Settings {
     pub bulk_from: usize,
     /// How often the figures of a record may be told to its org.
     pub figures_every: Duration,
+    /// How often each org is compared with what it was sent.
+    pub verify_every: Duration,
     /// How confirmations are sent; `None` sends none, also not later.
     pub mail: Option<MailSettings>,
 }
@@ -58,6 +61,7 @@ impl Default for Settings {
             gather: Duration::from_secs(5),
             bulk_from: 2_000,
             figures_every: Duration::from_secs(60),
+            verify_every: Duration::from_secs(60 * 60),
             mail: None,
         }
     }

@@ -30,6 +30,8 @@ pub enum Collection {
     Retries,
     /// Rows that failed for good.
     DeadLetters,
+    /// How comparisons with the org went.
+    Verified,
     /// An org's API calls, counted.
     Budgets,
     /// Settings of the platform itself, its wrapped keys among them.
@@ -38,7 +40,7 @@ pub enum Collection {
 
 impl Collection {
     /// All of them, for tools.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Orgs,
         Self::Licenses,
         Self::Snapshots,
@@ -50,6 +52,7 @@ impl Collection {
         Self::Sends,
         Self::Retries,
         Self::DeadLetters,
+        Self::Verified,
         Self::Budgets,
         Self::Platform,
     ];
@@ -69,6 +72,7 @@ impl Collection {
             Self::Sends => "sends",
             Self::Retries => "retries",
             Self::DeadLetters => "dead_letters",
+            Self::Verified => "verified",
             Self::Budgets => "budgets",
             Self::Platform => "platform",
         }
@@ -157,6 +161,12 @@ impl Key {
     #[must_use]
     pub fn dead_letter(scope: OrgScope, external_id: &str) -> Self {
         Self::scoped(Collection::DeadLetters, scope, external_id)
+    }
+
+    /// How a comparison with the org went: of all, or of one event.
+    #[must_use]
+    pub fn verified(scope: OrgScope, name: &str) -> Self {
+        Self::scoped(Collection::Verified, scope, name)
     }
 
     /// An org's API calls, counted.

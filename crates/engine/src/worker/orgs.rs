@@ -13,7 +13,9 @@ use tokio::sync::Notify;
 
 use super::budget::Budget;
 use super::outbox;
+use super::outbox::mend::Repair;
 use super::refresh::{self, Inbox};
+use super::verify;
 use crate::engine::Engine;
 use crate::refresh::Refresh;
 use crate::sync::Sync;
@@ -42,6 +44,14 @@ pub(crate) struct OrgWork {
     pub(crate) asked: Mutex<BTreeSet<String>>,
     /// Conflicts that staff accepted.
     pub(super) accepted: Mutex<BTreeSet<String>>,
+    /// What a comparison with the org found, for the outbox to mend.
+    pub(super) repairs: Mutex<Vec<Repair>>,
+    /// Events whose figures the org doesn't hold as they were told.
+    pub(super) retell: Mutex<BTreeSet<EventRef>>,
+    /// Wakes the comparison.
+    pub(crate) verify: Notify,
+    /// Whether a comparison is under way.
+    pub(crate) verifying: AtomicBool,
     /// Since when each event's news waits, by the cursor before them.
     pub(super) waiting: Mutex<BTreeMap<EventRef, (u64, Timestamp)>>,
     pub(super) sync: Mutex<Sync>,
@@ -61,6 +71,10 @@ impl OrgWork {
             recount: Mutex::default(),
             asked: Mutex::default(),
             accepted: Mutex::default(),
+            repairs: Mutex::default(),
+            retell: Mutex::default(),
+            verify: Notify::new(),
+            verifying: AtomicBool::new(false),
             waiting: Mutex::default(),
             sync: Mutex::default(),
         }
@@ -95,6 +109,14 @@ impl OrgWork {
     pub(crate) fn accept(&self, keys: impl IntoIterator<Item = String>) {
         lock(&self.accepted).extend(keys);
         self.outbox.notify_one();
+    }
+
+    /// Lets the outbox mend what a comparison found.
+    pub(super) fn mend(&self, repairs: Vec<Repair>) {
+        if !repairs.is_empty() {
+            lock(&self.repairs).extend(repairs);
+            self.outbox.notify_one();
+        }
     }
 
     /// Since when the oldest news wait that the org doesn't have.
@@ -177,7 +199,8 @@ pub(super) fn ensure(engine: &Engine, org: OrgId) -> Option<Arc<OrgWork>> {
         // What changed while nobody listened shows within the first minute.
         fresh.inbox.push(None);
         workers.spawn(refresh::run(engine.clone(), Arc::clone(&fresh)));
-        workers.spawn(outbox::run(engine.clone(), fresh));
+        workers.spawn(outbox::run(engine.clone(), Arc::clone(&fresh)));
+        workers.spawn(verify::run(engine.clone(), fresh));
     }
     Some(work)
 }
