@@ -36,8 +36,7 @@ pub struct Options {
     pub deadline: Duration,
     /// The same for an upload to, or the results of, a Bulk job.
     pub upload_deadline: Duration,
-    /// Calls to the org at the same time, at least 1. Salesforce allows 25
-    /// (5 in developer orgs) that take longer than 20 s.
+    /// Calls to the org at the same time, at least 1; a gate overrules it.
     pub at_once: usize,
     /// Events read by one call when the whole org is read, from 1 to 200.
     pub page_events: usize,
@@ -174,7 +173,7 @@ impl Client {
     }
 
     async fn attempt(&self, request: &Request) -> Result<Answer, Error> {
-        let _permit = self.meter.permit().await;
+        let _permit = self.meter.permit(self.options.gate.as_ref()).await;
         // A login that fails is no call.
         let token = self.auth.token().await?;
         let pass = self.pass(request.call, &token).await?;
@@ -234,7 +233,11 @@ impl Client {
         if (200..300).contains(&status) {
             return Ok(Answer { call, headers, body });
         }
-        Err(refusal(call, status, &body))
+        let refused = refusal(call, status, &body);
+        if let Some((gate, which)) = self.options.gate.as_ref().zip(refused.exhausted()) {
+            gate.refuse(which);
+        }
+        Err(refused)
     }
 }
 

@@ -12,6 +12,7 @@ use sloe_core::ids::OrgId;
 use sloe_core::time::Timestamp;
 
 use crate::error::codes::facts;
+use crate::limits::Exhausted;
 
 pub mod codes;
 
@@ -152,6 +153,8 @@ impl Error {
     #[must_use]
     pub fn advice(&self) -> Advice {
         match self {
+            // Room comes back in seconds, unlike a day's allowance.
+            _ if self.exhausted() == Some(Exhausted::AtOnce) => Advice::Retry,
             Self::Refused { code, status, .. } => {
                 facts(code).map_or_else(|| for_status(*status), |facts| facts.call)
             }
@@ -167,6 +170,14 @@ impl Error {
             },
             Self::Budget { .. } => Advice::Wait,
             Self::WrongOrg { .. } | Self::Settings(_) => Advice::Stop,
+        }
+    }
+
+    /// Which of the org's allowances is used up, if that is why.
+    pub(crate) fn exhausted(&self) -> Option<Exhausted> {
+        match self {
+            Self::Refused { code, message, .. } => Exhausted::read(code, message.reveal()),
+            _ => None,
         }
     }
 
