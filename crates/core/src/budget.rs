@@ -100,6 +100,8 @@ pub struct Book {
     under_way: u64,
     last: Option<Timestamp>,
     looked: Option<Timestamp>,
+    /// Used and allowed by Sloe's app alone, where the org limits it.
+    app: Option<(u64, u64)>,
     rules: Rules,
     lanes: Lanes,
 }
@@ -225,6 +227,9 @@ impl Book {
         if let Some(told) = &mut self.told {
             told.used = told.used.saturating_add(1);
         }
+        if let Some((used, _)) = &mut self.app {
+            *used = used.saturating_add(1);
+        }
     }
 
     /// A call that was counted is over.
@@ -232,11 +237,13 @@ impl Book {
         self.under_way = self.under_way.saturating_sub(1);
     }
 
-    /// Takes in what the org tells with the answer to a call that is not over yet.
-    pub fn follow(&mut self, used: u64, max: u64, now: Timestamp) {
+    /// Takes in what the org tells with the answer to a call that is not over
+    /// yet: of everybody's calls, and of its app's own if the org limits them.
+    pub fn follow(&mut self, used: u64, max: u64, app: Option<(u64, u64)>, now: Timestamp) {
         // Others under way may not be in the org's count.
-        let used = used.saturating_add(self.under_way.saturating_sub(1));
-        self.told = Some(Told { used, max, at: now });
+        let others = self.under_way.saturating_sub(1);
+        self.told = Some(Told { used: used.saturating_add(others), max, at: now });
+        self.app = app.map(|(used, max)| (used.saturating_add(others), max));
     }
 
     fn max(&self) -> u128 {
@@ -259,7 +266,10 @@ impl Book {
             max * (100 - u128::from(self.rules.reserve())).saturating_sub(before) * SCALE / 100;
         let approach = max * APPROACH * SCALE / 100;
         let share = Zone { left: whole.saturating_sub(ours), slow: whole / 2, whole };
-        let line = Zone { left: line.saturating_sub(used), slow: approach, whole };
+        let line = line.saturating_sub(used);
+        // The app's limit is Sloe's alone, so it needs no reserve.
+        let app = self.app.map_or(line, |(used, max)| u128::from(max.saturating_sub(used)) * SCALE);
+        let line = Zone { left: line.min(app), slow: approach, whole };
         Room { share, line }
     }
 

@@ -204,6 +204,10 @@ impl Error {
     #[must_use]
     pub fn means(&self) -> String {
         match self {
+            _ if self.exhausted() == Some(Exhausted::AtOnce) => {
+                "Too many long API calls run in the org at the same time, whoever's they are."
+                    .to_owned()
+            }
             Self::Refused { code, .. } => match facts(code) {
                 Some(facts) => facts.means.to_owned(),
                 None => format!("Salesforce refused with {code}."),
@@ -234,6 +238,10 @@ impl Error {
     #[must_use]
     pub fn remedy(&self) -> String {
         let text = match self {
+            _ if self.exhausted() == Some(Exhausted::AtOnce) => {
+                "Nothing to do: Sloe makes fewer calls at once and tries again by itself. If it \
+                 lasts, look in Setup, API Usage, which integration makes long calls."
+            }
             Self::Refused { code, .. } => match facts(code) {
                 Some(facts) => facts.fix,
                 None => "Look the code up in Salesforce's documentation, or ask Sloe's operator.",

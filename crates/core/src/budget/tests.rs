@@ -135,7 +135,7 @@ proptest! {
                     May::Look => {}
                 }
                 calls.push(now);
-                book.follow(used + 1, max, at(now));
+                book.follow(used + 1, max, None, at(now));
                 book.end();
                 let ours = calls.iter().filter(|t| recent(t)).count();
                 prop_assert!(ours as u64 * 100 <= (max * 15).max(100), "{ours} of {max}");
@@ -185,11 +185,11 @@ fn when_others_use_the_allowance_up_sloe_looks_again_every_quarter_of_an_hour() 
     let May::Wait { until, closed: true } = book.begin(Purpose::Refresh, at(0)) else { panic!() };
     assert_eq!(until, at(LOOK_MILLIS));
     assert_eq!(book.begin(Purpose::Refresh, until), May::Look);
-    book.follow(99_001, 100_000, until);
+    book.follow(99_001, 100_000, None, until);
     book.end();
     assert!(matches!(book.begin(Purpose::Refresh, until), May::Wait { closed: true, .. }));
     assert_eq!(book.begin(Purpose::Outbox, until.plus_millis(LOOK_MILLIS)), May::Look);
-    book.follow(100, 100_000, until.plus_millis(LOOK_MILLIS));
+    book.follow(100, 100_000, None, until.plus_millis(LOOK_MILLIS));
     assert_eq!(book.begin(Purpose::Outbox, until.plus_millis(LOOK_MILLIS)), May::Go);
 }
 
@@ -253,4 +253,16 @@ fn a_larger_share_of_its_own_lets_sloe_make_more_calls() {
     let before = book.left(Purpose::Refresh, at(0));
     book.set_rules(Rules::new(30, 10, 4).unwrap());
     assert_eq!((before, book.left(Purpose::Refresh, at(0))), (14_904, 29_904));
+}
+
+#[test]
+fn a_limit_of_the_app_s_own_stops_sloe_although_the_org_has_plenty() {
+    let mut book = book(100_000, 0, 0, None);
+    assert_eq!(book.begin(Purpose::Refresh, at(0)), May::Go);
+    book.follow(1, 100_000, Some((249, 250)), at(0));
+    book.end();
+    assert_eq!(book.begin(Purpose::Refresh, at(0)), May::Go);
+    book.end();
+    assert!(matches!(book.begin(Purpose::Refresh, at(0)), May::Wait { closed: true, .. }));
+    assert_eq!(book.left(Purpose::Refresh, at(0)), 0);
 }

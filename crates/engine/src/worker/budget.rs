@@ -143,7 +143,7 @@ impl Gate for Budget {
     }
 
     fn follow(&self, usage: Usage) {
-        lock(&self.book).follow(usage.used, usage.max, self.world.now());
+        lock(&self.book).follow(usage.used, usage.max, usage.app, self.world.now());
     }
 
     fn refuse(&self, which: Exhausted) {
