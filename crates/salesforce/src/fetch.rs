@@ -55,11 +55,19 @@ pub struct EventPages {
     since: Option<Timestamp>,
     after: Option<SfId>,
     done: bool,
+    as_of: Option<Timestamp>,
 }
 
 impl EventPages {
     pub(crate) fn new(org: crate::Org, since: Option<Timestamp>) -> Self {
-        Self { org, since, after: None, done: false }
+        Self { org, since, after: None, done: false, as_of: None }
+    }
+
+    /// When the org answered for the first time, by its own clock: what changes
+    /// later may be missing.
+    #[must_use]
+    pub fn as_of(&self) -> Option<Timestamp> {
+        self.as_of
     }
 
     /// The next events in the order of their ids; empty after the last. After
@@ -76,6 +84,7 @@ impl EventPages {
         let soql = query::events(mapping, Scope::After(self.after, wanted));
         let answer = client.send(&Request::get(CALL, query::address(&soql, false))).await?;
         let as_of = date(&answer)?;
+        self.as_of.get_or_insert(as_of);
         let page = all_pages(client, answer.read()?).await?;
         let ids = page.iter().map(id_of).collect::<Result<Vec<_>, _>>()?;
         let counts = counts(client, mapping, &ids, self.since).await?;
@@ -275,7 +284,7 @@ async fn children(
     rows.iter().map(|row| raw_record(row, names)).collect()
 }
 
-fn raw_record(record: &Record, names: &ReadNames) -> Result<RawRecord, Error> {
+pub(crate) fn raw_record(record: &Record, names: &ReadNames) -> Result<RawRecord, Error> {
     let mut fields: BTreeMap<Field, Value> = BTreeMap::new();
     for (field, name) in &names.fields {
         let value = match record.get(name) {
@@ -294,7 +303,7 @@ fn raw_record(record: &Record, names: &ReadNames) -> Result<RawRecord, Error> {
     Ok(RawRecord { id: id_of(record)?, fields })
 }
 
-fn id_of(record: &Record) -> Result<SfId, Error> {
+pub(crate) fn id_of(record: &Record) -> Result<SfId, Error> {
     id_in(record, "Id")?.ok_or_else(|| odd("a record without an id"))
 }
 

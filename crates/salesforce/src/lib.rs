@@ -2,8 +2,9 @@
 //!
 //! [`Org`] is the handle: it logs in ([`auth`]), calls with a deadline and
 //! follows the org's allowance ([`client`], [`limits`]), reads events
-//! ([`fetch`]), writes attendees in batches ([`batch`]), tells what the org
-//! holds of them ([`compare`]) and compares it with the mapping ([`check`]). What the org calls its objects is data
+//! ([`fetch`]) and looks for changes ([`look`]), writes attendees in batches
+//! ([`batch`]), tells what the org holds of them ([`compare`]) and compares it
+//! with the mapping ([`check`]). What the org calls its objects is data
 //! ([`map`]); what went wrong, and what to do then, is [`error`].
 //!
 //! Nothing here decides anything about seats and nothing here stores: callers
@@ -18,6 +19,7 @@ pub mod compare;
 pub mod error;
 pub mod fetch;
 pub mod limits;
+pub mod look;
 pub mod map;
 mod org;
 mod query;
@@ -32,7 +34,8 @@ pub use client::{API_VERSION, Options};
 pub use compare::{COUNTED_EVENTS, Counted, Figures, OrgRow};
 pub use error::{Advice, Error, Owner, Private};
 pub use fetch::EventPages;
-pub use limits::{Allowance, Gate, Limits, Usage};
+pub use limits::{Allowance, Exhausted, Gate, Limits, Usage};
+pub use look::{Changed, Looked, Mark, Watched};
 pub use map::{Column, Mapping, RowKind};
 pub use org::{Org, OrgIdentity};
 pub use row::{

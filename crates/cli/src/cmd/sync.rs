@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use sloe_core::time::Timestamp;
 
 use super::Failure;
 use super::org::{At, text};
@@ -195,14 +196,13 @@ pub(crate) async fn run(sync: Sync) -> Result<(), Failure> {
 
 /// The comparison that was asked for, once it is done.
 async fn verified(out: &Out, org: &str, asked: &Value) -> Result<Value, Failure> {
-    let asked = text(asked, "asked");
+    let asked = Timestamp::parse(&text(asked, "asked"));
     let give_up = tokio::time::Instant::now() + PATIENCE;
     while tokio::time::Instant::now() < give_up {
         tokio::time::sleep(LOOK).await;
         let status = ask(out, "sync/status", json!({ "org": org })).await?;
         let last = status.pointer("/orgs/0/last_verify").cloned().unwrap_or_default();
-        // Both are RFC 3339 in UTC, to the millisecond: they sort as they are.
-        if !last.is_null() && text(&last, "began") >= asked {
+        if !last.is_null() && Timestamp::parse(&text(&last, "began")) >= asked {
             return Ok(last);
         }
     }

@@ -2,27 +2,29 @@
 //! that one org's slowness delays only that org.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sloe_core::catalog::{AttendeeForm, FieldRule};
-use sloe_core::ids::{EventRef, OrgId, SfId};
+use sloe_core::ids::{EventRef, OrgId};
 use sloe_core::time::Timestamp;
 use sloe_salesforce::{Credentials, FormRules, Gate, Mapping, Options, Org as Client, Usage};
 use tokio::sync::Notify;
 
 use super::budget::Budget;
+use super::inbox::Inbox;
 use super::outbox;
 use super::outbox::mend::Repair;
-use super::refresh::{self, Inbox};
+use super::poll::PollState;
+use super::reads::Reads;
+use super::refresh;
+use super::supervise::supervise;
 use super::verify;
 use crate::engine::Engine;
-use crate::refresh::Refresh;
+use crate::refresh::{Progress, Refresh};
 use crate::sync::Sync;
 use crate::tenant::Org;
-
-/// Events of one org whose last refresh is remembered.
-const REMEMBERED: usize = 2_000;
 
 /// What is known and waits for one org.
 pub(crate) struct OrgWork {
@@ -32,7 +34,11 @@ pub(crate) struct OrgWork {
     pub(super) budget: Arc<Budget>,
     /// With the version of the org's document that it was made of.
     client: Mutex<Option<(u64, Client)>>,
-    refreshes: Mutex<BTreeMap<Option<SfId>, Refresh>>,
+    /// How the last refreshes went, and what was read then.
+    pub(super) reads: Reads,
+    pub(super) poll: Mutex<PollState>,
+    /// How far the refresh of the whole org is that runs.
+    pub(super) progress: Mutex<Option<Progress>>,
     form: Mutex<Option<AttendeeForm>>,
     /// Wakes the outbox.
     pub(super) outbox: Notify,
@@ -64,7 +70,9 @@ impl OrgWork {
             budget: Arc::new(budget),
             inbox: Inbox::default(),
             client: Mutex::default(),
-            refreshes: Mutex::default(),
+            reads: Reads::default(),
+            poll: Mutex::default(),
+            progress: Mutex::default(),
             form: Mutex::default(),
             outbox: Notify::new(),
             news: AtomicBool::new(false),
@@ -145,18 +153,12 @@ impl OrgWork {
 
     /// How the last refreshes went: the whole org's first.
     pub(crate) fn refreshes(&self) -> Vec<Refresh> {
-        lock(&self.refreshes).values().cloned().collect()
+        self.reads.all()
     }
 
-    /// Remembers how a refresh went, and forgets the oldest beyond the bound.
-    pub(super) fn remember(&self, refresh: Refresh) {
-        let mut all = lock(&self.refreshes);
-        all.insert(refresh.event, refresh);
-        if all.len() > REMEMBERED
-            && let Some(oldest) = all.values().min_by_key(|refresh| refresh.at).map(|r| r.event)
-        {
-            all.remove(&oldest);
-        }
+    /// How far the refresh of the whole org is, if one runs.
+    pub(crate) fn progress(&self) -> Option<Progress> {
+        lock(&self.progress).clone()
     }
 
     /// The attendee form's rules as the org described them in this process's time.
@@ -182,6 +184,15 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What runs for each org.
+type Task = fn(Engine, Arc<OrgWork>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
+const TASKS: [(&str, Task); 3] = [
+    ("refresh", |engine, work| Box::pin(refresh::run(engine, work))),
+    ("outbox", |engine, work| Box::pin(outbox::run(engine, work))),
+    ("verify", |engine, work| Box::pin(verify::run(engine, work))),
+];
+
 /// The org's work, with its tasks running; `None` when nothing runs here.
 pub(super) fn ensure(engine: &Engine, org: OrgId) -> Option<Arc<OrgWork>> {
     let workers = engine.workers();
@@ -196,11 +207,11 @@ pub(super) fn ensure(engine: &Engine, org: OrgId) -> Option<Arc<OrgWork>> {
         work
     }));
     if let Some(fresh) = fresh {
-        // What changed while nobody listened shows within the first minute.
-        fresh.inbox.push(None);
-        workers.spawn(refresh::run(engine.clone(), Arc::clone(&fresh)));
-        workers.spawn(outbox::run(engine.clone(), Arc::clone(&fresh)));
-        workers.spawn(verify::run(engine.clone(), fresh));
+        for (name, run) in TASKS {
+            let (of, work) = (engine.clone(), Arc::clone(&fresh));
+            let task = move || run(of.clone(), Arc::clone(&work));
+            workers.spawn(supervise(engine.clone(), org, name, task));
+        }
     }
     Some(work)
 }

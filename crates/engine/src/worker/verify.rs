@@ -91,6 +91,8 @@ pub(super) async fn run(engine: Engine, work: Arc<OrgWork>) {
     let stopping = engine.workers().stopping.clone();
     let comparing = async {
         work.budget.load(&engine, work.org).await;
+        // It may be set by a task that panicked.
+        work.verifying.store(false, Ordering::Release);
         let mut repeats = 0;
         let mut pause = first_pause(&engine, &work).await;
         loop {
