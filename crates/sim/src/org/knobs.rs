@@ -164,7 +164,10 @@ mod tests {
         );
         let wrong = knobs.end();
         assert_eq!(wrong.len(), 4, "{wrong:?}");
-        assert_eq!(wrong.last().map(String::as_str), Some("other is unknown; there are share, many, flag"));
+        assert_eq!(
+            wrong.last().map(String::as_str),
+            Some("other is unknown; there are share, many, flag")
+        );
         assert_eq!(Knobs::parse(b"[]").end(), ["an object is expected, not []"]);
         assert_eq!(Knobs::parse(b"{").end().len(), 1);
     }

@@ -120,7 +120,10 @@ mod tests {
         }
         traffic.count(159, Ending::Lost);
         let hour = traffic.last_hour(159);
-        assert_eq!((hour.len(), hour[0], hour[30], hour[59]), (60, [2, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 1]));
+        assert_eq!(
+            (hour.len(), hour[0], hour[30], hour[59]),
+            (60, [2, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 1])
+        );
         assert_eq!(traffic.last_hour(160)[58], [0, 0, 1, 1]);
         assert_eq!(traffic.last_hour(300), vec![Minute::default(); 60]);
         traffic.count(300, Ending::Good);

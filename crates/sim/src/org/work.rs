@@ -42,9 +42,9 @@ impl State {
                 paced = true;
                 database.roll_back(mark);
                 let rows = database.locks().rows().clone();
-                let names = rows.into_iter().map(|(object, rows)| {
-                    (database.object(object).name.clone(), rows)
-                });
+                let names = rows
+                    .into_iter()
+                    .map(|(object, rows)| (database.object(object).name.clone(), rows));
                 let rows: Vec<(String, usize)> = names.collect();
                 database.locks().hold();
                 drop(database);

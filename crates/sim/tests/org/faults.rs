@@ -82,13 +82,16 @@ async fn a_truncated_answer_tells_its_whole_length_and_ends_before_it() {
     let mut response = org.request(Method::GET, "/limits").send().await.unwrap();
     let length = response.content_length().unwrap();
     assert_eq!(response.headers()["content-type"], "application/json;charset=UTF-8");
-    let (mut got, error) = (0, loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) => assert!(!chunk.is_empty()),
-            Ok(None) => panic!("the answer is whole"),
-            Err(error) => break error,
-        }
-    });
+    let (mut got, error) = (
+        0,
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) => assert!(!chunk.is_empty()),
+                Ok(None) => panic!("the answer is whole"),
+                Err(error) => break error,
+            }
+        },
+    );
     assert!(error.is_body() || error.is_decode(), "{error:?}");
     let mut response = org.request(Method::GET, "/limits").send().await.unwrap();
     while let Ok(Some(chunk)) = response.chunk().await {
@@ -251,7 +254,10 @@ async fn another_integration_eats_the_allowance_until_nothing_is_left_or_it_is_s
     assert_eq!(response.headers()["sforce-limit-info"], "api-usage=901/1000");
     EATEN.store(12, Ordering::Relaxed);
     let (status, body) = org.get("/limits").await;
-    assert_eq!((status.as_u16(), body[0]["message"].as_str()), (403, Some("TotalRequests Limit exceeded.")));
+    assert_eq!(
+        (status.as_u16(), body[0]["message"].as_str()),
+        (403, Some("TotalRequests Limit exceeded."))
+    );
     let (_, limits) = org.delete("/__control/limits").await;
     assert_eq!((&limits["others_per_minute"], &limits["daily"]), (&json!(0), &json!(1_000)));
     EATEN.store(12 + 24 * 60, Ordering::Relaxed);
@@ -289,13 +295,17 @@ async fn in_a_maintenance_window_everything_answers_503_and_the_page_says_until_
     assert_eq!(org.get("/__control/maintenance").await.1["on"], true);
     for path in ["/limits", "/services/data", "/services/oauth2/userinfo"] {
         let (status, body) = org.get(path).await;
-        assert_eq!((status.as_u16(), body[0]["errorCode"].as_str()), (503, Some("SERVER_UNAVAILABLE")));
+        assert_eq!(
+            (status.as_u16(), body[0]["errorCode"].as_str()),
+            (503, Some("SERVER_UNAVAILABLE"))
+        );
     }
     let url = format!("{}/services/oauth2/token", org.running.url());
     assert_eq!(org.http.post(url).send().await.unwrap().status(), 503);
     let page = org.http.get(org.running.url()).send().await.unwrap().text().await.unwrap();
     assert!(page.contains("Maintenance until 26 Nov 2026, 12:30"), "{page}");
-    let html = json!({ "from": "2026-11-26T12:10:00Z", "until": "2026-11-26T12:30:00Z", "form": "html" });
+    let html =
+        json!({ "from": "2026-11-26T12:10:00Z", "until": "2026-11-26T12:30:00Z", "form": "html" });
     org.send(Method::PUT, "/__control/maintenance", html).await;
     let (status, kind, body) = limits(&org).await;
     assert!(status == 503 && kind.starts_with("text/html") && body.contains("maintenance"));

@@ -35,7 +35,8 @@ async fn close(org: &Org, job: &str) {
 
 /// A job whose items hold the event's lock until the faults are cleared.
 async fn hold_the_event(org: &Org) -> String {
-    let slow = json!({ "chunk_ms": FOR_EVER, "objects": ["Sloe_Item__c"], "kinds": ["bulk_ingest"] });
+    let slow =
+        json!({ "chunk_ms": FOR_EVER, "objects": ["Sloe_Item__c"], "kinds": ["bulk_ingest"] });
     assert_eq!(org.send(Method::PUT, "/__control/faults", slow).await.0, 200);
     let job = open(org, insert("Sloe_Item__c")).await;
     upload(org, &job, format!("Name,Event__c\nSlow,{EVENT}\n")).await;
@@ -62,7 +63,10 @@ async fn whoever_needs_a_locked_parent_fails_with_the_true_words_in_every_api() 
     });
     let (status, body) = org.post("/sobjects/Sloe_Session__c", session.clone()).await;
     assert_eq!(status, 400);
-    assert_eq!(body, json!([{ "message": LOCKED, "errorCode": "UNABLE_TO_LOCK_ROW", "fields": [] }]));
+    assert_eq!(
+        body,
+        json!([{ "message": LOCKED, "errorCode": "UNABLE_TO_LOCK_ROW", "fields": [] }])
+    );
     let mut record = session.clone();
     record["attributes"] = json!({ "type": "Sloe_Session__c" });
     let lead = json!({ "attributes": { "type": "Lead" }, "LastName": "Doe", "Company": "Doe" });
@@ -117,7 +121,10 @@ async fn a_waiter_gets_its_turn_when_the_lock_is_released() {
     assert_eq!(change.await.unwrap(), 204);
     for job in [slow, job] {
         let body = wait(&org, &job).await;
-        assert_eq!((&body["state"], &body["numberRecordsFailed"]), (&json!("JobComplete"), &json!(0)));
+        assert_eq!(
+            (&body["state"], &body["numberRecordsFailed"]),
+            (&json!("JobComplete"), &json!(0))
+        );
     }
     let items = org.records("SELECT Name FROM Sloe_Item__c WHERE Name IN ('Slow','Second')").await;
     assert_eq!(items.len(), 2, "each is written once");
@@ -143,12 +150,20 @@ async fn details_lock_their_master_and_batches_of_one_job_run_beside_each_other(
     let mut both = masters.to_vec();
     both.sort();
     assert_eq!(wait_for_locks(&org, 2).await, both, "the second batch doesn't wait for the first");
-    let (status, body) = org.patch(&format!("/sobjects/Sloe_Attendee__c/{}", masters[0]), json!({ "Last_Name__c": "Roe" })).await;
+    let (status, body) = org
+        .patch(
+            &format!("/sobjects/Sloe_Attendee__c/{}", masters[0]),
+            json!({ "Last_Name__c": "Roe" }),
+        )
+        .await;
     assert_eq!((status.as_u16(), body[0]["errorCode"].as_str()), (400, Some("UNABLE_TO_LOCK_ROW")));
     org.patch(&format!("/jobs/ingest/{job}"), json!({ "state": "Aborted" })).await;
     org.delete("/__control/faults").await;
     while !held(&org).await.is_empty() {}
-    assert!(org.records("SELECT Id FROM Sloe_Session_Attendee__c").await.is_empty(), "aborted before it was done");
+    assert!(
+        org.records("SELECT Id FROM Sloe_Session_Attendee__c").await.is_empty(),
+        "aborted before it was done"
+    );
 }
 
 #[tokio::test]
@@ -159,7 +174,10 @@ async fn a_stop_in_the_middle_of_slow_rows_keeps_the_job_for_the_next_start() {
     org.running.shutdown().await;
     let org = Org::kept_in(directory.path().to_owned()).await;
     let body = wait(&org, &job).await;
-    assert_eq!((&body["state"], &body["numberRecordsProcessed"]), (&json!("JobComplete"), &json!(1)));
+    assert_eq!(
+        (&body["state"], &body["numberRecordsProcessed"]),
+        (&json!("JobComplete"), &json!(1))
+    );
     let items = org.records("SELECT Name FROM Sloe_Item__c WHERE Name = 'Slow'").await;
     assert_eq!(items.len(), 1);
 }

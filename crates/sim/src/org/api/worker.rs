@@ -182,7 +182,9 @@ fn work_through(state: &State, job: &Mutex<Job>, plan: &Plan, batch: &Batch) -> 
             break;
         }
         // What an earlier run has done is not done again.
-        if !plan.facts.outcomes.contains_key(&first) && !commit_chunk(state, job, plan, (first, &chunk))? {
+        if !plan.facts.outcomes.contains_key(&first)
+            && !commit_chunk(state, job, plan, (first, &chunk))?
+        {
             break;
         }
     }

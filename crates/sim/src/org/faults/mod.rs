@@ -115,7 +115,8 @@ impl Faults {
     /// What happens to a call.
     pub(crate) fn fate(&self, call: &About<'_>) -> Fate {
         let mut fate = Fate::default();
-        for armed in self.rules.iter().filter(|armed| !armed.rule.outage && armed.rule.is_for(call)) {
+        for armed in self.rules.iter().filter(|armed| !armed.rule.outage && armed.rule.is_for(call))
+        {
             let (wait, end) = armed.draw();
             fate.wait += wait;
             fate.end = fate.end.or(end);
@@ -209,7 +210,11 @@ impl Armed {
         if !self.may_hit(&course) {
             return (Duration::ZERO, None);
         }
-        let ms = if self.rule.latency.is_any() { self.rule.latency.draw(&mut course.calls) } else { 0.0 };
+        let ms = if self.rule.latency.is_any() {
+            self.rule.latency.draw(&mut course.calls)
+        } else {
+            0.0
+        };
         let end = course.calls.pick(self.rule.ends.iter().map(|(_, share)| *share));
         let end = end.and_then(|place| self.rule.ends.get(place)).map(|(end, _)| end.clone());
         if ms > 0.0 || end.is_some() {
@@ -253,7 +258,9 @@ mod tests {
         ]);
         let wrong = Faults::parse(rules.to_string().as_bytes()).err().unwrap();
         assert_eq!(wrong.len(), 11, "{wrong:#?}");
-        assert!(wrong[0].starts_with("[0].") && wrong.iter().any(|one| one.starts_with("[4].objects")));
+        assert!(
+            wrong[0].starts_with("[0].") && wrong.iter().any(|one| one.starts_with("[4].objects"))
+        );
     }
 
     #[test]
@@ -281,7 +288,9 @@ mod tests {
 
     #[test]
     fn rows_take_their_time_by_object_and_kind() {
-        let set = faults(json!({ "record_ms": 2, "chunk_ms": 50, "objects": ["Lead"], "kinds": ["bulk_ingest"] }));
+        let set = faults(
+            json!({ "record_ms": 2, "chunk_ms": 50, "objects": ["Lead"], "kinds": ["bulk_ingest"] }),
+        );
         assert_eq!(set.pace("bulk_ingest", "lead", 201), Duration::from_millis(502));
         assert_eq!(set.pace("bulk_ingest", "Contact", 201), Duration::ZERO);
         assert_eq!(set.pace("collections", "Lead", 201), Duration::ZERO);

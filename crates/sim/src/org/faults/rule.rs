@@ -131,7 +131,10 @@ impl Rule {
             knobs.fault("path", "and methods choose calls; rows are chosen by kinds and objects");
         }
         if of_calls && !rule.objects.is_empty() {
-            knobs.fault("objects", "choose written rows; calls are chosen by kinds, methods and path");
+            knobs.fault(
+                "objects",
+                "choose written rows; calls are chosen by kinds, methods and path",
+            );
         }
         let wrong = knobs.end();
         if wrong.is_empty() { Ok(rule) } else { Err(wrong) }
@@ -184,7 +187,10 @@ fn refusal(knobs: &mut Knobs) -> Failure {
             format!("is from 400 to 599, or 200 where error_form isn't json, not {status}"),
         ),
         None if known.is_none() => {
-            knobs.fault("error_code", format!("{code} has no known HTTP status; give error_status too"));
+            knobs.fault(
+                "error_code",
+                format!("{code} has no known HTTP status; give error_status too"),
+            );
         }
         _ => {}
     }
@@ -226,9 +232,12 @@ fn ends(knobs: &mut Knobs, refusal: &Failure) -> Vec<(End, f64)> {
     ends.retain(|(_, share)| *share > 0.0);
     let sum: f64 = ends.iter().map(|(_, share)| share).sum();
     if sum > 1.0 + 1e-9 {
-        knobs.fault("error_rate", format!(
-            "and the other shares of calls are {sum} together; they are at most 1 in one rule"
-        ));
+        knobs.fault(
+            "error_rate",
+            format!(
+                "and the other shares of calls are {sum} together; they are at most 1 in one rule"
+            ),
+        );
     }
     ends
 }
@@ -242,8 +251,11 @@ fn latency(knobs: &mut Knobs) -> Latency {
         knobs.fault("latency", "says it all: leave latency_ms and jitter_ms out");
     }
     let mut number = |name| inner.number(name, LONGEST_MS);
-    let all =
-        (number("fixed_ms"), (number("from_ms"), number("to_ms")), (number("p50_ms"), number("p99_ms")));
+    let all = (
+        number("fixed_ms"),
+        (number("from_ms"), number("to_ms")),
+        (number("p50_ms"), number("p99_ms")),
+    );
     knobs.close(inner);
     let shape = match all {
         (Some(fixed), (None, None), (None, None)) => Some(Latency::Uniform(fixed, fixed)),
