@@ -112,10 +112,16 @@ fn limits(org: &Org, used: u64, daily: u64) -> Vec<Fact> {
         (meter.under_way(), meter.allowance.concurrent, meter.others())
     };
     let mut all = vec![
-        ("Calls left today", format!("{} of {}", number(daily.saturating_sub(used)), number(daily))),
+        (
+            "Calls left today",
+            format!("{} of {}", number(daily.saturating_sub(used)), number(daily)),
+        ),
         ("Calls under way", under_way.to_string()),
         ("Long calls at once", format!("at most {concurrent}")),
-        ("Bulk batches left today", format!("{} of 15,000", number(15_000_u64.saturating_sub(batches)))),
+        (
+            "Bulk batches left today",
+            format!("{} of 15,000", number(15_000_u64.saturating_sub(batches))),
+        ),
     ];
     if others.per_minute > 0 {
         all.push(("Calls of others", format!("{} a minute", number(others.per_minute))));
@@ -172,7 +178,11 @@ fn chart(org: &Org, database: &Database) -> Chart {
         counts: counts.iter().map(|n| grouped(&n.to_string())).collect(),
     });
     Chart {
-        parts: minutes.iter().enumerate().flat_map(|(place, counts)| bar(place, counts, top)).collect(),
+        parts: minutes
+            .iter()
+            .enumerate()
+            .flat_map(|(place, counts)| bar(place, counts, top))
+            .collect(),
         legend,
         top: grouped(&top.to_string()),
         words,
