@@ -6,6 +6,7 @@ mod changes;
 mod client;
 mod composite;
 mod limits;
+mod package;
 mod page;
 mod query;
 mod records;
