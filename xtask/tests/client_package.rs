@@ -115,7 +115,7 @@ fn the_components_show_every_outcome() {
     let package = Package::copy("components");
     let mut jest = node("node_modules/@salesforce/sfdx-lwc-jest/bin/sfdx-lwc-jest");
     let said = package.run(jest.args(["--", "--ci", "--silent"])).unwrap_or_else(|e| panic!("{e}"));
-    assert!(said.contains("Test Suites: 3 passed, 3 total"), "{said}");
+    assert!(said.contains("Test Suites: 4 passed, 4 total"), "{said}");
 }
 
 #[test]
