@@ -144,8 +144,8 @@ async fn connect(add: Add) -> Result<(), Failure> {
     };
     println!("Connected org {id}.");
     println!();
-    println!("For the Update button, set in Salesforce's Setup, External Credentials:");
-    println!("  URL     <your Sloe>/hooks/salesforce/{id}/refresh");
+    println!("For the Update button, enter in Salesforce's Setup, Named Credentials:");
+    println!("  URL     <your Sloe>/hooks/salesforce/{id}");
     println!("  Secret  {secret}");
     println!();
     println!("The secret is shown only now. The one before it stays good until the next.");
