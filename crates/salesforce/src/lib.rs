@@ -31,7 +31,7 @@ pub use check::{FieldRule, FormRules, Missing};
 pub use client::{API_VERSION, Options};
 pub use error::{Advice, Error, Owner, Private};
 pub use fetch::EventPages;
-pub use limits::{Allowance, Gate, Limits, Usage};
+pub use limits::{Allowance, Exhausted, Gate, Limits, Usage};
 pub use look::{Changed, Looked, Mark, Watched};
 pub use map::{Column, Mapping, RowKind};
 pub use org::{Org, OrgIdentity};

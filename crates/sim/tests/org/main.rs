@@ -5,6 +5,7 @@ mod bulk;
 mod changes;
 mod client;
 mod composite;
+mod compressed;
 mod limits;
 mod page;
 mod query;
