@@ -363,7 +363,7 @@ async fn a_thousand_faults_are_told_in_a_bounded_answer() {
 async fn the_hook_takes_the_secret_s_holder_only_and_answers_at_once() {
     let caller = Caller::new().await;
     let other = OrgId::parse("00D000000000002").unwrap();
-    let secret = caller.connect(other, "other");
+    let secret = caller.connect(other, "other").secret;
     let json = ("content-type", "application/json");
     let known = [json, ("x-sloe-secret", secret.as_str())];
     let call = async |org: &str, headers: &[(&str, &str)], body: &str| {
