@@ -45,13 +45,16 @@ pub enum Purpose {
     Outbox,
     /// Looking for changes that nobody told of.
     Poll,
-    /// Figures and comparisons, which lose nothing by waiting.
+    /// Figures, which lose nothing by waiting.
     Figures,
+    /// Comparing what the org holds with what it was sent: last of all.
+    Verify,
 }
 
 impl Purpose {
     /// All, the first one first.
-    pub const ALL: [Self; 4] = [Self::Refresh, Self::Outbox, Self::Poll, Self::Figures];
+    pub const ALL: [Self; 5] =
+        [Self::Refresh, Self::Outbox, Self::Poll, Self::Figures, Self::Verify];
 
     /// How much of Sloe's share it may use, and how far before the line it stops, in hundredths.
     fn parts(self) -> (u128, u128) {
@@ -60,6 +63,7 @@ impl Purpose {
             Self::Outbox => (90, 1),
             Self::Poll => (75, 3),
             Self::Figures => (60, 5),
+            Self::Verify => (50, 7),
         }
     }
 }

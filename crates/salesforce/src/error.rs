@@ -60,12 +60,27 @@ pub enum Advice {
 /// Who can put it right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Owner {
+    /// Whoever keeps the events in Salesforce.
+    Organizer,
     /// The administrator of the Salesforce org.
     Admin,
     /// Whoever runs Sloe.
     Operator,
     /// Nobody has to: it passes.
     Nobody,
+}
+
+impl Owner {
+    /// In one word: `organizer`, `admin`, `operator` or `nobody`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Organizer => "organizer",
+            Self::Admin => "admin",
+            Self::Operator => "operator",
+            Self::Nobody => "nobody",
+        }
+    }
 }
 
 /// Why a call to the org came to nothing.

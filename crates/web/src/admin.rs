@@ -3,6 +3,7 @@
 
 mod budget;
 mod hook;
+mod sync;
 
 use axum::Json;
 use axum::Router;
@@ -35,7 +36,8 @@ pub fn router(state: AppState) -> Router<AppState> {
         .route("/orgs/budget", post(budget::budget))
         .route("/licenses", post(set_license))
         .route("/refresh", post(refresh))
-        .route("/sync", post(sync))
+        .route("/sync", post(drained))
+        .merge(sync::router())
         .route("/persons/erase", post(erase))
         .layer(from_fn_with_state(state, require_token))
 }
@@ -116,7 +118,7 @@ async fn refresh(
     Ok(Json(json!({ "accepted": true })))
 }
 
-async fn sync(
+async fn drained(
     State(state): State<AppState>,
     Json(body): Json<Value>,
 ) -> Result<Json<Value>, Problem> {

@@ -1,13 +1,14 @@
 //! One org's work: its client, its waiting refreshes, and its own tasks, so
 //! that one org's slowness delays only that org.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sloe_core::catalog::{AttendeeForm, FieldRule};
 use sloe_core::ids::{EventRef, OrgId};
+use sloe_core::time::Timestamp;
 use sloe_salesforce::{Credentials, FormRules, Gate, Mapping, Options, Org as Client, Usage};
 use tokio::sync::Notify;
 
@@ -43,6 +44,12 @@ pub(crate) struct OrgWork {
     news: AtomicBool,
     /// Events whose figures may have changed.
     pub(super) recount: Mutex<BTreeSet<EventRef>>,
+    /// Rows that others have put among the retries, by external id.
+    pub(crate) asked: Mutex<BTreeSet<String>>,
+    /// Conflicts that staff accepted.
+    pub(super) accepted: Mutex<BTreeSet<String>>,
+    /// Since when each event's news waits, by the cursor before them.
+    pub(super) waiting: Mutex<BTreeMap<EventRef, (u64, Timestamp)>>,
     pub(super) sync: Mutex<Sync>,
 }
 
@@ -60,6 +67,9 @@ impl OrgWork {
             outbox: Notify::new(),
             news: AtomicBool::new(false),
             recount: Mutex::default(),
+            asked: Mutex::default(),
+            accepted: Mutex::default(),
+            waiting: Mutex::default(),
             sync: Mutex::default(),
         }
     }
@@ -81,6 +91,23 @@ impl OrgWork {
         let client = Client::new(Credentials::clone(&org.connection), Mapping::default(), options)?;
         *cached = Some((org.version, client.clone()));
         Ok(client)
+    }
+
+    /// Lets the outbox take up rows that were put among the retries.
+    pub(crate) fn ask(&self, keys: impl IntoIterator<Item = String>) {
+        lock(&self.asked).extend(keys);
+        self.outbox.notify_one();
+    }
+
+    /// Lets the outbox forget conflicts that staff accepted.
+    pub(crate) fn accept(&self, keys: impl IntoIterator<Item = String>) {
+        lock(&self.accepted).extend(keys);
+        self.outbox.notify_one();
+    }
+
+    /// Since when the oldest news wait that the org doesn't have.
+    pub(crate) fn waiting_since(&self) -> Option<Timestamp> {
+        lock(&self.waiting).values().map(|(_, since)| *since).min()
     }
 
     /// Lets the outbox look at the journals.
@@ -131,7 +158,7 @@ impl OrgWork {
 }
 
 /// A lock whose holder may have panicked: what it guards is whole all the same.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

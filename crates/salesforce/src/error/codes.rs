@@ -44,6 +44,8 @@ const PASSES: (Advice, Advice, Owner) = (Advice::Retry, Advice::Retry, Owner::No
 const USED_UP: (Advice, Advice, Owner) = (Advice::Wait, Advice::Retry, Owner::Admin);
 /// The org doesn't take this row.
 const ROW: (Advice, Advice, Owner) = (Advice::Stop, Advice::DeadLetter, Owner::Admin);
+/// The org doesn't take this row, and whoever keeps its events can tell why.
+const VALUE: (Advice, Advice, Owner) = (Advice::Stop, Advice::DeadLetter, Owner::Organizer);
 /// The org and the mapping, or the integration user's rights, don't fit.
 const SETUP: (Advice, Advice, Owner) = (Advice::Stop, Advice::DeadLetter, Owner::Admin);
 /// Sloe asked for something impossible.
@@ -191,7 +193,7 @@ static CODES: &[CodeFacts] = &[
     ),
     known(
         "DUPLICATE_VALUE",
-        ROW,
+        VALUE,
         "Another record already has a value that must be unique.",
         "Merge or correct the other record, then send the row again from the dead letters.",
     ),
@@ -232,7 +234,7 @@ static CODES: &[CodeFacts] = &[
         "A number doesn't fit into the field in Salesforce.",
         CORRECT,
     ),
-    known("INVALID_EMAIL_ADDRESS", ROW, "Salesforce doesn't take this e-mail address.", CORRECT),
+    known("INVALID_EMAIL_ADDRESS", VALUE, "Salesforce doesn't take this e-mail address.", CORRECT),
     known(
         "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
         ROW,
@@ -241,13 +243,13 @@ static CODES: &[CodeFacts] = &[
     ),
     known(
         "INVALID_CROSS_REFERENCE_KEY",
-        ROW,
+        VALUE,
         "A record that this one refers to doesn't exist any more.",
         "Restore the event, item or session in Salesforce, then send the row again from the dead letters.",
     ),
     known(
         "ENTITY_IS_DELETED",
-        ROW,
+        VALUE,
         "The record was deleted in Salesforce.",
         "Restore it from the recycle bin if it should live on.",
     ),
