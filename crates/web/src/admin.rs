@@ -2,6 +2,7 @@
 //! Answers are plain JSON; the commands make sentences of them.
 
 mod budget;
+mod doctor;
 mod hook;
 mod sync;
 
@@ -25,6 +26,7 @@ use crate::error::{Cause, Problem};
 use crate::state::AppState;
 
 pub use budget::choose_budget;
+pub use doctor::examine;
 pub use hook::rotate_hook;
 
 /// The admin API, below `/api/v1/admin`.
@@ -34,6 +36,7 @@ pub fn router(state: AppState) -> Router<AppState> {
         .route("/orgs/list", post(list_orgs))
         .route("/orgs/hook", post(hook::rotate))
         .route("/orgs/budget", post(budget::budget))
+        .route("/doctor", post(doctor::doctor))
         .route("/licenses", post(set_license))
         .route("/refresh", post(refresh))
         .route("/sync", post(drained))
