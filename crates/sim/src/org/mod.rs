@@ -9,6 +9,7 @@ mod data;
 mod faults;
 mod formula;
 mod kept;
+mod license;
 mod limits;
 mod page;
 mod schema;

@@ -15,7 +15,7 @@ use super::reply::Reply;
 use crate::org::faults::Faults;
 use crate::org::state::{Hook, State as Org, Stats, lock};
 
-type Answer = Response<axum::body::Body>;
+pub(super) type Answer = Response<axum::body::Body>;
 
 /// The control API's addresses.
 pub(crate) fn routes() -> Router<Arc<Org>> {
@@ -27,18 +27,19 @@ pub(crate) fn routes() -> Router<Arc<Org>> {
         .route("/__control/hook", get(show_hook).put(set_hook).delete(remove_hook))
         .route("/__control/stats", get(show_stats).delete(reset_stats))
         .route("/__control/save", post(save))
+        .merge(super::licenses::routes())
 }
 
-fn ok(body: &impl serde::Serialize) -> Answer {
+pub(super) fn ok(body: &impl serde::Serialize) -> Answer {
     Reply::json(200, body).into_response()
 }
 
-fn refuse(message: &str) -> Answer {
+pub(super) fn refuse(message: &str) -> Answer {
     Reply::json(StatusCode::UNPROCESSABLE_ENTITY.as_u16(), &json!({ "error": message }))
         .into_response()
 }
 
-fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Box<Answer>> {
+pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Box<Answer>> {
     serde_json::from_slice(body).map_err(|e| Box::new(refuse(&e.to_string())))
 }
 
