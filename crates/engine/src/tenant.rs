@@ -2,7 +2,7 @@
 //! license. Whoever holds an [`Org`] may ask about that org only.
 
 mod connect;
-mod license;
+pub(crate) mod license;
 mod registry;
 mod stored;
 

@@ -3,7 +3,7 @@
 //! [`Org`] is the handle: it logs in ([`auth`]), calls with a deadline and
 //! follows the org's allowance ([`client`], [`limits`]), reads events
 //! ([`fetch`]), writes attendees in batches ([`batch`]) and compares the org
-//! with the mapping ([`check`]). What the org calls its objects is data
+//! with the mapping ([`check`]), and reads the vendor's licenses ([`license`]). What the org calls its objects is data
 //! ([`map`]); what went wrong, and what to do then, is [`error`].
 //!
 //! Nothing here decides anything about seats and nothing here stores: callers
@@ -16,6 +16,7 @@ pub mod check;
 pub mod client;
 pub mod error;
 pub mod fetch;
+pub mod license;
 pub mod limits;
 pub mod map;
 mod org;
@@ -30,6 +31,7 @@ pub use check::{FieldRule, FormRules, Missing};
 pub use client::{API_VERSION, Options};
 pub use error::{Advice, Error, Owner, Private};
 pub use fetch::EventPages;
+pub use license::{LicensePage, LicenseRow, LicenseSource, Package, Position};
 pub use limits::{Allowance, Gate, Limits, Usage};
 pub use map::{Column, Mapping, RowKind};
 pub use org::{Org, OrgIdentity};

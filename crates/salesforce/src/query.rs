@@ -135,7 +135,7 @@ fn among(field: &str, ids: &[SfId]) -> String {
 }
 
 /// A text as SOQL writes it (SOQL and SOSL Reference, "Quoted String Escape Sequences").
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
