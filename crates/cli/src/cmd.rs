@@ -1,6 +1,7 @@
 //! The verbs, a file each.
 
 mod event;
+mod license;
 mod org;
 mod person;
 mod serve;
@@ -36,6 +37,7 @@ Examples:
   sloe org add --slug acme --url https://acme.my.salesforce.com \\
        --client-id 3MVG… --client-secret-file secret.txt
                                        connect an org
+  sloe license why acme                whether an org may be live, and why
   sloe sim org --listen 127.0.0.1:9000 a simulated Salesforce org
   sloe person erase --org acme --email ada@example.org
                                        destroy a person's data, print a receipt";
@@ -57,6 +59,9 @@ pub(crate) enum Command {
     /// Connect and list orgs.
     #[command(subcommand)]
     Org(org::Org),
+    /// Say which orgs may be live, and why.
+    #[command(subcommand)]
+    License(license::License),
     /// Look after one event.
     #[command(subcommand)]
     Event(event::Event),
@@ -78,6 +83,7 @@ pub(crate) async fn run(command: Command) -> Result<ExitCode, Failure> {
         #[cfg(feature = "sim")]
         Command::Storm(args) => return storm::run(*args).await,
         Command::Org(org) => org::run(org).await?,
+        Command::License(license) => license::run(license).await?,
         Command::Event(event) => event::run(event).await?,
         Command::Store(store) => store::run(&store)?,
         Command::Person(person) => person::run(person).await?,

@@ -36,7 +36,7 @@ async fn every_page_in_every_state_is_accessible_and_says_what_is_the_matter() {
     call_off_under(&town, &mut phone, &mut desk).await;
     town.take_the_only_seat().await;
     tokio::join!(tour::of_what_ended(&town, &mut phone), tour::of_what_ended(&town, &mut desk));
-    town.demo.license("harbor", "suspended").await;
+    town.demo.license("harbor", "Suspended").await;
     until(town.demo.client(), &town.demo.url("/harbor"), "Registration is paused").await;
     tokio::join!(
         tour::of_an_org_without_license(&town, &mut phone),
