@@ -67,6 +67,7 @@ async fn the_simulated_org_is_accessible_too() {
     let demo = Demo::start().await;
     let (mut phone, mut desk) = tokio::join!(Visit::open(Look::PHONE), Visit::open(Look::DESKTOP));
     tokio::join!(org::of_the_org(&demo, &mut phone), org::of_the_org(&demo, &mut desk));
+    tokio::join!(org::of_the_source(&demo, &mut phone), org::of_the_source(&demo, &mut desk));
     assert_none(&[phone.wrong, desk.wrong].concat());
 }
 

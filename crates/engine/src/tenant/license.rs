@@ -87,6 +87,14 @@ impl Licenses {
         Ok(())
     }
 
+    /// An org's rows as its document holds them.
+    ///
+    /// # Errors
+    /// They have no stored form.
+    pub fn encode(rows: &[License]) -> Result<Vec<u8>, StoreError> {
+        stored::encode(rows)
+    }
+
     /// Whether an org may take new holds at `now`.
     #[must_use]
     pub fn is_live(&self, org: OrgId, now: Timestamp) -> bool {

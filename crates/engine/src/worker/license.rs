@@ -209,6 +209,11 @@ fn words(error: &Error) -> String {
              Management App, and may the user read licenses and packages?"
                 .to_owned()
         }
+        Error::Budget { .. } => {
+            "Sloe keeps to its share of that org's API calls, which is used up for now. It is read \
+             again by itself."
+                .to_owned()
+        }
         other => format!("{other}. {}", other.remedy()),
     }
 }

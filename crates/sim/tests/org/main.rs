@@ -5,6 +5,7 @@ mod bulk;
 mod changes;
 mod client;
 mod composite;
+mod licenses;
 mod limits;
 mod page;
 mod query;
