@@ -48,7 +48,7 @@ pub(crate) enum Command {
     #[cfg(feature = "sim")]
     Demo(demo::Args),
     /// Run the platform.
-    Serve(serve::Args),
+    Serve(Box<serve::Args>),
     /// Simulate what is outside.
     #[cfg(feature = "sim")]
     #[command(subcommand)]
@@ -77,7 +77,7 @@ pub(crate) async fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
         #[cfg(feature = "sim")]
         Command::Demo(args) => demo::run(args).await?,
-        Command::Serve(args) => serve::run(args).await?,
+        Command::Serve(args) => serve::run(*args).await?,
         #[cfg(feature = "sim")]
         Command::Sim(sim) => sim::run(sim).await?,
         #[cfg(feature = "sim")]

@@ -279,6 +279,11 @@ impl Demo {
         .await
     }
 
+    /// Where a demo that keeps its data has it.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.home.path().join("data")
+    }
+
     fn log(&self) -> PathBuf {
         self.home.path().join("log")
     }

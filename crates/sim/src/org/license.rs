@@ -69,7 +69,8 @@ pub(crate) fn assigns(
     if let Some(status) = &terms.status {
         match status_of(status, before.as_deref()) {
             Ok(()) => {
-                facts.extend([(status_field, status.clone()), ("sfLma__Status__c", status.clone())])
+                facts
+                    .extend([(status_field, status.clone()), ("sfLma__Status__c", status.clone())]);
             }
             Err(message) => errors.push(refused(status_field, message)),
         }
@@ -77,7 +78,7 @@ pub(crate) fn assigns(
     if let Some(seats) = &terms.seats {
         match seats_of(seats) {
             Ok((words, number)) => {
-                facts.extend([(seats_field, words), ("sfLma__Seats__c", number)])
+                facts.extend([(seats_field, words), ("sfLma__Seats__c", number)]);
             }
             Err(message) => errors.push(refused(seats_field, message)),
         }
