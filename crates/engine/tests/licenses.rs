@@ -268,7 +268,9 @@ async fn a_lapse_refuses_new_holds_and_leaves_open_holds_and_orders_alone() {
     live(&engine, org_id(1), true).await;
     let at = event(org_id(1));
     let (choice, input) = person(&engine, at, 1);
-    let hold = async || engine.hold(at.public_id(), &RequestId::Fresh, &[choice.clone()]).await;
+    let hold = async || {
+        engine.hold(at.public_id(), &RequestId::Fresh, std::slice::from_ref(&choice)).await
+    };
     let open = hold().await.unwrap();
     source.change(&number, json!({ "status": "Suspended" })).await;
     live(&engine, org_id(1), false).await;
@@ -302,5 +304,41 @@ async fn the_source_org_s_allowance_is_used_in_part_only() {
     let fault = engine.license_source().fault;
     assert!(fault.is_none_or(|fault| fault.contains("share of that org's API calls")));
     assert!(engine.is_live(org_id(1)));
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_rows_than_an_answer_holds_are_read_page_by_page() {
+    let many = r#"
+[[record]]
+object = "sfLma__Package__c"
+ref = "own"
+[record.fields]
+Name = "Many"
+
+[[record]]
+object = "sfLma__License__c"
+times = 4100
+[record.fields]
+sfLma__Package__c = "$own"
+sfLma__Subscriber_Org_ID__c = ORGS
+sfLma__License_Status__c = "Active"
+"#;
+    let orgs = |n: usize| format!("\"00D{n:012}\"");
+    let orgs = (0..4_100).map(orgs).collect::<Vec<_>>().join(", ");
+    let many = many.replace("ORGS", &format!("[{orgs}]"));
+    let source = Source::seeded(&many).await;
+    let (place, clock) = (place(), Arc::new(Clock::default()));
+    let engine = node(&place, &clock, source.settings_with("secret", "Many"));
+    until("all are read", async || engine.license_source().rows == 4_100).await;
+    let last = OrgId::parse("00D000000004099").unwrap();
+    assert!(engine.is_live(last));
+    // All were made within the overlap, so the changes have three pages too.
+    let rows = source.numbers().await;
+    source.change(&rows[4_099], json!({ "status": "Suspended" })).await;
+    source.change(&rows[0], json!({ "status": "Suspended" })).await;
+    live(&engine, last, false).await;
+    live(&engine, OrgId::parse("00D000000000000").unwrap(), false).await;
+    assert_eq!(engine.license_source().rows, 4_100);
     engine.stop().await;
 }

@@ -62,9 +62,18 @@ impl Source {
 
     /// With so many calls a day, at an address, on a directory.
     pub async fn with(listen: SocketAddr, daily: Option<u64>, data: Option<PathBuf>) -> Self {
+        Self::of(SEED, listen, daily, data).await
+    }
+
+    /// With more records, as a seed has them.
+    pub async fn seeded(more: &str) -> Self {
+        Self::of(&format!("{SEED}{more}"), "127.0.0.1:0".parse().unwrap(), None, None).await
+    }
+
+    async fn of(seed: &str, listen: SocketAddr, daily: Option<u64>, data: Option<PathBuf>) -> Self {
         let options = Options {
             listen,
-            seed: Seed::parse(SEED).unwrap(),
+            seed: Seed::parse(seed).unwrap(),
             data,
             daily_limit: daily,
             concurrent_limit: None,
@@ -120,6 +129,14 @@ impl Source {
     pub async fn faults(&self, faults: Json) {
         let sent = self.http.put(self.url("faults")).json(&faults).send().await.unwrap();
         assert!(sent.status().is_success());
+    }
+
+    /// All numbers, by id.
+    pub async fn numbers(&self) -> Vec<String> {
+        let sent = self.http.get(self.url("licenses")).send().await.unwrap();
+        let body: Json = sent.json().await.unwrap();
+        let rows = body["licenses"].as_array().unwrap().iter();
+        rows.map(|row| row["number"].as_str().unwrap().to_owned()).collect()
     }
 
     /// Calls that count against the allowance.
