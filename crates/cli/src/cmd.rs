@@ -6,6 +6,7 @@ mod org;
 mod person;
 mod serve;
 mod store;
+mod sync;
 
 #[cfg(feature = "sim")]
 mod demo;
@@ -39,6 +40,7 @@ Examples:
                                        connect an org
   sloe license why acme                whether an org may be live, and why
   sloe sim org --listen 127.0.0.1:9000 a simulated Salesforce org
+  sloe sync status                     how far each org is, and what is wrong
   sloe person erase --org acme --email ada@example.org
                                        destroy a person's data, print a receipt";
 
@@ -65,6 +67,9 @@ pub(crate) enum Command {
     /// Look after one event.
     #[command(subcommand)]
     Event(event::Event),
+    /// See what the orgs have still to get, and send again what failed.
+    #[command(subcommand)]
+    Sync(sync::Sync),
     /// Look after the store.
     #[command(subcommand)]
     Store(store::Store),
@@ -85,6 +90,7 @@ pub(crate) async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Org(org) => org::run(org).await?,
         Command::License(license) => license::run(license).await?,
         Command::Event(event) => event::run(event).await?,
+        Command::Sync(sync) => sync::run(sync).await?,
         Command::Store(store) => store::run(&store)?,
         Command::Person(person) => person::run(person).await?,
     }

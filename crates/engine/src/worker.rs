@@ -5,13 +5,19 @@
 
 pub(crate) mod budget;
 mod driver;
+mod failed;
+mod inbox;
 pub(crate) mod license;
 mod mail;
 mod orders;
 pub(crate) mod orgs;
 pub(crate) mod outbox;
+pub(crate) mod poll;
+mod reads;
 pub(crate) mod refresh;
 mod retention;
+mod supervise;
+pub(crate) mod verify;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -34,6 +40,8 @@ pub use license::SourceOrg;
 use mail::Mailer;
 pub use orders::rebuild;
 use orgs::OrgWork;
+pub use poll::PollState;
+pub use supervise::Stumbles;
 
 /// How long [`Engine::stop`] waits for the workers to come to a safe point.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -50,6 +58,10 @@ pub struct Settings {
     pub bulk_from: usize,
     /// How often the figures of a record may be told to its org.
     pub figures_every: Duration,
+    /// How often each org is compared with what it was sent.
+    pub verify_every: Duration,
+    /// How far apart looks for changes are that nobody told of.
+    pub poll_every: Duration,
     /// How confirmations are sent; `None` sends none, also not later.
     pub mail: Option<MailSettings>,
     /// Where licenses are replicated from; `None` leaves them to be recorded by hand.
@@ -63,6 +75,8 @@ impl Default for Settings {
             gather: Duration::from_secs(5),
             bulk_from: 2_000,
             figures_every: Duration::from_secs(60),
+            verify_every: Duration::from_secs(60 * 60),
+            poll_every: Duration::from_secs(60),
             mail: None,
             licenses: None,
         }
@@ -84,6 +98,8 @@ pub(crate) struct Workers {
     /// Wakes nobody: for workers that go by their timer only.
     nothing: Notify,
     runs: Mutex<BTreeMap<&'static str, Run>>,
+    /// Orgs' tasks that ended by a panic.
+    stumbled: supervise::Stumbled,
 }
 
 impl Workers {
@@ -110,6 +126,7 @@ impl Workers {
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
             runs: Mutex::default(),
+            stumbled: supervise::Stumbled::default(),
         })
     }
 
@@ -166,6 +183,12 @@ impl Engine {
     #[must_use]
     pub fn runs(&self) -> BTreeMap<&'static str, Run> {
         self.workers().runs().clone()
+    }
+
+    /// An org's tasks that ended by a panic since the start, and were begun again.
+    #[must_use]
+    pub fn stumbles(&self, org: OrgId) -> Vec<Stumbles> {
+        self.workers().stumbled.of(org)
     }
 }
 

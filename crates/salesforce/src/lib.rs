@@ -2,8 +2,10 @@
 //!
 //! [`Org`] is the handle: it logs in ([`auth`]), calls with a deadline and
 //! follows the org's allowance ([`client`], [`limits`]), reads events
-//! ([`fetch`]), writes attendees in batches ([`batch`]) and compares the org
-//! with the mapping ([`check`]), and reads the vendor's licenses ([`license`]). What the org calls its objects is data
+//! ([`fetch`]) and looks for changes ([`look`]), writes attendees in batches
+//! ([`batch`]), tells what the org holds of them ([`compare`]) and compares it
+//! with the mapping ([`check`]). [`license`] reads the vendor's licenses from
+//! the vendor's own org. What the org calls its objects is data
 //! ([`map`]); what went wrong, and what to do then, is [`error`].
 //!
 //! Nothing here decides anything about seats and nothing here stores: callers
@@ -14,10 +16,12 @@ pub mod auth;
 pub mod batch;
 pub mod check;
 pub mod client;
+pub mod compare;
 pub mod error;
 pub mod fetch;
 pub mod license;
 pub mod limits;
+pub mod look;
 pub mod map;
 mod org;
 mod query;
@@ -29,10 +33,12 @@ pub use batch::bulk::{Adopted, Job, JobId, MAX_BULK_ROWS, Operation, Rows};
 pub use batch::collections::{COLLECTION_ROWS, Sent};
 pub use check::{FieldRule, FormRules, Missing};
 pub use client::{API_VERSION, Options};
+pub use compare::{COUNTED_EVENTS, Counted, Figures, OrgRow};
 pub use error::{Advice, Error, Owner, Private};
 pub use fetch::EventPages;
 pub use license::{LicensePage, LicenseRow, LicenseSource, Package, Position};
-pub use limits::{Allowance, Gate, Limits, Usage};
+pub use limits::{Allowance, Exhausted, Gate, Limits, Usage};
+pub use look::{Changed, Looked, Mark, Watched};
 pub use map::{Column, Mapping, RowKind};
 pub use org::{Org, OrgIdentity};
 pub use row::{

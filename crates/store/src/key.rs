@@ -30,15 +30,21 @@ pub enum Collection {
     Retries,
     /// Rows that failed for good.
     DeadLetters,
+    /// How comparisons with the org went.
+    Verified,
     /// An org's API calls, counted.
     Budgets,
+    /// How the last refreshes of an org's events went, and what was read then.
+    Reads,
+    /// Up to where changes in an org were read.
+    Marks,
     /// Settings of the platform itself, its wrapped keys among them.
     Platform,
 }
 
 impl Collection {
     /// All of them, for tools.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::Orgs,
         Self::Licenses,
         Self::Snapshots,
@@ -50,7 +56,10 @@ impl Collection {
         Self::Sends,
         Self::Retries,
         Self::DeadLetters,
+        Self::Verified,
         Self::Budgets,
+        Self::Reads,
+        Self::Marks,
         Self::Platform,
     ];
 
@@ -69,7 +78,10 @@ impl Collection {
             Self::Sends => "sends",
             Self::Retries => "retries",
             Self::DeadLetters => "dead_letters",
+            Self::Verified => "verified",
             Self::Budgets => "budgets",
+            Self::Reads => "reads",
+            Self::Marks => "marks",
             Self::Platform => "platform",
         }
     }
@@ -171,10 +183,28 @@ impl Key {
         Self::scoped(Collection::DeadLetters, scope, external_id)
     }
 
+    /// How a comparison with the org went: of all, or of one event.
+    #[must_use]
+    pub fn verified(scope: OrgScope, name: &str) -> Self {
+        Self::scoped(Collection::Verified, scope, name)
+    }
+
     /// An org's API calls, counted.
     #[must_use]
     pub fn budget(scope: OrgScope) -> Self {
         Self::scoped(Collection::Budgets, scope, "calls")
+    }
+
+    /// How a refresh went: of an event by its Salesforce id, or of the whole org.
+    #[must_use]
+    pub fn read(scope: OrgScope, of: &str) -> Self {
+        Self::scoped(Collection::Reads, scope, of)
+    }
+
+    /// Up to where the poll has read an org's changes.
+    #[must_use]
+    pub fn marks(scope: OrgScope) -> Self {
+        Self::scoped(Collection::Marks, scope, "poll")
     }
 
     fn scoped(collection: Collection, scope: OrgScope, id: &str) -> Self {

@@ -1,5 +1,7 @@
 //! `sloe org`: connects orgs, to a running platform or to a store at rest.
 
+mod budget;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -22,12 +24,20 @@ pub(crate) enum Org {
         #[command(flatten)]
         at: At,
     },
+    /// Show or choose how much of its API allowance an org lets Sloe have.
+    #[command(after_help = BUDGET_EXAMPLE)]
+    Budget(budget::Budget),
 }
 
 const ADD_EXAMPLE: &str = "\
 Example:
   sloe org add --slug acme --name 'Acme Events' --url https://acme.my.salesforce.com \\
        --client-id 3MVG9… --client-secret-file secret.txt";
+
+const BUDGET_EXAMPLE: &str = "\
+Examples:
+  sloe org budget acme                            how its API calls stand
+  sloe org budget acme --share 30 --reserve 10    30 percent for Sloe, the last 10 for nobody";
 
 /// Which platform.
 #[derive(Args)]
@@ -92,6 +102,7 @@ pub(crate) async fn run(org: Org) -> Result<(), Failure> {
     match org {
         Org::Add(add) => connect(*add).await,
         Org::List { at } => list(at).await,
+        Org::Budget(budget) => budget::run(budget).await,
     }
 }
 
@@ -113,8 +124,8 @@ async fn connect(add: Add) -> Result<(), Failure> {
     };
     println!("Connected org {id}.");
     println!();
-    println!("For the Update button, set in Salesforce's Setup, External Credentials:");
-    println!("  URL     <your Sloe>/hooks/salesforce/{id}/refresh");
+    println!("For the Update button, enter in Salesforce's Setup, Named Credentials:");
+    println!("  URL     <your Sloe>/hooks/salesforce/{id}");
     println!("  Secret  {secret}");
     println!();
     println!("The secret is shown only now. The one before it stays good until the next.");

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sloe_core::budget::Purpose;
+use sloe_core::budget::{Purpose, Rules};
 use sloe_core::ids::OrgId;
 use sloe_core::license::License;
 use sloe_core::time::Timestamp;
@@ -138,7 +138,7 @@ async fn retire(engine: &Engine) -> Result<(), String> {
 async fn read(engine: &Engine, source: &SourceOrg) -> Result<(), String> {
     let reader = &engine.workers().licenses;
     let (Some(client), Some(budget)) = (&reader.client, &reader.budget) else { return Ok(()) };
-    budget.load_from(engine, Key::license_budget()).await;
+    budget.load_from(engine, Key::license_budget(), Rules::default()).await;
     let now = engine.now();
     let (mut state, version) = engine.registry().licenses.source();
     let name = source.name();
