@@ -174,9 +174,16 @@ impl Faults {
     /// What each does and how often it has, for people.
     pub(crate) fn lines(&self) -> Vec<String> {
         let each = self.rules.iter().filter_map(|armed| {
-            let summary = armed.rule.summary();
+            let mut words = armed.rule.summary();
+            let first = words.get(..1)?.to_uppercase();
+            words.replace_range(..1, &first);
             let hits = lock(&armed.course).hits;
-            (!summary.is_empty()).then(|| format!("{summary}: hit {hits} times so far"))
+            Some(match hits {
+                _ if !armed.rule.counts() => words,
+                0 => format!("{words}: not yet"),
+                1 => format!("{words}: once so far"),
+                hits => format!("{words}: {hits} times so far"),
+            })
         });
         each.collect()
     }
@@ -243,7 +250,7 @@ mod tests {
         let two = json!({ "record_ms": 2, "chunk_ms": 50, "objects": ["Lead"] });
         assert_eq!(
             faults(json!([one, two])).summary(),
-            "12.5 % of calls fail, calls take 200 to 300 ms longer (query, 3 times); \
+            "12.5 % of calls fail, calls take 200 ms to 300 ms longer (query, 3 times); \
              written rows take 2 ms each and 50 ms per 200 (Lead)"
         );
     }
