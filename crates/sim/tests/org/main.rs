@@ -10,6 +10,7 @@ mod faults;
 mod handbook;
 mod limits;
 mod locks;
+mod package;
 mod page;
 mod query;
 mod records;
