@@ -347,7 +347,7 @@ async fn graphs_beyond_the_limits_or_with_other_calls_are_refused_as_a_whole() {
 async fn a_collection_goes_from_object_to_object_at_most_ten_times() {
     let org = Org::start().await;
     let record = |i: usize| {
-        let object = if i % 2 == 0 { "Lead" } else { "Contact" };
+        let object = if i.is_multiple_of(2) { "Lead" } else { "Contact" };
         let mut record = json!({ "attributes": { "type": object }, "LastName": "Doe" });
         if object == "Lead" {
             record["Company"] = json!("X");
