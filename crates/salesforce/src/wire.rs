@@ -118,6 +118,13 @@ pub(crate) struct NewJob<'a> {
     pub(crate) line_ending: &'static str,
 }
 
+/// A Bulk API 2.0 query job to be made.
+#[derive(Serialize)]
+pub(crate) struct NewQueryJob<'a> {
+    pub(crate) operation: &'static str,
+    pub(crate) query: &'a str,
+}
+
 /// The state to bring a job to.
 #[derive(Serialize)]
 pub(crate) struct JobChange {

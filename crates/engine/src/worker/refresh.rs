@@ -91,6 +91,7 @@ struct Reader {
 impl Reader {
     /// Reads what an earlier process knew, and lets wait what it had to do.
     async fn begin(&mut self) {
+        *lock(&self.work.progress) = None;
         self.work.budget.load(&self.engine, self.work.org).await;
         if let Some(turn) = self.work.inbox.left_over() {
             // What made the task stumble is not tried again at once.
@@ -140,6 +141,7 @@ impl Reader {
                 },
                 Err(error) => Err(Failed::Org(error)),
             };
+            *lock(&self.work.progress) = None;
             self.over(turn, done);
             self.save(&org).await;
         }
