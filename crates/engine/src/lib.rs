@@ -20,5 +20,6 @@ pub mod seal;
 pub mod sync;
 pub mod tenant;
 pub mod token;
+pub mod verify;
 pub mod view;
 pub mod worker;

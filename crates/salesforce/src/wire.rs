@@ -120,9 +120,12 @@ pub(crate) struct NewJob<'a> {
 
 /// A Bulk API 2.0 query job to be made.
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct NewQueryJob<'a> {
     pub(crate) operation: &'static str,
     pub(crate) query: &'a str,
+    pub(crate) content_type: &'static str,
+    pub(crate) line_ending: &'static str,
 }
 
 /// The state to bring a job to.

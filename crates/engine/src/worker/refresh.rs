@@ -277,7 +277,9 @@ impl Reader {
             let write = Write { key: mark, version, body: Some(Vec::new()) };
             let put = stored(&self.engine, move |store| store.put(&[write])).await;
             put.map_err(Failed::Store)?;
-            self.poll.start_at(as_of, self.engine.workers().settings.poll_every);
+            let every = self.engine.workers().settings.poll_every;
+            self.poll.start_at(as_of, every);
+            lock(&self.work.poll).every = Some(every);
             let kept = self.poll.save(&self.engine, org, &self.work, client.mapping()).await;
             kept.map_err(Failed::Store)?;
         }

@@ -7,16 +7,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use csv::StringRecord;
-use reqwest::Method;
 use sloe_core::ids::SfId;
 use sloe_core::inbound::{Kind, RawRecord, Value};
 use sloe_core::time::Timestamp;
 
-use crate::batch::bulk::JobId;
-use crate::client::{API_VERSION, Client, Request};
-use crate::error::{Advice, Error, Private};
+use crate::batch::export;
+use crate::client::{Client, Request};
+use crate::error::Error;
 use crate::map::ReadNames;
-use crate::wire::{JobInfo, NewQueryJob};
 
 const CALL: &str = "query in bulk";
 /// Rows of the first page, before it is known how large they are.
@@ -27,76 +25,27 @@ const PAGE_BYTES: usize = 2 * 1024 * 1024;
 const ROWS: std::ops::RangeInclusive<usize> = 100..=50_000;
 /// How long a query may take before its rows are read another way.
 const PATIENCE: Duration = Duration::from_secs(5 * 60);
-/// How many looks at a job may fail in a row.
-const FAILURES: u32 = 5;
 
 /// A query under way.
 pub(super) struct QueryJob {
-    id: JobId,
+    id: SfId,
     /// When the org made it, by its own clock.
     pub(super) as_of: Timestamp,
 }
 
-fn path(id: &JobId, rest: &str) -> String {
-    format!("/services/data/{API_VERSION}/jobs/query/{}{rest}", id.as_str())
-}
-
 /// Makes a query job.
 pub(super) async fn open(client: &Client, soql: &str) -> Result<QueryJob, Error> {
-    let body = NewQueryJob { operation: "query", query: soql };
-    let address = format!("/services/data/{API_VERSION}/jobs/query");
-    let answer = client.send(&Request::new(CALL, Method::POST, address).json(&body)?).await?;
-    let as_of = super::date(&answer)?;
-    let info: JobInfo = answer.read()?;
-    let id = JobId::parse(&info.id).ok_or_else(|| odd("a job id that is none"))?;
-    tracing::debug!(job = id.as_str(), "bulk query made");
-    Ok(QueryJob { id, as_of })
+    let (id, answer) = export::open(client, soql, false).await?;
+    Ok(QueryJob { id, as_of: super::date(&answer)? })
 }
 
 impl QueryJob {
     /// Waits until the org has the rows together.
     pub(super) async fn rows(self, client: &Client) -> Result<Rows, Error> {
-        let wait = async {
-            let mut pause = client.options.poll_first;
-            let mut failures = 0;
-            loop {
-                match self.is_complete(client).await {
-                    Ok(true) => return Ok(()),
-                    Ok(false) => failures = 0,
-                    Err(error) if error.advice() == Advice::Retry && failures < FAILURES => {
-                        failures += 1;
-                    }
-                    Err(error) => return Err(error),
-                }
-                tokio::time::sleep(pause).await;
-                pause = (pause * 3 / 2).min(client.options.poll_longest);
-            }
-        };
-        match tokio::time::timeout(PATIENCE, wait).await {
-            Ok(Ok(())) => Ok(Rows {
-                client: client.clone(),
-                id: self.id,
-                page: None,
-                next: Next::Start,
-                size: FIRST,
-            }),
-            Ok(Err(error)) => Err(error),
-            Err(_) => Err(Error::Deadline { call: CALL, after: PATIENCE }),
-        }
-    }
-
-    async fn is_complete(&self, client: &Client) -> Result<bool, Error> {
-        let info: JobInfo = client.fetch(&Request::get(CALL, path(&self.id, ""))).await?;
-        match info.state.as_str() {
-            "JobComplete" => Ok(true),
-            "UploadComplete" | "InProgress" => Ok(false),
-            other => {
-                let message = info.error_message.unwrap_or_default();
-                let (code, _) = message.split_once(':').unwrap_or((other, ""));
-                let code = code.trim().to_owned();
-                Err(Error::Refused { call: CALL, status: 0, code, message: Private::new(&message) })
-            }
-        }
+        let waited = tokio::time::timeout(PATIENCE, export::wait(client, self.id)).await;
+        waited.map_err(|_| Error::Deadline { call: CALL, after: PATIENCE })??;
+        let client = client.clone();
+        Ok(Rows { client, id: self.id, page: None, next: Next::Start, size: FIRST })
     }
 }
 
@@ -109,7 +58,7 @@ enum Next {
 /// The rows of a finished query, in its order.
 pub(super) struct Rows {
     client: Client,
-    id: JobId,
+    id: SfId,
     page: Option<Page>,
     next: Next,
     size: usize,
@@ -118,6 +67,9 @@ pub(super) struct Rows {
 struct Page {
     reader: csv::Reader<std::io::Cursor<Bytes>>,
     columns: HashMap<String, usize>,
+    /// Rows that the org says it holds.
+    promised: Option<usize>,
+    read: usize,
 }
 
 /// A row of a result file.
@@ -130,10 +82,14 @@ impl Rows {
     /// Reads the next row into `cells`; whether there was one.
     pub(super) async fn read(&mut self, cells: &mut StringRecord) -> Result<bool, Error> {
         loop {
-            if let Some(page) = &mut self.page
-                && page.reader.read_record(cells).map_err(|_| odd("a result that is no CSV"))?
-            {
-                return Ok(true);
+            if let Some(page) = &mut self.page {
+                if page.reader.read_record(cells).map_err(|_| odd("a result that is no CSV"))? {
+                    page.read += 1;
+                    return Ok(true);
+                }
+                if page.promised.is_some_and(|promised| promised != page.read) {
+                    return Err(odd("fewer or more rows than it says"));
+                }
             }
             // Not two pages at once.
             self.page = None;
@@ -149,26 +105,27 @@ impl Rows {
     }
 
     async fn fetch(&mut self) -> Result<bool, Error> {
-        let size = self.size;
-        let address = match &self.next {
+        let (id, size) = (self.id, self.size);
+        let rest = match &self.next {
             Next::End => return Ok(false),
-            Next::Start => path(&self.id, &format!("/results?maxRecords={size}")),
+            Next::Start => format!("/{id}/results?maxRecords={size}"),
             Next::Locator(locator) => {
-                path(&self.id, &format!("/results?maxRecords={size}&locator={locator}"))
+                format!("/{id}/results?maxRecords={size}&locator={locator}")
             }
         };
-        let answer = self.client.send(&Request::get(CALL, address).wants_csv()).await?;
-        self.next = match answer.header("sforce-locator") {
-            None | Some("null" | "") => Next::End,
-            Some(locator)
-                if locator.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_=".contains(&b)) =>
-            {
-                Next::Locator(locator.to_owned())
+        let request = Request::get(CALL, export::path(&rest)).wants_csv();
+        let answer = self.client.send(&request).await?;
+        self.next = match (answer.header("sforce-locator"), &self.next) {
+            (None | Some("null" | ""), _) => Next::End,
+            (Some(to), Next::Locator(from)) if to == from => {
+                return Err(odd("a page that leads to itself"));
             }
-            Some(_) => return Err(odd("a locator that can't be in an address")),
+            (Some(to), _) if export::is_locator(to) => Next::Locator(to.to_owned()),
+            (Some(_), _) => return Err(odd("a locator that is none")),
         };
-        let rows = answer.header("sforce-numberofrecords").and_then(|n| n.parse::<usize>().ok());
-        if let Some(rows) = rows.filter(|rows| *rows > 0) {
+        let said = answer.header("sforce-numberofrecords");
+        let promised = said.and_then(|text| text.parse::<usize>().ok());
+        if let Some(rows) = promised.filter(|rows| *rows > 0) {
             let fits = PAGE_BYTES / (answer.body.len() / rows).max(1);
             self.size = fits.clamp(*ROWS.start(), *ROWS.end());
         }
@@ -176,7 +133,7 @@ impl Rows {
         let header = reader.headers().map_err(|_| odd("a result that is no CSV"))?;
         let names = header.iter().enumerate();
         let columns = names.map(|(at, name)| (name.to_ascii_lowercase(), at)).collect();
-        self.page = Some(Page { reader, columns });
+        self.page = Some(Page { reader, columns, promised, read: 0 });
         Ok(true)
     }
 }

@@ -45,8 +45,8 @@ pub(super) async fn run(rotate: RotateHook) -> Result<(), Failure> {
 
 /// Says what to put where.
 pub(super) fn print(id: &str, hook: &HookSecrets) {
-    println!("For the Update button, set in Salesforce's Setup, External Credentials:");
-    println!("  URL     <your Sloe>/hooks/salesforce/{id}/refresh");
+    println!("For the Update button, enter in Salesforce's Setup, Named Credentials:");
+    println!("  URL     <your Sloe>/hooks/salesforce/{id}");
     println!("  Secret  {}", hook.secret);
     println!("For another caller that signs what it sends (Standard Webhooks):");
     println!("  Key     {}", hook.signing);
