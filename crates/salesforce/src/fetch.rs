@@ -134,13 +134,13 @@ impl EventPages {
         let page = match std::mem::replace(&mut self.way, Way::OnlyRest) {
             Way::Done => Vec::new(),
             Way::Bulk(bulk) => match self.of_bulk(client, mapping, wanted, bulk).await {
-                Ok(page) => page,
+                Ok(page) => return Ok(page),
                 Err(Ended::Org(error)) => return Err(error),
                 Err(Ended::Unsorted) => {
                     tracing::warn!(
                         "the org sorts ids in its own way: its events are read page by page"
                     );
-                    self.after = None;
+                    (self.after, self.way) = (None, Way::OnlyRest);
                     self.by_rest(client, mapping, wanted).await?
                 }
             },
@@ -149,12 +149,16 @@ impl EventPages {
                 self.by_rest(client, mapping, wanted).await?
             }
         };
-        self.after = page.last().map(|raw| raw.event.id).or(self.after);
-        self.read += page.len();
         if page.len() < wanted {
             self.way = Way::Done;
         }
-        Ok(page)
+        Ok(self.passed(page))
+    }
+
+    fn passed(&mut self, page: Vec<RawEvent>) -> Vec<RawEvent> {
+        self.after = page.last().map(|raw| raw.event.id).or(self.after);
+        self.read += page.len();
+        page
     }
 
     async fn of_bulk(

@@ -280,6 +280,8 @@ impl Reader {
             let every = self.engine.workers().settings.poll_every;
             self.poll.start_at(as_of, every);
             lock(&self.work.poll).every = Some(every);
+            // Whoever starts after this need not read it all again.
+            self.work.inbox.end();
             let kept = self.poll.save(&self.engine, org, &self.work, client.mapping()).await;
             kept.map_err(Failed::Store)?;
         }
@@ -287,10 +289,14 @@ impl Reader {
     }
 
     /// Applies one event of many; whether it is as Salesforce says. What is
-    /// wrong with one holds up no other.
+    /// wrong with one holds up no other: it is read again by itself.
     async fn apply_of_many(&mut self, raw: RawEvent) -> Result<bool, Failed> {
         let event = Some(raw.event.id);
         let done = match self.apply(raw).await {
+            Err(failed @ Failed::Here(RefreshError::Unavailable)) => {
+                self.failed(Turn { target: event, failures: 0, asked: None }, &failed);
+                return Ok(false);
+            }
             Ok(done) => done,
             Err(Failed::Here(error @ RefreshError::Quarantined(_))) => {
                 let remedy = "Ask whoever runs Sloe to look at the event's journal.".to_owned();

@@ -4,7 +4,7 @@
 
 use csv::StringRecord;
 use sloe_core::ids::SfId;
-use sloe_core::inbound::RawRecord;
+use sloe_core::inbound::{RawRecord, Value};
 use sloe_core::time::Timestamp;
 
 use super::job::{self, Rows};
@@ -13,11 +13,24 @@ use crate::error::Error;
 use crate::map::{Mapping, ReadNames};
 use crate::query;
 
+/// Texts of the events that are in memory at once, in bytes: one event more may be.
+const MOST_BYTES: usize = 4 * 1024 * 1024;
+
 /// An event with what belongs to it, without the counts.
 pub(super) struct Family {
     pub(super) event: RawRecord,
     pub(super) items: Vec<RawRecord>,
     pub(super) sessions: Vec<RawRecord>,
+}
+
+impl Family {
+    /// Roughly what its texts take.
+    fn bytes(&self) -> usize {
+        let children = self.items.iter().chain(&self.sessions);
+        let records = std::iter::once(&self.event).chain(children);
+        let values = records.flat_map(|record| record.fields.values());
+        values.map(|value| if let Value::Text(text) = value { text.len() } else { 0 }).sum()
+    }
 }
 
 /// Why reading in bulk ends.
@@ -67,15 +80,15 @@ impl Bulk {
         })
     }
 
-    /// Up to `count` events; fewer only at the end.
+    /// Up to `count` events, fewer where they say much; none at the end.
     pub(super) async fn next(
         &mut self,
         mapping: &Mapping,
         count: usize,
     ) -> Result<Vec<Family>, Ended> {
         let mut cells = StringRecord::new();
-        let mut all = Vec::new();
-        while all.len() < count && self.events.read(&mut cells).await? {
+        let (mut all, mut bytes) = (Vec::new(), 0);
+        while all.len() < count && bytes < MOST_BYTES && self.events.read(&mut cells).await? {
             let Some(row) = self.events.row(&cells) else { break };
             let event = row.record(&mapping.event)?;
             if self.last.is_some_and(|last| event.id <= last) {
@@ -84,7 +97,9 @@ impl Bulk {
             self.last = Some(event.id);
             let items = self.items.of(event.id, &mapping.item).await?;
             let sessions = self.sessions.of(event.id, &mapping.session).await?;
-            all.push(Family { event, items, sessions });
+            let family = Family { event, items, sessions };
+            bytes += family.bytes();
+            all.push(family);
         }
         Ok(all)
     }
