@@ -385,7 +385,7 @@ async fn the_hook_takes_what_the_salesforce_package_sends() {
     let secret = caller.connect(org, "other").secret;
     let path = base.replace("YOUR-ORG", org.as_str()) + packaged(class, "'callout:Sloe", "'");
     let content = packaged(class, "'Content-Type', '", "'");
-    let headers = [("content-type", content), (header, secret.as_str())];
+    let headers = [("content-type", content), (header, secret.secret.as_str())];
     for body in [event.as_str(), packaged(class, "EVERYTHING = '", "'")] {
         let body = Body::from(body.to_owned());
         let answer = caller.send(Method::POST, &path, &headers, body).await;
