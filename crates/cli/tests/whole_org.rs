@@ -227,11 +227,15 @@ async fn a_thousand_events_are_read_in_bounded_memory_while_pages_are_served() {
             page(&http, &site, &format!("large-{n}")).await.1.contains(&format!("Renamed {n}"))
         );
     }
-    while !metrics(&http, directory.path(), &site)
-        .await
-        .contains("sloe_update_to_page_seconds_count 5")
-    {
+    let measured = loop {
+        let told = metrics(&http, directory.path(), &site).await;
+        if told.contains("sloe_update_to_page_seconds_count 5") {
+            break told;
+        }
         assert!(begun.elapsed() < PATIENCE, "updates are not measured");
+    };
+    for line in measured.lines().filter(|line| line.starts_with("sloe_update_to_page_seconds")) {
+        eprintln!("{line}");
     }
     let mut doctor = sloe(directory.path());
     doctor.args(["doctor", "--json"]);

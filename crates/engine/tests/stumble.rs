@@ -46,7 +46,10 @@ async fn a_panic_ends_one_refresh_and_not_those_after_it() {
     let store = Arc::clone(&place.store) as Arc<dyn Store>;
     let engine = start_on(store, Arc::clone(&trap) as Arc<dyn World>, Some(hasty(2_000)));
     org.connect(&engine, &*place.store);
-    org.shown(&engine).await;
+    until("the org is read", async || {
+        engine.refreshes(org.id()).iter().any(|refresh| refresh.event.is_none())
+    })
+    .await;
     let event = org.event().event;
     trap.0.store(true, Ordering::SeqCst);
     engine.request_refresh(org.id(), Some(event));

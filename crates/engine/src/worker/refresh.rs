@@ -43,6 +43,14 @@ pub(crate) fn request(engine: &Engine, org: OrgId, event: Option<SfId>, looked_a
     }
 }
 
+/// Sees to it that an org that was just connected is read: once, also where its
+/// task began to by itself.
+pub(crate) fn request_first(engine: &Engine, org: OrgId) {
+    if let Some(work) = ensure(engine, org) {
+        work.inbox.push_first();
+    }
+}
+
 /// One org's refreshes and its looks for changes, one after the other, until
 /// the engine stops.
 pub(super) async fn run(engine: Engine, work: Arc<OrgWork>) {

@@ -265,13 +265,6 @@ impl Org {
         ids
     }
 
-    /// Calls so far of one kind, as the org's statistics name it.
-    pub async fn calls(&self, kind: &str) -> u64 {
-        let url = format!("{}/__control/stats", self.running.url());
-        let stats: Json = self.http.get(url).send().await.unwrap().json().await.unwrap();
-        stats["stats"]["calls"][kind].as_u64().unwrap_or(0)
-    }
-
     pub async fn delete(&self, object: &str, id: &str) {
         let url = format!("{}/services/data/v62.0/sobjects/{object}/{id}", self.running.url());
         let request = self.http.delete(url).bearer_auth(&self.token);
