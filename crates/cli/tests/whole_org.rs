@@ -212,11 +212,11 @@ async fn a_thousand_events_are_read_in_bounded_memory_while_pages_are_served() {
     assert!(served > 0, "no page while it read");
     assert!(peak - before < MOST_KIB, "{} KiB more at the peak", peak - before);
 
-    for n in 0..5 {
-        org.rename(&events[n], &format!("Renamed {n}")).await;
+    for (n, event) in events.iter().enumerate().take(5) {
+        org.rename(event, &format!("Renamed {n}")).await;
         let hook = format!("{site}/hooks/salesforce/{}/refresh", org.fact("org_id"));
         let press = http.post(hook).header("x-sloe-secret", &secret);
-        let answer = press.json(&json!({ "event": events[n] })).send().await.unwrap();
+        let answer = press.json(&json!({ "event": event })).send().await.unwrap();
         assert_eq!(answer.status(), 202);
         let slug = format!("renamed-{n}");
         while page(&http, &site, &slug).await.0 != 200 {

@@ -18,6 +18,31 @@ const HOUR: i64 = 3_600_000;
 /// Orders in each six hours.
 const ORDERS: usize = 40;
 
+/// Everything is in the org, once, and in its newest state; how many rows that is.
+async fn arrived(engine: &Engine, org: &Org, newest: &BTreeMap<String, bool>) -> usize {
+    let state = engine.sync_state(org.id()).await.unwrap();
+    assert_eq!((state.dead_letters, state.retrying), (0, 0), "{state:?}");
+    let attendees = org.attendees().await;
+    assert_eq!(attendees.len(), newest.len(), "an attendee is missing or there twice");
+    for attendee in &attendees {
+        let cancelled = newest[attendee["Sloe_Id__c"].as_str().unwrap()];
+        let expected = if cancelled { "Cancelled" } else { "Registered" };
+        assert_eq!(attendee["Registration_Status__c"], expected, "{attendee}");
+    }
+    // A child can't be there before its parent, nor of another state.
+    let ids: BTreeSet<_> = attendees.iter().map(|a| a["Id"].as_str().unwrap()).collect();
+    let soql = "SELECT Attendee__c, Registration_Status__c, Attendee__r.Registration_Status__c \
+                FROM Sloe_Session_Attendee__c";
+    let children = org.records(soql).await;
+    assert_eq!(children.len(), 2 * newest.len());
+    for child in &children {
+        assert!(ids.contains(child["Attendee__c"].as_str().unwrap()), "{child}");
+        let parent = &child["Attendee__r"]["Registration_Status__c"];
+        assert_eq!(&child["Registration_Status__c"], parent, "{child}");
+    }
+    attendees.len() + children.len()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_days_of_registrations_and_cancellations_arrive_after_three_days_of_503() {
     let (org, place) = (Org::start().await, place());
@@ -64,30 +89,10 @@ async fn three_days_of_registrations_and_cancellations_arrive_after_three_days_o
     org.faults(json!({})).await;
     let (before, used) = (org.calls("bulk_ingest").await, org.limits(json!({})).await);
     org.drained(&engine).await;
-
-    let state = engine.sync_state(org.id()).await.unwrap();
-    assert_eq!((state.dead_letters, state.retrying), (0, 0), "{state:?}");
-    let attendees = org.attendees().await;
-    assert_eq!(attendees.len(), orders.len(), "an attendee is missing or there twice");
-    for attendee in &attendees {
-        let cancelled = newest[attendee["Sloe_Id__c"].as_str().unwrap()];
-        let expected = if cancelled { "Cancelled" } else { "Registered" };
-        assert_eq!(attendee["Registration_Status__c"], expected, "{attendee}");
-    }
-    // A child can't be there before its parent, nor of another state.
-    let ids: BTreeSet<_> = attendees.iter().map(|a| a["Id"].as_str().unwrap()).collect();
-    let soql = "SELECT Attendee__c, Registration_Status__c, Attendee__r.Registration_Status__c \
-                FROM Sloe_Session_Attendee__c";
-    let children = org.records(soql).await;
-    assert_eq!(children.len(), 2 * orders.len());
-    for child in &children {
-        assert!(ids.contains(child["Attendee__c"].as_str().unwrap()), "{child}");
-        let parent = &child["Attendee__r"]["Registration_Status__c"];
-        assert_eq!(&child["Registration_Status__c"], parent, "{child}");
-    }
+    let rows = arrived(&engine, &org, &newest).await;
     let calls =
         org.limits(json!({})).await["used"].as_u64().unwrap() - used["used"].as_u64().unwrap();
-    assert!(calls < 60, "{calls} calls for {} rows", attendees.len() + children.len());
+    assert!(calls < 60, "{calls} calls for {rows} rows");
     assert!(org.calls("bulk_ingest").await > before, "so many rows go in bulk");
     engine.stop().await;
 }

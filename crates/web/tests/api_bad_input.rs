@@ -382,7 +382,7 @@ async fn the_hook_takes_what_the_salesforce_package_sends() {
     let event = json!({ field: "a00000000000001AAA" }).to_string();
     let caller = Caller::new().await;
     let org = OrgId::parse("00D000000000002").unwrap();
-    let secret = caller.connect(org, "other").secret;
+    let secret = caller.connect(org, "other");
     let path = base.replace("YOUR-ORG", org.as_str()) + packaged(class, "'callout:Sloe", "'");
     let content = packaged(class, "'Content-Type', '", "'");
     let headers = [("content-type", content), (header, secret.secret.as_str())];
