@@ -65,7 +65,7 @@ async fn connect_org(
         other => refused(other.to_string()),
     })?;
     let id = connected.org.id();
-    state.engine.request_refresh(id, None);
+    state.engine.request_first_refresh(id);
     Ok(Json(json!({
         "org_id": id.to_string(),
         "hook_secret": connected.hook.secret,

@@ -268,7 +268,7 @@ async fn connect(
     let client = reqwest::Client::new();
     let told = client.put(format!("{}/__control/hook", running.url())).json(&hook).send().await?;
     told.error_for_status()?;
-    platform.engine.request_refresh(connected.org.id(), None);
+    platform.engine.request_first_refresh(connected.org.id());
     Ok(())
 }
 
