@@ -38,11 +38,13 @@ pub enum Collection {
     Marks,
     /// Settings of the platform itself, its wrapped keys among them.
     Platform,
+    /// Staff's sign-in links and sessions; hashes only.
+    Staff,
 }
 
 impl Collection {
     /// All of them, for tools.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Orgs,
         Self::Licenses,
         Self::Snapshots,
@@ -58,6 +60,7 @@ impl Collection {
         Self::Reads,
         Self::Marks,
         Self::Platform,
+        Self::Staff,
     ];
 
     /// Its stable name in stored form.
@@ -79,6 +82,7 @@ impl Collection {
             Self::Reads => "reads",
             Self::Marks => "marks",
             Self::Platform => "platform",
+            Self::Staff => "staff",
         }
     }
 }
@@ -111,6 +115,18 @@ impl Key {
     #[must_use]
     pub fn platform(name: &str) -> Self {
         Self::new(Collection::Platform, name.to_owned())
+    }
+
+    /// A sign-in link of staff, by a part of its token's hash.
+    #[must_use]
+    pub fn staff_link(hash: &str) -> Self {
+        Self::new(Collection::Staff, format!("link/{hash}"))
+    }
+
+    /// A session of staff, by a part of its secret's hash.
+    #[must_use]
+    pub fn staff_session(hash: &str) -> Self {
+        Self::new(Collection::Staff, format!("session/{hash}"))
     }
 
     /// An event's snapshot.

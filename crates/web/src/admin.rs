@@ -2,6 +2,7 @@
 //! Answers are plain JSON; the commands make sentences of them.
 
 mod budget;
+mod staff;
 mod sync;
 
 use axum::Json;
@@ -36,6 +37,7 @@ pub fn router(state: AppState) -> Router<AppState> {
         .route("/sync", post(drained))
         .merge(sync::router())
         .route("/persons/erase", post(erase))
+        .route("/staff/link", post(staff::link))
         .layer(from_fn_with_state(state, require_token))
 }
 

@@ -49,6 +49,10 @@ pub(crate) struct Args {
     rate_limit: u32,
 }
 
+/// How long the demo's console link is good, in milliseconds: whoever starts a
+/// demo may look at everything else first.
+const CONSOLE: i64 = 12 * 60 * 60 * 1_000;
+
 /// The event that the storm is for: it has seats for everybody.
 const STORMED: &str = "keynote-live";
 
@@ -140,11 +144,12 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
             .await
             .or_else(|failure| unread(&platform, show, failure))?;
     }
+    let console = console(&platform, &url).await?;
     progress.end().await;
     if args.json {
-        println!("{}", ready(&platform, &orgs, &url, &args)?);
+        println!("{}", ready(&platform, &orgs, &url, &console, &args)?);
     } else {
-        let greeting = greeting(&args, &platform, &orgs, &url);
+        let greeting = greeting(&args, &platform, &orgs, &url, console);
         print!("{}", greeting.text(platform::may_color(&std::io::stdout())));
     }
     platform::asked_to_stop().await;
@@ -279,7 +284,19 @@ fn show_mails(mailbox: mailbox::Mailbox) -> Mailbox {
     }))
 }
 
-fn greeting(args: &Args, platform: &Platform, orgs: &[org::Running], url: &str) -> Greeting {
+/// An address that signs in to the console once.
+async fn console(platform: &Platform, url: &str) -> Result<String, Failure> {
+    let link = platform.engine.make_staff_link(CONSOLE).await?;
+    Ok(format!("{url}{}", sloe_web::staff::sign_in_path(&link)))
+}
+
+fn greeting(
+    args: &Args,
+    platform: &Platform,
+    orgs: &[org::Running],
+    url: &str,
+    console: String,
+) -> Greeting {
     let facts = |(show, org): (&Show, &org::Running)| {
         let profile = (show.profile)();
         OrgFacts { name: profile.name, slug: profile.slug, salesforce: org.url() }
@@ -299,6 +316,7 @@ fn greeting(args: &Args, platform: &Platform, orgs: &[org::Running], url: &str) 
     Greeting {
         command: platform::own_command(),
         site: url.to_owned(),
+        console,
         orgs: SHOWS.iter().zip(orgs).map(facts).collect(),
         storm,
         data: (!args.ephemeral).then(|| args.data.display().to_string()),
@@ -316,6 +334,7 @@ fn ready(
     platform: &Platform,
     orgs: &[org::Running],
     url: &str,
+    console: &str,
     args: &Args,
 ) -> Result<Value, Failure> {
     let mut shown = Vec::new();
@@ -339,7 +358,8 @@ fn ready(
     let data = (!args.ephemeral).then(|| args.data.join("platform"));
     Ok(json!({
         "site": url,
-        "console": null,
+        "console": console,
+        "staff": console,
         "token": platform.admin_token(),
         "mailbox": format!("{url}/demo/mailbox"),
         "data": data,
