@@ -46,7 +46,7 @@ pub enum Collection {
 
 impl Collection {
     /// All of them, for tools.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Orgs,
         Self::Licenses,
         Self::Snapshots,

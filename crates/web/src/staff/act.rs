@@ -44,6 +44,22 @@ pub(super) async fn refresh(
     Ok(answer::done(&app, &format!("/staff/orgs/{}#reads", org.profile.slug), Did::Refresh, 1))
 }
 
+/// `POST /staff/orgs/{org}/compare`.
+///
+/// # Errors
+/// A page that says why.
+pub(super) async fn compare(
+    State(app): State<AppState>,
+    Slug(org): Slug,
+    _own: SiteForm,
+) -> Result<Response, Failure> {
+    app.engine
+        .request_verify(org.id())
+        .map_err(|_| Failure::new(Cause::NotReady, words::no_worker()))?;
+    app.staff.forget().await;
+    Ok(answer::done(&app, &format!("/staff/orgs/{}#compare", org.profile.slug), Did::Compare, 1))
+}
+
 /// Which letters a form means: `only` one, the `id`s chosen, or `all` of a kind.
 fn which(form: &SiteForm) -> Result<Option<Which>, Failure> {
     if let Some(only) = form.first("only") {

@@ -144,6 +144,8 @@ pub(super) enum Did {
     Replay,
     /// Asked for an event or an org to be read.
     Refresh,
+    /// Asked for an org to be compared.
+    Compare,
     /// Let deletions in the org stand.
     Accept,
     /// Chose nothing.
@@ -151,12 +153,14 @@ pub(super) enum Did {
 }
 
 impl Did {
-    const ALL: [Self; 4] = [Self::Replay, Self::Refresh, Self::Accept, Self::Nothing];
+    const ALL: [Self; 5] =
+        [Self::Replay, Self::Refresh, Self::Compare, Self::Accept, Self::Nothing];
 
     fn word(self) -> &'static str {
         match self {
             Self::Replay => "replay",
             Self::Refresh => "refresh",
+            Self::Compare => "compare",
             Self::Accept => "accept",
             Self::Nothing => "nothing",
         }
@@ -183,6 +187,10 @@ pub(super) fn said(headers: &HeaderMap) -> Option<Notice> {
             ),
         ),
         (Did::Refresh, _) => (NoticeKind::Good, "Sloe reads it from Salesforce now.".to_owned()),
+        (Did::Compare, _) => (
+            NoticeKind::Good,
+            "Sloe compares it with Salesforce now; what differs is shown here.".to_owned(),
+        ),
         (Did::Accept, _) => (
             NoticeKind::Good,
             format!("{rows} stay deleted in Salesforce; Sloe says nothing more of them."),

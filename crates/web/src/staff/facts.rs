@@ -10,6 +10,7 @@ use sloe_engine::error::Denied;
 use sloe_engine::refresh::{Progress, Refresh};
 use sloe_engine::sync::{LetterFilter, Pile, SyncState};
 use sloe_engine::tenant::Org;
+use sloe_engine::verify::Verified;
 use sloe_engine::view::Listing;
 use sloe_engine::worker::{Calls24h, PollState, Stumbles};
 use tokio::sync::Mutex;
@@ -30,6 +31,8 @@ pub(super) struct Facts {
     pub(super) progress: Option<Progress>,
     pub(super) poll: Option<PollState>,
     pub(super) stumbles: Vec<Stumbles>,
+    /// Whether it is being compared now.
+    pub(super) verifying: bool,
     /// All events in the catalog.
     pub(super) events: Vec<Arc<Listing>>,
     /// How many of them the public sees.
@@ -54,6 +57,8 @@ pub(super) struct Stored {
     pub(super) sync: SyncState,
     /// Dead letters by kind, the largest pile first.
     pub(super) piles: Vec<Pile>,
+    /// The last comparison with what the org holds.
+    pub(super) verified: Option<Verified>,
 }
 
 impl Facts {
@@ -69,6 +74,7 @@ impl Facts {
             progress: engine.progress(id),
             poll: engine.poll_state(id),
             stumbles: engine.stumbles(id),
+            verifying: engine.is_verifying(id),
             published: events.iter().filter(|event| event.published).count(),
             events,
             stored,
@@ -93,6 +99,7 @@ async fn stored(engine: &Engine, org: &Org) -> Result<Stored, Denied> {
         calls: engine.calls(id).await?,
         sync: engine.sync_state(id).await?,
         piles: engine.piles(id, &LetterFilter::default()).await?,
+        verified: engine.last_verify(id).await?,
     })
 }
 

@@ -4,8 +4,10 @@
 use sloe_core::time::Timestamp;
 use sloe_engine::refresh::{Outcome, Refresh};
 use sloe_engine::sync::Pile;
+use sloe_engine::verify::Verified;
 
 use super::ago::{self, Ago};
+use super::compare;
 use super::facts::{Facts, Stored};
 
 /// How long rows may wait before somebody should look, in milliseconds.
@@ -36,7 +38,7 @@ impl Level {
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Good => "In order",
-            Self::Busy => "On its way",
+            Self::Busy => "Catching up",
             Self::Warn => "Needs a look",
             Self::Bad => "Needs help",
         }
@@ -153,7 +155,7 @@ impl Found {
 
     /// The way to Salesforce.
     fn writing(&mut self, stored: &Stored) {
-        let Stored { calls, sync, piles } = stored;
+        let Stored { calls, sync, piles, verified } = stored;
         if let Some(fault) = &sync.fault {
             let (means, remedy) = (fault.means.clone(), fault.remedy.clone());
             self.add(Level::Bad, means, remedy, Some(fault.at), "sync");
@@ -183,8 +185,32 @@ impl Found {
                 "sync",
             );
         }
+        match verified {
+            Some(verified) => self.compared(verified),
+            None => self.busy.push("it was not compared with Salesforce yet".to_owned()),
+        }
         if !sync.is_drained() {
             self.busy.push("rows are on their way to Salesforce".to_owned());
+        }
+    }
+
+    fn compared(&mut self, verified: &Verified) {
+        let level = compare::level(verified);
+        if let Some(fault) = &verified.fault {
+            let what = format!("It could not be compared as a whole. {}", fault.means);
+            self.add(Level::Warn, what, fault.remedy.clone(), Some(fault.at), "compare");
+        }
+        if level == Level::Bad {
+            let what = format!(
+                "Salesforce does not hold what it was sent. {}.",
+                compare::sentence(verified)
+            );
+            let todo = "Some of it Sloe does not put right by itself: see below, and decide in Salesforce.";
+            self.add(Level::Bad, what, todo.to_owned(), Some(verified.ended), "compare");
+        } else if verified.found() > 0 {
+            self.busy.push("rows that differed are being put right".to_owned());
+        } else if level == Level::Busy {
+            self.busy.push("some of it could not be compared yet".to_owned());
         }
     }
 

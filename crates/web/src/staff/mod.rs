@@ -9,6 +9,7 @@
 mod act;
 mod ago;
 mod answer;
+mod compare;
 mod door;
 mod draw;
 mod facts;
@@ -58,6 +59,7 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .route("/staff/orgs/{org}/refresh", post(act::refresh))
         .route("/staff/orgs/{org}/replay", post(act::replay))
         .route("/staff/orgs/{org}/accept", get(act::confirm_accept).post(act::accept))
+        .route("/staff/orgs/{org}/compare", post(act::compare))
         .route("/staff/{*rest}", any(answer::nothing))
         .layer(from_fn_with_state(state.clone(), door::require_session));
     Router::new()

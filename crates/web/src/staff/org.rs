@@ -15,7 +15,7 @@ use super::facts::{Facts, Stored};
 use super::judge::{Level, Verdict, judge};
 use super::overview::Asked;
 use super::view::{Calls, EventRow, Frame, Hours, Line, OrgPage, WaitingRow};
-use super::{door, letters};
+use super::{compare, door, letters};
 use crate::state::AppState;
 
 /// Events listed: all with faults, within reason, and the latest others.
@@ -23,6 +23,8 @@ const FAULTY: usize = 50;
 const LATEST: usize = 8;
 /// Waiting rows listed.
 const WAITING: usize = 10;
+/// Comparisons listed.
+const PASSES: usize = 5;
 const HOUR_MILLIS: i64 = 60 * 60 * 1_000;
 /// Hours in the chart.
 const HOURS: i64 = 24;
@@ -44,6 +46,8 @@ pub(super) async fn show(
     let id = facts.org.id();
     let waiting = app.engine.waiting_rows(id, None, WAITING).await;
     let waiting = waiting.map_err(|denied| Failure::denied(&denied))?;
+    let passes = app.engine.verifies(id, PASSES).await;
+    let passes = passes.map_err(|denied| Failure::denied(&denied))?;
     let verdict = judge(&facts);
     let profile = &facts.org.profile;
     let frame = Frame {
@@ -73,6 +77,8 @@ pub(super) async fn show(
         waiting_more: waiting.next.is_some(),
         waiting: waiting.rows.iter().map(|row| waiting_row(row, facts.at)).collect(),
         letters,
+        compared: compare::lines(&facts),
+        passes: compare::passes(&passes, facts.at),
         reads: reads(&facts),
         events,
         quiet,
@@ -184,7 +190,7 @@ pub(super) fn reads(facts: &Facts) -> Vec<Line> {
     let mut lines = Vec::new();
     match (&facts.progress, facts.whole()) {
         (Some(progress), _) => {
-            let of = counted(progress.known, "event", "events");
+            let of = counted(progress.known.max(progress.read), "event", "events");
             lines.push(
                 Line::new(format!("Reading: {} of {of}", count(progress.read as u64)))
                     .level(Level::Busy),

@@ -7,6 +7,7 @@ use sloe_core::time::Timestamp;
 
 use super::ago::{self, Ago};
 use super::answer;
+use super::compare;
 use super::draw::{count, counted};
 use super::facts::Facts;
 use super::judge::{Level, Verdict, judge};
@@ -109,14 +110,14 @@ fn summary(judged: &[Judged<'_>], level: Level, fails: bool) -> (String, String)
         Level::Bad if at(Level::Bad).next().is_none() => "The platform needs help".to_owned(),
         Level::Bad => named(Level::Bad, "needs help", "need help"),
         Level::Warn => named(Level::Warn, "needs a look", "need a look"),
-        Level::Busy => "All is on its way".to_owned(),
+        Level::Busy => "Catching up".to_owned(),
         Level::Good => "Everything is in order".to_owned(),
     };
     let mut parts = Vec::new();
     for (level, word) in [
         (Level::Bad, "in need of help"),
         (Level::Warn, "to look at"),
-        (Level::Busy, "on the way"),
+        (Level::Busy, "catching up"),
         (Level::Good, "in order"),
     ] {
         let n = at(level).count();
@@ -129,6 +130,7 @@ fn summary(judged: &[Judged<'_>], level: Level, fails: bool) -> (String, String)
         (_, true) => "A worker of the platform fails; see below.".to_owned(),
         (1, false) if level == Level::Good => "Sloe and Salesforce have the same of the one org that is connected.".to_owned(),
         (_, false) if level == Level::Good => format!("Sloe and Salesforce have the same of all {} orgs.", count(judged.len() as u64)),
+        (n, false) if level == Level::Busy => format!("Nothing is wrong. {} of {} still have something on the way, or were not compared with Salesforce yet.", count(at(Level::Busy).count() as u64), counted(n, "org", "orgs")),
         (n, false) => format!("{}: {}.", counted(n, "org", "orgs"), parts.join(", ")),
     };
     (heading, lead)
@@ -188,6 +190,7 @@ fn card((facts, verdict): &Judged<'_>) -> OrgCard {
     let mut cells = Vec::new();
     cells.push(Cell { label: "To Salesforce", lines: way(facts) });
     cells.push(Cell { label: "From Salesforce", lines: reads(facts) });
+    cells.push(Cell { label: "Compared", lines: compare::lines(facts) });
     OrgCard {
         slug: profile.slug.clone(),
         name: profile.name.clone(),

@@ -215,10 +215,19 @@ pub(super) struct OrgPage {
     pub(super) waiting: Vec<WaitingRow>,
     pub(super) waiting_more: bool,
     pub(super) letters: Letters,
+    pub(super) compared: Vec<Line>,
+    pub(super) passes: Vec<Pass>,
     pub(super) reads: Vec<Line>,
     pub(super) events: Vec<EventRow>,
     /// Events that are as Salesforce has them and not listed.
     pub(super) quiet: usize,
+}
+
+impl OrgPage {
+    /// Whether the list of comparisons says more than the last one's line.
+    fn tells_passes(&self) -> bool {
+        self.passes.len() > 1 || self.passes.iter().any(|pass| !pass.note.is_empty())
+    }
 }
 
 /// Sloe's calls of the last 24 hours, by the hour.
@@ -227,6 +236,15 @@ pub(super) struct Hours {
     pub(super) drawing: Drawing,
     /// The same in words.
     pub(super) words: String,
+}
+
+/// How a comparison went.
+#[derive(Clone, Debug)]
+pub(super) struct Pass {
+    pub(super) at: Ago,
+    pub(super) level: Level,
+    pub(super) said: String,
+    pub(super) note: String,
 }
 
 /// A row that waits to be sent again.

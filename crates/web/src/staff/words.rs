@@ -94,6 +94,16 @@ pub(super) fn not_now() -> MessagePage {
     .link("Try again", "/staff")
 }
 
+/// Nothing runs that could do it.
+pub(super) fn no_worker() -> MessagePage {
+    page(
+        "hourglass",
+        "No worker runs for this org here",
+        &["Sloe may just have started. Nothing was done; try again in a moment."],
+    )
+    .link("All orgs", "/staff")
+}
+
 /// A form that doesn’t say what it should.
 pub(super) fn bad_form(what: &str) -> MessagePage {
     page("alert", "This form can’t be read", &[what, "Nothing was done."])
