@@ -9,6 +9,7 @@ use sloe_engine::verify::Verified;
 use super::ago::{self, Ago};
 use super::compare;
 use super::facts::{Facts, Stored};
+use super::letters;
 
 /// How long rows may wait before somebody should look, in milliseconds.
 const PATIENCE_MILLIS: i64 = 15 * 60 * 1_000;
@@ -78,6 +79,20 @@ pub(crate) struct Trouble {
     pub(crate) since: Option<Ago>,
     /// The part of the org's page that has more.
     pub(crate) part: &'static str,
+}
+
+impl Trouble {
+    /// What the part of the page is called.
+    pub(crate) fn part_name(&self) -> &'static str {
+        match self.part {
+            "letters" => "what could not be delivered",
+            "reads" => "what was read",
+            "calls" => "the API calls",
+            "license" => "the license",
+            "compare" => "the comparison",
+            _ => "the way to Salesforce",
+        }
+    }
 }
 
 /// How an org stands.
@@ -222,8 +237,9 @@ impl Found {
         } else {
             (Level::Bad, format!("{rows} could not be delivered. {}", pile.means))
         };
-        let todo = match pile.owner {
-            "nobody" | "" => pile.fix.clone(),
+        let level = if letters::who(pile.owner).is_empty() { Level::Warn } else { level };
+        let todo = match letters::who(pile.owner) {
+            "" => pile.fix.clone(),
             owner => format!("{} Who can: the {owner}.", pile.fix),
         };
         self.add(level, what, todo, Some(pile.since), "letters");
@@ -234,9 +250,10 @@ impl Found {
         match facts.whole() {
             None => self.busy.push("it is read for the first time".to_owned()),
             Some(whole) => {
-                if let Outcome::Failed { means, remedy, .. } = &whole.outcome {
+                if let Outcome::Failed { means, remedy, again } = &whole.outcome {
                     let (means, remedy) = (means.clone(), remedy.clone());
-                    self.add(Level::Bad, means, remedy, Some(whole.at), "reads");
+                    let level = if *again { Level::Warn } else { Level::Bad };
+                    self.add(level, means, remedy, Some(whole.at), "reads");
                 }
             }
         }

@@ -58,6 +58,11 @@ pub(super) async fn page(
     })
 }
 
+/// Whoever can do something about it; empty if nobody has to.
+pub(super) fn who(owner: &'static str) -> &'static str {
+    if owner == "nobody" { "" } else { owner }
+}
+
 fn pile_row(facts: &Facts, pile: &Pile) -> PileRow {
     let field = pile.fields.first().cloned().unwrap_or_default();
     let mut query = form_urlencoded::Serializer::new(String::new());
@@ -75,7 +80,7 @@ fn pile_row(facts: &Facts, pile: &Pile) -> PileRow {
         conflict: pile.conflict,
         means: pile.means.clone(),
         fix: pile.fix.clone(),
-        owner: pile.owner,
+        owner: who(pile.owner),
         since: Ago::new(pile.since, facts.at),
         href: format!("/staff/orgs/{}?{}#letters", facts.org.profile.slug, query.finish()),
     }
@@ -92,7 +97,7 @@ fn row(facts: &Facts, letter: Letter) -> LetterRow {
         means: letter.means,
         message: letter.message,
         fix: letter.fix,
-        owner: letter.owner,
+        owner: who(letter.owner),
         tries: letter.tries,
         since: Ago::new(letter.since, facts.at),
         replaying: letter.replaying,

@@ -113,27 +113,52 @@ fn summary(judged: &[Judged<'_>], level: Level, fails: bool) -> (String, String)
         Level::Busy => "Catching up".to_owned(),
         Level::Good => "Everything is in order".to_owned(),
     };
-    let mut parts = Vec::new();
-    for (level, word) in [
-        (Level::Bad, "in need of help"),
-        (Level::Warn, "to look at"),
-        (Level::Busy, "catching up"),
-        (Level::Good, "in order"),
-    ] {
-        let n = at(level).count();
-        if n > 0 {
-            parts.push(format!("{} {word}", count(n as u64)));
+    (heading, lead(judged, level, fails))
+}
+
+/// Which orgs are meant, and how the others are.
+fn lead(judged: &[Judged<'_>], level: Level, fails: bool) -> String {
+    let names: Vec<_> = judged
+        .iter()
+        .filter(|(_, verdict)| verdict.level == level)
+        .map(|(facts, _)| facts.org.profile.name.as_str())
+        .collect();
+    let good = judged.iter().filter(|(_, verdict)| verdict.level == Level::Good).count();
+    let one = names.len() == 1;
+    match level {
+        _ if judged.is_empty() => {
+            "Connect the first one with sloe org add, on the machine where Sloe runs; sloe org add --help shows how.".to_owned()
+        }
+        Level::Bad if fails => "A worker of the platform fails; see below.".to_owned(),
+        Level::Good => {
+            "Sloe and Salesforce have the same, as far as Sloe has compared them.".to_owned()
+        }
+        Level::Busy => format!(
+            "Nothing is wrong. {} still {} something on the way, or {} not compared with Salesforce yet.",
+            counted(names.len(), "org", "orgs"),
+            if one { "has" } else { "have" },
+            if one { "was" } else { "were" },
+        ),
+        Level::Warn | Level::Bad => {
+            let named = match names.as_slice() {
+                [first, second] => format!("{first} and {second}. "),
+                [first, second, third] => format!("{first}, {second} and {third}. "),
+                _ => String::new(),
+            };
+            named + &others(judged.len() - names.len(), good)
         }
     }
-    let lead = match (judged.len(), fails) {
-        (0, _) => "Connect the first one with sloe org add, on the machine where Sloe runs; sloe org add --help shows how.".to_owned(),
-        (_, true) => "A worker of the platform fails; see below.".to_owned(),
-        (1, false) if level == Level::Good => "Sloe and Salesforce have the same of the one org that is connected.".to_owned(),
-        (_, false) if level == Level::Good => format!("Sloe and Salesforce have the same of all {} orgs.", count(judged.len() as u64)),
-        (n, false) if level == Level::Busy => format!("Nothing is wrong. {} of {} still have something on the way, or were not compared with Salesforce yet.", count(at(Level::Busy).count() as u64), counted(n, "org", "orgs")),
-        (n, false) => format!("{}: {}.", counted(n, "org", "orgs"), parts.join(", ")),
-    };
-    (heading, lead)
+}
+
+fn others(others: usize, good: usize) -> String {
+    let (others, good) = (count(others as u64), count(good as u64));
+    match others.as_str() {
+        "0" => String::new(),
+        "1" if good == "1" => "The other one is in order.".to_owned(),
+        "1" => "The other one is not in order yet either.".to_owned(),
+        _ if others == good => format!("All {others} others are in order."),
+        _ => format!("Of the {others} others, {good} are in order."),
+    }
 }
 
 fn tiles(judged: &[Judged<'_>]) -> Vec<Tile> {
