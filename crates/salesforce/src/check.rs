@@ -76,7 +76,7 @@ pub(crate) async fn check(client: &Client, mapping: &Mapping) -> Result<Vec<Miss
     for kind in [RowKind::Attendee, RowKind::SessionAttendee] {
         let names = mapping.rows(kind);
         if let Some(found) = missing.describe(client, &names.object).await? {
-            missing.of_write(&found, names, mapping);
+            missing.of_write(&found, names);
         }
     }
     Ok(missing.0)
@@ -131,13 +131,12 @@ impl Missings {
     }
 
     fn of_read(&mut self, found: &Described, names: &ReadNames) {
-        let figures = [&names.figures.sold, &names.figures.held, &names.figures.remaining];
         for name in names.fields.values().chain(&names.event) {
             if found.field(name).is_none() {
                 self.field(found, name, "isn't there, or Sloe may not read it");
             }
         }
-        for name in figures {
+        for name in names.figures.all() {
             if found.field(name).is_none_or(|field| !field.updateable) {
                 self.field(found, name, "isn't there, or Sloe may not write it");
             }
@@ -163,7 +162,7 @@ impl Missings {
         }
     }
 
-    fn of_write(&mut self, found: &Described, names: &WriteNames, mapping: &Mapping) {
+    fn of_write(&mut self, found: &Described, names: &WriteNames) {
         if !(found.about.createable && found.about.updateable) {
             self.add(format!("Sloe may not create and change {} records.", found.object), RIGHTS);
         }
@@ -176,23 +175,23 @@ impl Missings {
             ),
             Some(_) => {}
         }
-        for name in std::iter::once(&names.version).chain(names.columns.values()) {
+        for name in names.version.iter().chain(names.columns.values()) {
             if found.field(name).is_none_or(|field| !field.createable) {
                 self.field(found, name, "isn't there, or Sloe may not write it");
             }
         }
-        self.of_statuses(found, names, mapping);
+        self.of_statuses(found, names);
         self.of_required(found, names);
     }
 
-    fn of_statuses(&mut self, found: &Described, names: &WriteNames, mapping: &Mapping) {
+    fn of_statuses(&mut self, found: &Described, names: &WriteNames) {
         let Some(name) = names.columns.get(&Column::Status) else {
             return;
         };
         let Some(field) = found.field(name).filter(|field| field.restricted_picklist) else {
             return;
         };
-        for status in [&mapping.registered, &mapping.cancelled] {
+        for status in [&names.statuses.registered, &names.statuses.cancelled] {
             if !field.picklist_values.iter().any(|v| v.active && v.value == *status) {
                 self.add(
                     format!("The picklist {}.{name} lacks the value {status}.", found.object),
@@ -207,7 +206,9 @@ impl Missings {
         let filled: Vec<&str> = names
             .columns
             .values()
-            .chain([&names.key, &names.version])
+            .chain([&names.key])
+            .chain(&names.version)
+            .chain(names.own(true).map(|(name, _)| name))
             .map(String::as_str)
             .collect();
         for field in &found.about.fields {

@@ -15,7 +15,7 @@ use sloe_core::time::Timestamp;
 
 use crate::client::{API_VERSION, Answer, Client, Request, refusal};
 use crate::error::Error;
-use crate::map::{Column, Mapping, ReadNames};
+use crate::map::{Column, Mapping, ReadNames, translate};
 use crate::query::{self, COUNT, Scope};
 use crate::wire::{Composite, CompositeAnswer, Page, Subanswer, Subrequest};
 
@@ -214,9 +214,10 @@ async fn assemble(
 ) -> Result<Vec<RawEvent>, Error> {
     let mut events = Vec::with_capacity(page.len());
     for mut record in page {
-        let items = children(client, &mut record, &mapping.item).await?;
-        let sessions = children(client, &mut record, &mapping.session).await?;
-        let event = raw_record(&record, &mapping.event)?;
+        let mut items = children(client, &mut record, &mapping.item).await?;
+        let mut sessions = children(client, &mut record, &mapping.session).await?;
+        let mut event = raw_record(&record, &mapping.event)?;
+        translate::moments(mapping, &mut event, &mut items, &mut sessions);
         let groups = counts.by_item.remove(&event.id).unwrap_or_default();
         let external_total = groups.iter().fold(0, |sum: u32, (_, n)| sum.saturating_add(*n));
         let external_by_session = sessions
@@ -270,6 +271,7 @@ fn raw_record(record: &Record, names: &ReadNames) -> Result<RawRecord, Error> {
         };
         fields.insert(*field, value);
     }
+    translate::values(&mut fields, names);
     Ok(RawRecord { id: id_of(record)?, fields })
 }
 

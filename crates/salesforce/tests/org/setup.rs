@@ -29,13 +29,13 @@ fn object(fields: &[Json]) -> Json {
 }
 
 fn readable(names: &ReadNames) -> Json {
-    let figures = [&names.figures.sold, &names.figures.held, &names.figures.remaining];
+    let figures = names.figures.all();
     let all = names.fields.values().chain(&names.event).chain(figures);
     object(&all.map(|name| field(name)).collect::<Vec<_>>())
 }
 
 fn writable(names: &WriteNames) -> Json {
-    let all = names.columns.values().chain([&names.key, &names.version]);
+    let all = names.columns.values().chain([&names.key]).chain(&names.version);
     object(&all.map(|name| field(name)).collect::<Vec<_>>())
 }
 
