@@ -31,7 +31,7 @@ pub use client::{API_VERSION, Options};
 pub use error::{Advice, Error, Owner, Private};
 pub use fetch::EventPages;
 pub use limits::{Allowance, Gate, Limits, Usage};
-pub use map::{Column, Mapping, RowKind};
+pub use map::{Column, Mapping, MappingFault, RowKind};
 pub use org::{Org, OrgIdentity};
 pub use row::{
     AttendeeDetails, Cell, Figure, FigureRow, Rejection, Row, RowOutcome, Status, Update,

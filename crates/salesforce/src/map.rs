@@ -9,8 +9,15 @@ use sloe_core::inbound::{Field, Value};
 use crate::error::Error;
 use crate::row::Figure;
 
+mod file;
+pub(crate) mod keys;
 mod package;
+mod parse;
+mod preset;
 pub(crate) mod translate;
+
+pub use parse::MappingFault;
+pub use preset::{PRESETS, preset};
 
 /// The objects that Sloe writes attendees to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -44,6 +51,13 @@ pub enum Column {
     OrderReference,
     /// When the order was confirmed.
     RegisteredAt,
+}
+
+impl Column {
+    /// Whether it names another record.
+    pub(crate) fn is_lookup(self) -> bool {
+        matches!(self, Self::Event | Self::Item | Self::Session | Self::Attendee)
+    }
 }
 
 /// An object that Sloe reads.

@@ -7,5 +7,6 @@ mod bulk;
 mod events;
 mod fake;
 mod login;
+mod mapping;
 mod rows;
 mod setup;
