@@ -2,7 +2,7 @@
 //!
 //! [`Org`] is the handle: it logs in ([`auth`]), calls with a deadline and
 //! follows the org's allowance ([`client`], [`limits`]), reads events
-//! ([`fetch`]), writes attendees in batches ([`batch`]) and compares the org
+//! ([`fetch`]) and looks for changes ([`look`]), writes attendees in batches ([`batch`]) and compares the org
 //! with the mapping ([`check`]). What the org calls its objects is data
 //! ([`map`]); what went wrong, and what to do then, is [`error`].
 //!
@@ -17,6 +17,7 @@ pub mod client;
 pub mod error;
 pub mod fetch;
 pub mod limits;
+pub mod look;
 pub mod map;
 mod org;
 mod query;
@@ -30,7 +31,8 @@ pub use check::{FieldRule, FormRules, Missing};
 pub use client::{API_VERSION, Options};
 pub use error::{Advice, Error, Owner, Private};
 pub use fetch::EventPages;
-pub use limits::{Allowance, Gate, Limits, Usage};
+pub use limits::{Allowance, Exhausted, Gate, Limits, Usage};
+pub use look::{Changed, Looked, Mark, Watched};
 pub use map::{Column, Mapping, MappingFault, RowKind};
 pub use org::{Org, OrgIdentity};
 pub use row::{

@@ -9,13 +9,17 @@ mod data;
 mod faults;
 mod formula;
 mod kept;
+mod knobs;
 mod limits;
+mod maintenance;
 mod page;
 mod schema;
 mod seed;
 mod server;
 mod soql;
 mod state;
+mod traffic;
+mod work;
 
 pub use seed::Seed;
 pub use server::{Options, Running, start};

@@ -36,12 +36,25 @@ enum Work {
     Refused(RowError),
 }
 
+impl Work {
+    /// What it is done to, unless it was refused.
+    fn object(&self) -> Option<usize> {
+        match self {
+            Work::Insert(object, _)
+            | Work::Update(object, ..)
+            | Work::Upsert(object, ..)
+            | Work::Delete(object, _) => Some(*object),
+            Work::Refused(_) => None,
+        }
+    }
+}
+
 /// Answers `/composite/sobjects` and what follows it; `hurt` may turn a record's success into a fault.
 pub(crate) fn answer(
     database: &mut Database,
     call: &Call,
     rest: &[&str],
-    hurt: &dyn Fn() -> Option<RowError>,
+    hurt: &dyn Fn(&str) -> Option<RowError>,
 ) -> Result<Reply, ApiError> {
     if let ([], &Method::DELETE) = (rest, &call.method) {
         let ids: Vec<&str> =
@@ -211,12 +224,13 @@ fn run(
     call: &Call,
     work: Vec<Work>,
     all_or_none: bool,
-    hurt: &dyn Fn() -> Option<RowError>,
+    hurt: &dyn Fn(&str) -> Option<RowError>,
 ) -> Reply {
     let mark = database.mark();
     let mut outcomes: Vec<Outcome> = Vec::with_capacity(work.len());
     for item in work {
-        let outcome = match (hurt(), item) {
+        let hurt = item.object().and_then(|object| hurt(&database.object(object).name));
+        let outcome = match (hurt, item) {
             (_, Work::Refused(error)) | (Some(error), _) => Err(vec![error]),
             (None, Work::Insert(object, assigns)) => {
                 database.insert(object, &assigns, call.user).map(|saved| (saved.id, None))

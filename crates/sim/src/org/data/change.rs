@@ -102,6 +102,7 @@ impl Database {
             }
         }
         self.check(object, &shape, &row, None)?;
+        self.lock_for(object, None, Some(&row))?;
         self.note_id(object, id);
         self.put(object, row);
         Ok(Saved { id, created: true })
@@ -128,12 +129,14 @@ impl Database {
         if let Some(field) = frozen.first() {
             return Err(vec![not_writable(field)]);
         }
+        let old = old.clone();
         let mut row = old.clone();
         row.modified = self.now();
         row.stamp = row.modified;
         row.modified_by = user;
         self.assign(&shape, &mut row, assigns)?;
-        self.check(object, &shape, &row, self.table(object).get_live(id))?;
+        self.check(object, &shape, &row, Some(&old))?;
+        self.lock_for(object, Some(&old), Some(&row))?;
         self.put(object, row);
         Ok(Saved { id, created: false })
     }

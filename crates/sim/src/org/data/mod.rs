@@ -2,6 +2,7 @@
 
 mod change;
 mod error;
+mod locks;
 mod log;
 mod remove;
 mod table;
@@ -15,6 +16,7 @@ use sloe_core::ids::SfId;
 
 pub(crate) use change::{Assign, Found};
 pub(crate) use error::RowError;
+use locks::Locks;
 pub(crate) use log::Log;
 pub(crate) use table::{Row, Table};
 pub(crate) use value::{JsonFault, Value, format_time, parse_time, soap_name};
@@ -34,6 +36,7 @@ pub(crate) struct Database {
     undo: Vec<(usize, SfId, Option<Row>)>,
     /// What the open transaction changes beside the rows.
     notes: Vec<Entry>,
+    locks: Locks,
 }
 
 /// A place in the open transaction to go back to.
@@ -48,7 +51,17 @@ impl Database {
     pub(crate) fn new(schema: Arc<Schema>, org: SfId, now: fn() -> Timestamp) -> Self {
         let tables = schema.objects().iter().map(|object| Table::new(Arc::clone(object))).collect();
         let began = Timestamp::from_second(now().as_second()).unwrap_or_default();
-        Self { schema, tables, org, now, began, log: None, undo: Vec::new(), notes: Vec::new() }
+        Self {
+            schema,
+            tables,
+            org,
+            now,
+            began,
+            log: None,
+            undo: Vec::new(),
+            notes: Vec::new(),
+            locks: Locks::default(),
+        }
     }
 
     /// Reads what an earlier run left in the directory and keeps every later commit there.
