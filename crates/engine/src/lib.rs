@@ -13,6 +13,7 @@ pub mod error;
 mod keys;
 pub mod ledger;
 pub mod mail;
+pub mod mapping;
 pub mod refresh;
 pub mod replay;
 pub mod seal;

@@ -31,6 +31,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::engine::{Engine, StartError};
 use crate::mail::MailSettings;
+use crate::mapping;
 pub use budget::Calls24h;
 pub use driver::Run;
 use mail::Mailer;
@@ -210,6 +211,8 @@ pub(crate) fn start(engine: &Engine) {
             mail::look(engine, mailer)
         },
     );
+    let now_and_then = Duration::from_secs(10);
+    driver::drive(engine, "mappings", now_and_then, |e| &e.workers().nothing, mapping::look);
     let daily = Duration::from_secs(24 * 60 * 60);
     driver::drive(engine, "retention", daily, |engine| &engine.workers().nothing, retention::look);
     let compared = Arc::new(orders::Compared::default());

@@ -226,10 +226,9 @@ async fn assemble(
 ) -> Result<Vec<RawEvent>, Error> {
     let mut events = Vec::with_capacity(page.len());
     for mut record in page {
-        let mut items = children(client, &mut record, &mapping.item).await?;
-        let mut sessions = children(client, &mut record, &mapping.session).await?;
-        let mut event = raw_record(&record, &mapping.event)?;
-        translate::moments(mapping, &mut event, &mut items, &mut sessions);
+        let items = children(client, &mut record, &mapping.item).await?;
+        let sessions = children(client, &mut record, &mapping.session).await?;
+        let event = raw_record(&record, &mapping.event)?;
         let groups = counts.by_item.remove(&event.id).unwrap_or_default();
         let external_total = groups.iter().fold(0, |sum: u32, (_, n)| sum.saturating_add(*n));
         let external_by_session = sessions

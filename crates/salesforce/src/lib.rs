@@ -27,7 +27,7 @@ mod wire;
 pub use auth::{Credentials, Flow};
 pub use batch::bulk::{Adopted, Job, JobId, MAX_BULK_ROWS, Operation, Rows};
 pub use batch::collections::{COLLECTION_ROWS, Sent};
-pub use check::{FieldRule, FormRules, Missing};
+pub use check::{FieldRule, Finding, FormRules, Severity};
 pub use client::{API_VERSION, Options};
 pub use error::{Advice, Error, Owner, Private};
 pub use fetch::EventPages;

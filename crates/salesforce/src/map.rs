@@ -9,6 +9,7 @@ use sloe_core::inbound::{Field, Value};
 use crate::error::Error;
 use crate::row::Figure;
 
+mod entries;
 mod file;
 pub(crate) mod keys;
 mod package;

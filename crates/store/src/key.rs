@@ -32,6 +32,8 @@ pub enum Collection {
     DeadLetters,
     /// An org's API calls, counted.
     Budgets,
+    /// What orgs call their objects and fields.
+    Mappings,
     /// How the last refreshes of an org's events went, and what was read then.
     Reads,
     /// Up to where changes in an org were read.
@@ -42,7 +44,7 @@ pub enum Collection {
 
 impl Collection {
     /// All of them, for tools.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Orgs,
         Self::Licenses,
         Self::Snapshots,
@@ -55,6 +57,7 @@ impl Collection {
         Self::Retries,
         Self::DeadLetters,
         Self::Budgets,
+        Self::Mappings,
         Self::Reads,
         Self::Marks,
         Self::Platform,
@@ -76,6 +79,7 @@ impl Collection {
             Self::Retries => "retries",
             Self::DeadLetters => "dead_letters",
             Self::Budgets => "budgets",
+            Self::Mappings => "mappings",
             Self::Reads => "reads",
             Self::Marks => "marks",
             Self::Platform => "platform",
@@ -171,6 +175,12 @@ impl Key {
     #[must_use]
     pub fn budget(scope: OrgScope) -> Self {
         Self::scoped(Collection::Budgets, scope, "calls")
+    }
+
+    /// What an org calls its objects and fields.
+    #[must_use]
+    pub fn mapping(scope: OrgScope) -> Self {
+        Self::scoped(Collection::Mappings, scope, "mapping")
     }
 
     /// How a refresh went: of an event by its Salesforce id, or of the whole org.

@@ -2,6 +2,7 @@
 //! Answers are plain JSON; the commands make sentences of them.
 
 mod budget;
+mod mapping;
 mod sync;
 
 use axum::Json;
@@ -24,6 +25,7 @@ use crate::error::{Cause, Problem};
 use crate::state::AppState;
 
 pub use budget::choose_budget;
+pub use mapping::{change_mapping, check_org, findings, show_mapping};
 
 /// The admin API, below `/api/v1/admin`.
 pub fn router(state: AppState) -> Router<AppState> {
@@ -31,6 +33,9 @@ pub fn router(state: AppState) -> Router<AppState> {
         .route("/orgs", post(connect_org))
         .route("/orgs/list", post(list_orgs))
         .route("/orgs/budget", post(budget::budget))
+        .route("/orgs/check", post(mapping::check))
+        .route("/orgs/mapping", post(mapping::show))
+        .route("/orgs/mapping/change", post(mapping::change))
         .route("/licenses", post(set_license))
         .route("/refresh", post(refresh))
         .route("/sync", post(drained))
@@ -60,7 +65,11 @@ async fn connect_org(
     })?;
     let id = connected.org.id();
     state.engine.request_refresh(id, None);
-    Ok(Json(json!({ "org_id": id.to_string(), "hook_secret": connected.hook_secret })))
+    Ok(Json(json!({
+        "org_id": id.to_string(),
+        "hook_secret": connected.hook_secret,
+        "findings": findings(&connected.findings),
+    })))
 }
 
 async fn list_orgs(State(state): State<AppState>) -> Result<Json<Value>, Problem> {
@@ -73,6 +82,7 @@ async fn list_orgs(State(state): State<AppState>) -> Result<Json<Value>, Problem
         let mut troubles: Vec<_> =
             state.engine.refreshes(org.id()).iter().filter_map(trouble).collect();
         troubles.extend(calls.trouble());
+        troubles.extend(org.mapping.trouble.clone());
         orgs.push(json!({
             "slug": slug,
             "org_id": org.id().to_string(),

@@ -226,6 +226,7 @@ async fn connect(
         profile: (show.profile)(),
         credentials,
         expected: Some(OrgId::parse(&running.org_id())?),
+        mapping: None,
     };
     let connected = platform.engine.connect_org(connect).await?;
     let license = License { number: show.license.into(), status: Status::Active, expires_at: None };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
-use sloe_core::inbound::{Field, RawRecord, Value};
+use sloe_core::inbound::{Field, RawEvent, RawRecord, Value};
 use sloe_core::time::Timestamp;
 
 use super::{Mapping, ReadNames, Times};
@@ -41,29 +41,27 @@ fn word_of(value: &Value) -> String {
     }
 }
 
-/// Makes moments of an event's days and wall clock times, its items' and
-/// sessions' too. A session without times of its own takes the event's.
-pub(crate) fn moments(
-    mapping: &Mapping,
-    event: &mut RawRecord,
-    items: &mut [RawRecord],
-    sessions: &mut [RawRecord],
-) {
-    let zone = match event.fields.get(&Field::TimeZone) {
-        Some(Value::Text(name)) => TimeZone::get(name.trim()).ok(),
-        _ => None,
-    };
-    // An event whose zone is none is refused by its own fault.
-    if let Some(zone) = zone {
-        let all = std::iter::once(&mut *event).chain(items).chain(sessions.iter_mut());
-        all.for_each(|record| in_zone(record, mapping.times, &zone));
-    }
-    for field in [Field::StartsAt, Field::EndsAt] {
-        if !mapping.session.fields.contains_key(&field)
-            && let Some(value) = event.fields.get(&field)
-        {
-            for session in sessions.iter_mut() {
-                session.fields.entry(field).or_insert_with(|| value.clone());
+impl Mapping {
+    /// Makes moments of an event's days and wall clock times, its items' and
+    /// sessions' too. A session without times of its own takes the event's.
+    pub fn moments(&self, raw: &mut RawEvent) {
+        let zone = match raw.event.fields.get(&Field::TimeZone) {
+            Some(Value::Text(name)) => TimeZone::get(name.trim()).ok(),
+            _ => None,
+        };
+        // An event whose zone is none is refused by its own fault.
+        if let Some(zone) = zone {
+            let children = raw.items.iter_mut().chain(&mut raw.sessions);
+            let all = std::iter::once(&mut raw.event).chain(children);
+            all.for_each(|record| in_zone(record, self.times, &zone));
+        }
+        for field in [Field::StartsAt, Field::EndsAt] {
+            if !self.session.fields.contains_key(&field)
+                && let Some(value) = raw.event.fields.get(&field)
+            {
+                for session in &mut raw.sessions {
+                    session.fields.entry(field).or_insert_with(|| value.clone());
+                }
             }
         }
     }
@@ -109,6 +107,19 @@ mod tests {
         RawRecord { id: SfId::parse("a00000000000001").unwrap(), fields: fields.collect() }
     }
 
+    fn event(fields: &[(Field, &str)], sessions: Vec<RawRecord>) -> RawEvent {
+        RawEvent {
+            event: record(fields),
+            items: Vec::new(),
+            sessions,
+            external_total: 0,
+            external_by_item: Vec::new(),
+            external_by_session: Vec::new(),
+            cancelled: Vec::new(),
+            as_of: Timestamp(0),
+        }
+    }
+
     fn text(record: &RawRecord, field: Field) -> &str {
         match record.fields.get(&field) {
             Some(Value::Text(text)) => text,
@@ -148,13 +159,15 @@ mod tests {
     fn days_become_the_event_s_own_midnights() {
         let mut mapping = Mapping::default();
         mapping.session.fields.remove(&Field::StartsAt);
-        let mut event = record(&[
+        let fields = [
             (Field::TimeZone, "Europe/Berlin"),
             (Field::StartsAt, "2026-03-29"),
             (Field::EndsAt, "2026-03-29"),
-        ]);
-        let mut sessions = [record(&[(Field::EndsAt, "2026-03-29T08:00:00.000+0000")])];
-        moments(&mapping, &mut event, &mut [], &mut sessions);
+        ];
+        let session = record(&[(Field::EndsAt, "2026-03-29T08:00:00.000+0000")]);
+        let mut raw = event(&fields, vec![session]);
+        mapping.moments(&mut raw);
+        let RawEvent { event, sessions, .. } = raw;
         // The night in which summer time begins.
         assert_eq!(text(&event, Field::StartsAt), "2026-03-28T23:00:00Z");
         assert_eq!(text(&event, Field::EndsAt), "2026-03-29T22:00:00Z");
@@ -165,22 +178,26 @@ mod tests {
     #[test]
     fn wall_clock_times_are_read_in_the_event_s_zone() {
         let mapping = Mapping { times: Times::Wall, ..Mapping::default() };
-        let mut event = record(&[
-            (Field::TimeZone, "America/New_York"),
-            (Field::StartsAt, "2026-07-01T09:00:00.000+0000"),
-        ]);
-        moments(&mapping, &mut event, &mut [], &mut []);
-        assert_eq!(text(&event, Field::StartsAt), "2026-07-01T13:00:00Z");
+        let mut raw = event(
+            &[
+                (Field::TimeZone, "America/New_York"),
+                (Field::StartsAt, "2026-07-01T09:00:00.000+0000"),
+            ],
+            Vec::new(),
+        );
+        mapping.moments(&mut raw);
+        assert_eq!(text(&raw.event, Field::StartsAt), "2026-07-01T13:00:00Z");
     }
 
     #[test]
     fn what_is_no_time_and_what_has_no_zone_is_left_for_the_event_s_own_fault() {
         let mapping = Mapping { times: Times::Wall, ..Mapping::default() };
-        let mut event = record(&[(Field::TimeZone, "Mars"), (Field::StartsAt, "2026-07-01")]);
-        moments(&mapping, &mut event, &mut [], &mut []);
-        assert_eq!(text(&event, Field::StartsAt), "2026-07-01");
-        let mut event = record(&[(Field::TimeZone, "UTC"), (Field::StartsAt, "soon")]);
-        moments(&mapping, &mut event, &mut [], &mut []);
-        assert_eq!(text(&event, Field::StartsAt), "soon");
+        let mut raw =
+            event(&[(Field::TimeZone, "Mars"), (Field::StartsAt, "2026-07-01")], Vec::new());
+        mapping.moments(&mut raw);
+        assert_eq!(text(&raw.event, Field::StartsAt), "2026-07-01");
+        let mut raw = event(&[(Field::TimeZone, "UTC"), (Field::StartsAt, "soon")], Vec::new());
+        mapping.moments(&mut raw);
+        assert_eq!(text(&raw.event, Field::StartsAt), "soon");
     }
 }
