@@ -25,7 +25,7 @@ class Errors extends ApexErrorListener {
 function errorsIn(file) {
   const errors = new Errors(file);
   const text = readFileSync(file, "utf8");
-  ApexParserFactory.createParser(text, errors).compilationUnit();
+  ApexParserFactory.createLexerAndParser(text, errors).parser.compilationUnit();
   return errors.found;
 }
 

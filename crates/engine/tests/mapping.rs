@@ -153,6 +153,13 @@ async fn an_org_with_blackthorn_s_objects_is_read_written_and_counted() {
     let dancing = org.records(dancers).await;
     assert_eq!(dancing[0]["conference360__Attendee__c"], rows[0]["Id"]);
 
+    // A comparison finds nothing to mend, though the org has no field for versions and figures.
+    engine.request_verify(org.id()).unwrap();
+    let verified = async || engine.last_verify(org.id()).await.unwrap();
+    until("it is compared", async || verified().await.is_some_and(|v| v.rows == 2)).await;
+    let verified = verified().await.unwrap();
+    assert!(verified.is_clean() && verified.one_by_one == 0, "{verified:?}");
+
     // Staff change the role, which is theirs; then the registrant cancels.
     let id = rows[0]["Id"].as_str().unwrap();
     let object = "conference360__Attendee__c";

@@ -2,7 +2,8 @@
 //!
 //! [`Org`] is the handle: it logs in ([`auth`]), calls with a deadline and
 //! follows the org's allowance ([`client`], [`limits`]), reads events
-//! ([`fetch`]) and looks for changes ([`look`]), writes attendees in batches ([`batch`]) and compares the org
+//! ([`fetch`]) and looks for changes ([`look`]), writes attendees in batches
+//! ([`batch`]), tells what the org holds of them ([`compare`]) and compares it
 //! with the mapping ([`check`]). What the org calls its objects is data
 //! ([`map`]); what went wrong, and what to do then, is [`error`].
 //!
@@ -14,6 +15,7 @@ pub mod auth;
 pub mod batch;
 pub mod check;
 pub mod client;
+pub mod compare;
 pub mod error;
 pub mod fetch;
 pub mod limits;
@@ -29,6 +31,7 @@ pub use batch::bulk::{Adopted, Job, JobId, MAX_BULK_ROWS, Operation, Rows};
 pub use batch::collections::{COLLECTION_ROWS, Sent};
 pub use check::{FieldRule, Finding, FormRules, Severity};
 pub use client::{API_VERSION, Options};
+pub use compare::{COUNTED_EVENTS, Counted, Figures, OrgRow};
 pub use error::{Advice, Error, Owner, Private};
 pub use fetch::EventPages;
 pub use limits::{Allowance, Exhausted, Gate, Limits, Usage};

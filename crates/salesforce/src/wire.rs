@@ -78,9 +78,9 @@ pub(crate) struct Subanswer {
 /// Rows for a collections call.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Collection {
+pub(crate) struct Collection<'a> {
     pub(crate) all_or_none: bool,
-    pub(crate) records: Vec<Map<String, Value>>,
+    pub(crate) records: &'a [Map<String, Value>],
 }
 
 /// What became of one row of a collections call.
@@ -114,6 +114,16 @@ pub(crate) struct NewJob<'a> {
     pub(crate) operation: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) external_id_field_name: Option<&'a str>,
+    pub(crate) content_type: &'static str,
+    pub(crate) line_ending: &'static str,
+}
+
+/// A Bulk API 2.0 query job to be made.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct NewQueryJob<'a> {
+    pub(crate) operation: &'static str,
+    pub(crate) query: &'a str,
     pub(crate) content_type: &'static str,
     pub(crate) line_ending: &'static str,
 }

@@ -2,6 +2,8 @@
 //! Answers are plain JSON; the commands make sentences of them.
 
 mod budget;
+mod doctor;
+mod hook;
 mod mapping;
 mod sync;
 
@@ -25,6 +27,8 @@ use crate::error::{Cause, Problem};
 use crate::state::AppState;
 
 pub use budget::choose_budget;
+pub use doctor::examine;
+pub use hook::rotate_hook;
 pub use mapping::{change_mapping, check_org, findings, show_mapping};
 
 /// The admin API, below `/api/v1/admin`.
@@ -32,10 +36,12 @@ pub fn router(state: AppState) -> Router<AppState> {
     Router::new()
         .route("/orgs", post(connect_org))
         .route("/orgs/list", post(list_orgs))
+        .route("/orgs/hook", post(hook::rotate))
         .route("/orgs/budget", post(budget::budget))
         .route("/orgs/check", post(mapping::check))
         .route("/orgs/mapping", post(mapping::show))
         .route("/orgs/mapping/change", post(mapping::change))
+        .route("/doctor", post(doctor::doctor))
         .route("/licenses", post(set_license))
         .route("/refresh", post(refresh))
         .route("/sync", post(drained))
@@ -67,7 +73,8 @@ async fn connect_org(
     state.engine.request_refresh(id, None);
     Ok(Json(json!({
         "org_id": id.to_string(),
-        "hook_secret": connected.hook_secret,
+        "hook_secret": connected.hook.secret,
+        "hook_signing": connected.hook.signing,
         "findings": findings(&connected.findings),
     })))
 }

@@ -3,13 +3,14 @@
 mod budget;
 mod check;
 mod mapping;
+mod hook;
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use comfy_table::Table;
 use serde_json::{Value, json};
-use sloe_engine::tenant::{Connect, Connected, Profile};
+use sloe_engine::tenant::{Connect, Connected, HookSecrets, Profile};
 use sloe_salesforce::{Credentials, Flow};
 
 use super::Failure;
@@ -35,6 +36,9 @@ pub(crate) enum Org {
     /// Show or choose what an org calls its objects and fields.
     #[command(after_help = mapping::EXAMPLES)]
     Mapping(mapping::MappingArgs),
+    /// Make a new secret for the Update button; the one before stays good until it is ended.
+    #[command(after_help = HOOK_EXAMPLE)]
+    RotateHook(hook::RotateHook),
     /// Record an org's license by hand.
     License(License),
 }
@@ -50,6 +54,11 @@ const BUDGET_EXAMPLE: &str = "\
 Examples:
   sloe org budget acme                            how its API calls stand
   sloe org budget acme --share 30 --reserve 10    30 percent for Sloe, the last 10 for nobody";
+
+const HOOK_EXAMPLE: &str = "\
+Examples:
+  sloe org rotate-hook acme             a new secret, beside the one in use
+  sloe org rotate-hook acme --end-old   once Salesforce has the new one";
 
 /// Which platform.
 #[derive(Args)]
@@ -140,6 +149,7 @@ pub(crate) async fn run(org: Org) -> Result<(), Failure> {
         Org::Budget(budget) => budget::run(budget).await,
         Org::Check(check) => check::run(check).await,
         Org::Mapping(mapping) => mapping::run(mapping).await,
+        Org::RotateHook(rotate) => hook::run(rotate).await,
         Org::License(license) => record_license(license).await,
     }
 }
@@ -147,28 +157,27 @@ pub(crate) async fn run(org: Org) -> Result<(), Failure> {
 async fn connect(add: Add) -> Result<(), Failure> {
     let at = add.at.store.clone();
     let connect = add.read()?;
-    let (id, secret) = match Running::find(at.directory()).await {
+    let (id, secrets) = match Running::find(at.directory()).await {
         Some(running) => {
             let answer = running.ask("orgs", &connect.to_json()).await?;
             check::print_findings(&answer);
-            (text(&answer, "org_id"), text(&answer, "hook_secret"))
+            let [id, secret, signing] =
+                ["org_id", "hook_secret", "hook_signing"].map(|key| text(&answer, key));
+            (id, HookSecrets { secret, signing })
         }
         None => {
             let engine = boot::start_engine_alone(at.directory())?;
             let connected = engine.connect_org(connect).await;
             engine.stop().await;
-            let Connected { org, hook_secret, findings } = connected?;
+            let Connected { org, hook, findings } = connected?;
             check::print_findings(&json!({ "findings": sloe_web::admin::findings(&findings) }));
-            (org.id().to_string(), hook_secret)
+            (org.id().to_string(), hook)
         }
     };
     println!("Connected org {id}.");
     println!();
-    println!("For the Update button, set in Salesforce's Setup, External Credentials:");
-    println!("  URL     <your Sloe>/hooks/salesforce/{id}/refresh");
-    println!("  Secret  {secret}");
-    println!();
-    println!("The secret is shown only now. The one before it stays good until the next.");
+    hook::print(&id, &secrets);
+    println!("They are shown only now. The ones before stay good until the next.");
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use sloe_salesforce::{
     Credentials, Finding, Flow, Mapping, MappingFault, Options, Org as Client, Severity,
 };
 
-use super::{Org, OrgError, Profile};
+use super::{HookSecrets, Org, OrgError, Profile};
 use crate::engine::Engine;
 use crate::mapping::Moved;
 
@@ -108,8 +108,8 @@ impl Connect {
 pub struct Connected {
     /// The org.
     pub org: Arc<Org>,
-    /// The hook's secret; told only here.
-    pub hook_secret: String,
+    /// The hook's secrets; told only here.
+    pub hook: HookSecrets,
     /// What isn't as it should be, but keeps nothing from working.
     pub findings: Vec<Finding>,
 }
@@ -180,7 +180,7 @@ impl Engine {
         if findings.iter().any(|finding| finding.severity == Severity::Blocker) {
             return Err(ConnectError::NotReady(findings));
         }
-        let (org, hook_secret) = self.registry().connect(
+        let (org, hook) = self.registry().connect(
             &**self.store(),
             found,
             connect.profile,
@@ -192,7 +192,7 @@ impl Engine {
             }
             None => org,
         };
-        Ok(Connected { org, hook_secret, findings })
+        Ok(Connected { org, hook, findings })
     }
 
     /// Replaces what is known of an org's licenses.

@@ -400,13 +400,14 @@ impl State {
         let daily = lock(&self.meter).allowance.daily;
         let used = self.used();
         let batches = self.jobs.batches_today(self);
+        let queries = self.query_jobs.today(self.clock());
         let full = |max: u64| json!({ "Max": max, "Remaining": max });
         Reply::json(
             200,
             &json!({
                 "DailyApiRequests": { "Max": daily, "Remaining": daily.saturating_sub(used) },
                 "DailyBulkApiBatches": { "Max": 15_000, "Remaining": 15_000_u64.saturating_sub(batches) },
-                "DailyBulkV2QueryJobs": full(10_000),
+                "DailyBulkV2QueryJobs": { "Max": 10_000, "Remaining": 10_000_u64.saturating_sub(queries) },
                 "DailyBulkV2QueryFileStorageMB": full(976_562),
                 "DailyDeliveredPlatformEvents": full(25_000),
                 "HourlyPublishedPlatformEvents": full(250_000),

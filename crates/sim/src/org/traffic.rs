@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use sloe_core::ids::SfId;
+
 /// So many minutes are shown.
 pub(crate) const MINUTES: usize = 60;
 /// So many calls of the hook are remembered.
@@ -21,10 +23,6 @@ pub(crate) enum Ending {
 }
 
 impl Ending {
-    /// All of them, in the order in which they are shown.
-    pub(crate) const ALL: [Ending; 4] =
-        [Ending::Good, Ending::Refused, Ending::Failed, Ending::Lost];
-
     /// By the answer's status.
     pub(crate) fn of(status: u16) -> Self {
         match status {
@@ -44,7 +42,7 @@ impl Ending {
     }
 }
 
-/// The calls of one minute, by ending.
+/// The calls of one minute: good, refused, failed, lost.
 pub(crate) type Minute = [u64; 4];
 
 /// Calls by the minute, the last hour's.
@@ -60,8 +58,8 @@ pub(crate) struct Traffic {
 pub(crate) struct HookCall {
     /// When, in milliseconds since 1970.
     pub(crate) at: i64,
-    /// The event that was to be updated; empty for all.
-    pub(crate) event: String,
+    /// The event that was to be updated; none for all.
+    pub(crate) event: Option<SfId>,
     /// How it ended, in words.
     pub(crate) outcome: String,
     pub(crate) good: bool,

@@ -9,6 +9,7 @@ mod compressed;
 mod faults;
 mod limits;
 mod locks;
+mod package;
 mod page;
 mod query;
 mod records;

@@ -15,6 +15,8 @@ use crate::org::data::{Assign, Database, RowError};
 
 /// How many records one call may hold.
 const MOST: usize = 200;
+/// How often one call may go from one object to another, and one more.
+const MOST_CHUNKS: usize = 10;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -79,6 +81,14 @@ pub(crate) fn answer(
             ([object, key], &Method::PATCH) => upsertion(database, record, object, key)?,
             _ => return Err(ApiError::not_found()),
         });
+    }
+    let objects: Vec<usize> = work.iter().filter_map(Work::object).collect();
+    let chunks = objects.chunk_by(|a, b| a == b).count();
+    if chunks > MOST_CHUNKS {
+        let message = format!(
+            "Cannot have more than {MOST_CHUNKS} chunks in a single operation. Please rearrange the data to reduce chunking."
+        );
+        return Err(ApiError::new(400, "LIMIT_EXCEEDED", message));
     }
     mark_repeated(database, &mut work);
     Ok(run(database, call, work, request.all_or_none, hurt))

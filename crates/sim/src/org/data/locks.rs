@@ -97,6 +97,11 @@ impl Locks {
 }
 
 impl Database {
+    /// How many rows are locked now.
+    pub(crate) fn held_locks(&self) -> usize {
+        self.locks.held.len()
+    }
+
     /// The row locks.
     pub(crate) fn locks(&mut self) -> &mut Locks {
         &mut self.locks

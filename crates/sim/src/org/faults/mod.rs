@@ -124,13 +124,15 @@ impl Faults {
         fate
     }
 
-    /// Whether calls of this kind may be kept waiting.
+    /// Whether this call, which stands still already, is to stand still.
     pub(crate) fn stall(&self, call: &About<'_>) -> bool {
         let mut meant = self.rules.iter().filter(|armed| armed.rule.is_for(call));
         meant.any(|armed| {
             let stalls = |end: &End| matches!(end, End::Stalls | End::StallsWithin);
+            let course = lock(&armed.course);
             armed.rule.ends.iter().any(|(end, _)| stalls(end))
-                && armed.may_hit(&lock(&armed.course))
+                && course.seen >= armed.rule.skip
+                && armed.rule.times.is_none_or(|times| course.hits <= times)
         })
     }
 
@@ -167,6 +169,16 @@ impl Faults {
     /// Whether any rule slows rows down.
     pub(crate) fn has_pace(&self) -> bool {
         self.rules.iter().any(|armed| armed.rule.pace != (0.0, 0.0))
+    }
+
+    /// What each does and how often it has, for people.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let each = self.rules.iter().filter_map(|armed| {
+            let summary = armed.rule.summary();
+            let hits = lock(&armed.course).hits;
+            (!summary.is_empty()).then(|| format!("{summary}: hit {hits} times so far"))
+        });
+        each.collect()
     }
 
     /// What they do, for people; empty if nothing.

@@ -1,5 +1,7 @@
 //! The org's page for people: its objects and records, live, a form for each, and the Update button.
 
+mod activity;
+mod confirm;
 mod form;
 mod input;
 mod update;
@@ -40,7 +42,8 @@ pub(crate) fn routes() -> Router<Arc<Org>> {
         .route("/o/{object}", get(list))
         .route("/o/{object}/new", get(blank).post(create))
         .route("/r/{id}", get(show).post(save))
-        .route("/r/{id}/delete", post(delete))
+        .route("/r/{id}/delete", get(confirm).post(delete))
+        .route("/activity", get(activity))
         .route("/update", post(update))
         .route("/assets/org.css", get(|| async { asset("text/css; charset=utf-8", STYLE) }))
         .route("/assets/org.js", get(|| async { asset("text/javascript; charset=utf-8", SCRIPT) }))
@@ -186,6 +189,22 @@ fn store(
             &view::record(org, database, object, id, (&typed, &errors, None)),
         ),
     }
+}
+
+/// Asks whether a record is really to be deleted, and says what goes with it.
+async fn confirm(State(org): State<Arc<Org>>, Path(id): Path<String>) -> Response {
+    let database = lock(&org.database);
+    match record(&database, &id).filter(|(object, _)| database.object(*object).writable) {
+        Some((object, id)) => {
+            render(StatusCode::OK, &confirm::confirm(&org, &database, object, id))
+        }
+        None => missing(&org, &database),
+    }
+}
+
+async fn activity(State(org): State<Arc<Org>>) -> Response {
+    let database = lock(&org.database);
+    render(StatusCode::OK, &activity::activity(&org, &database))
 }
 
 async fn delete(State(org): State<Arc<Org>>, Path(id): Path<String>) -> Response {
