@@ -267,3 +267,40 @@ async fn pages_and_bulk_queries_tell_the_same_of_an_event() {
     }
     engine.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_on_its_way_is_no_difference_however_busy_the_org_is() {
+    let place = place();
+    let (org, engine, mut orders) = begin(&place, 5).await;
+    // Slow enough that every comparison falls into the middle of sending.
+    let slow = json!({ "latency_ms": 5, "jitter_ms": 20, "kinds": ["collections", "queryAll"] });
+    org.faults(slow).await;
+    let (mut compared, mut n) = (Vec::new(), 5);
+    while compared.len() < 12 {
+        let comparing = verify(&org, &engine);
+        tokio::pin!(comparing);
+        let verified = loop {
+            tokio::select! {
+                verified = &mut comparing => break verified,
+                () = tokio::time::sleep(std::time::Duration::from_millis(2)) => {
+                    let people = [person(&engine, org.event(), n)];
+                    let event = org.event().public_id();
+                    orders.push(engine.register(event, &RequestId::Fresh, &people).await.unwrap());
+                    if n % 3 == 0 {
+                        engine.cancel(&orders[n / 2].token, None).await.unwrap();
+                    }
+                    n += 1;
+                }
+            }
+        };
+        assert_eq!(found(&verified), BTreeMap::new(), "{verified:?}");
+        compared.push(verified);
+    }
+    let moving = compared.iter().any(|verified| verified.unsure > 0);
+    assert!(moving, "nothing was on its way: {compared:?}");
+    org.faults(json!({})).await;
+    let verified = clean(&org, &engine).await;
+    assert_eq!((verified.rows, verified.unsure), (n as u64 * 3, 0));
+    assert_eq!(letters(&engine, &org).await.len(), 0);
+    engine.stop().await;
+}
