@@ -65,6 +65,8 @@ pub(super) struct Standing {
     retries: BTreeSet<String>,
     /// Letters, by external id.
     letters: BTreeMap<String, String>,
+    /// Rows that staff have just left to the org.
+    accepted: BTreeSet<String>,
 }
 
 impl Standing {
@@ -83,11 +85,17 @@ impl Standing {
             let all = |collection| store.scan(Range::Org(collection, scope), None, usize::MAX);
             let name = |(key, _): (Key, _)| key.local_id().to_owned();
             let retries = all(Collection::Retries)?.into_iter().map(name).collect();
-            let letters = all(Collection::DeadLetters)?.into_iter().filter_map(|(key, found)| {
-                let dead = file::decode::<Dead>(&found.body).ok()?;
-                Some((key.local_id().to_owned(), dead.code))
-            });
-            Ok(Self { scope, cursors, latest, retries, letters: letters.collect() })
+            let (mut letters, mut accepted) = (BTreeMap::new(), BTreeSet::new());
+            for (key, found) in all(Collection::DeadLetters)? {
+                let Ok(dead) = file::decode::<Dead>(&found.body) else { continue };
+                let key = key.local_id().to_owned();
+                if dead.accepted {
+                    accepted.insert(key);
+                } else {
+                    letters.insert(key, dead.code);
+                }
+            }
+            Ok(Self { scope, cursors, latest, retries, letters, accepted })
         });
         read.await.map(Arc::new)
     }
@@ -134,7 +142,7 @@ impl Standing {
         let refused = letter.as_ref().is_some_and(|code| !letter::is_compared(code));
         let passed = self.cursors.get(&order.event).is_some_and(|cursor| order.version <= *cursor);
         let ours = match &delivered {
-            _ if by_org => Ours::Theirs,
+            _ if by_org || self.accepted.contains(&text) => Ours::Theirs,
             Some((_, known)) if known.gone || known.theirs => Ours::Theirs,
             _ if !passed || self.retries.contains(&text) => Ours::Moving,
             None if refused => Ours::Absent,
