@@ -304,3 +304,25 @@ async fn what_is_on_its_way_is_no_difference_however_busy_the_org_is() {
     assert_eq!(letters(&engine, &org).await.len(), 0);
     engine.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attendees_whose_event_the_org_deleted_or_changed_are_no_difference() {
+    let place = place();
+    let (org, engine, orders) = begin(&place, 3).await;
+    let fields = json!({
+        "Name": "Elsewhere", "Published__c": false, "Time_Zone__c": "UTC",
+        "Starts_At__c": "2099-05-01T09:00:00.000+0000", "Ends_At__c": "2099-05-01T17:00:00.000+0000",
+    });
+    let elsewhere = org.create("Sloe_Event__c", fields).await;
+    let moved = record(&org, &key(&engine, &orders[0]).await).await;
+    org.change("Sloe_Attendee__c", id(&moved), json!({ "Event__c": elsewhere })).await;
+    let verified = verify(&org, &engine).await;
+    assert!(verified.is_clean() && verified.one_by_one > 0, "{verified:?}");
+    // Their event's lookup is empty then.
+    org.delete_event(org.event().event).await;
+    let verified = verify(&org, &engine).await;
+    assert!(verified.is_clean(), "{verified:?}");
+    assert_eq!(verify(&org, &engine).await.one_by_one, 0, "it is known by now");
+    assert_eq!(letters(&engine, &org).await.len(), 0);
+    engine.stop().await;
+}

@@ -10,7 +10,7 @@ use sloe_core::ids::{ClaimId, EventRef, PublicId, SfId};
 use sloe_core::time::Timestamp;
 use sloe_core::verify::{Ours, RecordKey};
 use sloe_salesforce::RowKind;
-use sloe_store::api::{Destination, Store, StoreError};
+use sloe_store::api::{Destination, Document, Store, StoreError};
 use sloe_store::key::{Collection, Key, Range};
 use sloe_store::record::order::{self, Order};
 use sloe_store::scope::OrgScope;
@@ -70,34 +70,63 @@ pub(super) struct Standing {
 }
 
 impl Standing {
-    /// How the outbox of an org stands, and its events.
+    /// How the outbox of an org stands, with its events.
     pub(super) async fn read(engine: &Engine, scope: OrgScope) -> Result<Arc<Self>, StoreError> {
         let read = stored(engine, move |store| {
-            // What is not pending has been passed to the journal's end.
-            let mut latest: BTreeMap<_, _> = store.journals()?.into_iter().collect();
-            latest.retain(|event, _| event.org == scope.org());
-            let mut cursors = latest.clone();
-            for pending in store.pending(Destination::Org)? {
-                if let Some(cursor) = cursors.get_mut(&pending.event) {
-                    *cursor = pending.cursor;
-                }
-            }
+            let mut standing = Self::begin(store, scope)?;
             let all = |collection| store.scan(Range::Org(collection, scope), None, usize::MAX);
             let name = |(key, _): (Key, _)| key.local_id().to_owned();
-            let retries = all(Collection::Retries)?.into_iter().map(name).collect();
-            let (mut letters, mut accepted) = (BTreeMap::new(), BTreeSet::new());
+            standing.retries = all(Collection::Retries)?.into_iter().map(name).collect();
             for (key, found) in all(Collection::DeadLetters)? {
-                let Ok(dead) = file::decode::<Dead>(&found.body) else { continue };
-                let key = key.local_id().to_owned();
-                if dead.accepted {
-                    accepted.insert(key);
-                } else {
-                    letters.insert(key, dead.code);
-                }
+                standing.note(key.local_id().to_owned(), &found);
             }
-            Ok(Self { scope, cursors, latest, retries, letters, accepted })
+            Ok(standing)
         });
         read.await.map(Arc::new)
+    }
+
+    /// The same, with retries and letters of these rows only.
+    pub(super) async fn read_about(
+        engine: &Engine,
+        scope: OrgScope,
+        keys: Vec<String>,
+    ) -> Result<Arc<Self>, StoreError> {
+        let read = stored(engine, move |store| {
+            let mut standing = Self::begin(store, scope)?;
+            for key in keys {
+                if let Some(found) = store.get(&Key::dead_letter(scope, &key))? {
+                    standing.note(key.clone(), &found);
+                }
+                if store.get(&Key::retry(scope, &key))?.is_some() {
+                    standing.retries.insert(key);
+                }
+            }
+            Ok(standing)
+        });
+        read.await.map(Arc::new)
+    }
+
+    fn begin(store: &dyn Store, scope: OrgScope) -> Result<Self, StoreError> {
+        // What is not pending has been passed to the journal's end.
+        let mut latest: BTreeMap<_, _> = store.journals()?.into_iter().collect();
+        latest.retain(|event, _| event.org == scope.org());
+        let mut cursors = latest.clone();
+        for pending in store.pending(Destination::Org)? {
+            if let Some(cursor) = cursors.get_mut(&pending.event) {
+                *cursor = pending.cursor;
+            }
+        }
+        let (retries, letters, accepted) = Default::default();
+        Ok(Self { scope, cursors, latest, retries, letters, accepted })
+    }
+
+    fn note(&mut self, key: String, letter: &Document) {
+        let Ok(dead) = file::decode::<Dead>(&letter.body) else { return };
+        if dead.accepted {
+            self.accepted.insert(key);
+        } else {
+            self.letters.insert(key, dead.code);
+        }
     }
 
     pub(super) fn events(&self) -> impl Iterator<Item = EventRef> {
