@@ -5,6 +5,7 @@ mod budget;
 mod doctor;
 mod hook;
 pub mod license;
+mod staff;
 mod sync;
 
 use axum::Json;
@@ -42,6 +43,7 @@ pub fn router(state: AppState) -> Router<AppState> {
         .route("/sync", post(drained))
         .merge(sync::router())
         .route("/persons/erase", post(erase))
+        .route("/staff/link", post(staff::link))
         .layer(from_fn_with_state(state, require_token))
 }
 
@@ -65,7 +67,7 @@ async fn connect_org(
         other => refused(other.to_string()),
     })?;
     let id = connected.org.id();
-    state.engine.request_refresh(id, None);
+    state.engine.request_first_refresh(id);
     Ok(Json(json!({
         "org_id": id.to_string(),
         "hook_secret": connected.hook.secret,
