@@ -5,6 +5,7 @@ mod budget;
 mod doctor;
 mod hook;
 pub mod license;
+mod staff;
 mod sync;
 
 use axum::Json;
@@ -42,6 +43,7 @@ pub fn router(state: AppState) -> Router<AppState> {
         .route("/sync", post(drained))
         .merge(sync::router())
         .route("/persons/erase", post(erase))
+        .route("/staff/link", post(staff::link))
         .layer(from_fn_with_state(state, require_token))
 }
 
