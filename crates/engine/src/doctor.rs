@@ -376,7 +376,7 @@ async fn comparison(engine: &Engine, org: &Org) -> Line {
 }
 
 fn license_source(engine: &Engine) -> Line {
-    let subject = "licenses";
+    let subject = "license source";
     let standing = engine.license_source();
     let Some((url, _)) = &standing.source else {
         return Line::note(subject, "They are recorded by hand: there is no source org.");
