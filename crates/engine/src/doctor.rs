@@ -108,12 +108,13 @@ async fn org_lines(engine: &Engine, org: &Org) -> Vec<Line> {
         outbox(engine, org).await,
         letters(engine, org).await,
         license(engine, org),
+        comparison(engine, org).await,
         panics(engine, org),
     ]
 }
 
 async fn platform_lines(engine: &Engine) -> Vec<Line> {
-    let mut lines = vec![store(engine).await];
+    let mut lines = vec![store(engine).await, license_source(engine)];
     lines.extend(workers(engine));
     lines
 }
@@ -302,36 +303,101 @@ async fn oldest_pending(engine: &Engine, org: OrgId) -> Option<Timestamp> {
 
 async fn letters(engine: &Engine, org: &Org) -> Line {
     let subject = "dead letters";
+    let slug = &org.profile.slug;
     match engine.sync_state(org.id()).await {
         Err(_) => Line::attention(subject, "They can't be read.", "Look at Sloe's log."),
-        Ok(state) if state.dead_letters == 0 => Line::good(subject, "None."),
+        Ok(state) if state.dead_letters + state.conflicts == 0 => Line::good(subject, "None."),
         Ok(state) => Line::attention(
             subject,
-            format!("{} row(s) were refused by Salesforce for good.", state.dead_letters),
             format!(
-                "See what each needs with sloe sync letters {}, then replay it.",
-                org.profile.slug
+                "{} row(s) were refused by Salesforce for good, {} are conflicts.",
+                state.dead_letters, state.conflicts
             ),
+            format!("See what each needs with sloe sync letters {slug}, then replay or accept it."),
         ),
     }
 }
 
 fn license(engine: &Engine, org: &Org) -> Line {
     let subject = "license";
-    if engine.is_live(org.id()) {
-        return Line::good(subject, "Live: registrations are taken.");
+    let licensed = engine.licensed_org(org.id());
+    let says = licensed.why();
+    match (licensed.answer.is_live(), licensed.answer.grace_until()) {
+        (true, None) => Line::good(subject, says),
+        (true, Some(_)) => Line::note(subject, says),
+        (false, _) => Line::attention(
+            subject,
+            format!("No new registrations are taken. {says}"),
+            "Renew it in the source org of licenses, or record it: sloe license --help.",
+        ),
     }
-    let rows = engine.registry().licenses.of(org.id());
-    let says = if rows.is_empty() {
-        "There is none: no new registrations are taken.".to_owned()
-    } else {
-        format!("None of its {} is in force: no new registrations are taken.", rows.len())
+}
+
+async fn comparison(engine: &Engine, org: &Org) -> Line {
+    let subject = "comparison";
+    let last = match engine.last_verify(org.id()).await {
+        Ok(last) => last,
+        Err(error) => {
+            return Line::attention(subject, error.to_string(), "Look at Sloe's log.");
+        }
     };
-    Line::attention(
+    let Some(last) = last else {
+        return Line::note(subject, "Salesforce was not compared with what it was sent yet.");
+    };
+    let at = ago(engine, last.ended);
+    if let Some(fault) = &last.fault {
+        return Line::attention(
+            subject,
+            format!("It ended early {at}: {}", fault.means),
+            &fault.remedy,
+        );
+    }
+    let (found, mended) = (last.found(), last.differences.values().map(|d| d.mended).sum::<u64>());
+    if found > mended {
+        return Line::attention(
+            subject,
+            format!("{found} row(s) differed {at}, and Sloe can't put {} right.", found - mended),
+            format!("See sloe sync verify {}.", org.profile.slug),
+        );
+    }
+    if last.is_clean() {
+        return Line::good(
+            subject,
+            format!("Salesforce held all {} row(s) as sent {at}.", last.rows),
+        );
+    }
+    Line::note(
         subject,
-        says,
-        format!("Ask sloe license why {}, and renew it.", org.profile.slug),
+        format!(
+            "{found} row(s) differed {at}; Sloe has put them right. {} event(s) wait for the next comparison.",
+            last.left_out
+        ),
     )
+}
+
+fn license_source(engine: &Engine) -> Line {
+    let subject = "license source";
+    let standing = engine.license_source();
+    let Some((url, _)) = &standing.source else {
+        return Line::note(subject, "They are recorded by hand: there is no source org.");
+    };
+    let troubles = standing.troubles();
+    let says = match standing.read_at {
+        Some(at) => format!("{} row(s), read from {url} {}.", standing.rows, ago(engine, at)),
+        None => format!("{url} was not read yet."),
+    };
+    if troubles.is_empty() {
+        return Line::good(subject, says);
+    }
+    let says = format!("{says} {}", troubles.join(" "));
+    if standing.alarm() || !standing.unreadable.is_empty() {
+        return Line::attention(
+            subject,
+            says,
+            "Check Sloe's user in the source org, and that org.",
+        );
+    }
+    Line::note(subject, says)
 }
 
 fn panics(engine: &Engine, org: &Org) -> Line {
