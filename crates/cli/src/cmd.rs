@@ -1,5 +1,6 @@
 //! The verbs, a file each.
 
+mod doctor;
 mod event;
 mod license;
 mod org;
@@ -40,6 +41,7 @@ Examples:
                                        connect an org
   sloe license why acme                whether an org may be live, and why
   sloe sim org --listen 127.0.0.1:9000 a simulated Salesforce org
+  sloe doctor                          how everything is, and what to do
   sloe sync status                     how far each org is, and what is wrong
   sloe person erase --org acme --email ada@example.org
                                        destroy a person's data, print a receipt";
@@ -64,6 +66,8 @@ pub(crate) enum Command {
     /// Say which orgs may be live, and why.
     #[command(subcommand)]
     License(license::License),
+    /// Say how everything is and what to do; fails if a person is needed.
+    Doctor(doctor::Doctor),
     /// Look after one event.
     #[command(subcommand)]
     Event(event::Event),
@@ -89,6 +93,7 @@ pub(crate) async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Storm(args) => return storm::run(*args).await,
         Command::Org(org) => org::run(org).await?,
         Command::License(license) => license::run(license).await?,
+        Command::Doctor(doctor) => return doctor::run(doctor).await,
         Command::Event(event) => event::run(event).await?,
         Command::Sync(sync) => sync::run(sync).await?,
         Command::Store(store) => store::run(&store)?,

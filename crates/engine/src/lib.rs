@@ -7,6 +7,7 @@ pub mod calendar;
 pub mod catalog;
 pub mod claims;
 pub mod clock;
+pub mod doctor;
 pub mod engine;
 pub mod erase;
 pub mod error;

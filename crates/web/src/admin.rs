@@ -2,6 +2,8 @@
 //! Answers are plain JSON; the commands make sentences of them.
 
 mod budget;
+mod doctor;
+mod hook;
 pub mod license;
 mod sync;
 
@@ -24,6 +26,8 @@ use crate::error::{Cause, Problem};
 use crate::state::AppState;
 
 pub use budget::choose_budget;
+pub use doctor::examine;
+pub use hook::rotate_hook;
 
 /// The admin API, below `/api/v1/admin`.
 pub fn router(state: AppState) -> Router<AppState> {
@@ -31,7 +35,9 @@ pub fn router(state: AppState) -> Router<AppState> {
         .route("/orgs", post(connect_org))
         .route("/orgs/list", post(list_orgs))
         .merge(license::routes())
+        .route("/orgs/hook", post(hook::rotate))
         .route("/orgs/budget", post(budget::budget))
+        .route("/doctor", post(doctor::doctor))
         .route("/refresh", post(refresh))
         .route("/sync", post(drained))
         .merge(sync::router())
@@ -60,7 +66,11 @@ async fn connect_org(
     })?;
     let id = connected.org.id();
     state.engine.request_refresh(id, None);
-    Ok(Json(json!({ "org_id": id.to_string(), "hook_secret": connected.hook_secret })))
+    Ok(Json(json!({
+        "org_id": id.to_string(),
+        "hook_secret": connected.hook.secret,
+        "hook_signing": connected.hook.signing,
+    })))
 }
 
 async fn list_orgs(State(state): State<AppState>) -> Result<Json<Value>, Problem> {

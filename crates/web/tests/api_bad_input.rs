@@ -385,7 +385,7 @@ async fn the_hook_takes_what_the_salesforce_package_sends() {
     let secret = caller.connect(org, "other");
     let path = base.replace("YOUR-ORG", org.as_str()) + packaged(class, "'callout:Sloe", "'");
     let content = packaged(class, "'Content-Type', '", "'");
-    let headers = [("content-type", content), (header, secret.as_str())];
+    let headers = [("content-type", content), (header, secret.secret.as_str())];
     for body in [event.as_str(), packaged(class, "EVERYTHING = '", "'")] {
         let body = Body::from(body.to_owned());
         let answer = caller.send(Method::POST, &path, &headers, body).await;
@@ -397,7 +397,7 @@ async fn the_hook_takes_what_the_salesforce_package_sends() {
 async fn the_hook_takes_the_secret_s_holder_only_and_answers_at_once() {
     let caller = Caller::new().await;
     let other = OrgId::parse("00D000000000002").unwrap();
-    let secret = caller.connect(other, "other");
+    let secret = caller.connect(other, "other").secret;
     let json = ("content-type", "application/json");
     let known = [json, ("x-sloe-secret", secret.as_str())];
     let call = async |org: &str, headers: &[(&str, &str)], body: &str| {

@@ -1,13 +1,14 @@
 //! `sloe org`: connects orgs, to a running platform or to a store at rest.
 
 mod budget;
+mod hook;
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use comfy_table::Table;
 use serde_json::{Value, json};
-use sloe_engine::tenant::{Connect, Connected, Profile};
+use sloe_engine::tenant::{Connect, Connected, HookSecrets, Profile};
 use sloe_salesforce::{Credentials, Flow};
 
 use super::Failure;
@@ -27,6 +28,9 @@ pub(crate) enum Org {
     /// Show or choose how much of its API allowance an org lets Sloe have.
     #[command(after_help = BUDGET_EXAMPLE)]
     Budget(budget::Budget),
+    /// Make a new secret for the Update button; the one before stays good until it is ended.
+    #[command(after_help = HOOK_EXAMPLE)]
+    RotateHook(hook::RotateHook),
 }
 
 const ADD_EXAMPLE: &str = "\
@@ -38,6 +42,11 @@ const BUDGET_EXAMPLE: &str = "\
 Examples:
   sloe org budget acme                            how its API calls stand
   sloe org budget acme --share 30 --reserve 10    30 percent for Sloe, the last 10 for nobody";
+
+const HOOK_EXAMPLE: &str = "\
+Examples:
+  sloe org rotate-hook acme             a new secret, beside the one in use
+  sloe org rotate-hook acme --end-old   once Salesforce has the new one";
 
 /// Which platform.
 #[derive(Args)]
@@ -103,32 +112,32 @@ pub(crate) async fn run(org: Org) -> Result<(), Failure> {
         Org::Add(add) => connect(*add).await,
         Org::List { at } => list(at).await,
         Org::Budget(budget) => budget::run(budget).await,
+        Org::RotateHook(rotate) => hook::run(rotate).await,
     }
 }
 
 async fn connect(add: Add) -> Result<(), Failure> {
     let at = add.at.store.clone();
     let connect = add.read()?;
-    let (id, secret) = match Running::find(at.directory()).await {
+    let (id, secrets) = match Running::find(at.directory()).await {
         Some(running) => {
             let answer = running.ask("orgs", &connect.to_json()).await?;
-            (text(&answer, "org_id"), text(&answer, "hook_secret"))
+            let [id, secret, signing] =
+                ["org_id", "hook_secret", "hook_signing"].map(|key| text(&answer, key));
+            (id, HookSecrets { secret, signing })
         }
         None => {
             let engine = boot::start_engine_alone(at.directory())?;
             let connected = engine.connect_org(connect).await;
             engine.stop().await;
-            let Connected { org, hook_secret } = connected?;
-            (org.id().to_string(), hook_secret)
+            let Connected { org, hook } = connected?;
+            (org.id().to_string(), hook)
         }
     };
     println!("Connected org {id}.");
     println!();
-    println!("For the Update button, enter in Salesforce's Setup, Named Credentials:");
-    println!("  URL     <your Sloe>/hooks/salesforce/{id}");
-    println!("  Secret  {secret}");
-    println!();
-    println!("The secret is shown only now. The one before it stays good until the next.");
+    hook::print(&id, &secrets);
+    println!("They are shown only now. The ones before stay good until the next.");
     Ok(())
 }
 
