@@ -335,7 +335,7 @@ fn license(engine: &Engine, org: &Org) -> Line {
 
 /// Where licenses come from, and how that is read.
 fn source(engine: &Engine) -> Line {
-    let subject = "licenses";
+    let subject = "source org";
     let standing = engine.license_source();
     let troubles = standing.troubles().join(" ");
     if standing.source.is_none() {
