@@ -6,6 +6,7 @@ mod license;
 mod org;
 mod person;
 mod serve;
+mod staff;
 mod store;
 mod sync;
 
@@ -63,17 +64,20 @@ pub(crate) enum Command {
     /// Connect and list orgs.
     #[command(subcommand)]
     Org(org::Org),
+    /// Say how everything is and what to do; fails if a person is needed.
+    Doctor(doctor::Doctor),
     /// Say which orgs may be live, and why.
     #[command(subcommand)]
     License(license::License),
-    /// Say how everything is and what to do; fails if a person is needed.
-    Doctor(doctor::Doctor),
     /// Look after one event.
     #[command(subcommand)]
     Event(event::Event),
     /// See what the orgs have still to get, and send again what failed.
     #[command(subcommand)]
     Sync(sync::Sync),
+    /// Let staff in to the console.
+    #[command(subcommand)]
+    Staff(staff::Staff),
     /// Look after the store.
     #[command(subcommand)]
     Store(store::Store),
@@ -92,10 +96,11 @@ pub(crate) async fn run(command: Command) -> Result<ExitCode, Failure> {
         #[cfg(feature = "sim")]
         Command::Storm(args) => return storm::run(*args).await,
         Command::Org(org) => org::run(org).await?,
-        Command::License(license) => license::run(license).await?,
         Command::Doctor(doctor) => return doctor::run(doctor).await,
+        Command::License(license) => license::run(license).await?,
         Command::Event(event) => event::run(event).await?,
         Command::Sync(sync) => sync::run(sync).await?,
+        Command::Staff(staff) => staff::run(staff).await?,
         Command::Store(store) => store::run(&store)?,
         Command::Person(person) => person::run(person).await?,
     }

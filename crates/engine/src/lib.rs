@@ -18,6 +18,7 @@ pub mod mail;
 pub mod refresh;
 pub mod replay;
 pub mod seal;
+pub mod staff;
 pub mod sync;
 pub mod tenant;
 pub mod token;

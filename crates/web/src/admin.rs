@@ -5,6 +5,7 @@ mod budget;
 mod doctor;
 mod hook;
 pub mod license;
+mod staff;
 mod sync;
 
 use axum::Json;
@@ -34,14 +35,15 @@ pub fn router(state: AppState) -> Router<AppState> {
     Router::new()
         .route("/orgs", post(connect_org))
         .route("/orgs/list", post(list_orgs))
-        .merge(license::routes())
         .route("/orgs/hook", post(hook::rotate))
         .route("/orgs/budget", post(budget::budget))
         .route("/doctor", post(doctor::doctor))
+        .merge(license::routes())
         .route("/refresh", post(refresh))
         .route("/sync", post(drained))
         .merge(sync::router())
         .route("/persons/erase", post(erase))
+        .route("/staff/link", post(staff::link))
         .layer(from_fn_with_state(state, require_token))
 }
 
@@ -65,7 +67,7 @@ async fn connect_org(
         other => refused(other.to_string()),
     })?;
     let id = connected.org.id();
-    state.engine.request_refresh(id, None);
+    state.engine.request_first_refresh(id);
     Ok(Json(json!({
         "org_id": id.to_string(),
         "hook_secret": connected.hook.secret,

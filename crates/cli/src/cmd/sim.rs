@@ -10,12 +10,25 @@ use sloe_sim::org;
 use super::Failure;
 use crate::platform;
 
+const EXAMPLES: &str = "\
+Examples:
+  sloe sim org --print-seed > my-org.toml
+  sloe sim org --listen 127.0.0.1:9000 --seed my-org.toml --data ./org
+  sloe sim org --daily-limit 15000 --concurrent-limit 5 --json
+  sloe sim org --source --listen 127.0.0.1:9003    the org that licenses others
+
+While it runs, at its address: records and activity in a browser, and under /__control what goes wrong:
+  curl -X PUT http://127.0.0.1:9000/__control/faults -d '{\"latency\": {\"p50_ms\": 120, \"p99_ms\": 900}}'
+  curl -X PUT http://127.0.0.1:9000/__control/faults -d '{\"errors\": {\"SERVER_UNAVAILABLE\": 0.1}, \"seed\": 7}'
+  curl -X PUT http://127.0.0.1:9000/__control/limits -d '{\"others_per_minute\": 600}'
+  curl -X PUT http://127.0.0.1:9000/__control/maintenance -d '{\"minutes\": 15}'
+  curl -X DELETE http://127.0.0.1:9000/__control/faults
+All of it: docs/simulated-org.md";
+
 #[derive(Subcommand)]
 pub(crate) enum Sim {
     /// One simulated Salesforce org on a socket.
-    #[command(
-        after_help = "Examples:\n  sloe sim org --print-seed > my-org.toml\n  sloe sim org --listen 127.0.0.1:9000 --seed my-org.toml --data ./org\n  sloe sim org --source --listen 127.0.0.1:9003"
-    )]
+    #[command(after_help = EXAMPLES)]
     Org(Org),
 }
 

@@ -35,11 +35,20 @@ pub(crate) async fn of_the_org(demo: &Demo, visit: &mut Visit) {
     let text = |field: &str| attendee[field].as_str().unwrap();
     let name = format!("{} {}", text("First_Name__c"), text("Last_Name__c"));
     let record = |id: &str| at(&format!("/r/{id}"));
-    let pages: [(&str, String, u16, &str, &[&str]); 6] = [
+    let question = format!("Delete {name}?");
+    let pages: [(&str, String, u16, &str, &[&str]); 8] = [
         ("org-events", at("/"), 200, "Events", &["newest change first", "Update all events"]),
         ("org-attendees", at("/o/Sloe_Attendee__c"), 200, "Attendees", &["newest change first"]),
         ("org-event", record(&event), 200, "Meridian Systems Days", &["Update", "Save"]),
         ("org-attendee", record(text("Id")), 200, &name, &["Save"]),
+        ("org-delete", record(&format!("{}/delete", text("Id"))), 200, &question, &["Keep it"]),
+        (
+            "org-activity",
+            at("/activity"),
+            200,
+            "Activity",
+            &["API calls by the minute", "Bulk jobs"],
+        ),
         ("org-new", at("/o/Sloe_Event__c/new"), 200, "New event", &["Save"]),
         (
             "org-missing",

@@ -7,6 +7,7 @@ mod client;
 mod composite;
 mod compressed;
 mod faults;
+mod handbook;
 mod licenses;
 mod limits;
 mod locks;

@@ -53,7 +53,7 @@ pub(super) fn refuse(message: &str) -> Answer {
 }
 
 /// Names everything that is wrong with what was sent.
-fn refuse_all(faults: Vec<String>) -> Answer {
+fn refuse_all(faults: &[String]) -> Answer {
     let body = json!({ "error": faults.join("; "), "faults": faults });
     Reply::json(StatusCode::UNPROCESSABLE_ENTITY.as_u16(), &body).into_response()
 }
@@ -83,7 +83,7 @@ async fn set_faults(State(org): State<Arc<Org>>, body: Bytes) -> Answer {
             org.faults.send_replace(Arc::new(faults));
             show_faults(State(org)).await
         }
-        Err(faults) => refuse_all(faults),
+        Err(faults) => refuse_all(&faults),
     }
 }
 
@@ -118,7 +118,7 @@ async fn set_limits(State(org): State<Arc<Org>>, body: Bytes) -> Answer {
     let long_running = small(knobs.whole("others_long_running", 100_000));
     let wrong = knobs.end();
     if !wrong.is_empty() {
-        return refuse_all(wrong);
+        return refuse_all(&wrong);
     }
     {
         let mut meter = lock(&org.meter);
@@ -168,7 +168,7 @@ async fn set_maintenance(State(org): State<Arc<Org>>, body: Bytes) -> Answer {
             *lock(&org.maintenance) = Some(window);
             show_maintenance(State(org)).await
         }
-        Err(faults) => refuse_all(faults),
+        Err(faults) => refuse_all(&faults),
     }
 }
 
@@ -188,7 +188,7 @@ async fn set_locks(State(org): State<Arc<Org>>, body: Bytes) -> Answer {
     let wait = knobs.whole("wait_ms", 600_000);
     let wrong = knobs.end();
     if !wrong.is_empty() {
-        return refuse_all(wrong);
+        return refuse_all(&wrong);
     }
     org.lock_wait_ms.store(wait.unwrap_or(LOCK_WAIT_MS), Ordering::Relaxed);
     show_locks(State(org)).await
