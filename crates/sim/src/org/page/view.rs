@@ -144,18 +144,19 @@ pub(super) fn frame(
     current: &str,
     notice: Option<Notice>,
 ) -> Frame {
+    // People come to the vendor's org for its licenses.
+    let is_source = database.schema().find(lma::LICENSE).is_some();
     let objects = database.schema().objects().iter().enumerate();
     let mut objects: Vec<NavObject> = objects
-        .filter(|(_, object)| object.writable || object.managed)
+        .filter(|(_, object)| if is_source { object.managed } else { object.writable })
         .map(|(number, object)| NavObject {
             name: object.name.clone(),
             plural: object.plural.clone(),
             count: grouped(&database.table(number).live().to_string()),
         })
         .collect();
-    // What the org is about first: an app's objects, then its own.
-    objects
-        .sort_by_key(|object| (!object.name.starts_with("sfLma__"), !object.name.ends_with("__c")));
+    // The org's own objects first.
+    objects.sort_by_key(|object| !object.name.ends_with("__c"));
     let daily = lock(&org.meter).allowance.daily;
     let used = org.used();
     Frame {
