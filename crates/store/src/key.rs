@@ -40,11 +40,13 @@ pub enum Collection {
     Marks,
     /// Settings of the platform itself, its wrapped keys among them.
     Platform,
+    /// Staff's sign-in links and sessions; hashes only.
+    Staff,
 }
 
 impl Collection {
     /// All of them, for tools.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Orgs,
         Self::Licenses,
         Self::Snapshots,
@@ -61,6 +63,7 @@ impl Collection {
         Self::Reads,
         Self::Marks,
         Self::Platform,
+        Self::Staff,
     ];
 
     /// Its stable name in stored form.
@@ -83,6 +86,7 @@ impl Collection {
             Self::Reads => "reads",
             Self::Marks => "marks",
             Self::Platform => "platform",
+            Self::Staff => "staff",
         }
     }
 }
@@ -111,10 +115,34 @@ impl Key {
         Self::new(Collection::Licenses, org.to_string())
     }
 
+    /// How far the source org of licenses was read.
+    #[must_use]
+    pub fn license_source() -> Self {
+        Self::platform("licenses")
+    }
+
+    /// The source org's API calls, counted: it need not be a connected org.
+    #[must_use]
+    pub fn license_budget() -> Self {
+        Self::platform("license calls")
+    }
+
     /// A setting of the platform.
     #[must_use]
     pub fn platform(name: &str) -> Self {
         Self::new(Collection::Platform, name.to_owned())
+    }
+
+    /// A sign-in link of staff, by a part of its token's hash.
+    #[must_use]
+    pub fn staff_link(hash: &str) -> Self {
+        Self::new(Collection::Staff, format!("link/{hash}"))
+    }
+
+    /// A session of staff, by a part of its secret's hash.
+    #[must_use]
+    pub fn staff_session(hash: &str) -> Self {
+        Self::new(Collection::Staff, format!("session/{hash}"))
     }
 
     /// An event's snapshot.

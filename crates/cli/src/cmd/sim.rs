@@ -15,6 +15,7 @@ Examples:
   sloe sim org --print-seed > my-org.toml
   sloe sim org --listen 127.0.0.1:9000 --seed my-org.toml --data ./org
   sloe sim org --daily-limit 15000 --concurrent-limit 5 --json
+  sloe sim org --source --listen 127.0.0.1:9003    the org that licenses others
 
 While it runs: records and activity at its address in a browser, and what goes wrong by its control API:
   C=http://127.0.0.1:9000/__control
@@ -40,6 +41,9 @@ pub(crate) struct Org {
     /// What the org begins with: users, apps, records (TOML).
     #[arg(long, value_name = "FILE")]
     seed: Option<PathBuf>,
+    /// Be the vendor's org with the License Management App, which licenses the orgs of the demo.
+    #[arg(long, conflicts_with = "seed")]
+    source: bool,
     /// Print the default seed and end.
     #[arg(long)]
     print_seed: bool,
@@ -59,14 +63,15 @@ pub(crate) struct Org {
 
 pub(crate) async fn run(sim: Sim) -> Result<(), Failure> {
     let Sim::Org(args) = sim;
+    let own = if args.source { org::Seed::source_text() } else { org::Seed::default_text() };
     if args.print_seed {
-        print!("{}", org::Seed::default_text());
+        print!("{own}");
         return Ok(());
     }
     let seed = match &args.seed {
         Some(path) => std::fs::read_to_string(path)
             .map_err(|error| Failure::new(format!("{} can't be read: {error}", path.display())))?,
-        None => org::Seed::default_text().to_owned(),
+        None => own.to_owned(),
     };
     let options = org::Options {
         listen: args.listen,

@@ -5,6 +5,25 @@ use super::visit::{Told, Visit};
 
 const ORG: &str = "Meridian Systems Foundation";
 
+/// Licenses, one with its form, and a package that only the app writes.
+pub(crate) async fn of_the_source(demo: &Demo, visit: &mut Visit) {
+    let name = "Sloe License Management";
+    let at = |path: &str| format!("{}{path}", demo.source);
+    let url = at("/__control/licenses");
+    let all: serde_json::Value = demo.client().get(url).send().await.unwrap().json().await.unwrap();
+    let row = &all["licenses"][0];
+    let record = |id: &serde_json::Value| at(&format!("/r/{}", id.as_str().unwrap()));
+    let pages: [(&str, String, &str, &[&str]); 3] = [
+        ("source-licenses", at("/"), "Licenses", &["L-00001", "00D5g000000Mrdn", "Suspended"]),
+        ("source-license", record(&row["id"]), "L-00001", &["Modify License", "Save"]),
+        ("source-package", record(&row["package"]), "Sloe", &["can't be edited here"]),
+    ];
+    for (page, url, title, says) in pages {
+        let title = format!("{title} · {name}");
+        visit.see(&url, &Told { name: page, status: 200, title: &title, says }).await;
+    }
+}
+
 /// Lists, records, an empty form, and what is not there.
 pub(crate) async fn of_the_org(demo: &Demo, visit: &mut Visit) {
     let org = demo.org("meridian");

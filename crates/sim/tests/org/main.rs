@@ -8,6 +8,7 @@ mod composite;
 mod compressed;
 mod faults;
 mod handbook;
+mod licenses;
 mod limits;
 mod locks;
 mod package;

@@ -23,7 +23,7 @@ use crate::org::work::LOCK_WAIT_MS;
 /// The largest number of calls a limit may be.
 const MOST: u64 = 1_000_000_000;
 
-type Answer = Response<axum::body::Body>;
+pub(super) type Answer = Response<axum::body::Body>;
 
 /// The control API's addresses.
 pub(crate) fn routes() -> Router<Arc<Org>> {
@@ -40,13 +40,14 @@ pub(crate) fn routes() -> Router<Arc<Org>> {
         .route("/__control/hook", get(show_hook).put(set_hook).delete(remove_hook))
         .route("/__control/stats", get(show_stats).delete(reset_stats))
         .route("/__control/save", post(save))
+        .merge(super::licenses::routes())
 }
 
-fn ok(body: &impl serde::Serialize) -> Answer {
+pub(super) fn ok(body: &impl serde::Serialize) -> Answer {
     Reply::json(200, body).into_response()
 }
 
-fn refuse(message: &str) -> Answer {
+pub(super) fn refuse(message: &str) -> Answer {
     Reply::json(StatusCode::UNPROCESSABLE_ENTITY.as_u16(), &json!({ "error": message }))
         .into_response()
 }
@@ -57,7 +58,7 @@ fn refuse_all(faults: &[String]) -> Answer {
     Reply::json(StatusCode::UNPROCESSABLE_ENTITY.as_u16(), &body).into_response()
 }
 
-fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Box<Answer>> {
+pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Box<Answer>> {
     serde_json::from_slice(body).map_err(|e| Box::new(refuse(&e.to_string())))
 }
 
