@@ -17,12 +17,13 @@ Examples:
   sloe sim org --daily-limit 15000 --concurrent-limit 5 --json
   sloe sim org --source --listen 127.0.0.1:9003    the org that licenses others
 
-While it runs, at its address: records and activity in a browser, and under /__control what goes wrong:
-  curl -X PUT http://127.0.0.1:9000/__control/faults -d '{\"latency\": {\"p50_ms\": 120, \"p99_ms\": 900}}'
-  curl -X PUT http://127.0.0.1:9000/__control/faults -d '{\"errors\": {\"SERVER_UNAVAILABLE\": 0.1}, \"seed\": 7}'
-  curl -X PUT http://127.0.0.1:9000/__control/limits -d '{\"others_per_minute\": 600}'
-  curl -X PUT http://127.0.0.1:9000/__control/maintenance -d '{\"minutes\": 15}'
-  curl -X DELETE http://127.0.0.1:9000/__control/faults
+While it runs: records and activity at its address in a browser, and what goes wrong by its control API:
+  C=http://127.0.0.1:9000/__control
+  curl -X PUT $C/faults -d '{\"latency\": {\"p50_ms\": 120, \"p99_ms\": 900}}'
+  curl -X PUT $C/faults -d '{\"errors\": {\"SERVER_UNAVAILABLE\": 0.1}, \"seed\": 7}'
+  curl -X PUT $C/limits -d '{\"others_per_minute\": 600}'
+  curl -X PUT $C/maintenance -d '{\"minutes\": 15}'
+  curl -X DELETE $C/faults
 All of it: docs/simulated-org.md";
 
 #[derive(Subcommand)]

@@ -51,8 +51,14 @@ pub(crate) enum Entry {
     Serials { jobs: u64, results: u64 },
     /// An ingest job, without its data and outcomes.
     Ingest(jobs::Stored),
-    /// The outcomes of an ingest job's rows from this one on.
-    Outcomes { job: String, first: usize, rows: Vec<Outcome> },
+    /// The outcomes of an ingest job's rows from this one on; from the last known one on where it isn't told, as in
+    /// logs from when batches were worked on one after the other.
+    Outcomes {
+        job: String,
+        #[serde(default)]
+        first: Option<usize>,
+        rows: Vec<Outcome>,
+    },
     /// An ingest job is deleted.
     IngestGone { job: String },
     /// A query job.

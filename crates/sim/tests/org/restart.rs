@@ -299,6 +299,27 @@ async fn a_job_that_was_worked_on_goes_on_and_no_row_is_done_twice_wherever_it_w
     }
 }
 
+#[tokio::test]
+async fn a_log_from_before_batches_ran_side_by_side_gives_the_same_results() {
+    let directory = tempfile::tempdir().unwrap();
+    let org = Org::kept_in(directory.path().to_owned()).await;
+    let job = open(&org, insert()).await;
+    upload(&org, &job, rows(450)).await;
+    finish(&org, &job).await;
+    let paths = ["successfulResults", "failedResults"].map(|w| format!("/jobs/ingest/{job}/{w}"));
+    let before = answers(&org, &paths).await;
+    let left = left_behind(directory.path());
+    let log = left.path().join("records.log");
+    let text = std::fs::read_to_string(&log).unwrap();
+    let old = ["0", "200", "400"]
+        .iter()
+        .fold(text.clone(), |text, first| text.replace(&format!("\"first\":{first},"), ""));
+    assert!(text.len() > old.len() && !old.contains("\"first\":"));
+    std::fs::write(&log, old).unwrap();
+    let org = Org::kept_in(left.path().to_owned()).await;
+    assert_eq!(answers(&org, &paths).await, before);
+}
+
 /// Eight days from now.
 fn next_week() -> jiff::Timestamp {
     jiff::Timestamp::now() + jiff::SignedDuration::from_hours(8 * 24)

@@ -258,7 +258,7 @@ impl Jobs {
             out.push(job.entry(database));
             let outcomes = job.outcomes.iter().map(|(first, rows)| Entry::Outcomes {
                 job: job.id.clone(),
-                first: *first,
+                first: Some(*first),
                 rows: rows.clone(),
             });
             out.extend(outcomes);
@@ -280,10 +280,12 @@ impl Jobs {
         self.add(job);
     }
 
-    /// Takes up what became of a job's rows from this one on.
-    pub(crate) fn restore_outcomes(&self, id: &str, first: usize, outcomes: Vec<Outcome>) {
+    /// Takes up what became of a job's rows from this one on, or from the last known one on.
+    pub(crate) fn restore_outcomes(&self, id: &str, first: Option<usize>, outcomes: Vec<Outcome>) {
         if let Some(job) = self.get(id) {
-            lock(&job).add_outcomes(first, outcomes);
+            let mut job = lock(&job);
+            let first = first.unwrap_or(job.processed);
+            job.add_outcomes(first, outcomes);
         }
     }
 

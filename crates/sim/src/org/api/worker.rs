@@ -213,7 +213,8 @@ fn commit_chunk(
         }
         let rows = write_chunk(database, plan, &object, chunk, &hurt);
         // In one commit with the rows, so that a killed org never does a row twice.
-        database.note(Entry::Outcomes { job: facts.id.clone(), first, rows: rows.clone() });
+        let (job, rows_kept) = (facts.id.clone(), rows.clone());
+        database.note(Entry::Outcomes { job, first: Some(first), rows: rows_kept });
         Some(rows)
     };
     let done = state.transact(KIND, work, |database, rows| {
