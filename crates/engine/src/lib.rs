@@ -13,6 +13,7 @@ pub mod erase;
 pub mod error;
 mod keys;
 pub mod ledger;
+pub mod licensing;
 pub mod mail;
 pub mod refresh;
 pub mod replay;

@@ -4,7 +4,8 @@
 //! follows the org's allowance ([`client`], [`limits`]), reads events
 //! ([`fetch`]) and looks for changes ([`look`]), writes attendees in batches
 //! ([`batch`]), tells what the org holds of them ([`compare`]) and compares it
-//! with the mapping ([`check`]). What the org calls its objects is data
+//! with the mapping ([`check`]). [`license`] reads the vendor's licenses from
+//! the vendor's own org. What the org calls its objects is data
 //! ([`map`]); what went wrong, and what to do then, is [`error`].
 //!
 //! Nothing here decides anything about seats and nothing here stores: callers
@@ -18,6 +19,7 @@ pub mod client;
 pub mod compare;
 pub mod error;
 pub mod fetch;
+pub mod license;
 pub mod limits;
 pub mod look;
 pub mod map;
@@ -34,6 +36,7 @@ pub use client::{API_VERSION, Options};
 pub use compare::{COUNTED_EVENTS, Counted, Figures, OrgRow};
 pub use error::{Advice, Error, Owner, Private};
 pub use fetch::EventPages;
+pub use license::{LicensePage, LicenseRow, LicenseSource, Package, Position};
 pub use limits::{Allowance, Exhausted, Gate, Limits, Usage};
 pub use look::{Changed, Looked, Mark, Watched};
 pub use map::{Column, Mapping, RowKind};

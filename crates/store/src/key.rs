@@ -115,6 +115,18 @@ impl Key {
         Self::new(Collection::Licenses, org.to_string())
     }
 
+    /// How far the source org of licenses was read.
+    #[must_use]
+    pub fn license_source() -> Self {
+        Self::platform("licenses")
+    }
+
+    /// The source org's API calls, counted: it need not be a connected org.
+    #[must_use]
+    pub fn license_budget() -> Self {
+        Self::platform("license calls")
+    }
+
     /// A setting of the platform.
     #[must_use]
     pub fn platform(name: &str) -> Self {

@@ -10,6 +10,7 @@ mod faults;
 mod formula;
 mod kept;
 mod knobs;
+mod license;
 mod limits;
 mod maintenance;
 mod page;

@@ -7,6 +7,8 @@ mod client;
 mod composite;
 mod compressed;
 mod faults;
+mod handbook;
+mod licenses;
 mod limits;
 mod locks;
 mod package;

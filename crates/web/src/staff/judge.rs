@@ -129,6 +129,10 @@ pub(super) fn judge(facts: &Facts) -> Verdict {
             "license",
         );
     }
+    if facts.license.grace {
+        let todo = "Renew the license, and see on the overview why its source org is not read.";
+        found.add(Level::Warn, facts.license.why.clone(), todo.to_owned(), None, "license");
+    }
     for stumble in &facts.stumbles {
         if facts.at.millis_since(stumble.at) < STUMBLED_MILLIS {
             let times = if stumble.count == 1 { "once" } else { "more than once" };

@@ -10,9 +10,9 @@ use super::answer;
 use super::compare;
 use super::draw::{count, counted};
 use super::facts::Facts;
-use super::judge::{Level, Verdict, judge};
+use super::judge::{Level, Trouble, Verdict, judge};
 use super::org::{calls, reads, way};
-use super::view::{Cell, EVERY, Frame, OrgCard, OverviewPage, Platform, Tile, Worker};
+use super::view::{Cell, EVERY, Frame, Line, OrgCard, OverviewPage, Platform, Tile, Worker};
 use crate::state::AppState;
 
 /// Troubles of one org that the overview shows.
@@ -77,10 +77,9 @@ fn page(frame: Frame, judged: &[Judged<'_>], asked: &Asked, platform: Platform) 
     shown.sort_by_key(|(facts, verdict)| {
         (std::cmp::Reverse(verdict.level), facts.org.profile.name.to_lowercase())
     });
-    let fails = platform.workers.iter().any(|worker| worker.fault.is_some());
     let worst = judged.iter().map(|(_, verdict)| verdict.level).max().unwrap_or_default();
-    let level = if fails { Level::Bad } else { worst };
-    let (heading, lead) = summary(judged, level, fails);
+    let level = worst.max(platform.level());
+    let (heading, lead) = summary(judged, level, platform.level() == level);
     OverviewPage {
         frame,
         level,
@@ -108,6 +107,7 @@ fn summary(judged: &[Judged<'_>], level: Level, fails: bool) -> (String, String)
     let heading = match level {
         _ if judged.is_empty() => "No org is connected yet".to_owned(),
         Level::Bad if at(Level::Bad).next().is_none() => "The platform needs help".to_owned(),
+        Level::Warn if at(Level::Warn).next().is_none() => "The platform needs a look".to_owned(),
         Level::Bad => named(Level::Bad, "needs help", "need help"),
         Level::Warn => named(Level::Warn, "needs a look", "need a look"),
         Level::Busy => "Catching up".to_owned(),
@@ -129,7 +129,9 @@ fn lead(judged: &[Judged<'_>], level: Level, fails: bool) -> String {
         _ if judged.is_empty() => {
             "Connect the first one with sloe org add, on the machine where Sloe runs; sloe org add --help shows how.".to_owned()
         }
-        Level::Bad if fails => "A worker of the platform fails; see below.".to_owned(),
+        Level::Bad | Level::Warn if fails && names.is_empty() => {
+            "The orgs are not the matter; see Platform below.".to_owned()
+        }
         Level::Good => {
             "Sloe and Salesforce have the same, as far as Sloe has compared them.".to_owned()
         }
@@ -145,7 +147,8 @@ fn lead(judged: &[Judged<'_>], level: Level, fails: bool) -> String {
                 [first, second, third] => format!("{first}, {second} and {third}. "),
                 _ => String::new(),
             };
-            named + &others(judged.len() - names.len(), good)
+            let platform = if fails { " The platform needs somebody too; see below." } else { "" };
+            named + &others(judged.len() - names.len(), good) + platform
         }
     }
 }
@@ -229,7 +232,8 @@ fn card((facts, verdict): &Judged<'_>) -> OrgCard {
 }
 
 /// What the platform's own workers do.
-const DOES: [(&str, &str); 4] = [
+const DOES: [(&str, &str); 5] = [
+    ("licenses", "reads who may be live from the source org"),
     ("orgs", "keeps every org’s tasks running"),
     ("mail", "sends confirmations"),
     ("orders", "keeps orders ready to be read"),
@@ -251,5 +255,31 @@ fn platform(app: &AppState, now: Timestamp) -> Platform {
         at: Ago::new(run.at, now),
         fault: run.fault,
     };
-    Platform { facts, workers: app.engine.runs().into_iter().map(worker).collect() }
+    let workers: Vec<_> = app.engine.runs().into_iter().map(worker).collect();
+    let source = app.engine.license_source();
+    let licenses = match (&source.source, source.read_at) {
+        (None, _) => Line::new("Recorded by hand: there is no source org"),
+        (Some((url, _)), None) => Line::new(format!("{url} was not read yet")).level(Level::Busy),
+        (Some((url, _)), Some(at)) => {
+            let rows = counted(source.rows, "row", "rows");
+            Line::new(format!("{rows} from {url}, read")).at(Some(Ago::new(at, now)))
+        }
+    };
+    let mut troubles = Vec::new();
+    for worker in &workers {
+        if let Some(fault) = &worker.fault {
+            let what = format!("The worker “{}” fails: {fault}", worker.name);
+            troubles.push(trouble(Level::Bad, what, "It tries again by itself; look at the log."));
+        }
+    }
+    let level = if source.alarm() { Level::Bad } else { Level::Warn };
+    for what in source.troubles() {
+        let todo = "Who may be live is kept as it was. Mend the source org or Sloe’s access to it.";
+        troubles.push(trouble(level, what, todo));
+    }
+    Platform { facts, licenses, troubles, workers }
+}
+
+fn trouble(level: Level, what: String, todo: &str) -> Trouble {
+    Trouble { level, what, todo: todo.to_owned(), since: None, part: "platform" }
 }

@@ -180,7 +180,17 @@ pub(super) struct Calls {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Platform {
     pub(super) facts: Vec<(&'static str, String)>,
+    /// Where licenses come from.
+    pub(super) licenses: Line,
+    pub(super) troubles: Vec<Trouble>,
     pub(super) workers: Vec<Worker>,
+}
+
+impl Platform {
+    /// The worst that is the matter with it.
+    pub(super) fn level(&self) -> Level {
+        self.troubles.iter().map(|trouble| trouble.level).max().unwrap_or_default()
+    }
 }
 
 /// A worker of the platform.
