@@ -138,10 +138,12 @@ async fn compared(desk: &Browser) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_script_everything_can_be_seen_and_done_by_hand() {
-    let demo = Demo::start().await;
+    let demo = Demo::start_to_keep().await;
     let org = demo.org("meridian");
     let phone = Browser::open(Look::PHONE.without_script()).await;
-    sign_in(&phone, &demo.staff).await;
+    let link = demo.sloe(&["staff", "link"]);
+    assert!(link.starts_with(&demo.url("/staff/sign-in/")), "{link}");
+    sign_in(&phone, link.trim()).await;
     org.misbehave(&refuses_rows()).await;
     register(&demo, "Ada", "Lovelace").await;
     eventually(async || {

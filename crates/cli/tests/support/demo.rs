@@ -272,6 +272,15 @@ impl Demo {
         text(&json_of(asked).await["url"])
     }
 
+    /// Runs a command on the store of a demo that keeps it; what it prints.
+    pub(crate) fn sloe(&self, args: &[&str]) -> String {
+        let store = format!("embedded:{}", self.home.path().join("data/platform").display());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sloe"));
+        let output = command.args(args).args(["--store", &store]).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// Registers people by the API: its status and its answer.
     pub(crate) async fn register(&self, event: &str, attendees: &[Value]) -> (StatusCode, Value) {
         let url = self.url(&format!("/api/v1/events/{event}/registrations"));

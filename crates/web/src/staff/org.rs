@@ -219,8 +219,9 @@ pub(super) fn reads(facts: &Facts) -> Vec<Line> {
         }
     }
     if let Some(poll) = &facts.poll {
-        let every = poll.every.map(|every| format!("Looks for changes every {}", spoken(every)));
-        let line = Line::new(every.unwrap_or_else(|| "Looks for changes soon".to_owned()));
+        let every =
+            poll.every.map(|every| format!("Update button, and a look every {}", spoken(every)));
+        let line = Line::new(every.unwrap_or_else(|| "Update button, and looks soon".to_owned()));
         let level = if poll.fault.is_some() { Level::Warn } else { Level::Good };
         lines.push(line.level(level));
     }
