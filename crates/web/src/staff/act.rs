@@ -125,6 +125,7 @@ pub(super) async fn confirm_accept(
         frame: Frame {
             title: format!("Leave deleted · {}", org.profile.name),
             as_of: ago::clock(app.engine.now()),
+            here: path.clone(),
             path: path.clone(),
             ..Frame::default()
         },

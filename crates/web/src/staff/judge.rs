@@ -272,7 +272,7 @@ impl Found {
             let event = refresh.event.map(|event| facts.name_of(event)).unwrap_or_default();
             self.add(
                 Level::Warn,
-                format!("{event} is not as Salesforce has it. {said}"),
+                format!("\u{2068}{event}\u{2069} is not as Salesforce has it. {said}"),
                 "Mend its record in Salesforce and press Update there, or refresh it here."
                     .to_owned(),
                 Some(refresh.at),

@@ -50,11 +50,13 @@ pub(super) async fn show(
     let passes = passes.map_err(|denied| Failure::denied(&denied))?;
     let verdict = judge(&facts);
     let profile = &facts.org.profile;
+    let path = format!("/staff/orgs/{}", profile.slug);
     let frame = Frame {
         title: profile.name.clone(),
         as_of: ago::clock(facts.at),
         said: answer::said(&headers),
-        path: format!("/staff/orgs/{}", profile.slug),
+        here: asked.here(&path),
+        path,
         every: asked.every(),
     };
     let (events, quiet) = events(&facts);

@@ -32,6 +32,16 @@ impl Asked {
         found.map(|(_, value)| value.trim()).filter(|value| !value.is_empty())
     }
 
+    /// The address that asks the same at `path`.
+    pub(super) fn here(&self, path: &str) -> String {
+        if self.0.is_empty() {
+            return path.to_owned();
+        }
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(&self.0);
+        format!("{path}?{}", query.finish())
+    }
+
     /// After how many seconds the page is to load anew.
     pub(super) fn every(&self) -> Option<u32> {
         let asked: u32 = self.get("every")?.parse().ok()?;
@@ -53,6 +63,7 @@ pub(super) async fn show(
         as_of: ago::clock(now),
         said: answer::said(&headers),
         path: "/staff".to_owned(),
+        here: asked.here("/staff"),
         every: asked.every(),
     };
     let judged: Vec<_> = facts.iter().map(|facts| (facts, judge(facts))).collect();
@@ -79,10 +90,12 @@ fn page(frame: Frame, judged: &[Judged<'_>], asked: &Asked, platform: Platform) 
     });
     let worst = judged.iter().map(|(_, verdict)| verdict.level).max().unwrap_or_default();
     let level = worst.max(platform.level());
-    let (heading, lead) = summary(judged, level, platform.level() == level);
+    let (who, heading) = heading(judged, level);
+    let lead = lead(judged, level, platform.level() == level);
     OverviewPage {
         frame,
         level,
+        who,
         heading,
         lead,
         tiles: tiles(judged),
@@ -94,35 +107,29 @@ fn page(frame: Frame, judged: &[Judged<'_>], asked: &Asked, platform: Platform) 
     }
 }
 
-/// How all stand, in a few words and in a sentence.
-fn summary(judged: &[Judged<'_>], level: Level, fails: bool) -> (String, String) {
-    let at = |level| judged.iter().filter(move |(_, verdict)| verdict.level == level);
-    let named = |level, one: &str, many: &str| {
-        let mut all = at(level);
-        match (all.next(), all.count()) {
-            (Some((only, _)), 0) => format!("{} {one}", only.org.profile.name),
-            (_, others) => format!("{} orgs {many}", others + 1),
-        }
+/// Whom the heading speaks of, if of one org, and how all stand in a few words.
+fn heading(judged: &[Judged<'_>], level: Level) -> (Option<String>, String) {
+    let mut at = judged.iter().filter(|(_, verdict)| verdict.level == level);
+    let (first, others) = (at.next(), at.count());
+    let named = |one: &str, many: &str, platform: &str| match (first, others) {
+        (None, _) => (None, format!("The platform {platform}")),
+        (Some((only, _)), 0) => (Some(only.org.profile.name.clone()), one.to_owned()),
+        (Some(_), others) => (None, format!("{} orgs {many}", count(others as u64 + 1))),
     };
-    let heading = match level {
-        _ if judged.is_empty() => "No org is connected yet".to_owned(),
-        Level::Bad if at(Level::Bad).next().is_none() => "The platform needs help".to_owned(),
-        Level::Warn if at(Level::Warn).next().is_none() => "The platform needs a look".to_owned(),
-        Level::Bad => named(Level::Bad, "needs help", "need help"),
-        Level::Warn => named(Level::Warn, "needs a look", "need a look"),
-        Level::Busy => "Catching up".to_owned(),
-        Level::Good => "Everything is in order".to_owned(),
-    };
-    (heading, lead(judged, level, fails))
+    match level {
+        _ if judged.is_empty() => (None, "No org is connected yet".to_owned()),
+        Level::Bad => named("needs help", "need help", "needs help"),
+        Level::Warn => named("needs a look", "need a look", "needs a look"),
+        Level::Busy => (None, "Catching up".to_owned()),
+        Level::Good => (None, "Everything is in order".to_owned()),
+    }
 }
 
 /// Which orgs are meant, and how the others are.
 fn lead(judged: &[Judged<'_>], level: Level, fails: bool) -> String {
-    let names: Vec<_> = judged
-        .iter()
-        .filter(|(_, verdict)| verdict.level == level)
-        .map(|(facts, _)| facts.org.profile.name.as_str())
-        .collect();
+    let meant = judged.iter().filter(|(_, verdict)| verdict.level == level);
+    let worst = meant.clone().find_map(|(_, verdict)| verdict.troubles.first());
+    let names: Vec<_> = meant.map(|(facts, _)| facts.org.profile.name.as_str()).collect();
     let good = judged.iter().filter(|(_, verdict)| verdict.level == Level::Good).count();
     let one = names.len() == 1;
     match level {
@@ -143,6 +150,7 @@ fn lead(judged: &[Judged<'_>], level: Level, fails: bool) -> String {
         ),
         Level::Warn | Level::Bad => {
             let named = match names.as_slice() {
+                [_] => worst.map(|worst| format!("{} ", worst.what)).unwrap_or_default(),
                 [first, second] => format!("{first} and {second}. "),
                 [first, second, third] => format!("{first}, {second} and {third}. "),
                 _ => String::new(),
@@ -200,7 +208,8 @@ fn tiles(judged: &[Judged<'_>]) -> Vec<Tile> {
             } else {
                 counted(letters, "row", "rows")
             },
-            note: "until they are sent again".to_owned(),
+            note: if letters == 0 { "every row was taken" } else { "until they are sent again" }
+                .to_owned(),
             level: if letters > 0 { Level::Bad } else { Level::Good },
         },
         Tile {
