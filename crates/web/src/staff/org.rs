@@ -202,7 +202,10 @@ pub(super) fn reads(facts: &Facts) -> Vec<Line> {
         (None, Some(whole)) => {
             let at = Some(Ago::new(whole.at, facts.at));
             lines.push(match &whole.outcome {
-                Outcome::Failed { .. } => Line::new("Could not be read").at(at).level(Level::Bad),
+                Outcome::Failed { again, .. } => {
+                    let level = if *again { Level::Warn } else { Level::Bad };
+                    Line::new("Could not be read").at(at).level(level)
+                }
                 Outcome::Read { good, faulty: 0 } => {
                     Line::new(format!("{} read", counted(*good, "event", "events"))).at(at)
                 }
