@@ -69,7 +69,7 @@ async fn nothing_is_told_to_whoever_is_not_signed_in() {
             assert!(!page.body.to_lowercase().contains("acme"), "{}", page.body);
             assert_eq!(page.headers[header::CACHE_CONTROL], "no-store");
             assert_eq!(page.headers[header::REFERRER_POLICY], "no-referrer");
-            assert_eq!(page.headers["x-robots-tag"], "noindex, nofollow");
+            assert_eq!(page.headers["x-robots-tag"], "noindex");
         }
     }
 }

@@ -28,8 +28,6 @@ use sloe_engine::staff::Secret;
 
 use crate::state::AppState;
 
-pub use answer::Failure;
-
 /// What the console keeps on this node.
 #[derive(Default)]
 pub struct Desk {

@@ -41,13 +41,13 @@ pub(super) async fn show(
 ) -> Result<Response, Failure> {
     let asked = Asked::read(query.as_deref());
     let facts = Facts::of(&app.engine, org).await;
-    let stored = facts.stored.as_ref().map_err(Failure::denied)?;
+    let stored = facts.stored.as_ref().map_err(answer::refused)?;
     let letters = letters::page(&app.engine, &facts, stored, &asked).await?;
     let id = facts.org.id();
     let waiting = app.engine.waiting_rows(id, None, WAITING).await;
-    let waiting = waiting.map_err(|denied| Failure::denied(&denied))?;
+    let waiting = waiting.map_err(|denied| answer::refused(&denied))?;
     let passes = app.engine.verifies(id, PASSES).await;
-    let passes = passes.map_err(|denied| Failure::denied(&denied))?;
+    let passes = passes.map_err(|denied| answer::refused(&denied))?;
     let verdict = judge(&facts);
     let profile = &facts.org.profile;
     let path = format!("/staff/orgs/{}", profile.slug);

@@ -224,10 +224,11 @@ fn tiles(judged: &[Judged<'_>]) -> Vec<Tile> {
 fn card((facts, verdict): &Judged<'_>) -> OrgCard {
     let profile = &facts.org.profile;
     let shown: Vec<_> = verdict.troubles.iter().take(SHOWN).cloned().collect();
-    let mut cells = Vec::new();
-    cells.push(Cell { label: "To Salesforce", lines: way(facts) });
-    cells.push(Cell { label: "From Salesforce", lines: reads(facts) });
-    cells.push(Cell { label: "Compared", lines: compare::lines(facts) });
+    let cells = vec![
+        Cell { label: "To Salesforce", lines: way(facts) },
+        Cell { label: "From Salesforce", lines: reads(facts) },
+        Cell { label: "Compared", lines: compare::lines(facts) },
+    ];
     OrgCard {
         slug: profile.slug.clone(),
         name: profile.name.clone(),
