@@ -31,7 +31,7 @@ mod wire;
 pub use auth::{Credentials, Flow};
 pub use batch::bulk::{Adopted, Job, JobId, MAX_BULK_ROWS, Operation, Rows};
 pub use batch::collections::{COLLECTION_ROWS, Sent};
-pub use check::{FieldRule, FormRules, Missing};
+pub use check::{FieldRule, Finding, FormRules, Severity};
 pub use client::{API_VERSION, Options};
 pub use compare::{COUNTED_EVENTS, Counted, Figures, OrgRow};
 pub use error::{Advice, Error, Owner, Private};
@@ -39,7 +39,7 @@ pub use fetch::EventPages;
 pub use license::{LicensePage, LicenseRow, LicenseSource, Package, Position};
 pub use limits::{Allowance, Exhausted, Gate, Limits, Usage};
 pub use look::{Changed, Looked, Mark, Watched};
-pub use map::{Column, Mapping, RowKind};
+pub use map::{Column, Mapping, MappingFault, RowKind};
 pub use org::{Org, OrgIdentity};
 pub use row::{
     AttendeeDetails, Cell, Figure, FigureRow, Rejection, Row, RowOutcome, Status, Update,

@@ -34,6 +34,8 @@ pub enum Collection {
     Verified,
     /// An org's API calls, counted.
     Budgets,
+    /// What orgs call their objects and fields.
+    Mappings,
     /// How the last refreshes of an org's events went, and what was read then.
     Reads,
     /// Up to where changes in an org were read.
@@ -46,7 +48,7 @@ pub enum Collection {
 
 impl Collection {
     /// All of them, for tools.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Orgs,
         Self::Licenses,
         Self::Snapshots,
@@ -60,6 +62,7 @@ impl Collection {
         Self::DeadLetters,
         Self::Verified,
         Self::Budgets,
+        Self::Mappings,
         Self::Reads,
         Self::Marks,
         Self::Platform,
@@ -83,6 +86,7 @@ impl Collection {
             Self::DeadLetters => "dead_letters",
             Self::Verified => "verified",
             Self::Budgets => "budgets",
+            Self::Mappings => "mappings",
             Self::Reads => "reads",
             Self::Marks => "marks",
             Self::Platform => "platform",
@@ -209,6 +213,12 @@ impl Key {
     #[must_use]
     pub fn budget(scope: OrgScope) -> Self {
         Self::scoped(Collection::Budgets, scope, "calls")
+    }
+
+    /// What an org calls its objects and fields.
+    #[must_use]
+    pub fn mapping(scope: OrgScope) -> Self {
+        Self::scoped(Collection::Mappings, scope, "mapping")
     }
 
     /// How a refresh went: of an event by its Salesforce id, or of the whole org.

@@ -5,6 +5,7 @@ mod budget;
 mod doctor;
 mod hook;
 pub mod license;
+mod mapping;
 mod staff;
 mod sync;
 
@@ -29,6 +30,7 @@ use crate::state::AppState;
 pub use budget::choose_budget;
 pub use doctor::examine;
 pub use hook::rotate_hook;
+pub use mapping::{change_mapping, check_org, findings, show_mapping};
 
 /// The admin API, below `/api/v1/admin`.
 pub fn router(state: AppState) -> Router<AppState> {
@@ -37,6 +39,9 @@ pub fn router(state: AppState) -> Router<AppState> {
         .route("/orgs/list", post(list_orgs))
         .route("/orgs/hook", post(hook::rotate))
         .route("/orgs/budget", post(budget::budget))
+        .route("/orgs/check", post(mapping::check))
+        .route("/orgs/mapping", post(mapping::show))
+        .route("/orgs/mapping/change", post(mapping::change))
         .route("/doctor", post(doctor::doctor))
         .merge(license::routes())
         .route("/refresh", post(refresh))
@@ -72,6 +77,7 @@ async fn connect_org(
         "org_id": id.to_string(),
         "hook_secret": connected.hook.secret,
         "hook_signing": connected.hook.signing,
+        "findings": findings(&connected.findings),
     })))
 }
 
@@ -85,6 +91,7 @@ async fn list_orgs(State(state): State<AppState>) -> Result<Json<Value>, Problem
         let mut troubles: Vec<_> =
             state.engine.refreshes(org.id()).iter().filter_map(trouble).collect();
         troubles.extend(calls.trouble());
+        troubles.extend(org.mapping.trouble.clone());
         orgs.push(json!({
             "slug": slug,
             "org_id": org.id().to_string(),
