@@ -120,6 +120,9 @@ pub(super) async fn confirm_accept(
         }
     };
     let path = format!("/staff/orgs/{}", org.profile.slug);
+    if count == 0 {
+        return Ok(answer::done(&app, &format!("{path}#letters"), Did::Accept, 0));
+    }
     let rows = counted(count, "row", "rows");
     let page = ConfirmPage {
         frame: Frame {
