@@ -71,8 +71,7 @@
       if (etag) headers["if-none-match"] = etag;
       const answer = await fetch(location.href, { headers, cache: "no-store", redirect: "error" });
       if (answer.status === 401) {
-        link.replaceChildren("You are signed out: what you see may be old.");
-        announce.textContent = link.textContent;
+        link.textContent = "You are signed out: what you see may be old.";
         return;
       }
       if (answer.status === 200) etag = put(await answer.text()) ? answer.headers.get("etag") : undefined;

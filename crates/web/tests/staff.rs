@@ -3,15 +3,24 @@
 
 mod support;
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::http::{Request, header};
 use sloe_core::ids::OrgId;
 use sloe_core::license::Status;
+use sloe_engine::clock::Machine;
+use sloe_engine::engine::{Engine, LEDGER_BYTES, Options};
+use sloe_engine::seal::Key;
 use sloe_engine::staff::{IDLE_MILLIS, LINK_MILLIS};
 use sloe_engine::tenant::Profile;
 use sloe_salesforce::{Credentials, Flow};
-use sloe_web::state::Settings;
+use sloe_store::api::Store;
+use sloe_store::embedded::Embedded;
+use sloe_store::faulty::{Faulty, Plan};
+use sloe_web::state::{AppState, Settings};
 use support::{Browser, Draft, Page, Site};
+use tower::ServiceExt;
 
 const MINUTE: i64 = 60;
 
@@ -69,7 +78,7 @@ async fn nothing_is_told_to_whoever_is_not_signed_in() {
             assert!(!page.body.to_lowercase().contains("acme"), "{}", page.body);
             assert_eq!(page.headers[header::CACHE_CONTROL], "no-store");
             assert_eq!(page.headers[header::REFERRER_POLICY], "no-referrer");
-            assert_eq!(page.headers["x-robots-tag"], "noindex, nofollow");
+            assert_eq!(page.headers["x-robots-tag"], "noindex");
         }
     }
 }
@@ -193,15 +202,51 @@ async fn the_overview_says_what_is_the_matter_and_is_never_green_for_nothing() {
     let mut browser = inside(&site).await;
     // Nothing was compared, so nothing is in order yet.
     let page = browser.get("/staff").await;
-    page.is(200).says("<h1 dir=\"auto\">Catching up</h1>").says("Not compared yet");
+    page.is(200).says("<h1>Catching up</h1>").says("Not compared yet");
     assert!(!page.body.contains("Everything is in order") && !page.body.contains("org is-good"));
     site.license(Status::Suspended);
     site.clock.advance(3);
     let page = browser.get("/staff").await;
-    page.says("Acme Events needs a look").says("takes no new registrations").says("not live");
+    page.says("<bdi>Acme Events</bdi> needs a look")
+        .says("takes no new registrations")
+        .says("not live");
     browser.get("/staff/orgs/acme").await.is(200).says("Suspended");
     browser.get("/staff/orgs/nobody").await.is(404).says("No such org");
     browser.get("/staff/nothing/here").await.is(404).says("no such page");
+}
+
+#[tokio::test]
+async fn a_platform_without_orgs_says_how_to_begin_and_one_without_its_store_that_it_can_t_say() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Embedded::open(directory.path()).unwrap();
+    let store = Arc::new(Faulty::new(store, Plan::new()));
+    let engine = Engine::start(Options {
+        store: Arc::clone(&store) as Arc<dyn Store>,
+        master_key: Key::new([7; 32]),
+        world: Arc::new(Machine),
+        ledger_bytes: LEDGER_BYTES,
+        workers: None,
+    })
+    .unwrap();
+    let link = engine.make_staff_link(LINK_MILLIS).await.unwrap();
+    let secret = engine.sign_staff_in(&link.text).await.unwrap().unwrap();
+    let app = sloe_web::app(AppState::new(engine, Settings::default(), None));
+    let get = async || {
+        let cookie = format!("sloe_staff={}", secret.text);
+        let request = Request::get("/staff").header(header::COOKIE, cookie).body(Body::empty());
+        let response = app.clone().oneshot(request.unwrap()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        Page { status: parts.status, headers: parts.headers, body }
+    };
+    get().await.is(200).says("No org is connected yet").says("sloe org add");
+    store.set_away(true);
+    let away = get().await;
+    away.is(503).says("Sloe can’t say now");
+    assert!(away.headers.get(header::SET_COOKIE).is_none(), "nobody is signed out by that");
+    store.set_away(false);
+    get().await.is(200);
 }
 
 #[tokio::test]
@@ -265,8 +310,9 @@ async fn what_was_done_is_said_once() {
     assert!(!browser.get("/staff/orgs/acme").await.body.contains(NONE));
     browser.post("/staff/orgs/acme/replay", &[]).await.is(303);
     browser.get("/staff/orgs/acme").await.says("No row was chosen");
-    let confirm = browser.get("/staff/orgs/acme/accept").await;
-    confirm.is(200).says("can’t be undone").says("Leave 0 rows deleted");
+    let confirm = browser.get("/staff/orgs/acme/accept?only=a-1").await;
+    confirm.is(200).says("can’t be undone").says("Leave 1 row deleted");
+    browser.get("/staff/orgs/acme/accept").await.is(303);
     let bad = browser.post("/staff/orgs/acme/refresh", &[("event", "<b>")]).await;
     bad.is(422).says("Nothing was done.");
 }

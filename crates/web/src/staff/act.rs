@@ -90,7 +90,7 @@ pub(super) async fn replay(
         return Ok(answer::done(&app, &back, Did::Nothing, 0));
     };
     let asked = app.engine.replay(org.id(), which).await;
-    let asked = asked.map_err(|denied| Failure::denied(&denied))?;
+    let asked = asked.map_err(|denied| answer::refused(&denied))?;
     app.staff.forget().await;
     Ok(answer::done(&app, &back, Did::Replay, asked.rows))
 }
@@ -115,16 +115,20 @@ pub(super) async fn confirm_accept(
         None => {
             let filter = LetterFilter { conflict: Some(true), ..LetterFilter::default() };
             let piles = app.engine.piles(org.id(), &filter).await;
-            let piles = piles.map_err(|denied| Failure::denied(&denied))?;
+            let piles = piles.map_err(|denied| answer::refused(&denied))?;
             piles.iter().map(|pile| pile.count).sum()
         }
     };
     let path = format!("/staff/orgs/{}", org.profile.slug);
+    if count == 0 {
+        return Ok(answer::done(&app, &format!("{path}#letters"), Did::Accept, 0));
+    }
     let rows = counted(count, "row", "rows");
     let page = ConfirmPage {
         frame: Frame {
             title: format!("Leave deleted · {}", org.profile.name),
             as_of: ago::clock(app.engine.now()),
+            here: path.clone(),
             path: path.clone(),
             ..Frame::default()
         },
@@ -158,7 +162,7 @@ pub(super) async fn accept(
         Some(rows) => rows,
     };
     let done = app.engine.accept_conflicts(org.id(), which).await;
-    let done = done.map_err(|denied| Failure::denied(&denied))?;
+    let done = done.map_err(|denied| answer::refused(&denied))?;
     app.staff.forget().await;
     Ok(answer::done(&app, &back, Did::Accept, done.rows))
 }

@@ -20,7 +20,7 @@ pub(crate) struct Ago {
 impl Ago {
     /// `at`, as seen at `now`.
     pub(crate) fn new(at: Timestamp, now: Timestamp) -> Self {
-        let iso = Timestamp(at.0 - at.0.rem_euclid(1_000)).to_rfc3339();
+        let iso = Timestamp(at.0.saturating_sub(at.0.rem_euclid(1_000))).to_rfc3339();
         let title = exact(at);
         Self { iso, title, words: words(now.millis_since(at)) }
     }

@@ -3,14 +3,15 @@
 
 use askama::Template;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use bytes::Bytes;
 use sloe_engine::error::Denied;
 
 use super::view::{Notice, NoticeKind};
 use super::words;
-use crate::error::{Cause, status_of};
+use crate::error::{Cause, Problem};
+pub(super) use crate::site::answer::Failure;
 use crate::site::view::message::MessagePage;
 use crate::site::{assets, cookie};
 use crate::state::AppState;
@@ -18,7 +19,7 @@ use crate::state::AppState;
 const PRIVATE: [(HeaderName, HeaderValue); 3] = [
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-    (HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("noindex, nofollow")),
+    (HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("noindex")),
 ];
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
@@ -27,53 +28,13 @@ const SAID: &str = "sloe_staff_said";
 /// Set by the script that asks for a page again: what was said is not for it.
 const AGAIN: &str = "x-sloe-again";
 
-/// A page that says why something could not be done.
-#[derive(Debug)]
-pub struct Failure {
-    status: StatusCode,
-    page: Box<MessagePage>,
-    retry_after: Option<u64>,
-}
-
-impl Failure {
-    /// With its page.
-    pub(super) fn new(cause: Cause, page: MessagePage) -> Self {
-        Self { status: cause.entry().status, page: Box::new(page), retry_after: None }
-    }
-
-    /// The engine's refusal.
-    pub(super) fn denied(denied: &Denied) -> Self {
-        let page = match denied {
-            Denied::NotFound => words::no_org(),
-            _ => words::not_now(),
-        };
-        Self { status: status_of(denied), page: Box::new(page), retry_after: None }
-    }
-
-    /// With the seconds after which trying again makes sense.
-    pub(super) fn after(mut self, seconds: u64) -> Self {
-        self.retry_after = Some(seconds);
-        self
-    }
-}
-
-impl From<crate::site::answer::Failure> for Failure {
-    /// A form or an address that can't be read.
-    fn from(failure: crate::site::answer::Failure) -> Self {
-        let (status, page) = failure.into_parts();
-        Self { status, page, retry_after: None }
-    }
-}
-
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response {
-        let mut response = message(&self.page);
-        *response.status_mut() = self.status;
-        if let Some(seconds) = self.retry_after {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
-        }
-        response
-    }
+/// The engine's refusal, with a page that says why.
+pub(super) fn refused(denied: &Denied) -> Failure {
+    let page = match denied {
+        Denied::NotFound => words::no_org(),
+        _ => words::not_now(),
+    };
+    Failure::denied(denied, page)
 }
 
 /// A page that says one thing.
@@ -91,7 +52,7 @@ pub(super) fn plain(page: &impl Template) -> Response {
 
 fn broken(error: &askama::Error) -> Response {
     tracing::error!(%error, "a page can't be rendered");
-    StatusCode::INTERNAL_SERVER_ERROR.into_response()
+    Problem::from(Cause::Internal).into_response()
 }
 
 /// A page that is watched. `as_of` is the part of it that tells when it was

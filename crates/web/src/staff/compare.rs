@@ -57,6 +57,7 @@ pub(super) fn sentence(verified: &Verified) -> String {
     }
     match (verified.fault.is_some(), verified.left_out) {
         (true, _) => "It ended early".to_owned(),
+        (false, 0) if rows == 0 => "Compared; there is no row yet".to_owned(),
         (false, 0) => format!("{} compared, none differs", counted(rows, "row", "rows")),
         (false, left) => format!("{} could not be compared", counted_u64(left, "event", "events")),
     }

@@ -90,7 +90,7 @@ pub(super) async fn require_session(
             forget(&app, &mut response);
             response
         }
-        Err(denied) => Failure::denied(&denied).into_response(),
+        Err(denied) => answer::refused(&denied).into_response(),
     }
 }
 
@@ -110,7 +110,7 @@ pub(super) async fn open(
 ) -> Result<Response, Failure> {
     let from = address(&app, request.headers(), request.extensions());
     app.staff.guesses.check(from)?;
-    match app.engine.staff_link(&token).await.map_err(|denied| Failure::denied(&denied))? {
+    match app.engine.staff_link(&token).await.map_err(|denied| answer::refused(&denied))? {
         LinkState::Open => Ok(answer::plain(&DoorPage::new(token))),
         other => Err(refused(&app, from, other)),
     }
@@ -129,7 +129,7 @@ pub(super) async fn sign_in(
     let token = form.first("token").unwrap_or_default();
     let signed = app.engine.sign_staff_in(token).await;
     let secret = signed
-        .map_err(|denied| Failure::denied(&denied))?
+        .map_err(|denied| answer::refused(&denied))?
         .map_err(|state| refused(&app, from, state))?;
     tracing::info!("staff signed in to the console");
     let mut response = see_other("/staff");
@@ -161,7 +161,7 @@ pub(super) async fn sign_out(
 ) -> Result<Response, Failure> {
     if let Some(secret) = cookie::value(&headers, SESSION) {
         let ended = app.engine.sign_staff_out(secret).await;
-        ended.map_err(|denied| Failure::denied(&denied))?;
+        ended.map_err(|denied| answer::refused(&denied))?;
     }
     let mut response = answer::message(&words::signed_out());
     forget(&app, &mut response);
@@ -177,7 +177,7 @@ impl FromRequestParts<AppState> for Slug {
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Failure> {
         let Address(slug) = Address::<String>::from_request_parts(parts, app).await?;
         let org = app.engine.registry().by_slug(&slug);
-        org.map(Self).ok_or_else(|| Failure::denied(&Denied::NotFound))
+        org.map(Self).ok_or_else(|| answer::refused(&Denied::NotFound))
     }
 }
 

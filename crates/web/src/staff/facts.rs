@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use sloe_core::ids::SfId;
+use sloe_core::license;
 use sloe_core::time::Timestamp;
 use sloe_engine::engine::Engine;
 use sloe_engine::error::Denied;
@@ -14,8 +15,6 @@ use sloe_engine::verify::Verified;
 use sloe_engine::view::Listing;
 use sloe_engine::worker::{Calls24h, PollState, Stumbles};
 use tokio::sync::Mutex;
-
-use super::ago;
 
 /// How old the overview's facts may be, in milliseconds.
 const FRESH_MILLIS: i64 = 2_000;
@@ -45,6 +44,8 @@ pub(super) struct Facts {
 #[derive(Debug)]
 pub(super) struct License {
     pub(super) live: bool,
+    /// Only because the source org was not read since it ended.
+    pub(super) grace: bool,
     pub(super) why: String,
     /// Each that names the org.
     pub(super) rows: Vec<String>,
@@ -104,21 +105,19 @@ async fn stored(engine: &Engine, org: &Org) -> Result<Stored, Denied> {
 }
 
 fn license(engine: &Engine, org: &Org) -> License {
-    let live = engine.is_live(org.id());
-    let rows = engine.registry().licenses.of(org.id());
-    let why = match (rows.first(), rows.len()) {
-        (None, _) => "No license names this org.".to_owned(),
-        (Some(row), 1) => format!("License {} is {:?}.", row.number, row.status),
-        (Some(_), n) => format!("{n} licenses name this org."),
+    let licensed = engine.licensed_org(org.id());
+    let row = |row: &license::License| match row.expires_at {
+        Some(end) => {
+            format!("{}: {}, to the end of {}", row.number, row.status.name(), end.to_date())
+        }
+        None => format!("{}: {}", row.number, row.status.name()),
     };
-    let rows = rows
-        .iter()
-        .map(|row| match row.expires_at {
-            Some(end) => format!("{}: {:?}, until {}", row.number, row.status, ago::exact(end)),
-            None => format!("{}: {:?}", row.number, row.status),
-        })
-        .collect();
-    License { live, why, rows }
+    License {
+        live: licensed.answer.is_live(),
+        grace: licensed.answer.grace_until().is_some(),
+        why: licensed.answer.reason(),
+        rows: licensed.rows.iter().map(row).collect(),
+    }
 }
 
 /// The overview's facts, shared by everybody who looks within a moment.

@@ -129,6 +129,10 @@ pub(super) fn judge(facts: &Facts) -> Verdict {
             "license",
         );
     }
+    if facts.license.grace {
+        let todo = "Renew the license, and see on the overview why its source org is not read.";
+        found.add(Level::Warn, facts.license.why.clone(), todo.to_owned(), None, "license");
+    }
     for stumble in &facts.stumbles {
         if facts.at.millis_since(stumble.at) < STUMBLED_MILLIS {
             let times = if stumble.count == 1 { "once" } else { "more than once" };
@@ -268,7 +272,7 @@ impl Found {
             let event = refresh.event.map(|event| facts.name_of(event)).unwrap_or_default();
             self.add(
                 Level::Warn,
-                format!("{event} is not as Salesforce has it. {said}"),
+                format!("\u{2068}{event}\u{2069} is not as Salesforce has it. {said}"),
                 "Mend its record in Salesforce and press Update there, or refresh it here."
                     .to_owned(),
                 Some(refresh.at),

@@ -4,7 +4,7 @@ use sloe_engine::engine::Engine;
 use sloe_engine::sync::{Letter, LetterFilter, Pile};
 
 use super::ago::Ago;
-use super::answer::Failure;
+use super::answer::{self, Failure};
 use super::draw::counted;
 use super::facts::{Facts, Stored};
 use super::overview::Asked;
@@ -36,7 +36,7 @@ pub(super) async fn page(
     let after = asked.get("after").map(str::to_owned);
     let later = after.is_some();
     let found = engine.letters(facts.org.id(), &filter, after, LISTED).await;
-    let found = found.map_err(|denied| Failure::denied(&denied))?;
+    let found = found.map_err(|denied| answer::refused(&denied))?;
     let next = found.next.map(|next| {
         let mut query = form_urlencoded::Serializer::new(String::new());
         for name in ["code", "field", "conflict"] {

@@ -28,8 +28,6 @@ use sloe_engine::staff::Secret;
 
 use crate::state::AppState;
 
-pub use answer::Failure;
-
 /// What the console keeps on this node.
 #[derive(Default)]
 pub struct Desk {
@@ -61,7 +59,8 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .route("/staff/orgs/{org}/accept", get(act::confirm_accept).post(act::accept))
         .route("/staff/orgs/{org}/compare", post(act::compare))
         .route("/staff/{*rest}", any(answer::nothing))
-        .layer(from_fn_with_state(state.clone(), door::require_session));
+        // Not `layer`, which would answer for addresses of nobody, too.
+        .route_layer(from_fn_with_state(state.clone(), door::require_session));
     Router::new()
         .route("/staff/sign-in", post(door::sign_in))
         .route("/staff/sign-in/{token}", get(door::open))

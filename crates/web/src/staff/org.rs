@@ -41,20 +41,22 @@ pub(super) async fn show(
 ) -> Result<Response, Failure> {
     let asked = Asked::read(query.as_deref());
     let facts = Facts::of(&app.engine, org).await;
-    let stored = facts.stored.as_ref().map_err(Failure::denied)?;
+    let stored = facts.stored.as_ref().map_err(answer::refused)?;
     let letters = letters::page(&app.engine, &facts, stored, &asked).await?;
     let id = facts.org.id();
     let waiting = app.engine.waiting_rows(id, None, WAITING).await;
-    let waiting = waiting.map_err(|denied| Failure::denied(&denied))?;
+    let waiting = waiting.map_err(|denied| answer::refused(&denied))?;
     let passes = app.engine.verifies(id, PASSES).await;
-    let passes = passes.map_err(|denied| Failure::denied(&denied))?;
+    let passes = passes.map_err(|denied| answer::refused(&denied))?;
     let verdict = judge(&facts);
     let profile = &facts.org.profile;
+    let path = format!("/staff/orgs/{}", profile.slug);
     let frame = Frame {
         title: profile.name.clone(),
         as_of: ago::clock(facts.at),
         said: answer::said(&headers),
-        path: format!("/staff/orgs/{}", profile.slug),
+        here: asked.here(&path),
+        path,
         every: asked.every(),
     };
     let (events, quiet) = events(&facts);
@@ -200,7 +202,10 @@ pub(super) fn reads(facts: &Facts) -> Vec<Line> {
         (None, Some(whole)) => {
             let at = Some(Ago::new(whole.at, facts.at));
             lines.push(match &whole.outcome {
-                Outcome::Failed { .. } => Line::new("Could not be read").at(at).level(Level::Bad),
+                Outcome::Failed { again, .. } => {
+                    let level = if *again { Level::Warn } else { Level::Bad };
+                    Line::new("Could not be read").at(at).level(level)
+                }
                 Outcome::Read { good, faulty: 0 } => {
                     Line::new(format!("{} read", counted(*good, "event", "events"))).at(at)
                 }
@@ -219,8 +224,9 @@ pub(super) fn reads(facts: &Facts) -> Vec<Line> {
         }
     }
     if let Some(poll) = &facts.poll {
-        let every = poll.every.map(|every| format!("Looks for changes every {}", spoken(every)));
-        let line = Line::new(every.unwrap_or_else(|| "Looks for changes soon".to_owned()));
+        let every =
+            poll.every.map(|every| format!("Update button, and a look every {}", spoken(every)));
+        let line = Line::new(every.unwrap_or_else(|| "Update button, and looks soon".to_owned()));
         let level = if poll.fault.is_some() { Level::Warn } else { Level::Good };
         lines.push(line.level(level));
     }

@@ -10,9 +10,9 @@ use super::answer;
 use super::compare;
 use super::draw::{count, counted};
 use super::facts::Facts;
-use super::judge::{Level, Verdict, judge};
+use super::judge::{Level, Trouble, Verdict, judge};
 use super::org::{calls, reads, way};
-use super::view::{Cell, EVERY, Frame, OrgCard, OverviewPage, Platform, Tile, Worker};
+use super::view::{Cell, EVERY, Frame, Line, OrgCard, OverviewPage, Platform, Tile, Worker};
 use crate::state::AppState;
 
 /// Troubles of one org that the overview shows.
@@ -30,6 +30,16 @@ impl Asked {
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(key, _)| key == name);
         found.map(|(_, value)| value.trim()).filter(|value| !value.is_empty())
+    }
+
+    /// The address that asks the same at `path`.
+    pub(super) fn here(&self, path: &str) -> String {
+        if self.0.is_empty() {
+            return path.to_owned();
+        }
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(&self.0);
+        format!("{path}?{}", query.finish())
     }
 
     /// After how many seconds the page is to load anew.
@@ -53,6 +63,7 @@ pub(super) async fn show(
         as_of: ago::clock(now),
         said: answer::said(&headers),
         path: "/staff".to_owned(),
+        here: asked.here("/staff"),
         every: asked.every(),
     };
     let judged: Vec<_> = facts.iter().map(|facts| (facts, judge(facts))).collect();
@@ -77,13 +88,14 @@ fn page(frame: Frame, judged: &[Judged<'_>], asked: &Asked, platform: Platform) 
     shown.sort_by_key(|(facts, verdict)| {
         (std::cmp::Reverse(verdict.level), facts.org.profile.name.to_lowercase())
     });
-    let fails = platform.workers.iter().any(|worker| worker.fault.is_some());
     let worst = judged.iter().map(|(_, verdict)| verdict.level).max().unwrap_or_default();
-    let level = if fails { Level::Bad } else { worst };
-    let (heading, lead) = summary(judged, level, fails);
+    let level = worst.max(platform.level());
+    let (who, heading) = heading(judged, level);
+    let lead = lead(judged, level, platform.level() == level);
     OverviewPage {
         frame,
         level,
+        who,
         heading,
         lead,
         tiles: tiles(judged),
@@ -95,41 +107,38 @@ fn page(frame: Frame, judged: &[Judged<'_>], asked: &Asked, platform: Platform) 
     }
 }
 
-/// How all stand, in a few words and in a sentence.
-fn summary(judged: &[Judged<'_>], level: Level, fails: bool) -> (String, String) {
-    let at = |level| judged.iter().filter(move |(_, verdict)| verdict.level == level);
-    let named = |level, one: &str, many: &str| {
-        let mut all = at(level);
-        match (all.next(), all.count()) {
-            (Some((only, _)), 0) => format!("{} {one}", only.org.profile.name),
-            (_, others) => format!("{} orgs {many}", others + 1),
-        }
+/// Whom the heading speaks of, if of one org, and how all stand in a few words.
+fn heading(judged: &[Judged<'_>], level: Level) -> (Option<String>, String) {
+    let mut at = judged.iter().filter(|(_, verdict)| verdict.level == level);
+    let (first, others) = (at.next(), at.count());
+    let named = |one: &str, many: &str, platform: &str| match (first, others) {
+        (None, _) => (None, format!("The platform {platform}")),
+        (Some((only, _)), 0) => (Some(only.org.profile.name.clone()), one.to_owned()),
+        (Some(_), others) => (None, format!("{} orgs {many}", count(others as u64 + 1))),
     };
-    let heading = match level {
-        _ if judged.is_empty() => "No org is connected yet".to_owned(),
-        Level::Bad if at(Level::Bad).next().is_none() => "The platform needs help".to_owned(),
-        Level::Bad => named(Level::Bad, "needs help", "need help"),
-        Level::Warn => named(Level::Warn, "needs a look", "need a look"),
-        Level::Busy => "Catching up".to_owned(),
-        Level::Good => "Everything is in order".to_owned(),
-    };
-    (heading, lead(judged, level, fails))
+    match level {
+        _ if judged.is_empty() => (None, "No org is connected yet".to_owned()),
+        Level::Bad => named("needs help", "need help", "needs help"),
+        Level::Warn => named("needs a look", "need a look", "needs a look"),
+        Level::Busy => (None, "Catching up".to_owned()),
+        Level::Good => (None, "Everything is in order".to_owned()),
+    }
 }
 
 /// Which orgs are meant, and how the others are.
 fn lead(judged: &[Judged<'_>], level: Level, fails: bool) -> String {
-    let names: Vec<_> = judged
-        .iter()
-        .filter(|(_, verdict)| verdict.level == level)
-        .map(|(facts, _)| facts.org.profile.name.as_str())
-        .collect();
+    let meant = judged.iter().filter(|(_, verdict)| verdict.level == level);
+    let worst = meant.clone().find_map(|(_, verdict)| verdict.troubles.first());
+    let names: Vec<_> = meant.map(|(facts, _)| facts.org.profile.name.as_str()).collect();
     let good = judged.iter().filter(|(_, verdict)| verdict.level == Level::Good).count();
     let one = names.len() == 1;
     match level {
         _ if judged.is_empty() => {
             "Connect the first one with sloe org add, on the machine where Sloe runs; sloe org add --help shows how.".to_owned()
         }
-        Level::Bad if fails => "A worker of the platform fails; see below.".to_owned(),
+        Level::Bad | Level::Warn if fails && names.is_empty() => {
+            "The orgs are not the matter; see Platform below.".to_owned()
+        }
         Level::Good => {
             "Sloe and Salesforce have the same, as far as Sloe has compared them.".to_owned()
         }
@@ -141,11 +150,13 @@ fn lead(judged: &[Judged<'_>], level: Level, fails: bool) -> String {
         ),
         Level::Warn | Level::Bad => {
             let named = match names.as_slice() {
+                [_] => worst.map(|worst| format!("{} ", worst.what)).unwrap_or_default(),
                 [first, second] => format!("{first} and {second}. "),
                 [first, second, third] => format!("{first}, {second} and {third}. "),
                 _ => String::new(),
             };
-            named + &others(judged.len() - names.len(), good)
+            let platform = if fails { " The platform needs somebody too; see below." } else { "" };
+            named + &others(judged.len() - names.len(), good) + platform
         }
     }
 }
@@ -197,7 +208,8 @@ fn tiles(judged: &[Judged<'_>]) -> Vec<Tile> {
             } else {
                 counted(letters, "row", "rows")
             },
-            note: "until they are sent again".to_owned(),
+            note: if letters == 0 { "every row was taken" } else { "until they are sent again" }
+                .to_owned(),
             level: if letters > 0 { Level::Bad } else { Level::Good },
         },
         Tile {
@@ -212,10 +224,11 @@ fn tiles(judged: &[Judged<'_>]) -> Vec<Tile> {
 fn card((facts, verdict): &Judged<'_>) -> OrgCard {
     let profile = &facts.org.profile;
     let shown: Vec<_> = verdict.troubles.iter().take(SHOWN).cloned().collect();
-    let mut cells = Vec::new();
-    cells.push(Cell { label: "To Salesforce", lines: way(facts) });
-    cells.push(Cell { label: "From Salesforce", lines: reads(facts) });
-    cells.push(Cell { label: "Compared", lines: compare::lines(facts) });
+    let cells = vec![
+        Cell { label: "To Salesforce", lines: way(facts) },
+        Cell { label: "From Salesforce", lines: reads(facts) },
+        Cell { label: "Compared", lines: compare::lines(facts) },
+    ];
     OrgCard {
         slug: profile.slug.clone(),
         name: profile.name.clone(),
@@ -229,7 +242,8 @@ fn card((facts, verdict): &Judged<'_>) -> OrgCard {
 }
 
 /// What the platform's own workers do.
-const DOES: [(&str, &str); 4] = [
+const DOES: [(&str, &str); 5] = [
+    ("licenses", "reads who may be live from the source org"),
     ("orgs", "keeps every org’s tasks running"),
     ("mail", "sends confirmations"),
     ("orders", "keeps orders ready to be read"),
@@ -251,5 +265,31 @@ fn platform(app: &AppState, now: Timestamp) -> Platform {
         at: Ago::new(run.at, now),
         fault: run.fault,
     };
-    Platform { facts, workers: app.engine.runs().into_iter().map(worker).collect() }
+    let workers: Vec<_> = app.engine.runs().into_iter().map(worker).collect();
+    let source = app.engine.license_source();
+    let licenses = match (&source.source, source.read_at) {
+        (None, _) => Line::new("Recorded by hand: there is no source org"),
+        (Some((url, _)), None) => Line::new(format!("{url} was not read yet")).level(Level::Busy),
+        (Some((url, _)), Some(at)) => {
+            let rows = counted(source.rows, "row", "rows");
+            Line::new(format!("{rows} from {url}, read")).at(Some(Ago::new(at, now)))
+        }
+    };
+    let mut troubles = Vec::new();
+    for worker in &workers {
+        if let Some(fault) = &worker.fault {
+            let what = format!("The worker “{}” fails: {fault}", worker.name);
+            troubles.push(trouble(Level::Bad, what, "It tries again by itself; look at the log."));
+        }
+    }
+    let level = if source.alarm() { Level::Bad } else { Level::Warn };
+    for what in source.troubles() {
+        let todo = "Who may be live is kept as it was. Mend the source org or Sloe’s access to it.";
+        troubles.push(trouble(level, what, todo));
+    }
+    Platform { facts, licenses, troubles, workers }
+}
+
+fn trouble(level: Level, what: String, todo: &str) -> Trouble {
+    Trouble { level, what, todo: todo.to_owned(), since: None, part: "platform" }
 }

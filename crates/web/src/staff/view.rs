@@ -22,6 +22,8 @@ pub(super) struct Frame {
     pub(super) said: Option<Notice>,
     /// Where the page is.
     pub(super) path: String,
+    /// The same with all that was asked.
+    pub(super) here: String,
     /// After how many seconds it loads anew where no script runs.
     pub(super) every: Option<u32>,
 }
@@ -97,6 +99,8 @@ impl DoorPage {
 pub(super) struct OverviewPage {
     pub(super) frame: Frame,
     pub(super) level: Level,
+    /// Of whom the heading speaks, if of one org.
+    pub(super) who: Option<String>,
     pub(super) heading: String,
     pub(super) lead: String,
     pub(super) tiles: Vec<Tile>,
@@ -180,7 +184,17 @@ pub(super) struct Calls {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Platform {
     pub(super) facts: Vec<(&'static str, String)>,
+    /// Where licenses come from.
+    pub(super) licenses: Line,
+    pub(super) troubles: Vec<Trouble>,
     pub(super) workers: Vec<Worker>,
+}
+
+impl Platform {
+    /// The worst that is the matter with it.
+    pub(super) fn level(&self) -> Level {
+        self.troubles.iter().map(|trouble| trouble.level).max().unwrap_or_default()
+    }
 }
 
 /// A worker of the platform.
