@@ -250,11 +250,7 @@ fn rows(mapping: &Mapping, kind: RowKind, filter: &str) -> String {
 fn figures(names: &ReadNames, events: &[SfId]) -> String {
     let of_event = names.event.as_deref().unwrap_or("Id");
     let fields: String = names.figures.all().map(|name| format!(", {name}")).collect();
-    format!(
-        "SELECT Id{fields} FROM {} WHERE {}",
-        names.object,
-        among(of_event, events)
-    )
+    format!("SELECT Id{fields} FROM {} WHERE {}", names.object, among(of_event, events))
 }
 
 fn word(names: &WriteNames, status: &str) -> RowStatus {

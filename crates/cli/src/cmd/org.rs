@@ -2,8 +2,8 @@
 
 mod budget;
 mod check;
-mod mapping;
 mod hook;
+mod mapping;
 
 use std::path::PathBuf;
 
