@@ -197,6 +197,13 @@ impl Org {
         }
     }
 
+    /// An object as the org describes it.
+    pub async fn describe(&self, object: &str) -> Json {
+        let url = format!("{}/services/data/v62.0/sobjects/{object}/describe", self.running.url());
+        let request = self.http.get(url).bearer_auth(&self.token);
+        request.send().await.unwrap().json().await.unwrap()
+    }
+
     /// The org's Bulk jobs by id, and their states.
     pub async fn jobs(&self) -> Vec<(String, String)> {
         let body = self.job_call(reqwest::Method::GET, "", Json::Null).await;
