@@ -16,6 +16,7 @@ use super::api::query::Cursors;
 use super::api::query_job::QueryJobs;
 use super::api::reply::Reply;
 use super::data::{Database, RowError};
+use super::events::Events;
 use super::faults::{Faults, Share};
 use super::kept::Entry;
 use super::limits::{Allowance, Exceeded, Meter};
@@ -107,6 +108,7 @@ pub(crate) struct State {
     pub(crate) faults: watch::Sender<Faults>,
     pub(crate) database: Mutex<Database>,
     pub(crate) hook: Mutex<Option<Hook>>,
+    pub(crate) events: Events,
     pub(crate) stats: Mutex<Stats>,
     pub(crate) meter: Mutex<Meter>,
     pub(crate) http: reqwest::Client,
@@ -130,6 +132,7 @@ pub(crate) struct Parts {
     pub(crate) now: fn() -> Timestamp,
     pub(crate) apps: Vec<App>,
     pub(crate) database: Database,
+    pub(crate) edition: String,
     pub(crate) given: Allowance,
     pub(crate) hook: Option<Hook>,
     pub(crate) uploaded: mpsc::UnboundedSender<String>,
@@ -156,6 +159,7 @@ impl State {
             faults: watch::Sender::new(Faults::default()),
             database: Mutex::new(parts.database),
             hook: Mutex::new(parts.hook),
+            events: Events::new(&parts.edition),
             stats: Mutex::new(Stats::default()),
             meter: Mutex::new(Meter::new(parts.given)),
             http: parts.http,
@@ -371,6 +375,8 @@ impl State {
         let daily = lock(&self.meter).allowance.daily;
         let used = self.used();
         let batches = self.jobs.batches_today(self);
+        let events = self.events.knobs().daily;
+        let (_, delivered) = self.events.counts((self.now)().as_millisecond());
         let full = |max: u64| json!({ "Max": max, "Remaining": max });
         Reply::json(
             200,
@@ -379,7 +385,7 @@ impl State {
                 "DailyBulkApiBatches": { "Max": 15_000, "Remaining": 15_000_u64.saturating_sub(batches) },
                 "DailyBulkV2QueryJobs": full(10_000),
                 "DailyBulkV2QueryFileStorageMB": full(976_562),
-                "DailyDeliveredPlatformEvents": full(25_000),
+                "DailyDeliveredPlatformEvents": { "Max": events, "Remaining": events.saturating_sub(delivered) },
                 "HourlyPublishedPlatformEvents": full(250_000),
                 "ConcurrentAsyncGetReportInstances": full(200),
                 "DataStorageMB": full(5_120),

@@ -15,7 +15,7 @@ use super::reply::Reply;
 use crate::org::faults::Faults;
 use crate::org::state::{Hook, State as Org, Stats, lock};
 
-type Answer = Response<axum::body::Body>;
+pub(crate) type Answer = Response<axum::body::Body>;
 
 /// The control API's addresses.
 pub(crate) fn routes() -> Router<Arc<Org>> {
@@ -29,11 +29,11 @@ pub(crate) fn routes() -> Router<Arc<Org>> {
         .route("/__control/save", post(save))
 }
 
-fn ok(body: &impl serde::Serialize) -> Answer {
+pub(crate) fn ok(body: &impl serde::Serialize) -> Answer {
     Reply::json(200, body).into_response()
 }
 
-fn refuse(message: &str) -> Answer {
+pub(crate) fn refuse(message: &str) -> Answer {
     Reply::json(StatusCode::UNPROCESSABLE_ENTITY.as_u16(), &json!({ "error": message }))
         .into_response()
 }
@@ -48,7 +48,7 @@ async fn overview(State(org): State<Arc<Org>>) -> Answer {
         "name": org.name,
         "url": org.url,
         "apps": org.apps.iter().map(|app| app.name.as_str()).collect::<Vec<_>>(),
-        "resources": ["faults", "limits", "tokens", "hook", "stats", "save"],
+        "resources": ["faults", "limits", "tokens", "hook", "events", "stats", "save"],
     }))
 }
 

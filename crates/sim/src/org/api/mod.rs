@@ -242,6 +242,7 @@ fn answer_call(org: &Org, request: Received, admitted: Admitted) -> Reply {
             version,
             path,
             parameters: route::parameters(&request.query),
+            client: request.header("sforce-call-options").and_then(|options| client(&options)),
             query_options: request.header("sforce-query-options"),
             content_type: request.header(header::CONTENT_TYPE.as_str()),
             if_modified_since: request.header(header::IF_MODIFIED_SINCE.as_str()),
@@ -257,6 +258,7 @@ fn answer_call(org: &Org, request: Received, admitted: Admitted) -> Reply {
 
 fn run(org: &Org, call: &Call) -> Reply {
     let mut database = lock(&org.database);
+    database.set_origin(reply::origin("rest", &call.version, call.client.as_deref()));
     let reply = route::answer(org, &mut database, call);
     match org.commit(&mut database) {
         Ok(()) => {
@@ -269,6 +271,12 @@ fn run(org: &Org, call: &Call) -> Reply {
                 .reply()
         }
     }
+}
+
+/// The client that `Sforce-Call-Options` names: `client=ID, …`.
+fn client(options: &str) -> Option<String> {
+    let mut options = options.split([',', ';']).filter_map(|option| option.split_once('='));
+    options.find(|(name, _)| name.trim() == "client").map(|(_, id)| id.trim().to_owned())
 }
 
 fn identified(org: &Org, path: &str) -> Option<SfId> {

@@ -9,6 +9,7 @@ use csv::StringRecord;
 
 use super::input::{Target, cell, column};
 use super::jobs::{Job, Operation, Outcome, Phase};
+use super::reply::origin;
 use crate::org::data::{Assign, Database, RowError};
 use crate::org::kept::Entry;
 use crate::org::schema::Object;
@@ -110,6 +111,7 @@ fn work_through(state: &State, job: &Mutex<Job>, facts: &Job) -> Result<Left, St
         if state.stopping.load(Ordering::Relaxed) || lock(job).phase != Phase::InProgress {
             return Ok(Left::Rows);
         }
+        database.set_origin(origin("bulkapi", &facts.version, facts.client.as_deref()));
         let rows = write_chunk(state, &mut database, facts, &columns, &chunk, headers.len());
         // In one commit with the rows, so that a killed org never does a row twice.
         database.note(Entry::Outcomes { job: facts.id.clone(), rows: rows.clone() });

@@ -42,6 +42,7 @@ pub(crate) fn routes() -> Router<Arc<Org>> {
         .route("/r/{id}", get(show).post(save))
         .route("/r/{id}/delete", post(delete))
         .route("/update", post(update))
+        .route("/events", get(view::events::show))
         .route("/assets/org.css", get(|| async { asset("text/css; charset=utf-8", STYLE) }))
         .route("/assets/org.js", get(|| async { asset("text/javascript; charset=utf-8", SCRIPT) }))
         .route("/assets/org.svg", get(|| async { asset("image/svg+xml", ICON) }))
