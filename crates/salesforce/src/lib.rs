@@ -3,7 +3,8 @@
 //! [`Org`] is the handle: it logs in ([`auth`]), calls with a deadline and
 //! follows the org's allowance ([`client`], [`limits`]), reads events
 //! ([`fetch`]), writes attendees in batches ([`batch`]) and compares the org
-//! with the mapping ([`check`]). What the org calls its objects is data
+//! with the mapping ([`check`]). Built with the feature `pubsub`, it also
+//! follows the org's change events ([`events`]). What the org calls its objects is data
 //! ([`map`]); what went wrong, and what to do then, is [`error`].
 //!
 //! Nothing here decides anything about seats and nothing here stores: callers
@@ -15,6 +16,8 @@ pub mod batch;
 pub mod check;
 pub mod client;
 pub mod error;
+#[cfg(feature = "pubsub")]
+pub mod events;
 pub mod fetch;
 pub mod limits;
 pub mod map;
@@ -22,6 +25,9 @@ mod org;
 mod query;
 pub mod row;
 mod wire;
+
+/// Where Salesforce's Pub/Sub API is, for every org.
+pub const PUBSUB_URL: &str = "https://api.pubsub.salesforce.com:7443";
 
 pub use auth::{Credentials, Flow};
 pub use batch::bulk::{Adopted, Job, JobId, MAX_BULK_ROWS, Operation, Rows};

@@ -5,6 +5,8 @@ mod bulk;
 mod changes;
 mod client;
 mod composite;
+#[cfg(feature = "pubsub")]
+mod events;
 mod limits;
 mod page;
 mod query;
@@ -12,3 +14,4 @@ mod records;
 mod restart;
 mod sign_in;
 mod standard;
+mod tls;

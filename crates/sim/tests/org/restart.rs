@@ -123,7 +123,7 @@ async fn both_demo_orgs_start_and_share_one_record_id() {
 }
 
 /// What a killed process leaves: its files as they stand.
-fn left_behind(directory: &Path) -> tempfile::TempDir {
+pub(crate) fn left_behind(directory: &Path) -> tempfile::TempDir {
     let copy = tempfile::tempdir().unwrap();
     for folder in ["", "uploads"] {
         let Ok(files) = std::fs::read_dir(directory.join(folder)) else { continue };
