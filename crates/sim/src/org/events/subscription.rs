@@ -184,24 +184,25 @@ impl<'a> Reader<'a> {
     fn deliver(&mut self) -> Result<Option<FetchResponse>, Status> {
         let wanted = usize::try_from(self.pending).unwrap_or(0);
         let objects = self.captured();
-        let (events, at) = self
-            .org
-            .events
-            .after(self.at, wanted, |event| objects.iter().any(|object| *object == event.entity));
         let now = (self.org.now)().as_millisecond();
+        // One that may not be delivered is looked for all the same: it is what ends the subscription.
+        let allowed = self.org.events.deliverable(now);
+        let captured = |event: &Event| objects.contains(&event.entity);
+        let (events, at) = self.org.events.after(self.at, wanted.min(allowed.max(1)), captured);
         if events.is_empty() {
             if wanted > 0 {
                 self.at = at;
             }
             return Ok(None);
         }
-        let events = self.org.events.trouble(events);
-        let count = i32::try_from(events.len()).unwrap_or(MOST);
-        if !self.org.events.deliver(now, u64::try_from(events.len()).unwrap_or(0)) {
+        if allowed == 0 {
             let message = "the org's events of 24 hours are delivered";
             let code = "subscription.limit.exceeded";
             return Err(fault(Code::ResourceExhausted, Some(code), message));
         }
+        let events = self.org.events.trouble(events);
+        let count = i32::try_from(events.len()).unwrap_or(MOST);
+        self.org.events.count_delivered(now, u64::try_from(events.len()).unwrap_or(0));
         self.at = at;
         self.pending = (self.pending - count).max(0);
         self.rest();
@@ -291,18 +292,18 @@ impl Events {
         out
     }
 
-    /// Counts events as delivered, unless they are too many for the day.
-    fn deliver(&self, now: i64, count: u64) -> bool {
-        let daily = self.knobs().daily;
+    /// How many events may still be delivered today.
+    fn deliverable(&self, now: i64) -> usize {
+        let left = self.knobs().daily.saturating_sub(lock(&self.kept).delivered_today(now));
+        usize::try_from(left).unwrap_or(usize::MAX)
+    }
+
+    fn count_delivered(&self, now: i64, count: u64) {
         let mut kept = lock(&self.kept);
-        if kept.delivered_today(now) + count > daily {
-            return false;
-        }
         let hour = now.div_euclid(HOUR_MS);
         match kept.delivered.back_mut().filter(|(then, _)| *then == hour) {
             Some((_, delivered)) => *delivered += count,
             None => kept.delivered.push_back((hour, count)),
         }
-        true
     }
 }
