@@ -5,6 +5,7 @@ mod org;
 mod person;
 mod serve;
 mod store;
+mod sync;
 
 #[cfg(feature = "sim")]
 mod demo;
@@ -37,6 +38,7 @@ Examples:
        --client-id 3MVG… --client-secret-file secret.txt
                                        connect an org
   sloe sim org --listen 127.0.0.1:9000 a simulated Salesforce org
+  sloe sync status                     how far each org is, and what is wrong
   sloe person erase --org acme --email ada@example.org
                                        destroy a person's data, print a receipt";
 
@@ -60,6 +62,9 @@ pub(crate) enum Command {
     /// Look after one event.
     #[command(subcommand)]
     Event(event::Event),
+    /// See what the orgs have still to get, and send again what failed.
+    #[command(subcommand)]
+    Sync(sync::Sync),
     /// Look after the store.
     #[command(subcommand)]
     Store(store::Store),
@@ -79,6 +84,7 @@ pub(crate) async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Storm(args) => return storm::run(*args).await,
         Command::Org(org) => org::run(org).await?,
         Command::Event(event) => event::run(event).await?,
+        Command::Sync(sync) => sync::run(sync).await?,
         Command::Store(store) => store::run(&store)?,
         Command::Person(person) => person::run(person).await?,
     }

@@ -10,13 +10,14 @@ use std::collections::BTreeMap;
 
 use crate::time::Timestamp;
 
+use lanes::Lanes;
+pub use rules::Rules;
+
+mod lanes;
+mod rules;
 #[cfg(test)]
 mod tests;
 
-/// Of the allowance, what Sloe uses at most, in hundredths.
-const SHARE: u128 = 15;
-/// Of the allowance, what may be used by everybody before Sloe stops, in hundredths.
-const LINE: u128 = 80;
 /// Before that line, where Sloe begins to slow down, in hundredths.
 const APPROACH: u128 = 10;
 /// Calls of a day kept for looking at the allowance, if a quarter of the share holds them.
@@ -44,13 +45,16 @@ pub enum Purpose {
     Outbox,
     /// Looking for changes that nobody told of.
     Poll,
-    /// Figures and comparisons, which lose nothing by waiting.
+    /// Figures, which lose nothing by waiting.
     Figures,
+    /// Comparing what the org holds with what it was sent: last of all.
+    Verify,
 }
 
 impl Purpose {
     /// All, the first one first.
-    pub const ALL: [Self; 4] = [Self::Refresh, Self::Outbox, Self::Poll, Self::Figures];
+    pub const ALL: [Self; 5] =
+        [Self::Refresh, Self::Outbox, Self::Poll, Self::Figures, Self::Verify];
 
     /// How much of Sloe's share it may use, and how far before the line it stops, in hundredths.
     fn parts(self) -> (u128, u128) {
@@ -59,6 +63,7 @@ impl Purpose {
             Self::Outbox => (90, 1),
             Self::Poll => (75, 3),
             Self::Figures => (60, 5),
+            Self::Verify => (50, 7),
         }
     }
 }
@@ -99,6 +104,10 @@ pub struct Book {
     under_way: u64,
     last: Option<Timestamp>,
     looked: Option<Timestamp>,
+    /// Used and allowed by Sloe's app alone, where the org limits it.
+    app: Option<(u64, u64)>,
+    rules: Rules,
+    lanes: Lanes,
 }
 
 impl Book {
@@ -107,6 +116,36 @@ impl Book {
     #[must_use]
     pub fn restore(hours: impl IntoIterator<Item = (i64, u64)>, told: Option<Told>) -> Self {
         Self { hours: hours.into_iter().collect(), told, ..Self::default() }
+    }
+
+    /// Goes by the org's own rules from now on.
+    pub fn set_rules(&mut self, rules: Rules) {
+        self.rules = rules;
+    }
+
+    /// The rules in force.
+    #[must_use]
+    pub fn rules(&self) -> Rules {
+        self.rules
+    }
+
+    /// How many calls may go at the same time, at least one.
+    #[must_use]
+    pub fn at_once(&self, now: Timestamp) -> usize {
+        self.lanes.open(self.rules, self.told.map(|told| told.max), now).into()
+    }
+
+    /// The org refused a call because too many run at the same time.
+    pub fn refuse_at_once(&mut self, now: Timestamp) {
+        let open = self.lanes.open(self.rules, self.told.map(|told| told.max), now);
+        self.lanes.narrow(open, now);
+    }
+
+    /// The org refused a call because the day's allowance is gone, whatever it counts.
+    pub fn refuse_daily(&mut self, now: Timestamp) {
+        let max = self.told.map_or(UNTOLD, |told| told.max);
+        let used = self.told.map_or(max, |told| told.used).max(max);
+        self.told = Some(Told { used, max, at: now });
     }
 
     /// Our calls by hours since 1970; a day's, and some hours more at most.
@@ -192,6 +231,9 @@ impl Book {
         if let Some(told) = &mut self.told {
             told.used = told.used.saturating_add(1);
         }
+        if let Some((used, _)) = &mut self.app {
+            *used = used.saturating_add(1);
+        }
     }
 
     /// A call that was counted is over.
@@ -199,11 +241,13 @@ impl Book {
         self.under_way = self.under_way.saturating_sub(1);
     }
 
-    /// Takes in what the org tells with the answer to a call that is not over yet.
-    pub fn follow(&mut self, used: u64, max: u64, now: Timestamp) {
+    /// Takes in what the org tells with the answer to a call that is not over
+    /// yet: of everybody's calls, and of its app's own if the org limits them.
+    pub fn follow(&mut self, used: u64, max: u64, app: Option<(u64, u64)>, now: Timestamp) {
         // Others under way may not be in the org's count.
-        let used = used.saturating_add(self.under_way.saturating_sub(1));
-        self.told = Some(Told { used, max, at: now });
+        let others = self.under_way.saturating_sub(1);
+        self.told = Some(Told { used: used.saturating_add(others), max, at: now });
+        self.app = app.map(|(used, max)| (used.saturating_add(others), max));
     }
 
     fn max(&self) -> u128 {
@@ -211,17 +255,25 @@ impl Book {
         self.told.map_or(UNTOLD, |told| told.max).min(u64::from(u32::MAX)).into()
     }
 
+    fn share(&self) -> u128 {
+        self.rules.share().into()
+    }
+
     fn room(&self, purpose: Purpose, now: Timestamp) -> Room {
         let (part, before) = purpose.parts();
         let max = self.max();
-        let share = max * SHARE * SCALE / 100;
+        let share = max * self.share() * SCALE / 100;
         let whole = (share - (share / 4).min(LOOKS * SCALE)) / 100 * part;
         let ours = u128::from(self.ours(now)).saturating_mul(SCALE);
         let used = self.told.map_or(0, |told| u128::from(told.used)).saturating_mul(SCALE);
-        let line = max * (LINE - before) * SCALE / 100;
+        let line =
+            max * (100 - u128::from(self.rules.reserve())).saturating_sub(before) * SCALE / 100;
         let approach = max * APPROACH * SCALE / 100;
         let share = Zone { left: whole.saturating_sub(ours), slow: whole / 2, whole };
-        let line = Zone { left: line.saturating_sub(used), slow: approach, whole };
+        let line = line.saturating_sub(used);
+        // The app's limit is Sloe's alone, so it needs no reserve.
+        let app = self.app.map_or(line, |(used, max)| u128::from(max.saturating_sub(used)) * SCALE);
+        let line = Zone { left: line.min(app), slow: approach, whole };
         Room { share, line }
     }
 
@@ -239,7 +291,7 @@ impl Book {
 
     /// How long what is known may be waited by, in milliseconds.
     fn look_pause(&self) -> i64 {
-        let looks = (self.max() * SHARE / 400).clamp(1, LOOKS);
+        let looks = (self.max() * self.share() / 400).clamp(1, LOOKS);
         LOOK_MILLIS.max(DAY_MILLIS / i64::try_from(looks).unwrap_or(1))
     }
 
@@ -250,12 +302,12 @@ impl Book {
     fn look_due(&self, now: Timestamp) -> bool {
         let Some(at) = self.known_at() else { return true };
         let age = now.millis_since(at);
-        let fits = (u128::from(self.ours(now)) + 1) * 100 <= self.max() * SHARE;
+        let fits = (u128::from(self.ours(now)) + 1) * 100 <= self.max() * self.share();
         !(0..DAY_MILLIS).contains(&age) || (fits && age >= self.look_pause())
     }
 
     fn next_look(&self, now: Timestamp) -> Timestamp {
-        let fits = (u128::from(self.ours(now)) + 1) * 100 <= self.max() * SHARE;
+        let fits = (u128::from(self.ours(now)) + 1) * 100 <= self.max() * self.share();
         let pause = if fits { self.look_pause() } else { DAY_MILLIS };
         self.known_at().unwrap_or(now).plus_millis(pause)
     }

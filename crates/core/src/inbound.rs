@@ -8,11 +8,13 @@ use crate::ids::SfId;
 use crate::time::Timestamp;
 
 mod build;
+mod print;
 mod read;
 #[cfg(test)]
 mod tests;
 
 pub use build::{Accepted, build, withdraw};
+pub use print::{Print, print, prints};
 
 /// The fields that a mapping names, whatever the org calls them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,7 +53,62 @@ pub enum Field {
     Room,
 }
 
+/// What a field holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Text, dates and times included.
+    Text,
+    /// A number.
+    Number,
+    /// A checkbox.
+    Flag,
+}
+
 impl Field {
+    /// All of them.
+    pub const ALL: [Self; 28] = [
+        Self::Name,
+        Self::Slug,
+        Self::Published,
+        Self::Status,
+        Self::Summary,
+        Self::Description,
+        Self::StartsAt,
+        Self::EndsAt,
+        Self::TimeZone,
+        Self::VenueName,
+        Self::VenueAddress,
+        Self::OnlineUrl,
+        Self::ImageUrl,
+        Self::Limit,
+        Self::OpensAt,
+        Self::ClosesAt,
+        Self::HoldMinutes,
+        Self::MaxPerOrder,
+        Self::PrivacyUrl,
+        Self::OrganizerName,
+        Self::OrganizerEmail,
+        Self::Price,
+        Self::Currency,
+        Self::Position,
+        Self::Active,
+        Self::Track,
+        Self::Speaker,
+        Self::Room,
+    ];
+
+    /// What it holds, for answers that are all text.
+    #[must_use]
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::Published | Self::Active => Kind::Flag,
+            Self::Limit | Self::HoldMinutes | Self::MaxPerOrder | Self::Price | Self::Position => {
+                Kind::Number
+            }
+            _ => Kind::Text,
+        }
+    }
+
     /// The field in words an organizer knows.
     #[must_use]
     pub fn label(self) -> &'static str {

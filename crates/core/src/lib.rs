@@ -4,8 +4,8 @@
 //! Start with [`ledger`], which takes seats and cannot oversell; [`fact`] is
 //! the closed list of what may be made durable, [`catalog`] what the public
 //! may see, [`inbound`] how Salesforce's records become both, [`outbox`] what
-//! a stretch of the journal means for the org, [`budget`] when the org may be
-//! called.
+//! a stretch of the journal means for the org, [`verify`] whether the org holds
+//! what it was sent, [`budget`] when it may be called.
 
 pub mod budget;
 pub mod catalog;
@@ -18,3 +18,4 @@ pub mod limits;
 pub mod money;
 pub mod outbox;
 pub mod time;
+pub mod verify;

@@ -3,6 +3,8 @@
 //! it changed; attendees before their sessions; what the org itself cancelled
 //! is never written back.
 
+pub mod backoff;
+
 use std::collections::BTreeMap;
 
 use smallvec::SmallVec;

@@ -279,6 +279,13 @@ impl Engine {
         &*self.0.world
     }
 
+    /// A number by chance, for pauses that are not to be alike.
+    pub(crate) fn draw(&self) -> u16 {
+        let mut bytes = [0; 2];
+        // Without any, all pauses are the longest: late, and nothing worse.
+        self.world().random(&mut bytes).map_or(0, |()| u16::from_be_bytes(bytes))
+    }
+
     /// The world for those who outlive a borrow of the engine.
     pub(crate) fn shared_world(&self) -> Arc<dyn World> {
         Arc::clone(&self.0.world)

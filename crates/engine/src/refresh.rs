@@ -98,12 +98,34 @@ pub enum Outcome {
     },
 }
 
+/// How far the refresh of a whole org is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// When it began.
+    pub since: Timestamp,
+    /// Events read so far.
+    pub read: usize,
+    /// Events that Sloe knew of when it began.
+    pub known: usize,
+}
+
 impl Engine {
     /// Asks for one event, or the whole org, to be read from Salesforce soon.
     /// Answers at once. Repeats while one waits are that one: however many ask
     /// within a moment, one runs and one waits.
     pub fn request_refresh(&self, org: OrgId, event: Option<SfId>) {
-        crate::worker::refresh::request(self, org, event);
+        crate::worker::refresh::request(self, org, event, false);
+    }
+
+    /// The same for somebody who looks at the page: how long it takes is measured.
+    pub fn request_update(&self, org: OrgId, event: Option<SfId>) {
+        crate::worker::refresh::request(self, org, event, true);
+    }
+
+    /// How far the refresh of a whole org is, if one runs.
+    #[must_use]
+    pub fn progress(&self, org: OrgId) -> Option<Progress> {
+        self.workers().known(org)?.progress()
     }
 
     /// How the last refreshes of an org went: the whole org's first, then by event.

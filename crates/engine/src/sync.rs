@@ -1,24 +1,34 @@
 //! How far each org is: what still has to reach it, what failed, and why.
 
-use sloe_core::ids::{ClaimId, EventRef, OrgId};
+mod letters;
+mod replay;
+
+use sloe_core::ids::OrgId;
 use sloe_core::time::Timestamp;
 use sloe_salesforce::Usage;
-use sloe_store::api::Destination;
+use sloe_store::api::{Destination, Store, StoreError};
 use sloe_store::key::{Collection, Range};
+use sloe_store::scope::OrgScope;
 
 use crate::engine::Engine;
 use crate::error::Denied;
-use crate::tenant::Org;
 use crate::worker::outbox::file::{self, Dead};
 
-/// Dead letters shown at once.
-const SHOWN: usize = 10_000;
+pub use letters::{Letter, LetterFilter, LetterKind, LetterPage, Pile, Waiting, WaitingPage};
+pub use replay::{Replayed, Which};
+
+/// Documents read at a time.
+const PAGE: usize = 1_000;
 
 /// What an org's task notes about itself.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sync {
     pub(crate) last_drain: Option<Timestamp>,
     pub(crate) delivered: u64,
+    pub(crate) retrying: usize,
+    pub(crate) retrying_since: Option<Timestamp>,
+    pub(crate) dead_letters: usize,
+    pub(crate) conflicts: usize,
     pub(crate) fault: Option<SyncFault>,
 }
 
@@ -42,8 +52,13 @@ pub struct SyncState {
     pub pending_batches: u64,
     /// Rows that wait to be sent again.
     pub retrying: usize,
-    /// Rows that failed for good.
+    /// Rows that the org refused for good.
     pub dead_letters: usize,
+    /// Rows that the org deleted while Sloe had something to tell them.
+    pub conflicts: usize,
+    /// Since when the oldest news wait that the org doesn't have; `None` if
+    /// there are none, or no worker runs here.
+    pub waiting_since: Option<Timestamp>,
     /// Rows settled in the org since this process started.
     pub delivered: u64,
     /// When a stretch of a journal was last passed.
@@ -62,33 +77,6 @@ impl SyncState {
     }
 }
 
-/// A row that failed for good, for the org's staff.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeadLetter {
-    /// The record's external id.
-    pub key: String,
-    /// Its event.
-    pub event: EventRef,
-    /// The order's short name.
-    pub reference: String,
-    /// The attendee, from 1.
-    pub place: u16,
-    /// When it was given up.
-    pub at: Timestamp,
-    /// Salesforce's code.
-    pub code: String,
-    /// The fields it blames.
-    pub fields: Vec<String>,
-    /// What it means.
-    pub means: String,
-    /// What to do.
-    pub fix: String,
-    /// Who can do it: `admin`, `operator` or `nobody`.
-    pub owner: String,
-    /// The org's own words; may quote personal data, so not for logs.
-    pub message: Option<String>,
-}
-
 impl Engine {
     /// How far an org is.
     ///
@@ -97,14 +85,10 @@ impl Engine {
     pub async fn sync_state(&self, org: OrgId) -> Result<SyncState, Denied> {
         let known = self.registry().by_id(org).ok_or(Denied::NotFound)?;
         let scope = known.scope;
-        let (pending, retrying, dead_letters) = self
+        let (pending, retrying, (dead_letters, conflicts)) = self
             .blocking(move |store| {
-                let count = |collection| {
-                    let all = store.scan(Range::Org(collection, scope), None, SHOWN)?;
-                    Ok(all.iter().filter(|(key, _)| !is_mail(key.local_id())).count())
-                };
-                let pending = store.pending(Destination::Org)?;
-                Ok((pending, count(Collection::Retries)?, count(Collection::DeadLetters)?))
+                let retrying = count(store, Range::Org(Collection::Retries, scope), |_| true)?;
+                Ok((store.pending(Destination::Org)?, retrying, count_letters(store, scope)?))
             })
             .await?;
         let pending: Vec<_> = pending.into_iter().filter(|p| p.event.org == org).collect();
@@ -115,55 +99,49 @@ impl Engine {
             pending_batches: pending.iter().map(|p| p.latest - p.cursor).sum(),
             retrying,
             dead_letters,
+            conflicts,
+            waiting_since: work
+                .as_ref()
+                .and_then(|work| work.waiting_since().into_iter().chain(sync.retrying_since).min()),
             delivered: sync.delivered,
             last_drain: sync.last_drain,
             fault: sync.fault,
             usage: work.and_then(|work| work.usage()),
         })
     }
+}
 
-    /// The rows of an org that failed for good.
-    ///
-    /// # Errors
-    /// As [`Engine::sync_state`].
-    pub async fn dead_letters(&self, org: OrgId) -> Result<Vec<DeadLetter>, Denied> {
-        let known = self.registry().by_id(org).ok_or(Denied::NotFound)?;
-        let scope = known.scope;
-        let all = self
-            .blocking(move |store| {
-                store.scan(Range::Org(Collection::DeadLetters, scope), None, SHOWN)
-            })
-            .await?;
-        let read = |(key, document): (sloe_store::key::Key, sloe_store::api::Document)| {
-            let dead = file::decode::<Dead>(&document.body).ok()?;
-            letter(&known, key.local_id(), dead)
-        };
-        Ok(all.into_iter().filter_map(read).collect())
+/// How many rows of a collection there are that `counts`; mails are none.
+fn count(
+    store: &dyn Store,
+    range: Range,
+    counts: impl Fn(&[u8]) -> bool,
+) -> Result<usize, StoreError> {
+    let (mut total, mut after) = (0, None);
+    loop {
+        let page = store.scan(range, after.as_ref(), PAGE)?;
+        let rows = page.iter().filter(|(key, _)| !is_mail(key.local_id()));
+        total += rows.filter(|(_, document)| counts(&document.body)).count();
+        match page.into_iter().nth(PAGE - 1) {
+            Some((last, _)) => after = Some(last),
+            None => return Ok(total),
+        }
     }
+}
+
+/// How many rows were refused, and how many are conflicts.
+fn count_letters(store: &dyn Store, scope: OrgScope) -> Result<(usize, usize), StoreError> {
+    let conflicts = std::cell::Cell::new(0);
+    let all = count(store, Range::Org(Collection::DeadLetters, scope), |body| {
+        if file::decode::<Dead>(body).is_ok_and(|dead| dead.conflict) {
+            conflicts.set(conflicts.get() + 1);
+        }
+        true
+    })?;
+    Ok((all - conflicts.get(), conflicts.get()))
 }
 
 /// Whether a retry or dead letter is a mail's: external ids have no space.
 pub(crate) fn is_mail(key: &str) -> bool {
     key.starts_with("mail ")
-}
-
-fn letter(org: &Org, key: &str, dead: Dead) -> Option<DeadLetter> {
-    let message = dead.sealed_message.as_deref().and_then(|sealed| {
-        let sealed = sloe_core::ids::base32::decode(sealed)?;
-        let plain = org.vault_key().open(key.as_bytes(), &sealed).ok()?;
-        String::from_utf8(plain.to_vec()).ok()
-    });
-    Some(DeadLetter {
-        key: key.to_owned(),
-        event: EventRef::from_partition(&dead.event)?,
-        reference: ClaimId::parse(&dead.claim)?.reference(),
-        place: dead.place,
-        at: Timestamp(dead.at),
-        code: dead.code,
-        fields: dead.fields,
-        means: dead.means,
-        fix: dead.fix,
-        owner: dead.owner,
-        message,
-    })
 }

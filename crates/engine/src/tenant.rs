@@ -8,6 +8,7 @@ mod stored;
 
 use std::sync::Arc;
 
+use sloe_core::budget::Rules;
 use sloe_core::ids::OrgId;
 use sloe_core::time::Timestamp;
 use sloe_salesforce::Credentials;
@@ -33,6 +34,8 @@ pub struct Org {
     pub(crate) key: Key,
     /// SHA-256 of the hook secrets in force: two at once while one is rotated.
     pub(crate) hook_secrets: Vec<[u8; 32]>,
+    /// How much of its API allowance Sloe may take.
+    pub budget: Rules,
     /// Counts changes of this document.
     pub(crate) version: u64,
 }

@@ -5,12 +5,17 @@
 
 pub(crate) mod budget;
 mod driver;
+mod failed;
+mod inbox;
 mod mail;
 mod orders;
 pub(crate) mod orgs;
 pub(crate) mod outbox;
+pub(crate) mod poll;
+mod reads;
 pub(crate) mod refresh;
 mod retention;
+mod supervise;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,6 +36,8 @@ pub use driver::Run;
 use mail::Mailer;
 pub use orders::rebuild;
 use orgs::OrgWork;
+pub use poll::PollState;
+pub use supervise::Stumbles;
 
 /// How long [`Engine::stop`] waits for the workers to come to a safe point.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -47,6 +54,8 @@ pub struct Settings {
     pub bulk_from: usize,
     /// How often the figures of a record may be told to its org.
     pub figures_every: Duration,
+    /// How far apart looks for changes are that nobody told of.
+    pub poll_every: Duration,
     /// How confirmations are sent; `None` sends none, also not later.
     pub mail: Option<MailSettings>,
 }
@@ -58,6 +67,7 @@ impl Default for Settings {
             gather: Duration::from_secs(5),
             bulk_from: 2_000,
             figures_every: Duration::from_secs(60),
+            poll_every: Duration::from_secs(60),
             mail: None,
         }
     }
@@ -77,6 +87,8 @@ pub(crate) struct Workers {
     /// Wakes nobody: for workers that go by their timer only.
     nothing: Notify,
     runs: Mutex<BTreeMap<&'static str, Run>>,
+    /// Orgs' tasks that ended by a panic.
+    stumbled: supervise::Stumbled,
 }
 
 impl Workers {
@@ -97,6 +109,7 @@ impl Workers {
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
             runs: Mutex::default(),
+            stumbled: supervise::Stumbled::default(),
         })
     }
 
@@ -148,6 +161,12 @@ impl Engine {
     #[must_use]
     pub fn runs(&self) -> BTreeMap<&'static str, Run> {
         self.workers().runs().clone()
+    }
+
+    /// An org's tasks that ended by a panic since the start, and were begun again.
+    #[must_use]
+    pub fn stumbles(&self, org: OrgId) -> Vec<Stumbles> {
+        self.workers().stumbled.of(org)
     }
 }
 

@@ -6,8 +6,9 @@ mod common;
 use std::sync::Arc;
 
 use common::org::{Org, hasty, until};
-use common::{Clock, person, place, start_on};
+use common::{Clock, org_id, person, place, start_on};
 use serde_json::json;
+use sloe_core::budget::Rules;
 use sloe_engine::claims::RequestId;
 use sloe_engine::engine::Engine;
 use sloe_store::api::Store;
@@ -118,5 +119,29 @@ async fn an_allowance_that_others_used_up_stops_the_outbox_only() {
     })
     .await;
     assert_eq!(org.attendees().await.len(), 3);
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_org_s_own_share_is_in_force_at_once_and_after_a_restart() {
+    let (org, place) = (Org::limited(Some(1_000)).await, place());
+    let start = || {
+        let store = Arc::clone(&place.store) as Arc<dyn Store>;
+        start_on(store, Arc::new(Clock::default()) as _, Some(hasty(2_000)))
+    };
+    let engine = start();
+    org.connect(&engine, &*place.store);
+    org.shown(&engine).await;
+    let before = engine.calls(org.id()).await.unwrap();
+    assert_eq!((before.rules, before.at_once), (Rules::default(), 2));
+    let rules = Rules::new(50, 10, 1).unwrap();
+    assert!(engine.set_budget(org.id(), rules).unwrap());
+    let after = engine.calls(org.id()).await.unwrap();
+    assert!(after.left > before.left + 200, "{before:?} {after:?}");
+    assert_eq!((after.rules, after.at_once), (rules, 1));
+    engine.stop().await;
+    let engine = start();
+    assert_eq!(engine.calls(org.id()).await.unwrap().rules, rules);
+    assert!(!engine.set_budget(org_id(9), rules).unwrap());
     engine.stop().await;
 }

@@ -11,6 +11,7 @@ use common::{connect, event, org_id, person, place, raw, start};
 use sloe_engine::claims::RequestId;
 use sloe_engine::engine::Engine;
 use sloe_engine::mail::{MailBody, MailSettings};
+use sloe_engine::sync::LetterFilter;
 use sloe_engine::worker::Settings;
 use sloe_store::api::{Destination, Store};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -134,7 +135,8 @@ async fn an_order_s_mail_has_text_html_and_calendar_and_one_bad_address_stops_no
         assert!(mails[0].contains(part), "{part} is missing in\n{}", mails[0]);
     }
     assert_eq!((sink.to("grace@").len(), sink.to("refused@").len()), (1, 0));
-    let letters = engine.dead_letters(org_id(1)).await.unwrap();
+    let page = engine.letters(org_id(1), &LetterFilter::default(), None, 10).await.unwrap();
+    let letters = page.letters;
     assert_eq!(letters.len(), 1);
     assert_eq!((letters[0].code.as_str(), letters[0].message.as_ref()), ("smtp-550", None));
     engine.stop().await;

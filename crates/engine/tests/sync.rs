@@ -185,32 +185,6 @@ async fn an_attendee_deleted_in_the_org_never_comes_back() {
 }
 
 #[tokio::test]
-async fn a_row_that_the_org_refuses_becomes_a_dead_letter_and_its_neighbors_pass() {
-    let (org, place) = (Org::start().await, place());
-    let engine = start(&place, Some(hasty(2_000)));
-    org.connect(&engine, &*place.store);
-    org.shown(&engine).await;
-    let mut people: Vec<_> = (0..3).map(|n| person(&engine, org.event(), n)).collect();
-    people[1].1.last_name = "Poison".to_owned();
-    for (choice, _) in &mut people {
-        choice.sessions.clear();
-    }
-    let event = org.event().public_id();
-    engine.register(event, &RequestId::Fresh, &people).await.unwrap();
-    org.drained(&engine).await;
-    assert_eq!(org.attendees().await.len(), 2);
-    let letters = engine.dead_letters(org.id()).await.unwrap();
-    assert_eq!(letters.len(), 1);
-    assert_eq!(letters[0].code, "FIELD_CUSTOM_VALIDATION_EXCEPTION");
-    assert_eq!(
-        (letters[0].place, letters[0].fields.as_slice()),
-        (2, ["Last_Name__c".to_owned()].as_slice())
-    );
-    assert!(letters[0].message.as_ref().unwrap().contains("Nobody is called Poison"));
-    engine.stop().await;
-}
-
-#[tokio::test]
 async fn an_org_that_is_away_gets_everything_once_it_is_back() {
     let (org, place) = (Org::start().await, place());
     let engine = start(&place, Some(hasty(2_000)));

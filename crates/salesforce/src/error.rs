@@ -12,6 +12,7 @@ use sloe_core::ids::OrgId;
 use sloe_core::time::Timestamp;
 
 use crate::error::codes::facts;
+use crate::limits::Exhausted;
 
 pub mod codes;
 
@@ -59,12 +60,27 @@ pub enum Advice {
 /// Who can put it right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Owner {
+    /// Whoever keeps the events in Salesforce.
+    Organizer,
     /// The administrator of the Salesforce org.
     Admin,
     /// Whoever runs Sloe.
     Operator,
     /// Nobody has to: it passes.
     Nobody,
+}
+
+impl Owner {
+    /// In one word: `organizer`, `admin`, `operator` or `nobody`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Organizer => "organizer",
+            Self::Admin => "admin",
+            Self::Operator => "operator",
+            Self::Nobody => "nobody",
+        }
+    }
 }
 
 /// Why a call to the org came to nothing.
@@ -152,6 +168,8 @@ impl Error {
     #[must_use]
     pub fn advice(&self) -> Advice {
         match self {
+            // Room comes back in seconds, unlike a day's allowance.
+            _ if self.exhausted() == Some(Exhausted::AtOnce) => Advice::Retry,
             Self::Refused { code, status, .. } => {
                 facts(code).map_or_else(|| for_status(*status), |facts| facts.call)
             }
@@ -167,6 +185,14 @@ impl Error {
             },
             Self::Budget { .. } => Advice::Wait,
             Self::WrongOrg { .. } | Self::Settings(_) => Advice::Stop,
+        }
+    }
+
+    /// Which of the org's allowances is used up, if that is why.
+    pub(crate) fn exhausted(&self) -> Option<Exhausted> {
+        match self {
+            Self::Refused { code, message, .. } => Exhausted::read(code, message.reveal()),
+            _ => None,
         }
     }
 
@@ -193,6 +219,10 @@ impl Error {
     #[must_use]
     pub fn means(&self) -> String {
         match self {
+            _ if self.exhausted() == Some(Exhausted::AtOnce) => {
+                "Too many long API calls run in the org at the same time, whoever's they are."
+                    .to_owned()
+            }
             Self::Refused { code, .. } => match facts(code) {
                 Some(facts) => facts.means.to_owned(),
                 None => format!("Salesforce refused with {code}."),
@@ -223,6 +253,10 @@ impl Error {
     #[must_use]
     pub fn remedy(&self) -> String {
         let text = match self {
+            _ if self.exhausted() == Some(Exhausted::AtOnce) => {
+                "Nothing to do: Sloe makes fewer calls at once and tries again by itself. If it \
+                 lasts, look in Setup, API Usage, which integration makes long calls."
+            }
             Self::Refused { code, .. } => match facts(code) {
                 Some(facts) => facts.fix,
                 None => "Look the code up in Salesforce's documentation, or ask Sloe's operator.",

@@ -21,7 +21,7 @@ use crate::wire::{Composite, CompositeAnswer, Page, Subanswer, Subrequest};
 
 const CALL: &str = "read events";
 
-type Record = serde_json::Map<String, Json>;
+pub(crate) type Record = serde_json::Map<String, Json>;
 
 /// What is known about events besides their own records.
 #[derive(Default)]
@@ -55,11 +55,19 @@ pub struct EventPages {
     since: Option<Timestamp>,
     after: Option<SfId>,
     done: bool,
+    as_of: Option<Timestamp>,
 }
 
 impl EventPages {
     pub(crate) fn new(org: crate::Org, since: Option<Timestamp>) -> Self {
-        Self { org, since, after: None, done: false }
+        Self { org, since, after: None, done: false, as_of: None }
+    }
+
+    /// When the org answered for the first time, by its own clock: what changes
+    /// later may be missing.
+    #[must_use]
+    pub fn as_of(&self) -> Option<Timestamp> {
+        self.as_of
     }
 
     /// The next events in the order of their ids; empty after the last. After
@@ -76,6 +84,7 @@ impl EventPages {
         let soql = query::events(mapping, Scope::After(self.after, wanted));
         let answer = client.send(&Request::get(CALL, query::address(&soql, false))).await?;
         let as_of = date(&answer)?;
+        self.as_of.get_or_insert(as_of);
         let page = all_pages(client, answer.read()?).await?;
         let ids = page.iter().map(id_of).collect::<Result<Vec<_>, _>>()?;
         let counts = counts(client, mapping, &ids, self.since).await?;
@@ -121,7 +130,7 @@ async fn counts(
 /// What Salesforce says to an aggregate of more than 2,000 groups.
 const TOO_MANY_GROUPS: &str = "EXCEEDED_ID_LIMIT";
 
-fn part(reference_id: &'static str, soql: &str, all: bool) -> Subrequest {
+pub(crate) fn part(reference_id: &'static str, soql: &str, all: bool) -> Subrequest {
     Subrequest { method: "GET", url: query::address(soql, all), reference_id }
 }
 
@@ -134,17 +143,20 @@ fn count_parts(mapping: &Mapping, ids: &[SfId], since: Option<Timestamp>) -> Vec
 }
 
 /// The parts' answers, taken in their order.
-struct Answers(std::vec::IntoIter<Subanswer>);
+pub(crate) struct Answers(std::vec::IntoIter<Subanswer>);
 
 impl Answers {
-    async fn next_page(&mut self, client: &Client) -> Result<Vec<Record>, Error> {
+    pub(crate) async fn next_page(&mut self, client: &Client) -> Result<Vec<Record>, Error> {
         let answer = self.0.next().ok_or_else(|| odd("a part's answer is missing"))?;
         let page = serde_json::from_value(answer.body).map_err(|e| Error::malformed(CALL, &e))?;
         all_pages(client, page).await
     }
 }
 
-async fn composite(client: &Client, parts: Vec<Subrequest>) -> Result<(Answers, Timestamp), Error> {
+pub(crate) async fn composite(
+    client: &Client,
+    parts: Vec<Subrequest>,
+) -> Result<(Answers, Timestamp), Error> {
     let path = format!("/services/data/{API_VERSION}/composite");
     let body = Composite { all_or_none: false, composite_request: parts };
     let answer = client.send(&Request::new(CALL, Method::POST, path).json(&body)?).await?;
@@ -254,7 +266,7 @@ async fn children(
     rows.iter().map(|row| raw_record(row, names)).collect()
 }
 
-fn raw_record(record: &Record, names: &ReadNames) -> Result<RawRecord, Error> {
+pub(crate) fn raw_record(record: &Record, names: &ReadNames) -> Result<RawRecord, Error> {
     let mut fields: BTreeMap<Field, Value> = BTreeMap::new();
     for (field, name) in &names.fields {
         let value = match record.get(name) {
@@ -273,11 +285,11 @@ fn raw_record(record: &Record, names: &ReadNames) -> Result<RawRecord, Error> {
     Ok(RawRecord { id: id_of(record)?, fields })
 }
 
-fn id_of(record: &Record) -> Result<SfId, Error> {
+pub(crate) fn id_of(record: &Record) -> Result<SfId, Error> {
     id_in(record, "Id")?.ok_or_else(|| odd("a record without an id"))
 }
 
-fn id_in(record: &Record, name: &str) -> Result<Option<SfId>, Error> {
+pub(crate) fn id_in(record: &Record, name: &str) -> Result<Option<SfId>, Error> {
     match record.get(name) {
         None | Some(Json::Null) => Ok(None),
         Some(Json::String(text)) => {
@@ -292,6 +304,6 @@ fn count_in(record: &Record) -> Result<u32, Error> {
     count.and_then(|n| u32::try_from(n).ok()).ok_or_else(|| odd("a count that is none"))
 }
 
-fn odd(what: &str) -> Error {
+pub(crate) fn odd(what: &str) -> Error {
     Error::Malformed { call: CALL, what: what.into() }
 }

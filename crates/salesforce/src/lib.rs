@@ -2,9 +2,10 @@
 //!
 //! [`Org`] is the handle: it logs in ([`auth`]), calls with a deadline and
 //! follows the org's allowance ([`client`], [`limits`]), reads events
-//! ([`fetch`]), writes attendees in batches ([`batch`]) and compares the org
-//! with the mapping ([`check`]). Built with the feature `pubsub`, it also
-//! follows the org's change events ([`events`]). What the org calls its objects is data
+//! ([`fetch`]) and looks for changes ([`look`]), writes attendees in batches
+//! ([`batch`]) and compares the org with the mapping ([`check`]). Built with
+//! the feature `pubsub`, it also follows the org's change events (`events`).
+//! What the org calls its objects is data
 //! ([`map`]); what went wrong, and what to do then, is [`error`].
 //!
 //! Nothing here decides anything about seats and nothing here stores: callers
@@ -20,6 +21,7 @@ pub mod error;
 pub mod events;
 pub mod fetch;
 pub mod limits;
+pub mod look;
 pub mod map;
 mod org;
 mod query;
@@ -36,7 +38,8 @@ pub use check::{FieldRule, FormRules, Missing};
 pub use client::{API_VERSION, Options};
 pub use error::{Advice, Error, Owner, Private};
 pub use fetch::EventPages;
-pub use limits::{Allowance, Gate, Limits, Usage};
+pub use limits::{Allowance, Exhausted, Gate, Limits, Usage};
+pub use look::{Changed, Looked, Mark, Watched};
 pub use map::{Column, Mapping, RowKind};
 pub use org::{Org, OrgIdentity};
 pub use row::{

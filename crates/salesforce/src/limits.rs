@@ -1,7 +1,7 @@
 //! The org's allowance: what it says is used, and how many calls Sloe makes at once.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use reqwest::header::HeaderMap;
 use sloe_core::budget::{May, Purpose};
@@ -99,8 +99,34 @@ pub trait Gate: std::fmt::Debug + Send + Sync {
     fn again(&self);
     /// What the org tells with its answer.
     fn follow(&self, usage: Usage);
+    /// The org refused a call because an allowance is used up.
+    fn refuse(&self, which: Exhausted);
+    /// How many calls may go at the same time; at least one.
+    fn at_once(&self) -> usize;
     /// A call is over, whatever came of it.
     fn end(&self);
+}
+
+/// Which allowance a `REQUEST_LIMIT_EXCEEDED` is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exhausted {
+    /// Calls of the rolling 24 hours.
+    Daily,
+    /// Calls that run at the same time.
+    AtOnce,
+}
+
+impl Exhausted {
+    /// Reads a refusal: the code is the same for both, so its words decide
+    /// (`TotalRequests Limit exceeded.`, `ConcurrentRequests (Concurrent API
+    /// Requests) Limit exceeded.`, and older ones that begin alike).
+    #[must_use]
+    pub(crate) fn read(code: &str, message: &str) -> Option<Self> {
+        if code != "REQUEST_LIMIT_EXCEEDED" {
+            return None;
+        }
+        Some(if message.starts_with("Concurrent") { Self::AtOnce } else { Self::Daily })
+    }
 }
 
 /// A call that was let through; over when it is dropped.
@@ -131,17 +157,41 @@ impl Drop for Pass {
 pub(crate) struct Meter {
     seen: RwLock<Option<Usage>>,
     permits: Arc<Semaphore>,
+    /// How many permits there are, those in use too.
+    lanes: Mutex<usize>,
 }
 
 impl Meter {
     pub(crate) fn new(at_once: usize) -> Self {
-        Self { seen: RwLock::new(None), permits: Arc::new(Semaphore::new(at_once.max(1))) }
+        let lanes = at_once.max(1);
+        Self {
+            seen: RwLock::new(None),
+            permits: Arc::new(Semaphore::new(lanes)),
+            lanes: Mutex::new(lanes),
+        }
     }
 
-    /// Waits for one of the few calls at once. `None` never happens: the
-    /// semaphore is not closed anywhere.
-    pub(crate) async fn permit(&self) -> Option<OwnedSemaphorePermit> {
+    /// Waits for one of the few calls at once, as many as the gate says now.
+    /// `None` never happens: the semaphore is not closed anywhere.
+    pub(crate) async fn permit(
+        &self,
+        gate: Option<&Arc<dyn Gate>>,
+    ) -> Option<OwnedSemaphorePermit> {
+        if let Some(gate) = gate {
+            self.resize(gate.at_once().max(1));
+        }
         Arc::clone(&self.permits).acquire_owned().await.ok()
+    }
+
+    /// Permits in use are taken away when a later call finds them free.
+    fn resize(&self, to: usize) {
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        if to > *lanes {
+            self.permits.add_permits(to - *lanes);
+            *lanes = to;
+        } else {
+            *lanes -= self.permits.forget_permits(*lanes - to);
+        }
     }
 
     pub(crate) fn follow(&self, headers: &HeaderMap, gate: Option<&Arc<dyn Gate>>) {
@@ -178,6 +228,30 @@ mod tests {
         for text in ["", "api-usage", "api-usage=", "api-usage=a/b", "api-usage=1", "x=1/2"] {
             assert_eq!(Usage::parse(text), None, "{text}");
         }
+    }
+
+    #[tokio::test]
+    async fn calls_under_way_go_on_when_fewer_may_go_at_once_and_none_more_begin() {
+        let meter = Meter::new(3);
+        let taken = [meter.permit(None).await, meter.permit(None).await];
+        meter.resize(1);
+        assert_eq!(meter.permits.available_permits(), 0);
+        drop(taken);
+        meter.resize(1);
+        assert_eq!(meter.permits.available_permits(), 1);
+        meter.resize(5);
+        assert_eq!(meter.permits.available_permits(), 5);
+    }
+
+    #[test]
+    fn a_refusal_says_by_its_words_which_allowance_is_gone() {
+        let read = |message| Exhausted::read("REQUEST_LIMIT_EXCEEDED", message);
+        assert_eq!(read("TotalRequests Limit exceeded."), Some(Exhausted::Daily));
+        assert_eq!(read(""), Some(Exhausted::Daily));
+        let at_once = "ConcurrentRequests (Concurrent API Requests) Limit exceeded.";
+        assert_eq!(read(at_once), Some(Exhausted::AtOnce));
+        assert_eq!(read("ConcurrentPerOrgLongTxn Limit exceeded"), Some(Exhausted::AtOnce));
+        assert_eq!(Exhausted::read("LIMIT_EXCEEDED", at_once), None);
     }
 
     #[test]

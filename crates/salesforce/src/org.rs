@@ -1,5 +1,6 @@
 //! The handle to one org: everything Sloe asks of it and tells it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use reqwest::Url;
@@ -16,6 +17,7 @@ use crate::client::{API_VERSION, Client, Options, Request, limits_path};
 use crate::error::Error;
 use crate::fetch::{self, EventPages};
 use crate::limits::{Limits, Usage};
+use crate::look::{self, Looked, Mark, Watched};
 use crate::map::{Mapping, RowKind};
 use crate::row::{FigureRow, Row, RowOutcome, Update};
 use crate::wire::Version;
@@ -142,6 +144,16 @@ impl Org {
     #[must_use]
     pub fn fetch_all(&self, since: Option<Timestamp>) -> EventPages {
         EventPages::new(self.clone(), since)
+    }
+
+    /// What changed in the org since `marks`, of the objects they name: one API
+    /// call. Where an object has more, its next mark is in [`Looked::more`].
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn look(&self, marks: &BTreeMap<Watched, Mark>) -> Result<Looked, Error> {
+        let (client, mapping) = self.parts();
+        look::look(client, mapping, marks).await
     }
 
     /// Rows by external id, 200 a call, each made or brought up to date.

@@ -7,6 +7,7 @@ use sloe_core::ids::SfId;
 use sloe_core::time::Timestamp;
 
 use crate::client::API_VERSION;
+use crate::look::{Mark, Watched};
 use crate::map::{Column, Mapping, ReadNames, relationship};
 
 /// Which events a query is about.
@@ -63,11 +64,8 @@ pub(crate) fn external_by_session(mapping: &Mapping, events: &[SfId]) -> String 
     let names = &mapping.session_attendee;
     let name = |column| names.columns.get(&column).map_or("", String::as_str);
     let session = name(Column::Session);
-    let event_of_session = format!(
-        "{}.{}",
-        relationship(session),
-        mapping.session.event.as_deref().unwrap_or_default()
-    );
+    let (parent, event) = event_of_session(mapping);
+    let event_of_session = format!("{parent}.{event}");
     format!(
         "SELECT {session}, COUNT(Id) {COUNT} FROM {} WHERE {} AND {} = null AND {} = {status} \
          AND {}.{} = {status} GROUP BY {session}",
@@ -98,6 +96,50 @@ pub(crate) fn cancelled(mapping: &Mapping, events: &[SfId], since: Option<Timest
         let _ = write!(soql, " AND SystemModstamp >= {}", since.to_rfc3339());
     }
     soql
+}
+
+/// How a place in a session leads to the event: the session's relationship,
+/// and the session's lookup.
+pub(crate) fn event_of_session(mapping: &Mapping) -> (String, String) {
+    let session = mapping.session_attendee.columns.get(&Column::Session).map_or("", String::as_str);
+    (relationship(session), mapping.session.event.clone().unwrap_or_default())
+}
+
+/// The next `rows` rows of an object that changed since `mark`; for `queryAll`.
+pub(crate) fn changed(mapping: &Mapping, of: Watched, mark: &Mark, rows: usize) -> String {
+    let records = |names: &ReadNames| {
+        let event = names.event.as_ref().map(|event| format!(", {event}")).unwrap_or_default();
+        (format!("{}{event}", field_list(names)), names.object.clone(), String::new())
+    };
+    let attendee = &mapping.attendee;
+    let (fields, object, only) = match of {
+        Watched::Event => records(&mapping.event),
+        Watched::Item => records(&mapping.item),
+        Watched::Session => records(&mapping.session),
+        Watched::Attendee => (
+            format!("Id, {}, {}", column(mapping, Column::Event), attendee.key),
+            attendee.object.clone(),
+            format!(
+                " AND ({} = null OR {} = {} OR IsDeleted = true)",
+                attendee.key,
+                column(mapping, Column::Status),
+                quoted(&mapping.cancelled)
+            ),
+        ),
+        Watched::SessionAttendee => {
+            let (parent, event) = event_of_session(mapping);
+            let names = &mapping.session_attendee;
+            let only = format!(" AND {} = null", names.key);
+            (format!("Id, {parent}.{event}"), names.object.clone(), only)
+        }
+    };
+    let stamp = mark.stamp.to_rfc3339();
+    let after = mark.after.map(|id| format!(" AND (SystemModstamp > {stamp} OR Id > '{id}')"));
+    format!(
+        "SELECT {fields}, IsDeleted, SystemModstamp FROM {object} \
+         WHERE SystemModstamp >= {stamp}{}{only} ORDER BY SystemModstamp, Id LIMIT {rows}",
+        after.unwrap_or_default()
+    )
 }
 
 /// The address of a query; deleted rows answer too when `all`.
@@ -179,6 +221,32 @@ mod tests {
              AND Registration_Status__c = 'Registered' \
              AND Attendee__r.Registration_Status__c = 'Registered' GROUP BY Session__c"
         );
+    }
+
+    #[test]
+    fn a_look_goes_on_where_the_last_one_ended_and_asks_only_for_what_sloe_did_not_write() {
+        let stamp = Timestamp(1_700_000_000_000);
+        let mapping = Mapping::default();
+        let from = Mark { stamp, after: None };
+        assert_eq!(
+            changed(&mapping, Watched::Attendee, &from, 2_000),
+            "SELECT Id, Event__c, Sloe_Id__c, IsDeleted, SystemModstamp FROM Sloe_Attendee__c \
+             WHERE SystemModstamp >= 2023-11-14T22:13:20Z AND (Sloe_Id__c = null \
+             OR Registration_Status__c = 'Cancelled' OR IsDeleted = true) \
+             ORDER BY SystemModstamp, Id LIMIT 2000"
+        );
+        let on = Mark { stamp, after: Some(ids()[0]) };
+        let soql = changed(&mapping, Watched::SessionAttendee, &on, 2_000);
+        assert_eq!(
+            soql,
+            "SELECT Id, Session__r.Event__c, IsDeleted, SystemModstamp \
+             FROM Sloe_Session_Attendee__c WHERE SystemModstamp >= 2023-11-14T22:13:20Z \
+             AND (SystemModstamp > 2023-11-14T22:13:20Z OR Id > 'a00000000000001AAA') \
+             AND Sloe_Id__c = null ORDER BY SystemModstamp, Id LIMIT 2000"
+        );
+        let soql = changed(&mapping, Watched::Item, &from, 500);
+        assert!(soql.contains(", Event__c, IsDeleted, SystemModstamp FROM Sloe_Item__c"), "{soql}");
+        assert!(!soql.contains("Sold__c"), "our own figures are none of its business: {soql}");
     }
 
     #[test]

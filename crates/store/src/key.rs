@@ -32,13 +32,17 @@ pub enum Collection {
     DeadLetters,
     /// An org's API calls, counted.
     Budgets,
+    /// How the last refreshes of an org's events went, and what was read then.
+    Reads,
+    /// Up to where changes in an org were read.
+    Marks,
     /// Settings of the platform itself, its wrapped keys among them.
     Platform,
 }
 
 impl Collection {
     /// All of them, for tools.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Orgs,
         Self::Licenses,
         Self::Snapshots,
@@ -51,6 +55,8 @@ impl Collection {
         Self::Retries,
         Self::DeadLetters,
         Self::Budgets,
+        Self::Reads,
+        Self::Marks,
         Self::Platform,
     ];
 
@@ -70,6 +76,8 @@ impl Collection {
             Self::Retries => "retries",
             Self::DeadLetters => "dead_letters",
             Self::Budgets => "budgets",
+            Self::Reads => "reads",
+            Self::Marks => "marks",
             Self::Platform => "platform",
         }
     }
@@ -163,6 +171,18 @@ impl Key {
     #[must_use]
     pub fn budget(scope: OrgScope) -> Self {
         Self::scoped(Collection::Budgets, scope, "calls")
+    }
+
+    /// How a refresh went: of an event by its Salesforce id, or of the whole org.
+    #[must_use]
+    pub fn read(scope: OrgScope, of: &str) -> Self {
+        Self::scoped(Collection::Reads, scope, of)
+    }
+
+    /// Up to where the poll has read an org's changes.
+    #[must_use]
+    pub fn marks(scope: OrgScope) -> Self {
+        Self::scoped(Collection::Marks, scope, "poll")
     }
 
     fn scoped(collection: Collection, scope: OrgScope, id: &str) -> Self {

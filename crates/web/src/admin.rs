@@ -1,6 +1,9 @@
 //! What operators' commands ask of a running platform, with its bearer token.
 //! Answers are plain JSON; the commands make sentences of them.
 
+mod budget;
+mod sync;
+
 use axum::Json;
 use axum::Router;
 use axum::extract::{Request, State};
@@ -20,14 +23,18 @@ use subtle::ConstantTimeEq;
 use crate::error::{Cause, Problem};
 use crate::state::AppState;
 
+pub use budget::choose_budget;
+
 /// The admin API, below `/api/v1/admin`.
 pub fn router(state: AppState) -> Router<AppState> {
     Router::new()
         .route("/orgs", post(connect_org))
         .route("/orgs/list", post(list_orgs))
+        .route("/orgs/budget", post(budget::budget))
         .route("/licenses", post(set_license))
         .route("/refresh", post(refresh))
-        .route("/sync", post(sync))
+        .route("/sync", post(drained))
+        .merge(sync::router())
         .route("/persons/erase", post(erase))
         .layer(from_fn_with_state(state, require_token))
 }
@@ -72,13 +79,7 @@ async fn list_orgs(State(state): State<AppState>) -> Result<Json<Value>, Problem
             "name": name,
             "live": live,
             "troubles": troubles,
-            "calls": {
-                "used": calls.told.map(|told| told.used),
-                "max": calls.told.map(|told| told.max),
-                "by_sloe": calls.ours,
-                "left": calls.left,
-                "waits_until": calls.waits_until.map(Timestamp::to_rfc3339),
-            },
+            "calls": budget::show(&calls),
         }));
     }
     Ok(Json(json!({ "orgs": orgs })))
@@ -110,7 +111,7 @@ async fn refresh(
     Ok(Json(json!({ "accepted": true })))
 }
 
-async fn sync(
+async fn drained(
     State(state): State<AppState>,
     Json(body): Json<Value>,
 ) -> Result<Json<Value>, Problem> {

@@ -18,6 +18,10 @@ const TIDY: Duration = Duration::from_secs(5);
 const BUCKETS: [f64; 12] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 15.0];
 
+/// Seconds at which the way of a registration to its org is counted: from the next moment to a day.
+const LAG: [f64; 13] =
+    [0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 15.0, 30.0, 60.0, 300.0, 3_600.0, 21_600.0, 86_400.0];
+
 const PROMETHEUS: HeaderValue =
     HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -29,7 +33,10 @@ const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8")
 /// Something else records them already.
 pub fn install_metrics() -> Result<PrometheusHandle, BuildError> {
     let seconds = Matcher::Suffix("_seconds".to_owned());
-    let builder = PrometheusBuilder::new().set_buckets_for_metric(seconds, &BUCKETS)?;
+    let lag = Matcher::Full("sloe_org_sync_lag_seconds".to_owned());
+    let builder = PrometheusBuilder::new()
+        .set_buckets_for_metric(seconds, &BUCKETS)?
+        .set_buckets_for_metric(lag, &LAG)?;
     let handle = builder.install_recorder()?;
     let kept = handle.clone();
     tokio::spawn(async move {

@@ -87,7 +87,7 @@ pub(crate) async fn refresh(
     if !read.is_clean() {
         return Err(read.problem());
     }
-    state.engine.request_refresh(org.id(), event);
+    state.engine.request_update(org.id(), event);
     Ok(accepted(Json(RefreshAnswer { accepted: true })))
 }
 

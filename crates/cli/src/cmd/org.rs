@@ -1,5 +1,7 @@
 //! `sloe org`: connects orgs, to a running platform or to a store at rest.
 
+mod budget;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -22,6 +24,9 @@ pub(crate) enum Org {
         #[command(flatten)]
         at: At,
     },
+    /// Show or choose how much of its API allowance an org lets Sloe have.
+    #[command(after_help = BUDGET_EXAMPLE)]
+    Budget(budget::Budget),
     /// Record an org's license by hand.
     License(License),
 }
@@ -30,6 +35,11 @@ const ADD_EXAMPLE: &str = "\
 Example:
   sloe org add --slug acme --name 'Acme Events' --url https://acme.my.salesforce.com \\
        --client-id 3MVG9… --client-secret-file secret.txt";
+
+const BUDGET_EXAMPLE: &str = "\
+Examples:
+  sloe org budget acme                            how its API calls stand
+  sloe org budget acme --share 30 --reserve 10    30 percent for Sloe, the last 10 for nobody";
 
 /// Which platform.
 #[derive(Args)]
@@ -111,6 +121,7 @@ pub(crate) async fn run(org: Org) -> Result<(), Failure> {
     match org {
         Org::Add(add) => connect(*add).await,
         Org::List { at } => list(at).await,
+        Org::Budget(budget) => budget::run(budget).await,
         Org::License(license) => record_license(license).await,
     }
 }

@@ -31,6 +31,12 @@ fn purpose() -> impl Strategy<Value = Purpose> {
     proptest::sample::select(Purpose::ALL.to_vec())
 }
 
+/// What an org may choose.
+fn rules() -> impl Strategy<Value = Rules> {
+    (Rules::SHARE, Rules::RESERVE, Rules::AT_ONCE)
+        .prop_filter_map("more than the allowance", |(s, r, n)| Rules::new(s, r, n).ok())
+}
+
 /// Allowances from none to more than there are, small ones often.
 fn allowance() -> impl Strategy<Value = u64> {
     prop_oneof![0..200_u64, 0..20_000_u64, 0..5_000_000_u64, any::<u64>()]
@@ -45,15 +51,17 @@ proptest! {
     #[test]
     fn a_call_goes_only_within_the_share_and_before_the_line(
         (max, ours, others) in (allowance(), 0..200_u64, 0..1_000_u64),
-        purpose in purpose(),
+        (purpose, rules) in (purpose(), rules()),
     ) {
         let ours = thousandths(max, ours);
         let used = ours.saturating_add(thousandths(max, others));
         let mut book = book(max, used, ours, None);
+        book.set_rules(rules);
         let max = u128::from(max);
         if book.begin(purpose, at(0)) == May::Go {
-            prop_assert!((u128::from(ours) + 1) * 100 <= max * 15);
-            prop_assert!((u128::from(used) + 1) * 100 <= max * 80);
+            let (share, reserve) = (u128::from(rules.share()), u128::from(rules.reserve()));
+            prop_assert!((u128::from(ours) + 1) * 100 <= max * share);
+            prop_assert!((u128::from(used) + 1) * 100 <= max * (100 - reserve));
             prop_assert_eq!(book.ours(at(0)), ours + 1);
         }
     }
@@ -63,18 +71,20 @@ proptest! {
         max in allowance(),
         (ours, others) in (0..200_u64, 0..1_000_u64),
         (less, more_ours, more_others) in (0..3_u64, 0..3_u64, 0..3_u64),
-        (far, purpose) in (any::<bool>(), purpose()),
+        (far, purpose, rules) in (any::<bool>(), purpose(), rules()),
     ) {
         let step = if far { thousandths(max, 13).max(1) } else { 1 };
         let ours = thousandths(max, ours);
         let used = ours.saturating_add(thousandths(max, others));
-        let worse = book(
+        let mut worse = book(
             max.saturating_sub(less * step),
             used.saturating_add((more_ours + more_others) * step),
             ours.saturating_add(more_ours * step),
             Some(0),
         );
-        let before = book(max, used, ours, Some(0));
+        let mut before = book(max, used, ours, Some(0));
+        worse.set_rules(rules);
+        before.set_rules(rules);
         prop_assert!(wait(worse.may_start(purpose, at(0))) >= wait(before.may_start(purpose, at(0))));
         prop_assert!(worse.left(purpose, at(0)) <= before.left(purpose, at(0)));
     }
@@ -125,7 +135,7 @@ proptest! {
                     May::Look => {}
                 }
                 calls.push(now);
-                book.follow(used + 1, max, at(now));
+                book.follow(used + 1, max, None, at(now));
                 book.end();
                 let ours = calls.iter().filter(|t| recent(t)).count();
                 prop_assert!(ours as u64 * 100 <= (max * 15).max(100), "{ours} of {max}");
@@ -175,11 +185,11 @@ fn when_others_use_the_allowance_up_sloe_looks_again_every_quarter_of_an_hour() 
     let May::Wait { until, closed: true } = book.begin(Purpose::Refresh, at(0)) else { panic!() };
     assert_eq!(until, at(LOOK_MILLIS));
     assert_eq!(book.begin(Purpose::Refresh, until), May::Look);
-    book.follow(99_001, 100_000, until);
+    book.follow(99_001, 100_000, None, until);
     book.end();
     assert!(matches!(book.begin(Purpose::Refresh, until), May::Wait { closed: true, .. }));
     assert_eq!(book.begin(Purpose::Outbox, until.plus_millis(LOOK_MILLIS)), May::Look);
-    book.follow(100, 100_000, until.plus_millis(LOOK_MILLIS));
+    book.follow(100, 100_000, None, until.plus_millis(LOOK_MILLIS));
     assert_eq!(book.begin(Purpose::Outbox, until.plus_millis(LOOK_MILLIS)), May::Go);
 }
 
@@ -205,4 +215,54 @@ fn a_restart_forgets_neither_our_calls_nor_what_the_org_told() {
     assert_eq!(again.ours(at(0)), 4);
     assert_eq!(again.told(), Some(Told { used: 11, max: 1_000, at: at(0) }));
     assert_eq!(again.ours(at(26 * HOUR_MILLIS)), 0);
+}
+
+#[test]
+fn an_org_that_bears_fewer_calls_at_once_gets_half_and_then_one_more_a_minute() {
+    let mut book = book(100_000, 0, 0, None);
+    assert_eq!(book.at_once(at(0)), 4);
+    book.refuse_at_once(at(0));
+    assert_eq!(book.at_once(at(0)), 2);
+    book.refuse_at_once(at(1));
+    book.refuse_at_once(at(2));
+    assert_eq!(book.at_once(at(2)), 1);
+    assert_eq!(book.at_once(at(2 + 60_000)), 2);
+    assert_eq!(book.at_once(at(2 + 600_000)), 4);
+    // A clock that was set back.
+    assert_eq!(book.at_once(at(-60_000)), 4);
+}
+
+#[test]
+fn a_developer_org_is_called_twice_at_once_at_most() {
+    assert_eq!(book(15_000, 0, 0, None).at_once(at(0)), 2);
+    assert_eq!(book(15_001, 0, 0, None).at_once(at(0)), 4);
+}
+
+#[test]
+fn a_refusal_of_the_day_counts_more_than_what_the_org_told() {
+    let mut book = book(100_000, 20, 10, None);
+    book.refuse_daily(at(1));
+    let May::Wait { until, closed: true } = book.begin(Purpose::Refresh, at(1)) else { panic!() };
+    assert_eq!(until, at(1 + LOOK_MILLIS));
+    assert_eq!(book.begin(Purpose::Refresh, until), May::Look);
+}
+
+#[test]
+fn a_larger_share_of_its_own_lets_sloe_make_more_calls() {
+    let mut book = book(100_000, 0, 0, None);
+    let before = book.left(Purpose::Refresh, at(0));
+    book.set_rules(Rules::new(30, 10, 4).unwrap());
+    assert_eq!((before, book.left(Purpose::Refresh, at(0))), (14_904, 29_904));
+}
+
+#[test]
+fn a_limit_of_the_app_s_own_stops_sloe_although_the_org_has_plenty() {
+    let mut book = book(100_000, 0, 0, None);
+    assert_eq!(book.begin(Purpose::Refresh, at(0)), May::Go);
+    book.follow(1, 100_000, Some((249, 250)), at(0));
+    book.end();
+    assert_eq!(book.begin(Purpose::Refresh, at(0)), May::Go);
+    book.end();
+    assert!(matches!(book.begin(Purpose::Refresh, at(0)), May::Wait { closed: true, .. }));
+    assert_eq!(book.left(Purpose::Refresh, at(0)), 0);
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use sha2::{Digest, Sha256};
+use sloe_core::budget::Rules;
 use sloe_core::ids::{OrgId, base32};
 use sloe_core::time;
 use sloe_salesforce::Credentials;
@@ -144,13 +145,56 @@ impl Registry {
                 None => self.random_key()?,
             },
             hook_secrets: std::iter::once(newest).chain(known).collect(),
+            budget: before.as_ref().map_or_else(Rules::default, |org| org.budget),
         };
         let version = before.map_or(1, |org| org.version + 1);
+        Ok((self.keep(store, id, opened, version)?, secret))
+    }
+
+    /// Lets Sloe take so much of an org's API allowance; `None` if it is not connected.
+    ///
+    /// # Errors
+    /// The store's; then nothing changed.
+    pub fn set_budget(
+        &self,
+        store: &dyn Store,
+        id: OrgId,
+        budget: Rules,
+    ) -> Result<Option<Arc<Org>>, OrgError> {
+        self.change(store, id, |opened| opened.budget = budget)
+    }
+
+    /// Changes one thing of a connected org's document.
+    fn change(
+        &self,
+        store: &dyn Store,
+        id: OrgId,
+        change: impl FnOnce(&mut Opened),
+    ) -> Result<Option<Arc<Org>>, OrgError> {
+        let Some(before) = self.by_id(id) else { return Ok(None) };
+        let mut opened = Opened {
+            profile: before.profile.clone(),
+            connection: Credentials::clone(&before.connection),
+            key: before.key.clone(),
+            hook_secrets: before.hook_secrets.clone(),
+            budget: before.budget,
+        };
+        change(&mut opened);
+        self.keep(store, id, opened, before.version + 1).map(Some)
+    }
+
+    fn keep(
+        &self,
+        store: &dyn Store,
+        id: OrgId,
+        opened: Opened,
+        version: u64,
+    ) -> Result<Arc<Org>, OrgError> {
         let body = stored::encode(&opened, &self.master, &*self.world, id.as_bytes())?;
         let scope = store.add_org(id, version, body)?;
         let org = Arc::new(org(scope, opened, version));
         self.insert(&org);
-        Ok((org, secret))
+        Ok(org)
     }
 
     /// Whether `secret` is one of an org's hook secrets.
@@ -215,6 +259,7 @@ fn org(scope: sloe_store::scope::OrgScope, opened: Opened, version: u64) -> Org 
         connection: Arc::new(opened.connection),
         key: opened.key,
         hook_secrets: opened.hook_secrets,
+        budget: opened.budget,
         version,
     }
 }

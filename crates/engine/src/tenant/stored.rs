@@ -2,6 +2,7 @@
 
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
+use sloe_core::budget::Rules;
 use sloe_core::limits;
 use sloe_salesforce::{Credentials, Flow};
 
@@ -66,6 +67,9 @@ struct Document {
     /// The flow with its secrets under the org's key.
     sealed_flow: String,
     hook_secrets: Vec<String>,
+    /// Share and reserve in hundredths, calls at once; the defaults if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    budget: Option<(u8, u8, u8)>,
 }
 
 /// What a document holds, opened.
@@ -74,6 +78,7 @@ pub(super) struct Opened {
     pub(super) connection: Credentials,
     pub(super) key: Key,
     pub(super) hook_secrets: Vec<[u8; 32]>,
+    pub(super) budget: Rules,
 }
 
 pub(super) fn encode(
@@ -104,6 +109,7 @@ pub(super) fn encode(
         wrapped_key: hex(&master.seal(world, org, opened.key.bytes()).map_err(damaged)?),
         sealed_flow: hex(&opened.key.seal(world, org, &flow).map_err(damaged)?),
         hook_secrets: opened.hook_secrets.iter().map(|secret| hex(secret)).collect(),
+        budget: Some((opened.budget.share(), opened.budget.reserve(), opened.budget.at_once())),
     };
     serde_json::to_vec(&document).map_err(damaged)
 }
@@ -131,6 +137,8 @@ pub(super) fn decode(body: &[u8], master: &Key, org: &[u8]) -> Result<Opened, Or
         connection: Credentials { login_url: document.login_url, flow },
         key,
         hook_secrets: document.hook_secrets.iter().map(secret).collect::<Result<_, _>>()?,
+        // A value that today's ranges refuse must not keep the org away.
+        budget: document.budget.and_then(|(s, r, n)| Rules::new(s, r, n).ok()).unwrap_or_default(),
     })
 }
 

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sloe_core::budget::{Book, May, Purpose, Told};
+use sloe_core::budget::{Book, May, Purpose, Rules, Told};
 use sloe_core::ids::OrgId;
 use sloe_core::time::Timestamp;
-use sloe_salesforce::{Error, Gate, Usage};
+use sloe_salesforce::{Error, Exhausted, Gate, Usage};
 use sloe_store::api::{Document, StoreError, Write};
 use sloe_store::key::Key;
 use tokio::sync::OnceCell;
@@ -21,7 +21,7 @@ use super::stored;
 use crate::clock::World;
 use crate::engine::Engine;
 use crate::error::Denied;
-use crate::tenant::Org;
+use crate::tenant::{Org, OrgError};
 
 /// How often what was counted is written down.
 const KEEP: Duration = Duration::from_secs(1);
@@ -66,8 +66,10 @@ impl Budget {
     pub(super) async fn load(&self, engine: &Engine, org: OrgId) {
         let load = || async {
             let Some(org) = engine.registry().by_id(org) else { return Ok(()) };
+            lock(&self.book).set_rules(org.budget);
             let Some(document) = read(engine, &org).await? else { return Ok(()) };
-            let book = decode(&document)?;
+            let mut book = decode(&document)?;
+            book.set_rules(org.budget);
             *lock(&self.book) = book.clone();
             *lock(&self.kept) = Kept { book, version: document.version, at: None };
             Ok::<_, StoreError>(())
@@ -102,6 +104,8 @@ impl Budget {
             metrics::gauge!("sloe_org_api_calls_used", "org" => org.clone()).set(float(told.used));
             metrics::gauge!("sloe_org_api_calls_max", "org" => org.clone()).set(float(told.max));
         }
+        let at_once = u32::try_from(standing.at_once).map_or(f64::MAX, f64::from);
+        metrics::gauge!("sloe_org_api_calls_at_once", "org" => org.clone()).set(at_once);
         metrics::gauge!("sloe_org_api_calls_by_sloe", "org" => org.clone())
             .set(float(standing.ours));
         metrics::gauge!("sloe_org_api_calls_left", "org" => org).set(float(standing.left));
@@ -139,7 +143,20 @@ impl Gate for Budget {
     }
 
     fn follow(&self, usage: Usage) {
-        lock(&self.book).follow(usage.used, usage.max, self.world.now());
+        lock(&self.book).follow(usage.used, usage.max, usage.app, self.world.now());
+    }
+
+    fn refuse(&self, which: Exhausted) {
+        let now = self.world.now();
+        let mut book = lock(&self.book);
+        match which {
+            Exhausted::Daily => book.refuse_daily(now),
+            Exhausted::AtOnce => book.refuse_at_once(now),
+        }
+    }
+
+    fn at_once(&self) -> usize {
+        lock(&self.book).at_once(self.world.now())
     }
 
     fn end(&self) {
@@ -180,6 +197,10 @@ pub struct Calls24h {
     pub ours: u64,
     /// How many more Sloe may make to write to the org.
     pub left: u64,
+    /// How many calls Sloe makes at the same time, as the org bore them lately.
+    pub at_once: usize,
+    /// How much Sloe may take.
+    pub rules: Rules,
     /// Until when nothing is written to the org; then Sloe looks whether something may be.
     pub waits_until: Option<Timestamp>,
 }
@@ -191,7 +212,8 @@ impl Calls24h {
             May::Wait { until, .. } => Some(until),
         };
         let (ours, left) = (book.ours(now), book.left(Purpose::Outbox, now));
-        Self { told: book.told(), ours, left, waits_until }
+        let (at_once, rules) = (book.at_once(now), book.rules());
+        Self { told: book.told(), ours, left, at_once, rules, waits_until }
     }
 
     /// Why nothing is written to the org now, for its staff; `None` if something may be.
@@ -214,7 +236,7 @@ impl Engine {
     pub async fn calls(&self, org: OrgId) -> Result<Calls24h, Denied> {
         let known = self.registry().by_id(org).ok_or(Denied::NotFound)?;
         let work = self.workers().known(org).filter(|work| work.budget.loaded.get().is_some());
-        let book = match work {
+        let mut book = match work {
             Some(work) => lock(&work.budget.book).clone(),
             None => {
                 let key = Key::budget(known.scope);
@@ -224,6 +246,22 @@ impl Engine {
                 self.blocking(decoded).await?
             }
         };
+        book.set_rules(known.budget);
         Ok(Calls24h::of(&book, self.now()))
+    }
+
+    /// Lets Sloe take so much of an org's API allowance, from its next call
+    /// on; `false` if the org is not connected.
+    ///
+    /// # Errors
+    /// The store's; then nothing changed.
+    pub fn set_budget(&self, org: OrgId, rules: Rules) -> Result<bool, OrgError> {
+        if self.registry().set_budget(&**self.store(), org, rules)?.is_none() {
+            return Ok(false);
+        }
+        if let Some(work) = self.workers().known(org) {
+            lock(&work.budget.book).set_rules(rules);
+        }
+        Ok(true)
     }
 }

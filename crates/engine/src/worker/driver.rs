@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sloe_core::time::Timestamp;
 use tokio::sync::Notify;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::engine::Engine;
 
@@ -27,14 +28,22 @@ pub(super) fn drive<F>(
     wake: fn(&Engine) -> &Notify,
     work: impl Fn(Engine) -> F + Send + 'static,
 ) where
-    F: Future<Output = Result<(), String>> + Send,
+    F: Future<Output = Result<(), String>> + Send + 'static,
 {
     let workers = engine.workers();
     let stopping = workers.stopping.clone();
     let engine = engine.clone();
     let task = async move {
         while !stopping.is_cancelled() {
-            let fault = work(engine.clone()).await.err();
+            // A run of its own task: a panic ends this run, and not all that would follow.
+            let run = AbortOnDropHandle::new(tokio::spawn(work(engine.clone())));
+            let fault = match run.await {
+                Ok(done) => done.err(),
+                Err(_) => {
+                    metrics::counter!("sloe_worker_panics_total", "worker" => name).increment(1);
+                    Some("it ended by a panic".to_owned())
+                }
+            };
             if let Some(fault) = &fault {
                 tracing::warn!(
                     worker = name,

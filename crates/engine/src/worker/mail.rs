@@ -305,10 +305,12 @@ impl Round<'_> {
             at: self.engine.now().0,
             code,
             fields: vec!["E-mail".to_owned()],
-            means: "The confirmation mail was refused.".to_owned(),
-            fix: "Check the attendee's address; the order and its page stand all the same."
-                .to_owned(),
-            owner: "operator".to_owned(),
+            since: None,
+            tries: 0,
+            state: 0,
+            confirmed_at: None,
+            conflict: false,
+            forced: false,
             sealed_message: None,
         };
         let key = Key::dead_letter(org.scope, name);

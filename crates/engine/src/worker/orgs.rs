@@ -2,24 +2,27 @@
 //! that one org's slowness delays only that org.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sloe_core::catalog::{AttendeeForm, FieldRule};
-use sloe_core::ids::{EventRef, OrgId, SfId};
+use sloe_core::ids::{EventRef, OrgId};
+use sloe_core::time::Timestamp;
 use sloe_salesforce::{Credentials, FormRules, Gate, Mapping, Options, Org as Client, Usage};
 use tokio::sync::Notify;
 
 use super::budget::Budget;
+use super::inbox::Inbox;
 use super::outbox;
-use super::refresh::{self, Inbox};
+use super::poll::PollState;
+use super::reads::Reads;
+use super::refresh;
+use super::supervise::supervise;
 use crate::engine::Engine;
-use crate::refresh::Refresh;
+use crate::refresh::{Progress, Refresh};
 use crate::sync::Sync;
 use crate::tenant::Org;
-
-/// Events of one org whose last refresh is remembered.
-const REMEMBERED: usize = 2_000;
 
 /// What is known and waits for one org.
 pub(crate) struct OrgWork {
@@ -29,7 +32,11 @@ pub(crate) struct OrgWork {
     pub(super) budget: Arc<Budget>,
     /// With the version of the org's document that it was made of.
     client: Mutex<Option<(u64, Client)>>,
-    refreshes: Mutex<BTreeMap<Option<SfId>, Refresh>>,
+    /// How the last refreshes went, and what was read then.
+    pub(super) reads: Reads,
+    pub(super) poll: Mutex<PollState>,
+    /// How far the refresh of the whole org is that runs.
+    pub(super) progress: Mutex<Option<Progress>>,
     form: Mutex<Option<AttendeeForm>>,
     /// Wakes the outbox.
     pub(super) outbox: Notify,
@@ -37,6 +44,12 @@ pub(crate) struct OrgWork {
     news: AtomicBool,
     /// Events whose figures may have changed.
     pub(super) recount: Mutex<BTreeSet<EventRef>>,
+    /// Rows that others have put among the retries, by external id.
+    pub(crate) asked: Mutex<BTreeSet<String>>,
+    /// Conflicts that staff accepted.
+    pub(super) accepted: Mutex<BTreeSet<String>>,
+    /// Since when each event's news waits, by the cursor before them.
+    pub(super) waiting: Mutex<BTreeMap<EventRef, (u64, Timestamp)>>,
     pub(super) sync: Mutex<Sync>,
 }
 
@@ -47,11 +60,16 @@ impl OrgWork {
             budget: Arc::new(budget),
             inbox: Inbox::default(),
             client: Mutex::default(),
-            refreshes: Mutex::default(),
+            reads: Reads::default(),
+            poll: Mutex::default(),
+            progress: Mutex::default(),
             form: Mutex::default(),
             outbox: Notify::new(),
             news: AtomicBool::new(false),
             recount: Mutex::default(),
+            asked: Mutex::default(),
+            accepted: Mutex::default(),
+            waiting: Mutex::default(),
             sync: Mutex::default(),
         }
     }
@@ -75,6 +93,23 @@ impl OrgWork {
         Ok(client)
     }
 
+    /// Lets the outbox take up rows that were put among the retries.
+    pub(crate) fn ask(&self, keys: impl IntoIterator<Item = String>) {
+        lock(&self.asked).extend(keys);
+        self.outbox.notify_one();
+    }
+
+    /// Lets the outbox forget conflicts that staff accepted.
+    pub(crate) fn accept(&self, keys: impl IntoIterator<Item = String>) {
+        lock(&self.accepted).extend(keys);
+        self.outbox.notify_one();
+    }
+
+    /// Since when the oldest news wait that the org doesn't have.
+    pub(crate) fn waiting_since(&self) -> Option<Timestamp> {
+        lock(&self.waiting).values().map(|(_, since)| *since).min()
+    }
+
     /// Lets the outbox look at the journals.
     pub(super) fn leave_news(&self) {
         self.news.store(true, Ordering::Release);
@@ -96,18 +131,12 @@ impl OrgWork {
 
     /// How the last refreshes went: the whole org's first.
     pub(crate) fn refreshes(&self) -> Vec<Refresh> {
-        lock(&self.refreshes).values().cloned().collect()
+        self.reads.all()
     }
 
-    /// Remembers how a refresh went, and forgets the oldest beyond the bound.
-    pub(super) fn remember(&self, refresh: Refresh) {
-        let mut all = lock(&self.refreshes);
-        all.insert(refresh.event, refresh);
-        if all.len() > REMEMBERED
-            && let Some(oldest) = all.values().min_by_key(|refresh| refresh.at).map(|r| r.event)
-        {
-            all.remove(&oldest);
-        }
+    /// How far the refresh of the whole org is, if one runs.
+    pub(crate) fn progress(&self) -> Option<Progress> {
+        lock(&self.progress).clone()
     }
 
     /// The attendee form's rules as the org described them in this process's time.
@@ -129,9 +158,17 @@ impl OrgWork {
 }
 
 /// A lock whose holder may have panicked: what it guards is whole all the same.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// What runs for each org.
+type Task = fn(Engine, Arc<OrgWork>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
+const TASKS: [(&str, Task); 2] = [
+    ("refresh", |engine, work| Box::pin(refresh::run(engine, work))),
+    ("outbox", |engine, work| Box::pin(outbox::run(engine, work))),
+];
 
 /// The org's work, with its tasks running; `None` when nothing runs here.
 pub(super) fn ensure(engine: &Engine, org: OrgId) -> Option<Arc<OrgWork>> {
@@ -147,10 +184,11 @@ pub(super) fn ensure(engine: &Engine, org: OrgId) -> Option<Arc<OrgWork>> {
         work
     }));
     if let Some(fresh) = fresh {
-        // What changed while nobody listened shows within the first minute.
-        fresh.inbox.push(None);
-        workers.spawn(refresh::run(engine.clone(), Arc::clone(&fresh)));
-        workers.spawn(outbox::run(engine.clone(), fresh));
+        for (name, run) in TASKS {
+            let (of, work) = (engine.clone(), Arc::clone(&fresh));
+            let task = move || run(of.clone(), Arc::clone(&work));
+            workers.spawn(supervise(engine.clone(), org, name, task));
+        }
     }
     Some(work)
 }

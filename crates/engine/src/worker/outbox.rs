@@ -4,10 +4,14 @@
 //! retries, or among the dead letters, so a kill at any moment loses nothing;
 //! external ids make a repeat harmless.
 
+mod again;
+mod age;
 pub(crate) mod figures;
 pub(crate) mod file;
+pub(crate) mod letter;
 mod plan;
 mod send;
+mod settle;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,7 +19,7 @@ use std::time::Duration;
 
 use sloe_core::budget::Purpose;
 use sloe_core::ids::EventRef;
-use sloe_core::outbox::{News, Plan, Record};
+use sloe_core::outbox::Plan;
 use sloe_core::time::Timestamp;
 use sloe_salesforce::{Advice, Error, Job, RowKind};
 use sloe_store::api::{Destination, StoreError, Write};
@@ -27,10 +31,10 @@ use super::stored;
 use crate::engine::Engine;
 use crate::ledger::Unanswered;
 use crate::refresh::RefreshError;
-use crate::sync::SyncFault;
+use crate::sync::{SyncFault, is_mail};
 use crate::tenant::Org;
 use figures::Figures;
-use file::{Retry, Send};
+use file::{Dead, Retry, Send};
 use plan::Part;
 use send::{Sender, Work};
 
@@ -43,8 +47,6 @@ const LONGEST: Duration = Duration::from_secs(15);
 const MENDING: Duration = Duration::from_secs(60);
 /// What a drain is to the budget.
 const SEND: &str = "send rows";
-/// Retries sent in one go.
-const RETRIES: usize = 10_000;
 
 /// Why a drain ends early. What was settled before is written down.
 #[derive(Debug)]
@@ -71,33 +73,36 @@ impl From<StoreError> for Halt {
 pub(super) struct Books {
     /// With the version of the document.
     retries: BTreeMap<String, (u64, Retry)>,
-    dead: BTreeSet<String>,
+    /// Whether each is a conflict.
+    dead: BTreeMap<String, bool>,
     /// Rows settled in the org since the start.
     pub(super) delivered: u64,
 }
 
 impl Books {
-    fn attempts(&self, key: &str) -> u32 {
-        self.retries.get(key).map_or(0, |(_, retry)| retry.attempts)
+    /// How often a row was sent in vain, and since when.
+    fn attempts(&self, key: &str) -> (u32, Option<i64>) {
+        let known = self.retries.get(key).map(|(_, retry)| (retry.attempts, retry.since));
+        known.unwrap_or_default()
     }
 
-    fn remember_retry(&mut self, org: &Org, key: &str, retry: Retry) -> Write {
-        let version = self.retries.get(key).map_or(0, |(version, _)| *version) + 1;
+    fn remember_retry(&mut self, org: &Org, key: &str, now: Timestamp, retry: Retry) -> Write {
+        // Staff may have asked for the same row meanwhile: newer than that, too.
+        let before = self.retries.get(key).map_or(0, |(version, _)| *version);
+        let version = (before + 1).max(now.0.unsigned_abs());
         let body = Some(file::encode(&retry));
         self.retries.insert(key.to_owned(), (version, retry));
         Write { key: Key::retry(org.scope, key), version, body }
     }
 
     fn forget_retry(&mut self, org: &Org, key: &str) -> Option<Write> {
-        let (version, _) = self.retries.remove(key)?;
-        Some(Write { key: Key::retry(org.scope, key), version: version + 1, body: None })
+        self.retries.remove(key)?;
+        Some(Write { key: Key::retry(org.scope, key), version: letter::ANY, body: None })
     }
 
-    fn forget_dead(&mut self, org: &Org, key: &str, version: u64) -> Option<Write> {
-        // The letter may be of this very state.
-        let write =
-            || Write { key: Key::dead_letter(org.scope, key), version: version + 1, body: None };
-        self.dead.remove(key).then(write)
+    fn forget_dead(&mut self, org: &Org, key: &str) -> Option<Write> {
+        self.dead.remove(key)?;
+        Some(Write { key: Key::dead_letter(org.scope, key), version: letter::ANY, body: None })
     }
 }
 
@@ -183,6 +188,7 @@ impl Drain {
         if passed(self.drained, gather) && self.work.take_news() {
             self.drain(&org).await?;
         }
+        self.take_asked(&org).await?;
         let now = self.engine.now();
         if self.books.retries.values().any(|(_, retry)| retry.due(now)) {
             let due = self.due(&org, now).await?;
@@ -225,7 +231,12 @@ impl Drain {
                 self.books.retries.insert(key.local_id().to_owned(), (document.version, retry));
             }
         }
-        self.books.dead = dead.into_iter().map(|(key, _)| key.local_id().to_owned()).collect();
+        for (key, document) in dead {
+            let conflict = file::decode::<Dead>(&document.body).is_ok_and(|dead| dead.conflict);
+            if !is_mail(key.local_id()) {
+                self.books.dead.insert(key.local_id().to_owned(), conflict);
+            }
+        }
         self.figures.load(&self.engine, org).await
     }
 
@@ -296,53 +307,10 @@ impl Drain {
                 Err(_) => return Err(Halt::Ledger(RefreshError::Unavailable)),
             }
             let (event, version) = (part.event, part.stretch.upto());
-            let work = |record| Work { event, version, record };
+            let work = |record| Work { event, version, record, forced: false };
             attendees.extend(plan.attendees.into_iter().map(work));
             sessions.extend(plan.sessions.into_iter().map(work));
         }
-        Ok((attendees, sessions))
-    }
-
-    /// The rows to be sent again by `now`, as their orders stand.
-    async fn due(
-        &mut self,
-        org: &Arc<Org>,
-        now: Timestamp,
-    ) -> Result<(Vec<Work>, Vec<Work>), Halt> {
-        let (mut attendees, mut sessions, mut moot) = (Vec::new(), Vec::new(), Vec::new());
-        let due = self.books.retries.iter().filter(|(_, (_, retry))| retry.due(now));
-        for (key, (_, retry)) in due.take(RETRIES) {
-            let (Some(event), Some(claim)) = (retry.event(), retry.claim()) else {
-                moot.push(key.clone());
-                continue;
-            };
-            let view = match self.engine.desk().views(event, vec![claim]).await {
-                Ok(views) => views.into_iter().flatten().next(),
-                // A damaged event's rows wait with it.
-                Err(Unanswered::Quarantined(_)) => continue,
-                Err(_) => return Err(Halt::Ledger(RefreshError::Unavailable)),
-            };
-            let mut plan = Plan::default();
-            if let Some(view) = view {
-                let news = News::of(retry.place, retry.confirmed_at.map(Timestamp));
-                plan.add(&org.id(), &news, &view);
-            }
-            let (before, work) = (attendees.len() + sessions.len(), |record| Work {
-                event,
-                version: retry.version,
-                record,
-            });
-            let same = |record: &Record| record.key == *key;
-            attendees.extend(plan.attendees.into_iter().filter(same).map(work));
-            sessions.extend(plan.sessions.into_iter().filter(same).map(work));
-            if attendees.len() + sessions.len() == before {
-                // The org cancelled it meanwhile: there is nothing to write back.
-                moot.push(key.clone());
-            }
-        }
-        let moot = moot.iter().filter_map(|key| self.books.forget_retry(org, key));
-        let moot: Vec<_> = moot.collect();
-        stored(&self.engine, move |store| store.put(&moot)).await?;
         Ok((attendees, sessions))
     }
 
@@ -376,6 +344,12 @@ impl Drain {
         Ok(())
     }
 
+    /// A pause, a part of it by chance: orgs that failed together don't come
+    /// back together.
+    fn apart(&self, pause: Duration) -> Duration {
+        pause.mul_f64(1.0 - f64::from(self.engine.draw()) / f64::from(u16::MAX) / 4.0)
+    }
+
     fn client(&self, org: &Org) -> Result<sloe_salesforce::Org, Halt> {
         Ok(self.work.client(org, &self.engine.workers().settings.salesforce)?)
     }
@@ -385,6 +359,11 @@ impl Drain {
         let org = self.work.org;
         let mut sync = lock(&self.work.sync);
         sync.delivered = self.books.delivered;
+        sync.retrying = self.books.retries.len();
+        let since = self.books.retries.values().filter_map(|(_, retry)| retry.since).min();
+        sync.retrying_since = since.map(Timestamp);
+        sync.conflicts = self.books.dead.values().filter(|conflict| **conflict).count();
+        sync.dead_letters = self.books.dead.len() - sync.conflicts;
         let halt = match looked {
             Ok(()) => {
                 (self.failures, self.held) = (0, false);
@@ -395,7 +374,7 @@ impl Drain {
         };
         self.work.leave_news();
         let at = self.engine.now();
-        let growing = LONGEST.min(Duration::from_secs(1 << self.failures.min(6)));
+        let growing = self.apart(LONGEST.min(Duration::from_secs(1 << self.failures.min(6))));
         self.failures = self.failures.saturating_add(1);
         self.unsure = true;
         let (fault, pause) = match halt {
@@ -436,6 +415,7 @@ fn fault(at: Timestamp, error: &Error) -> SyncFault {
 pub(super) async fn look(engine: Engine) -> Result<(), String> {
     let pending = stored(&engine, |store| store.pending(Destination::Org)).await;
     let pending = pending.map_err(|error| error.to_string())?;
+    age::look(&engine, &pending).await;
     for org in pending.iter().map(|pending| pending.event.org).collect::<BTreeSet<_>>() {
         if let Some(work) = engine.workers().known(org) {
             work.leave_news();

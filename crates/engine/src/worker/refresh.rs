@@ -8,196 +8,193 @@
 //! of them reads an org at a time, for longer than any call of it may take.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sloe_core::budget::Purpose;
 use sloe_core::ids::{EventRef, OrgId, SfId};
-use sloe_core::inbound::RawEvent;
+use sloe_core::inbound::{self, Print, RawEvent};
 use sloe_core::time::Timestamp;
 use sloe_salesforce::{Advice, Error, Org as Client};
 use sloe_store::api::{StoreError, Write};
 use sloe_store::key::Key;
-use tokio::sync::Notify;
-use tokio::time::Instant;
 
+use super::failed::{Failed, LONGEST, MENDING, Told, pause_after};
+use super::inbox::Turn;
 use super::orgs::{OrgWork, ensure, lock};
+use super::poll::{LOOK, Poll};
 use super::stored;
 use crate::engine::Engine;
-use crate::refresh::{Outcome, Refresh, RefreshError};
+use crate::refresh::{Outcome, Progress, Refresh, RefreshError};
 use crate::tenant::Org;
 
-/// Events that may wait one by one; more are read with the whole org.
-const WAITING: usize = 1_000;
 /// How far back cancellations are asked for again, in milliseconds: a change
 /// that was not visible yet at the last look, and clocks that differ.
-const OVERLAP_MILLIS: i64 = 10 * 60 * 1_000;
-/// The longest pause after a failure that passes by itself.
-const LONGEST: Duration = Duration::from_secs(60);
-/// The pause after a failure that a person must mend.
-const MENDING: Duration = Duration::from_secs(5 * 60);
-
-/// What to do when an org shows none of its events.
-const ALL_GONE_REMEDY: &str = "Check in Salesforce that the integration user still has its \
-    permission set and sees the events. If they are really to go, unpublish them there, or, once \
-    they are deleted, refresh each by itself: sloe event refresh --org ORG EVENT.";
-
-/// What waits to be read; `None` is the whole org.
-#[derive(Default)]
-pub(crate) struct Inbox {
-    waiting: Mutex<Waiting>,
-    news: Notify,
-}
-
-#[derive(Default)]
-struct Waiting {
-    due: BTreeMap<Option<SfId>, Due>,
-    /// The org's allowance is used up until then, whoever asks.
-    closed_until: Option<Instant>,
-}
-
-#[derive(Clone, Copy)]
-struct Due {
-    at: Instant,
-    /// Failures in a row.
-    failures: u32,
-}
-
-impl Inbox {
-    /// Lets a target wait, unless it does already.
-    pub(super) fn push(&self, target: Option<SfId>) {
-        let mut waiting = lock(&self.waiting);
-        let known = waiting.due.contains_key(&target);
-        let full = waiting.due.len() >= WAITING && !known;
-        let due = Due { at: Instant::now(), failures: 0 };
-        waiting.due.insert(if full { None } else { target }, due);
-        self.news.notify_one();
-    }
-
-    /// Lets a target that failed wait for its next turn, unless it was asked for anew.
-    fn again(&self, target: Option<SfId>, failures: u32, pause: Duration) {
-        let at = Instant::now() + pause;
-        lock(&self.waiting).due.entry(target).or_insert(Due { at, failures });
-    }
-
-    fn close(&self, pause: Duration) {
-        lock(&self.waiting).closed_until = Some(Instant::now() + pause);
-    }
-
-    /// Takes out what is due, or says when to look again.
-    fn take(&self) -> Result<(Option<SfId>, u32), Option<Instant>> {
-        let now = Instant::now();
-        let mut waiting = lock(&self.waiting);
-        if let Some(until) = waiting.closed_until.filter(|until| *until > now) {
-            return Err(Some(until));
-        }
-        let next = waiting.due.iter().min_by_key(|(_, due)| due.at).map(|(t, due)| (*t, *due));
-        match next {
-            None => Err(None),
-            Some((_, due)) if due.at > now => Err(Some(due.at)),
-            Some((target, due)) => {
-                waiting.due.remove(&target);
-                if target.is_none() {
-                    // The whole org comes with every event that waits.
-                    waiting.due.clear();
-                }
-                Ok((target, due.failures))
-            }
-        }
-    }
-
-    async fn next(&self) -> (Option<SfId>, u32) {
-        loop {
-            let news = self.news.notified();
-            match self.take() {
-                Ok(next) => return next,
-                Err(None) => news.await,
-                Err(Some(until)) => {
-                    let _ = tokio::time::timeout_at(until, news).await;
-                }
-            }
-        }
-    }
-}
-
+pub(super) const OVERLAP_MILLIS: i64 = 10 * 60 * 1_000;
+/// How soon the store is asked again.
+const AGAIN: Duration = Duration::from_secs(1);
 /// Lets an event or a whole org wait for its refresh.
-pub(crate) fn request(engine: &Engine, org: OrgId, event: Option<SfId>) {
+pub(crate) fn request(engine: &Engine, org: OrgId, event: Option<SfId>, looked_at: bool) {
     if engine.registry().by_id(org).is_none() {
         return;
     }
     if let Some(work) = ensure(engine, org) {
-        work.inbox.push(event);
+        work.inbox.push(event, looked_at);
     }
 }
 
-/// One org's refreshes, one after the other, until the engine stops.
+/// One org's refreshes and its looks for changes, one after the other, until
+/// the engine stops.
 pub(super) async fn run(engine: Engine, work: Arc<OrgWork>) {
     let stopping = engine.workers().stopping.clone();
-    let mut reader = Reader { engine, work, seen: BTreeMap::new() };
+    let mut reader = Reader { engine, work, seen: BTreeMap::new(), poll: Poll::default() };
     tokio::select! {
-        () = reader.work.budget.load(&reader.engine, reader.work.org) => {}
+        () = reader.begin() => {}
         () = stopping.cancelled() => return,
     }
     loop {
-        let (target, failures) = tokio::select! {
-            next = reader.work.inbox.next() => next,
+        let turn = tokio::select! {
+            turn = reader.work.inbox.next() => Some(turn),
+            () = reader.poll.due() => None,
             () = stopping.cancelled() => return,
         };
+        let work = async {
+            match turn {
+                Some(turn) => reader.refresh(turn).await,
+                None => reader.look().await,
+            }
+        };
         tokio::select! {
-            () = reader.refresh(target, failures) => {}
+            () = work => {}
             // What was begun is done again at the next start.
             () = stopping.cancelled() => return,
         }
     }
 }
 
-/// Why nothing came of a refresh.
-enum Failed {
-    Org(Error),
-    Here(RefreshError),
-    Store(StoreError),
-    /// Not one of so many published events is in the org any more.
-    AllGone(usize),
+/// What came of a refresh, and the prints of what was read.
+struct Done {
+    outcome: Outcome,
+    records: Option<Records>,
 }
 
-impl From<Error> for Failed {
-    fn from(error: Error) -> Self {
-        Self::Org(error)
-    }
-}
+type Records = Vec<(SfId, Print)>;
 
 struct Reader {
     engine: Engine,
     work: Arc<OrgWork>,
     /// When each event was last read in this process, by the org's clock.
     seen: BTreeMap<SfId, Timestamp>,
+    poll: Poll,
 }
 
 impl Reader {
-    async fn refresh(&mut self, target: Option<SfId>, failures: u32) {
-        let Some(org) = self.engine.registry().by_id(self.work.org) else { return };
-        let may = self.work.budget.start(Purpose::Refresh, "refresh");
-        let settings = &self.engine.workers().settings.salesforce;
-        let client = match may.and_then(|()| self.work.client(&org, settings)) {
-            Ok(client) => client,
-            Err(error) => return self.failed(target, failures, &Failed::Org(error)),
-        };
-        let done = match target {
-            Some(event) => self.one(&org, &client, event).await,
-            None => self.all(&org, &client).await,
-        };
-        match done {
-            Ok(outcome) => self.record(target, outcome),
-            Err(failed) => self.failed(target, failures, &failed),
+    /// Reads what an earlier process knew, and lets wait what it had to do.
+    async fn begin(&mut self) {
+        self.work.budget.load(&self.engine, self.work.org).await;
+        if let Some(turn) = self.work.inbox.left_over() {
+            // What made the task stumble is not tried again at once.
+            self.work.inbox.again(turn, MENDING);
+            let means = "Sloe stumbled over what it read.".to_owned();
+            let remedy = "Report it to whoever runs Sloe; its log says where.".to_owned();
+            self.record(turn.target, Outcome::Failed { means, remedy, again: true }, None);
+        }
+        loop {
+            match self.recall().await {
+                Ok(due) => {
+                    // What changed while nobody listened shows within the first minute: the first
+                    // look sees it, or everything is read.
+                    let due = due.unwrap_or_else(|| vec![None]);
+                    due.into_iter().for_each(|target| self.work.inbox.push(target, false));
+                    return;
+                }
+                Err(error) => {
+                    tracing::error!(org = %self.work.org, %error, "what was read of the org is not known");
+                    tokio::time::sleep(AGAIN).await;
+                }
+            }
         }
     }
 
-    async fn one(
-        &mut self,
-        org: &Arc<Org>,
-        client: &Client,
-        event: SfId,
-    ) -> Result<Outcome, Failed> {
+    async fn recall(&mut self) -> Result<Option<Vec<Option<SfId>>>, StoreError> {
+        let Some(org) = self.engine.registry().by_id(self.work.org) else { return Ok(None) };
+        self.work.reads.load(&self.engine, &org).await?;
+        let settings = &self.engine.workers().settings.salesforce;
+        match self.work.client(&org, settings) {
+            Ok(client) => self.poll.load(&self.engine, &org, client.mapping()).await,
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn client(&self, org: &Org, purpose: Purpose, call: &'static str) -> Result<Client, Error> {
+        self.work.budget.start(purpose, call)?;
+        self.work.client(org, &self.engine.workers().settings.salesforce)
+    }
+
+    async fn refresh(&mut self, turn: Turn) {
+        if let Some(org) = self.engine.registry().by_id(self.work.org) {
+            let done = match self.client(&org, Purpose::Refresh, "refresh") {
+                Ok(client) => match turn.target {
+                    Some(event) => self.one(&org, &client, event).await,
+                    None => self.all(&org, &client).await,
+                },
+                Err(error) => Err(Failed::Org(error)),
+            };
+            self.over(turn, done);
+            self.save(&org).await;
+        }
+        self.work.inbox.end();
+    }
+
+    /// Notes how a refresh went.
+    fn over(&mut self, turn: Turn, done: Result<Done, Failed>) {
+        match done {
+            Ok(Done { outcome, records }) => {
+                if let Some(asked) = turn.asked {
+                    metrics::histogram!("sloe_update_to_page_seconds")
+                        .record(asked.elapsed().as_secs_f64());
+                }
+                self.record(turn.target, outcome, records);
+            }
+            Err(failed) => self.failed(turn, &failed),
+        }
+    }
+
+    /// Writes down how refreshes went.
+    async fn save(&self, org: &Org) {
+        if let Err(error) = self.work.reads.save(&self.engine, org).await {
+            tracing::error!(org = %self.work.org, %error, "how refreshes went can't be written down");
+        }
+    }
+
+    /// Looks for changes that nobody told of.
+    async fn look(&mut self) {
+        let Some(org) = self.engine.registry().by_id(self.work.org) else {
+            return self.poll.again(LONGEST);
+        };
+        if self.poll.is_stale(self.engine.now()) {
+            self.work.inbox.push(None, false);
+        }
+        let every = self.engine.workers().settings.poll_every;
+        let looked = match self.client(&org, Purpose::Poll, LOOK) {
+            Ok(client) => {
+                let found = self.poll.look(&self.engine, &org, &self.work, &client).await;
+                match found {
+                    Ok(found) => {
+                        let saved =
+                            self.poll.save(&self.engine, &org, &self.work, client.mapping()).await;
+                        saved.map(|()| found).map_err(Failed::Store)
+                    }
+                    Err(failed) => Err(failed),
+                }
+            }
+            Err(error) => Err(Failed::Org(error)),
+        };
+        let pause = self.poll.note(&self.engine, &self.work, every, looked);
+        self.poll.again(pause);
+    }
+
+    async fn one(&mut self, org: &Arc<Org>, client: &Client, event: SfId) -> Result<Done, Failed> {
         let shown = self.engine.catalog().listing(EventRef { org: org.id(), event });
         let since = match (self.seen.get(&event), shown) {
             (Some(seen), _) => Some(*seen),
@@ -212,24 +209,27 @@ impl Reader {
             Some(raw) => self.apply(raw).await,
             None => {
                 let withdrawn = self.engine.withdraw(Arc::clone(org), event).await;
-                withdrawn.map(|()| Outcome::Gone).map_err(Failed::Here)
+                let gone = Done { outcome: Outcome::Gone, records: Some(Vec::new()) };
+                withdrawn.map(|()| gone).map_err(Failed::Here)
             }
         }
     }
 
-    async fn apply(&mut self, raw: RawEvent) -> Result<Outcome, Failed> {
+    async fn apply(&mut self, raw: RawEvent) -> Result<Done, Failed> {
         let (event, as_of) = (raw.event.id, raw.as_of);
+        let records = Some(inbound::prints(&raw));
         let outcome = match self.engine.apply_refresh(self.work.org, raw).await {
             Ok(applied) => Outcome::Applied(applied),
             Err(RefreshError::Faulty(faults)) => Outcome::Faulty(faults),
             Err(error) => return Err(Failed::Here(error)),
         };
         self.seen.insert(event, as_of);
-        Ok(outcome)
+        Ok(Done { outcome, records })
     }
 
-    /// Reads every event of the org, a page at a time, and takes down what is gone.
-    async fn all(&mut self, org: &Arc<Org>, client: &Client) -> Result<Outcome, Failed> {
+    /// Reads every event of the org, a page at a time, and takes down what is
+    /// gone. Between pages, events that somebody asked for have their turn.
+    async fn all(&mut self, org: &Arc<Org>, client: &Client) -> Result<Done, Failed> {
         self.work.set_form(client.describe_attendee_form().await?);
         let mark = Key::platform(&format!("read {}", org.id()));
         let key = mark.clone();
@@ -237,10 +237,13 @@ impl Reader {
         let before = before.map_err(Failed::Store)?;
         let before = before.and_then(|document| i64::try_from(document.version).ok());
         let since = before.map(|millis| Timestamp(millis).plus_millis(-OVERLAP_MILLIS));
+        let known = self.engine.catalog().events(org.id()).len();
+        let mut progress = Progress { since: self.engine.now(), read: 0, known };
         let mut pages = client.fetch_all(since);
         let (mut good, mut faulty) = (0, 0);
-        let (mut there, mut as_of) = (BTreeSet::new(), None);
+        let mut there = BTreeSet::new();
         loop {
+            *lock(&self.work.progress) = Some(progress.clone());
             let page = pages.next_page().await?;
             if page.is_empty() {
                 break;
@@ -248,42 +251,81 @@ impl Reader {
             for raw in page {
                 let event = raw.event.id;
                 there.insert(event);
-                as_of = as_of.or(Some(raw.as_of));
-                let outcome = self.apply(raw).await?;
-                match &outcome {
-                    Outcome::Faulty(_) => faulty += 1,
-                    _ => good += 1,
+                progress.read += 1;
+                if self.seen.get(&event).is_some_and(|seen| *seen > raw.as_of) {
+                    // It was read by itself since.
+                    good += 1;
+                } else if self.apply_of_many(raw).await? {
+                    good += 1;
+                } else {
+                    faulty += 1;
                 }
-                self.record(Some(event), outcome);
+            }
+            self.save(org).await;
+            while let Some(turn) = self.work.inbox.take_event() {
+                let Some(event) = turn.target else { break };
+                let done = self.one(org, client, event).await;
+                self.over(turn, done);
             }
         }
-        self.take_down(org, &there).await?;
-        if let Some(version) = as_of.and_then(|at: Timestamp| u64::try_from(at.0).ok()) {
+        let as_of = pages.as_of();
+        self.take_down(org, &there, as_of).await?;
+        if let Some(as_of) = as_of {
+            let version = u64::try_from(as_of.0).unwrap_or_default();
             let write = Write { key: mark, version, body: Some(Vec::new()) };
             let put = stored(&self.engine, move |store| store.put(&[write])).await;
             put.map_err(Failed::Store)?;
+            self.poll.start_at(as_of, self.engine.workers().settings.poll_every);
+            let kept = self.poll.save(&self.engine, org, &self.work, client.mapping()).await;
+            kept.map_err(Failed::Store)?;
         }
-        Ok(Outcome::Read { good, faulty })
+        Ok(Done { outcome: Outcome::Read { good, faulty }, records: None })
+    }
+
+    /// Applies one event of many; whether it is as Salesforce says. What is
+    /// wrong with one holds up no other.
+    async fn apply_of_many(&mut self, raw: RawEvent) -> Result<bool, Failed> {
+        let event = Some(raw.event.id);
+        let done = match self.apply(raw).await {
+            Ok(done) => done,
+            Err(Failed::Here(error @ RefreshError::Quarantined(_))) => {
+                let remedy = "Ask whoever runs Sloe to look at the event's journal.".to_owned();
+                let outcome = Outcome::Failed { means: error.to_string(), remedy, again: false };
+                Done { outcome, records: None }
+            }
+            Err(failed) => return Err(failed),
+        };
+        let good = matches!(done.outcome, Outcome::Applied(_));
+        self.record(event, done.outcome, done.records);
+        Ok(good)
     }
 
     /// Takes down what is gone from the org. When everything is gone at once,
     /// the integration user has lost its rights rather than the organizer all
     /// events: then they stay, and staff are told.
-    async fn take_down(&self, org: &Arc<Org>, there: &BTreeSet<SfId>) -> Result<(), Failed> {
+    async fn take_down(
+        &self,
+        org: &Arc<Org>,
+        there: &BTreeSet<SfId>,
+        as_of: Option<Timestamp>,
+    ) -> Result<(), Failed> {
         let shown = self.engine.catalog().events(org.id());
         let shown = shown.iter().filter(|listing| listing.published).map(|l| l.event.event);
-        let (kept, gone): (Vec<_>, Vec<_>) = shown.partition(|event| there.contains(event));
+        // An event may have been made, and read by itself, since the reading began.
+        let newer = |event: &SfId| self.seen.get(event).copied() > as_of;
+        let (kept, gone): (Vec<_>, Vec<_>) =
+            shown.partition(|event| there.contains(event) || newer(event));
         if kept.is_empty() && gone.len() > 1 {
             return Err(Failed::AllGone(gone.len()));
         }
         for event in gone {
             self.engine.withdraw(Arc::clone(org), event).await.map_err(Failed::Here)?;
-            self.record(Some(event), Outcome::Gone);
+            self.record(Some(event), Outcome::Gone, Some(Vec::new()));
         }
         Ok(())
     }
 
-    fn record(&self, event: Option<SfId>, outcome: Outcome) {
+    fn record(&self, event: Option<SfId>, outcome: Outcome, records: Option<Records>) {
         let org = self.work.org;
         match &outcome {
             Outcome::Faulty(faults) => {
@@ -297,52 +339,22 @@ impl Reader {
             Outcome::Failed { .. } => {}
             other => tracing::info!(%org, ?event, outcome = ?other, "refreshed"),
         }
-        self.work.remember(Refresh { event, at: self.engine.now(), outcome });
+        self.work.reads.note(Refresh { event, at: self.engine.now(), outcome }, records);
     }
 
-    fn failed(&self, target: Option<SfId>, failures: u32, failed: &Failed) {
-        let org = self.work.org;
-        let (advice, means, remedy) = match failed {
-            Failed::Org(error) => {
-                tracing::warn!(%org, event = ?target, %error, "a refresh could not be read");
-                (error.advice(), error.means(), error.remedy())
-            }
-            Failed::Here(error) => {
-                tracing::warn!(%org, event = ?target, %error, "a refresh could not be written");
-                (Advice::Retry, error.to_string(), "Sloe tries again by itself.".to_owned())
-            }
-            Failed::Store(error) => {
-                tracing::error!(%org, event = ?target, %error, "the store can't be read");
-                let means = "Sloe's store does not answer.".to_owned();
-                (Advice::Retry, means, "Look at Sloe's log.".to_owned())
-            }
-            Failed::AllGone(events) => {
-                tracing::error!(%org, events, "the org shows none of its events any more; they stay as they are");
-                (Advice::Stop, all_gone(*events), ALL_GONE_REMEDY.to_owned())
-            }
-        };
-        let pause = match advice {
-            Advice::Retry => LONGEST.min(Duration::from_secs(1 << failures.min(6))),
-            Advice::Wait | Advice::Reauthenticate => LONGEST,
-            Advice::Stop | Advice::DeadLetter => MENDING,
-        };
+    fn failed(&self, turn: Turn, failed: &Failed) {
+        let of = turn.target.map(|event| event.to_string());
+        let Told { advice, means, remedy } = failed.tell(self.work.org, "a refresh", of.as_deref());
         let pause = match failed {
             Failed::Org(Error::Budget { until, .. }) => {
                 self.work.budget.pause(*until).clamp(Duration::from_secs(1), LONGEST)
             }
-            _ => pause,
+            _ => pause_after(advice, turn.failures),
         };
         if advice == Advice::Wait {
             self.work.inbox.close(pause);
         }
-        self.work.inbox.again(target, failures.saturating_add(1), pause);
-        self.record(target, Outcome::Failed { means, remedy, again: true });
+        self.work.inbox.again(turn, pause);
+        self.record(turn.target, Outcome::Failed { means, remedy, again: true }, None);
     }
-}
-
-fn all_gone(events: usize) -> String {
-    format!(
-        "Salesforce shows none of the org's {events} published events any more. They stay as they \
-         were, because a lost permission looks the same."
-    )
 }

@@ -75,6 +75,8 @@ Ends_At__c = "today+5d 13:00 Europe/Berlin"
 
 pub struct Org {
     pub running: Running,
+    /// Keeps the records of an org that is started anew.
+    data: Option<tempfile::TempDir>,
     http: reqwest::Client,
     token: String,
 }
@@ -101,10 +103,32 @@ impl Org {
 
     /// An org that allows so many calls a day.
     pub async fn limited(daily_limit: Option<u64>) -> Self {
+        Self::begin(SEED, "127.0.0.1:0".parse().unwrap(), None, daily_limit).await
+    }
+
+    /// An org that can be started anew.
+    pub async fn lasting() -> Self {
+        let data = Some(tempfile::tempdir().unwrap());
+        Self::begin(SEED, "127.0.0.1:0".parse().unwrap(), data, None).await
+    }
+
+    /// The same org with the same records, its administrator having changed its setup.
+    pub async fn changed(self, change: impl Fn(&str) -> String) -> Self {
+        let at = self.running.addr();
+        self.running.shutdown().await;
+        Self::begin(&change(SEED), at, self.data, None).await
+    }
+
+    async fn begin(
+        seed: &str,
+        listen: std::net::SocketAddr,
+        data: Option<tempfile::TempDir>,
+        daily_limit: Option<u64>,
+    ) -> Self {
         let options = SimOptions {
-            listen: "127.0.0.1:0".parse().unwrap(),
-            seed: Seed::parse(SEED).unwrap(),
-            data: None,
+            listen,
+            seed: Seed::parse(seed).unwrap(),
+            data: data.as_ref().map(|data| data.path().to_owned()),
             daily_limit,
             concurrent_limit: None,
             now: jiff::Timestamp::now,
@@ -119,7 +143,7 @@ impl Org {
         let url = format!("{}/services/oauth2/token", running.url());
         let body: Json = http.post(url).form(&form).send().await.unwrap().json().await.unwrap();
         let token = body["access_token"].as_str().unwrap().to_owned();
-        Self { running, http, token }
+        Self { running, data, http, token }
     }
 
     pub fn id(&self) -> OrgId {

@@ -44,6 +44,8 @@ const PASSES: (Advice, Advice, Owner) = (Advice::Retry, Advice::Retry, Owner::No
 const USED_UP: (Advice, Advice, Owner) = (Advice::Wait, Advice::Retry, Owner::Admin);
 /// The org doesn't take this row.
 const ROW: (Advice, Advice, Owner) = (Advice::Stop, Advice::DeadLetter, Owner::Admin);
+/// The org doesn't take this row, and whoever keeps its events can tell why.
+const VALUE: (Advice, Advice, Owner) = (Advice::Stop, Advice::DeadLetter, Owner::Organizer);
 /// The org and the mapping, or the integration user's rights, don't fit.
 const SETUP: (Advice, Advice, Owner) = (Advice::Stop, Advice::DeadLetter, Owner::Admin);
 /// Sloe asked for something impossible.
@@ -191,7 +193,7 @@ static CODES: &[CodeFacts] = &[
     ),
     known(
         "DUPLICATE_VALUE",
-        ROW,
+        VALUE,
         "Another record already has a value that must be unique.",
         "Merge or correct the other record, then send the row again from the dead letters.",
     ),
@@ -232,7 +234,7 @@ static CODES: &[CodeFacts] = &[
         "A number doesn't fit into the field in Salesforce.",
         CORRECT,
     ),
-    known("INVALID_EMAIL_ADDRESS", ROW, "Salesforce doesn't take this e-mail address.", CORRECT),
+    known("INVALID_EMAIL_ADDRESS", VALUE, "Salesforce doesn't take this e-mail address.", CORRECT),
     known(
         "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
         ROW,
@@ -241,13 +243,13 @@ static CODES: &[CodeFacts] = &[
     ),
     known(
         "INVALID_CROSS_REFERENCE_KEY",
-        ROW,
+        VALUE,
         "A record that this one refers to doesn't exist any more.",
         "Restore the event, item or session in Salesforce, then send the row again from the dead letters.",
     ),
     known(
         "ENTITY_IS_DELETED",
-        ROW,
+        VALUE,
         "The record was deleted in Salesforce.",
         "Restore it from the recycle bin if it should live on.",
     ),
@@ -256,6 +258,52 @@ static CODES: &[CodeFacts] = &[
         ROW,
         "A trigger or flow of the org failed on the record.",
         "Correct the trigger or flow, then send the row again from the dead letters.",
+    ),
+    known(
+        "CANNOT_EXECUTE_FLOW_TRIGGER",
+        ROW,
+        "A flow of the org failed on the record.",
+        "Correct the flow, then send the row again from the dead letters.",
+    ),
+    known(
+        "APEX_ERROR",
+        ROW,
+        "Apex code of the org failed on the record.",
+        "Correct the Apex code, then send the row again from the dead letters.",
+    ),
+    known(
+        "INACTIVE_OWNER_OR_USER",
+        SETUP,
+        "The user who should own the record is inactive.",
+        "Activate the integration user, or change who owns new records.",
+    ),
+    known(
+        "TOO_MANY_APEX_REQUESTS",
+        PASSES,
+        "Apex code of the org runs too often at the same time.",
+        AGAIN,
+    ),
+    known(
+        "DELETE_FAILED",
+        ROW,
+        "The org doesn't let the record be deleted.",
+        "Find out in Salesforce what holds it, then send the row again from the dead letters.",
+    ),
+    known("INVALIDJOB", PASSES, "The Bulk job doesn't exist any more.", AGAIN),
+    known("INVALIDJOBSTATE", PASSES, "The Bulk job is in another state than expected.", AGAIN),
+    known("INVALIDBATCH", OURS, "The Bulk job's rows can't be read by the org.", CHECK),
+    known(
+        "FEATURENOTENABLED",
+        SETUP,
+        "The integration user may not use the Bulk API.",
+        "Give it the permission API Enabled.",
+    ),
+    known("INVALID_OPERATION", OURS, "Sloe asked for what the org can't do.", CHECK),
+    known(
+        "UNSUPPORTED_MEDIA_TYPE",
+        OURS,
+        "The org doesn't take what Sloe sends in this form.",
+        "Tell Sloe's operator: this is a fault of Sloe, or a proxy changes its calls.",
     ),
     known("INVALID_ID_FIELD", OURS, "Sloe named a record in a way the org doesn't take.", CHECK),
     known(

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::future::join_all;
-use sloe_salesforce::{Advice, Error, Options, Usage};
+use sloe_salesforce::{Advice, Error, Options, RowKind, Usage};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::fake::{Fake, Reply, id, quick};
@@ -192,4 +192,24 @@ async fn a_continuation_link_can_not_take_the_token_to_another_host() {
         assert!(matches!(error, Error::Malformed { .. }), "{link}: {error:?}");
         assert_eq!(fake.calls().len(), 1);
     }
+}
+
+#[tokio::test]
+async fn rows_are_sent_compressed_and_small_bodies_are_not() {
+    let fake = Fake::start(|seen| {
+        let rows = seen.json()["records"].as_array().unwrap().len();
+        Reply::json(&serde_json::json!(vec![
+            serde_json::json!({ "success": true, "id": "a03000000000001AAA" });
+            rows
+        ]))
+    })
+    .await;
+    let row = |n: usize| crate::rows::registered(&format!("k{n}"));
+    let many: Vec<_> = (0..200).map(row).collect();
+    assert_eq!(fake.org().upsert(RowKind::Attendee, &many).await.outcomes.len(), 200);
+    assert_eq!(fake.org().upsert(RowKind::Attendee, &many[..1]).await.outcomes.len(), 1);
+    let [large, small] = &fake.calls()[..] else { panic!() };
+    assert_eq!(large.headers.get("content-encoding").unwrap(), "gzip");
+    assert!(large.body.len() < 20_000, "{}", large.body.len());
+    assert_eq!(small.headers.get("content-encoding"), None);
 }

@@ -29,7 +29,11 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
+    /// The body's JSON, uncompressed if need be.
     pub(crate) fn json(&self) -> serde_json::Value {
+        if self.headers.get("content-encoding").is_some() {
+            return serde_json::from_reader(flate2::read::GzDecoder::new(&*self.body)).unwrap();
+        }
         serde_json::from_slice(&self.body).unwrap()
     }
 

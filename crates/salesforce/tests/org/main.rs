@@ -6,6 +6,7 @@ mod answers;
 mod bulk;
 mod events;
 mod fake;
+mod gate;
 mod login;
 mod rows;
 mod setup;

@@ -13,7 +13,7 @@ const EVENT: &str = "a00000000000001AAA";
 const ITEM: &str = "a01000000000001AAA";
 const ATTENDEE: &str = "a03000000000001AAA";
 
-fn registered(key: &str) -> Row {
+pub(crate) fn registered(key: &str) -> Row {
     Row::new(key.into(), 7)
         .with(Column::Event, Cell::Id(id(EVENT)))
         .with(Column::Item, Cell::Id(id(ITEM)))
@@ -137,7 +137,7 @@ async fn rows_answered_before_a_refusal_keep_their_outcomes() {
     let rows: Vec<Row> = (0..500).map(|n| registered(&format!("k{n}"))).collect();
     let sent = fake.org().upsert(RowKind::Attendee, &rows).await;
     assert_eq!(sent.outcomes.len(), 200);
-    assert_eq!(sent.halted.map(|error| error.advice()), Some(Advice::Wait));
+    assert_eq!(sent.halted.map(|error| error.advice()), Some(Advice::Retry));
     assert_eq!(fake.calls().len(), 2);
 }
 

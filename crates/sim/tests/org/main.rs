@@ -5,6 +5,7 @@ mod bulk;
 mod changes;
 mod client;
 mod composite;
+mod compressed;
 #[cfg(feature = "pubsub")]
 mod events;
 mod limits;

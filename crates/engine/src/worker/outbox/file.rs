@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sloe_core::ids::{ClaimId, EventRef, SfId};
 use sloe_core::time::Timestamp;
 use sloe_salesforce::{Job, JobId, Operation, RowKind};
-use sloe_store::api::StoreError;
+use sloe_store::api::{Document, StoreError};
 
 /// What the org holds of a record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,8 +38,15 @@ pub(crate) struct Retry {
     pub(crate) attempts: u32,
     /// Milliseconds since 1970.
     pub(crate) not_before: i64,
+    /// When it failed for the first time, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) since: Option<i64>,
     /// Why it was not taken.
     pub(crate) code: String,
+    /// It goes although the org is believed to have this state, or to have
+    /// deleted the record: staff or a comparison asked for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) forced: bool,
 }
 
 impl Retry {
@@ -56,21 +63,48 @@ impl Retry {
     }
 }
 
-/// A row that failed for good.
+/// A row that failed for good. What its code means is told when it is read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Dead {
     pub(crate) event: String,
     pub(crate) claim: String,
     pub(crate) place: u16,
+    /// When it was given up last, in milliseconds since 1970.
     pub(crate) at: i64,
+    /// When it was given up first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) since: Option<i64>,
+    /// How often it was sent.
+    #[serde(default)]
+    pub(crate) tries: u32,
     pub(crate) code: String,
     pub(crate) fields: Vec<String>,
-    pub(crate) means: String,
-    pub(crate) fix: String,
-    pub(crate) owner: String,
-    /// The org's own words, which may quote personal data: sealed, hexadecimal.
+    /// The journal's version of the state that failed.
+    #[serde(default)]
+    pub(crate) state: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) confirmed_at: Option<i64>,
+    /// The org deleted the record, and Sloe had something to tell it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) conflict: bool,
+    /// It went although the org was believed to have it, or to have deleted it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) forced: bool,
+    /// The org's own words without what the row said of a person; they may
+    /// quote more than that, so they are sealed, base32.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sealed_message: Option<String>,
+}
+
+impl Dead {
+    /// Reads a letter. The first ones named their state by the document's version only.
+    pub(crate) fn read(document: &Document) -> Result<Self, StoreError> {
+        let mut dead: Self = decode(&document.body)?;
+        if dead.state == 0 {
+            dead.state = document.version;
+        }
+        Ok(dead)
+    }
 }
 
 /// A Bulk job under way and what it carries.

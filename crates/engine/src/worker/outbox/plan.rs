@@ -20,7 +20,7 @@ const ROWS: usize = 25_000;
 const BATCHES: usize = 16;
 /// Orders whose state is asked of the combiner at a time, so that claims get
 /// their turn in between.
-const VIEWS: usize = 250;
+pub(super) const VIEWS: usize = 250;
 
 /// A part of one journal on its way to the org.
 pub(super) struct Part {

@@ -1,34 +1,23 @@
 //! Rows on their way: the cheapest way in for the amount, what became of each
 //! row, and all of it written down before the cursor passes.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sloe_core::ids::{EventRef, SfId};
 use sloe_core::outbox::Record;
-use sloe_core::time::Timestamp;
-use sloe_salesforce::error::codes;
 use sloe_salesforce::{
-    Adopted, AttendeeDetails, Cell, Column, Job, MAX_BULK_ROWS, Operation, Org as Client,
+    Adopted, AttendeeDetails, Cell, Column, Job, MAX_BULK_ROWS, Operation, Org as Client, Private,
     Rejection, Row, RowKind, RowOutcome, Rows, Status, Update,
 };
 use sloe_store::api::{StoreError, Write};
 use sloe_store::key::Key;
 
-use super::file::{self, Dead, Delivered, Retry};
-use super::{Books, Halt, plan};
+use super::file::{self, Delivered};
+use super::{Books, Halt, letter, plan};
 use crate::engine::Engine;
 use crate::tenant::Org;
 use crate::worker::stored;
 
-/// Documents written in one commit, so that claims get their turn in between.
-const WRITES: usize = 500;
-/// How often a row is sent again before a person must look at it.
-const ATTEMPTS: u32 = 12;
-/// The first pause before a row is sent again; each is twice as long.
-const PAUSE_MILLIS: i64 = 5_000;
-/// The longest.
-const LONGEST_MILLIS: i64 = 15 * 60 * 1_000;
 /// What a Bulk job says of a row that it doesn't know.
 const NOT_REPORTED: &str = "not-reported";
 
@@ -39,12 +28,15 @@ pub(super) struct Work {
     /// The state's version.
     pub(super) version: u64,
     pub(super) record: Record,
+    /// It goes although the org is believed to have it in this state, or to
+    /// have deleted it.
+    pub(super) forced: bool,
 }
 
 /// A row, with the work it stands for, by its record's id where that is known.
-struct Line {
-    work: Work,
-    id: Option<SfId>,
+pub(super) struct Line {
+    pub(super) work: Work,
+    pub(super) id: Option<SfId>,
 }
 
 /// One drain's way into an org.
@@ -64,7 +56,9 @@ impl Sender<'_> {
     /// stands durably among the retries or dead letters.
     pub(super) async fn send(&mut self, kind: RowKind, work: Vec<Work>) -> Result<(), Halt> {
         let (mut upserts, mut updates) = (Vec::new(), Vec::new());
-        for line in self.unsent(work).await? {
+        let lines = self.unsent(work).await?;
+        let lines = self.with_parents(kind, lines).await?;
+        for line in lines {
             if line.id.is_some() { updates.push(line) } else { upserts.push(line) }
         }
         for (operation, lines) in [(Operation::Upsert, upserts), (Operation::Update, updates)] {
@@ -99,6 +93,10 @@ impl Sender<'_> {
         let mut settled = Vec::new();
         for (work, known) in stored(self.engine, read).await? {
             match known {
+                // What was deleted there goes by its id, or not at all.
+                Some((_, known)) if work.forced && (known.id.is_some() || !known.gone) => {
+                    lines.push(Line { id: known.record(), work });
+                }
                 Some((version, known)) if known.gone || version >= work.version => {
                     settled.extend(self.books.forget_retry(&self.org, &work.record.key));
                 }
@@ -107,6 +105,28 @@ impl Sender<'_> {
             }
         }
         self.write(settled).await?;
+        Ok(lines)
+    }
+
+    /// Sets rows aside whose parent was: they would be refused, again and again.
+    /// They go along when their parent does.
+    async fn with_parents(&mut self, kind: RowKind, lines: Vec<Line>) -> Result<Vec<Line>, Halt> {
+        if kind == RowKind::Attendee || self.books.dead.is_empty() {
+            return Ok(lines);
+        }
+        let orphan = |line: &Line| {
+            let parent = line.work.record.claim.attendee_key(line.work.record.place);
+            line.id.is_none() && self.books.dead.contains_key(&parent)
+        };
+        let (orphans, lines): (Vec<_>, Vec<_>) = lines.into_iter().partition(orphan);
+        let refused = || {
+            RowOutcome::Rejected(Rejection {
+                code: letter::PARENT.to_owned(),
+                fields: Vec::new(),
+                message: Private::new(""),
+            })
+        };
+        self.settle(orphans.into_iter().map(|line| (line, refused())).collect()).await?;
         Ok(lines)
     }
 
@@ -138,7 +158,7 @@ impl Sender<'_> {
                 if matches!(&outcome, RowOutcome::Retry { code } if code == NOT_REPORTED) {
                     rest.push(line);
                 } else {
-                    done.push((line.work, outcome));
+                    done.push((line, outcome));
                 }
             }
             self.settle(done).await?;
@@ -159,8 +179,7 @@ impl Sender<'_> {
             Operation::Upsert => self.client.upsert(kind, &rows).await,
             Operation::Update => self.client.update(kind, &updates(&lines, rows)).await,
         };
-        let work = lines.into_iter().map(|line| line.work);
-        self.settle(work.zip(sent.outcomes).collect()).await?;
+        self.settle(lines.into_iter().zip(sent.outcomes).collect()).await?;
         sent.halted.map_or(Ok(()), |error| Err(Halt::Org(error)))
     }
 
@@ -185,8 +204,7 @@ impl Sender<'_> {
                     self.client.bulk_run(&job, Rows::Update(&updates)).await?
                 }
             };
-            let work = lines.into_iter().map(|line| line.work);
-            self.settle(work.zip(outcomes).collect()).await?;
+            self.settle(lines.into_iter().zip(outcomes).collect()).await?;
             self.write(vec![self.no_send()]).await?;
             lines = rest;
         }
@@ -230,124 +248,6 @@ impl Sender<'_> {
             }
         }
         Ok(rows)
-    }
-
-    /// Writes down what became of each row.
-    async fn settle(&mut self, done: Vec<(Work, RowOutcome)>) -> Result<(), Halt> {
-        let mut writes = Vec::new();
-        let mut deleted: BTreeSet<EventRef> = BTreeSet::new();
-        let mut keys = Vec::new();
-        let now = self.engine.now();
-        for (work, outcome) in done {
-            let delivered = |id: Option<SfId>, gone| Write {
-                key: Key::delivered(self.org.scope, &work.record.key),
-                version: work.version,
-                body: Some(file::encode(&Delivered { id: id.map(|id| id.to_string()), gone })),
-            };
-            match outcome {
-                RowOutcome::Delivered { id, .. } => writes.push(delivered(Some(id), false)),
-                RowOutcome::Stale => writes.push(delivered(None, false)),
-                RowOutcome::Deleted => {
-                    writes.push(delivered(None, true));
-                    if work.record.session.is_none() {
-                        deleted.insert(work.event);
-                        keys.push((work.event, work.record.key.clone()));
-                    }
-                }
-                // The org never had it, and now there is nothing left to tell it.
-                RowOutcome::Rejected(_) if work.record.erased => {
-                    writes.push(delivered(None, false));
-                }
-                RowOutcome::Retry { code } => {
-                    writes.extend(self.again(now, &work, &code));
-                    continue;
-                }
-                RowOutcome::Rejected(rejection) => {
-                    writes.push(self.dead(now, &work, &rejection));
-                    writes.extend(self.books.forget_retry(&self.org, &work.record.key));
-                    continue;
-                }
-            }
-            self.books.delivered += 1;
-            writes.extend(self.books.forget_retry(&self.org, &work.record.key));
-            writes.extend(self.books.forget_dead(&self.org, &work.record.key, work.version));
-        }
-        for event in deleted {
-            let of_event = keys.iter().filter(|(of, _)| *of == event).map(|(_, key)| key.clone());
-            let of_event: Vec<_> = of_event.collect();
-            self.engine.cancel_by_org(event, &of_event).await.map_err(Halt::Ledger)?;
-        }
-        self.write(writes).await
-    }
-
-    /// Lets a row stand among the retries, or the dead letters once it had its chances.
-    fn again(&mut self, now: Timestamp, work: &Work, code: &str) -> Vec<Write> {
-        let attempts = self.books.attempts(&work.record.key) + 1;
-        if attempts >= ATTEMPTS {
-            let rejection = Rejection {
-                code: code.to_owned(),
-                fields: Vec::new(),
-                message: sloe_salesforce::Private::new(""),
-            };
-            let dead = self.dead(now, work, &rejection);
-            return self
-                .books
-                .forget_retry(&self.org, &work.record.key)
-                .into_iter()
-                .chain([dead])
-                .collect();
-        }
-        let pause = PAUSE_MILLIS.saturating_mul(1 << attempts.min(16)).min(LONGEST_MILLIS);
-        let retry = Retry {
-            event: work.event.partition(),
-            claim: work.record.claim.text(),
-            place: work.record.place,
-            version: work.version,
-            confirmed_at: work.record.confirmed_at.map(|at| at.0),
-            attempts,
-            not_before: now.plus_millis(pause).0,
-            code: code.to_owned(),
-        };
-        vec![self.books.remember_retry(&self.org, &work.record.key, retry)]
-    }
-
-    fn dead(&mut self, now: Timestamp, work: &Work, rejection: &Rejection) -> Write {
-        let (org, key) = (self.org.id(), &work.record.key);
-        tracing::warn!(%org, code = rejection.code, fields = ?rejection.fields, "a row failed for good");
-        let facts = codes::facts(&rejection.code);
-        let message = rejection.message.reveal();
-        let sealed = (!message.is_empty())
-            .then(|| {
-                let key_of = self.org.vault_key();
-                key_of.seal(self.engine.world(), key.as_bytes(), message.as_bytes()).ok()
-            })
-            .flatten();
-        let dead = Dead {
-            event: work.event.partition(),
-            claim: work.record.claim.text(),
-            place: work.record.place,
-            at: now.0,
-            code: rejection.code.clone(),
-            fields: rejection.fields.clone(),
-            means: facts.map_or("The org refused the row.", |facts| facts.means).to_owned(),
-            fix: facts
-                .map_or("Look the code up in Salesforce's documentation.", |facts| facts.fix)
-                .to_owned(),
-            owner: facts.map_or("operator".to_owned(), |f| format!("{:?}", f.owner).to_lowercase()),
-            sealed_message: sealed.map(|bytes| sloe_core::ids::base32::encode(&bytes)),
-        };
-        self.books.dead.insert(key.clone());
-        let key = Key::dead_letter(self.org.scope, key);
-        Write { key, version: work.version, body: Some(file::encode(&dead)) }
-    }
-
-    async fn write(&self, mut writes: Vec<Write>) -> Result<(), Halt> {
-        while !writes.is_empty() {
-            let rest = writes.split_off(writes.len().min(WRITES));
-            let some = std::mem::replace(&mut writes, rest);
-            stored(self.engine, move |store| store.put(&some)).await?;
-        }
-        Ok(())
     }
 }
 

@@ -18,12 +18,14 @@ pub(crate) mod results;
 pub(crate) mod retrieve;
 pub(crate) mod route;
 
+use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, Response, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Response, header};
+use flate2::read::{GzDecoder, ZlibDecoder};
 use sloe_core::ids::SfId;
 
 use self::reply::{ApiError, Call, Reply};
@@ -89,6 +91,30 @@ async fn answer(org: Arc<Org>, request: Request) -> Result<Reply, Reply> {
     })
 }
 
+/// The body as it was before the client compressed it. Bulk uploads are not
+/// said to be taken compressed by a real org, so they are not here.
+fn decompress(path: &str, headers: &HeaderMap, body: bytes::Bytes) -> Result<bytes::Bytes, Reply> {
+    let upload = path.ends_with("/batches");
+    let limit = u64::try_from(LARGEST_BODY).unwrap_or(u64::MAX);
+    let mut plain = Vec::new();
+    let read = match headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes) {
+        None | Some(b"identity") => return Ok(body),
+        Some(b"gzip") if !upload => GzDecoder::new(&*body).take(limit).read_to_end(&mut plain),
+        Some(b"deflate") if !upload => ZlibDecoder::new(&*body).take(limit).read_to_end(&mut plain),
+        Some(_) => {
+            let message = "The request's content encoding is not supported";
+            return Err(ApiError::new(415, "UNSUPPORTED_MEDIA_TYPE", message).reply());
+        }
+    };
+    match read {
+        Ok(_) => Ok(plain.into()),
+        Err(_) => {
+            let message = "The request's body is not compressed as its header says";
+            Err(ApiError::new(400, "JSON_PARSER_ERROR", message).reply())
+        }
+    }
+}
+
 async fn receive(org: &Org, request: Request) -> Result<Received, Reply> {
     let (parts, body) = request.into_parts();
     if parts.uri.path_and_query().map_or(0, |p| p.as_str().len()) > LONGEST_URI {
@@ -108,6 +134,7 @@ async fn receive(org: &Org, request: Request) -> Result<Received, Reply> {
         let message = "The request's body is larger than 150 MB or was cut off";
         ApiError::new(413, "REQUEST_TOO_LARGE", message).reply()
     })?;
+    let body = decompress(&path, &parts.headers, body)?;
     let method = if parts.method == Method::HEAD { Method::GET } else { parts.method };
     let query = parts.uri.query().unwrap_or_default().to_owned();
     Ok(Received { method, path, query, headers: parts.headers, body, kind })
@@ -229,29 +256,19 @@ fn answer_call(org: &Org, request: Received, admitted: Admitted) -> Reply {
     let Some((version, path)) = route::split(&request.path) else {
         return ApiError::not_found().reply();
     };
-    let encoding = request.header(header::CONTENT_ENCODING.as_str());
-    let reply = if encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
-        ApiError::new(
-            415,
-            "UNSUPPORTED_MEDIA_TYPE",
-            "the simulated org takes no compressed requests",
-        )
-        .reply()
-    } else {
-        let call = Call {
-            version,
-            path,
-            parameters: route::parameters(&request.query),
-            client: request.header("sforce-call-options").and_then(|options| client(&options)),
-            query_options: request.header("sforce-query-options"),
-            content_type: request.header(header::CONTENT_TYPE.as_str()),
-            if_modified_since: request.header(header::IF_MODIFIED_SINCE.as_str()),
-            user: admitted.user,
-            method: request.method,
-            body: request.body,
-        };
-        run(org, &call)
+    let call = Call {
+        version,
+        path,
+        parameters: route::parameters(&request.query),
+        client: request.header("sforce-call-options").and_then(|options| client(&options)),
+        query_options: request.header("sforce-query-options"),
+        content_type: request.header(header::CONTENT_TYPE.as_str()),
+        if_modified_since: request.header(header::IF_MODIFIED_SINCE.as_str()),
+        user: admitted.user,
+        method: request.method,
+        body: request.body,
     };
+    let reply = run(org, &call);
     drop(admitted);
     reply.with("sforce-limit-info", org.usage())
 }

@@ -1,0 +1,187 @@
+//! `sloe sync`: what has still to reach the orgs, what failed on the way, and
+//! sending it again. Asks the running platform.
+
+mod show;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::Failure;
+use super::org::At;
+use crate::platform::Running;
+
+#[derive(Subcommand)]
+pub(crate) enum Sync {
+    /// Show how far each org is, and what is wrong.
+    #[command(after_help = "Examples:\n  sloe sync status\n  sloe sync status acme --json")]
+    Status {
+        /// Id or slug of an org; all without.
+        org: Option<String>,
+        #[command(flatten)]
+        out: Out,
+    },
+    /// List rows that an org refused for good, what that means and who can help.
+    #[command(after_help = LETTERS_EXAMPLES)]
+    Letters {
+        /// Id or slug of the org.
+        org: String,
+        #[command(flatten)]
+        kind: Kind,
+        /// Rows that wait to be sent again instead.
+        #[arg(long, conflicts_with_all = ["event", "code", "field", "conflicts"])]
+        waiting: bool,
+        /// How many at most, up to 500.
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+        /// Those after this id.
+        #[arg(long, value_name = "ID")]
+        after: Option<String>,
+        #[command(flatten)]
+        out: Out,
+    },
+    /// Send rows again; a letter goes away once its row has succeeded.
+    #[command(after_help = REPLAY_EXAMPLES)]
+    Replay {
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        out: Out,
+    },
+    /// Forget conflicts that are meant to be: what the org deleted stays deleted.
+    #[command(after_help = "Examples:\n  sloe sync accept acme --all\n  sloe sync accept acme ID")]
+    Accept {
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        out: Out,
+    },
+}
+
+const LETTERS_EXAMPLES: &str = "\
+Examples:
+  sloe sync letters acme
+  sloe sync letters acme --code STRING_TOO_LONG --field Last_Name__c
+  sloe sync letters acme --conflicts
+  sloe sync letters acme --waiting";
+
+const REPLAY_EXAMPLES: &str = "\
+Examples:
+  sloe sync replay acme 0c1m…-2
+  sloe sync replay acme --code FIELD_CUSTOM_VALIDATION_EXCEPTION
+  sloe sync replay acme --all";
+
+/// Where to ask, and how to answer.
+#[derive(Args)]
+pub(crate) struct Out {
+    #[command(flatten)]
+    at: At,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What letters have in common.
+#[derive(Args)]
+pub(crate) struct Kind {
+    /// Of this event, by its Salesforce id.
+    #[arg(long)]
+    event: Option<String>,
+    /// With this code.
+    #[arg(long)]
+    code: Option<String>,
+    /// That blame this field.
+    #[arg(long)]
+    field: Option<String>,
+    /// Only conflicts: records that the org deleted.
+    #[arg(long)]
+    conflicts: bool,
+}
+
+impl Kind {
+    fn body(&self, org: &str) -> Value {
+        json!({
+            "org": org,
+            "event": self.event,
+            "code": self.code,
+            "field": self.field,
+            "conflict": self.conflicts.then_some(true),
+        })
+    }
+}
+
+/// Which letters are meant.
+#[derive(Args)]
+#[command(group = clap::ArgGroup::new("rows").required(true).multiple(true)
+    .args(["ids", "event", "code", "field", "conflicts", "all"]))]
+pub(crate) struct Which {
+    /// Id or slug of the org.
+    org: String,
+    /// Their ids.
+    #[arg(value_name = "ID", conflicts_with_all = ["event", "code", "field", "conflicts", "all"])]
+    ids: Vec<String>,
+    #[command(flatten)]
+    kind: Kind,
+    /// All of the org's.
+    #[arg(long, conflicts_with_all = ["event", "code", "field", "conflicts"])]
+    all: bool,
+}
+
+impl Which {
+    fn body(&self) -> Value {
+        let mut body = self.kind.body(&self.org);
+        if let Some(body) = body.as_object_mut() {
+            body.insert("ids".to_owned(), json!(self.ids));
+            body.insert("all".to_owned(), json!(self.all));
+        }
+        body
+    }
+}
+
+pub(crate) async fn run(sync: Sync) -> Result<(), Failure> {
+    match sync {
+        Sync::Status { org, out } => {
+            let answer = ask(&out, "sync/status", json!({ "org": org })).await?;
+            print(&out, &answer, show::status);
+        }
+        Sync::Letters { org, kind, waiting, limit, after, out } => {
+            let mut body = kind.body(&org);
+            if let Some(body) = body.as_object_mut() {
+                body.insert("limit".to_owned(), json!(limit));
+                body.insert("after".to_owned(), json!(after));
+            }
+            if waiting {
+                print(&out, &ask(&out, "sync/waiting", body).await?, show::waiting);
+            } else {
+                print(&out, &ask(&out, "sync/letters", body).await?, show::letters);
+            }
+        }
+        Sync::Replay { which, out } => {
+            let answer = ask(&out, "sync/replay", which.body()).await?;
+            print(&out, &answer, |answer| show::done(answer, "sent again"));
+        }
+        Sync::Accept { which, out } => {
+            let answer = ask(&out, "sync/accept", which.body()).await?;
+            print(&out, &answer, |answer| show::done(answer, "accepted as deleted"));
+        }
+    }
+    Ok(())
+}
+
+async fn ask(out: &Out, path: &str, body: Value) -> Result<Value, Failure> {
+    let directory = out.at.store.directory();
+    let running = Running::find(directory).await.ok_or_else(|| {
+        Failure::new(format!(
+            "no platform runs on {}; start it (sloe serve), or name its store with --store",
+            directory.display()
+        ))
+    })?;
+    running.ask(path, &body).await
+}
+
+fn print(out: &Out, answer: &Value, show: impl Fn(&Value) -> String) {
+    if out.json {
+        println!("{answer}");
+    } else {
+        println!("{}", show(answer));
+    }
+}

@@ -1,0 +1,170 @@
+//! What `sloe sync` prints for people.
+
+use std::fmt::Write;
+
+use comfy_table::{ContentArrangement, Table};
+use serde_json::Value;
+
+use super::super::org::text;
+
+fn table<const N: usize>(head: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_header(head);
+    table
+}
+
+fn list<'a>(answer: &'a Value, key: &str) -> &'a [Value] {
+    answer.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+fn number(value: &Value, key: &str) -> String {
+    value.get(key).and_then(Value::as_u64).unwrap_or(0).to_string()
+}
+
+/// A moment, or a dash.
+fn when(value: &Value, key: &str) -> String {
+    value.get(key).and_then(Value::as_str).unwrap_or("-").to_owned()
+}
+
+fn fields(value: &Value) -> String {
+    list(value, "fields").iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// `sloe sync status`.
+pub(super) fn status(answer: &Value) -> String {
+    let orgs = list(answer, "orgs");
+    if orgs.is_empty() {
+        return "No org is connected yet; see sloe org add --help.".to_owned();
+    }
+    let mut shown = table(["org", "to send", "waiting since", "retrying", "refused", "conflicts"]);
+    let mut notes = String::new();
+    for org in orgs {
+        let slug = text(org, "slug");
+        shown.add_row([
+            slug.clone(),
+            match org.get("pending_batches").and_then(Value::as_u64).unwrap_or(0) {
+                0 => "nothing".to_owned(),
+                batches => format!("{batches} batches of {} events", number(org, "pending_events")),
+            },
+            when(org, "waiting_since"),
+            number(org, "retrying"),
+            number(org, "dead_letters"),
+            number(org, "conflicts"),
+        ]);
+        if let Some(fault) = org.get("fault").filter(|fault| !fault.is_null()) {
+            let _ = write!(notes, "\n{slug}: {} {}", text(fault, "means"), text(fault, "remedy"));
+        }
+        if let Some(until) = org.get("waits_until").and_then(Value::as_str) {
+            let _ = write!(notes, "\n{slug}: few API calls are left; Sloe looks again at {until}.");
+        }
+        if number(org, "dead_letters") != "0" || number(org, "conflicts") != "0" {
+            let _ = write!(notes, "\n{slug}: see sloe sync letters {slug}.");
+        }
+    }
+    format!("{shown}{notes}")
+}
+
+/// `sloe sync letters`.
+pub(super) fn letters(answer: &Value) -> String {
+    let letters = list(answer, "letters");
+    if letters.is_empty() {
+        return "No letters.".to_owned();
+    }
+    let mut shown = table(["id", "what", "order", "code", "fields", "since", "tries", ""]);
+    for letter in letters {
+        let replaying = letter.get("replaying").and_then(Value::as_bool).unwrap_or(false);
+        shown.add_row([
+            text(letter, "id"),
+            text(letter, "kind"),
+            format!("{} no. {}", text(letter, "reference"), number(letter, "place")),
+            text(letter, "code"),
+            fields(letter),
+            text(letter, "since"),
+            number(letter, "tries"),
+            if replaying { "goes again".to_owned() } else { String::new() },
+        ]);
+    }
+    let mut out = shown.to_string();
+    for pile in list(answer, "piles") {
+        let (count, code) = (number(pile, "count"), text(pile, "code"));
+        let (means, fix) = (text(pile, "means"), text(pile, "fix"));
+        let _ = write!(out, "\n\n{count} × {code} ({})\n  {means}\n  {fix}", text(pile, "kind"));
+        match text(pile, "owner").as_str() {
+            "nobody" => {}
+            owner => {
+                let _ = write!(out, "\n  Who can: the {owner}.");
+            }
+        }
+    }
+    more(&mut out, answer);
+    out
+}
+
+/// `sloe sync letters --waiting`.
+pub(super) fn waiting(answer: &Value) -> String {
+    let rows = list(answer, "rows");
+    if rows.is_empty() {
+        return "No row waits to be sent again.".to_owned();
+    }
+    let mut shown = table(["id", "what", "order", "code", "tries", "next try"]);
+    for row in rows {
+        shown.add_row([
+            text(row, "id"),
+            text(row, "kind"),
+            format!("{} no. {}", text(row, "reference"), number(row, "place")),
+            text(row, "code"),
+            number(row, "tries"),
+            text(row, "next_try"),
+        ]);
+    }
+    let mut out = shown.to_string();
+    more(&mut out, answer);
+    out
+}
+
+fn more(out: &mut String, answer: &Value) {
+    if let Some(next) = answer.get("next").and_then(Value::as_str) {
+        let _ = write!(out, "\n\nThere are more: add --after {next}");
+    }
+}
+
+/// `sloe sync replay` and `accept`.
+pub(super) fn done(answer: &Value, what: &str) -> String {
+    let mut out = match number(answer, "rows").as_str() {
+        "1" => format!("1 row is {what}."),
+        rows => format!("{rows} rows are {what}."),
+    };
+    for unknown in list(answer, "unknown").iter().filter_map(Value::as_str) {
+        let _ = write!(out, "\n{unknown} is none of the org's letters.");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_letter_is_told_with_its_meaning_and_who_can_help() {
+        let answer = json!({
+            "letters": [{ "id": "k-2", "kind": "attendee", "reference": "7K3M-9QXZ", "place": 2,
+                "code": "STRING_TOO_LONG", "fields": ["Last_Name__c"], "tries": 3,
+                "since": "2026-11-26T10:00:00Z", "replaying": true }],
+            "piles": [{ "count": 1, "code": "STRING_TOO_LONG", "kind": "attendee",
+                "means": "A text is too long.", "fix": "Shorten it.", "owner": "admin" }],
+            "next": "k-2",
+        });
+        let shown = letters(&answer);
+        for part in
+            ["7K3M-9QXZ no. 2", "goes again", "A text is too long.", "the admin", "--after k-2"]
+        {
+            assert!(shown.contains(part), "{part} is missing in\n{shown}");
+        }
+        assert_eq!(
+            done(&json!({ "rows": 1, "unknown": [] }), "sent again"),
+            "1 row is sent again."
+        );
+    }
+}

@@ -1,0 +1,257 @@
+//! What became of rows, written down: in the org, to be sent again, set aside
+//! for a person, or deleted there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sloe_core::ids::{EventRef, SfId};
+use sloe_core::outbox::backoff;
+use sloe_core::time::Timestamp;
+use sloe_salesforce::{Private, Rejection, RowOutcome};
+use sloe_store::api::Write;
+use sloe_store::key::Key;
+
+use super::file::{self, Dead, Delivered, Retry};
+use super::letter::{self, DELETED};
+use super::send::{Line, Sender, Work};
+use super::{Halt, plan};
+use crate::view::Attendee;
+use crate::worker::stored;
+
+/// Documents written in one commit, so that claims get their turn in between.
+const WRITES: usize = 500;
+
+/// What the settling of one answer comes to.
+#[derive(Default)]
+struct Settled {
+    writes: Vec<Write>,
+    /// Documents that take the place of others at the same version.
+    replaced: Vec<[Write; 2]>,
+    /// Attendees that were deleted in the org.
+    deleted: Vec<(EventRef, String)>,
+}
+
+impl Sender<'_> {
+    /// Writes down what became of each row.
+    pub(super) async fn settle(&mut self, done: Vec<(Line, RowOutcome)>) -> Result<(), Halt> {
+        let now = self.engine.now();
+        let people = self.quoted(&done).await?;
+        let letters = self.letters(&done).await?;
+        let mut settled = Settled::default();
+        for (Line { work, id }, outcome) in done {
+            let key = work.record.key.clone();
+            let before = letters.get(&key);
+            match outcome {
+                RowOutcome::Delivered { id, .. } => {
+                    self.lag(now, &work);
+                    self.delivered(&mut settled, &work, Some(id), false);
+                }
+                // Its id is as well known as before.
+                RowOutcome::Stale => self.delivered(&mut settled, &work, id, false),
+                // The org never had it, and now there is nothing left to tell it.
+                RowOutcome::Rejected(_) if work.record.erased => {
+                    self.delivered(&mut settled, &work, id, false);
+                }
+                RowOutcome::Deleted => {
+                    self.delivered(&mut settled, &work, id, true);
+                    settled.writes.push(self.conflict(now, &work, before));
+                    if work.record.session.is_none() {
+                        settled.deleted.push((work.event, key));
+                    }
+                    continue;
+                }
+                RowOutcome::Retry { code } => {
+                    settled.writes.extend(self.again(now, &work, &code, before));
+                    continue;
+                }
+                RowOutcome::Rejected(rejection) => {
+                    let person = people.get(&key).and_then(Option::as_ref);
+                    let dead = self.dead(now, &work, &rejection, person, before);
+                    settled.writes.push(dead);
+                    settled.writes.extend(self.books.forget_retry(&self.org, &key));
+                    continue;
+                }
+            }
+            settled.writes.extend(self.books.forget_dead(&self.org, &key));
+        }
+        self.put(settled).await
+    }
+
+    async fn put(&mut self, settled: Settled) -> Result<(), Halt> {
+        let Settled { writes, replaced, deleted } = settled;
+        let events: BTreeSet<EventRef> = deleted.iter().map(|(event, _)| *event).collect();
+        for event in events {
+            let of_event = deleted.iter().filter(|(of, _)| *of == event).map(|(_, key)| key);
+            let keys: Vec<_> = of_event.cloned().collect();
+            self.engine.cancel_by_org(event, &keys).await.map_err(Halt::Ledger)?;
+        }
+        for some in replaced.chunks(WRITES / 2) {
+            let some = some.concat();
+            stored(self.engine, move |store| store.put(&some)).await?;
+        }
+        self.write(writes).await
+    }
+
+    pub(super) async fn write(&self, mut writes: Vec<Write>) -> Result<(), Halt> {
+        while !writes.is_empty() {
+            let rest = writes.split_off(writes.len().min(WRITES));
+            let some = std::mem::replace(&mut writes, rest);
+            stored(self.engine, move |store| store.put(&some)).await?;
+        }
+        Ok(())
+    }
+
+    /// Notes what the org holds of a record, which is then no retry any more.
+    fn delivered(&mut self, settled: &mut Settled, work: &Work, id: Option<SfId>, gone: bool) {
+        let key = Key::delivered(self.org.scope, &work.record.key);
+        let body = Some(file::encode(&Delivered { id: id.map(|id| id.to_string()), gone }));
+        let write = Write { key: key.clone(), version: work.version, body };
+        if work.forced {
+            // The same version is there already, and says something else.
+            let away = Write { key, version: letter::ANY, body: None };
+            settled.replaced.push([away, write]);
+        } else {
+            settled.writes.push(write);
+        }
+        self.books.delivered += 1;
+        settled.writes.extend(self.books.forget_retry(&self.org, &work.record.key));
+    }
+
+    /// How long an attendee was on the way, for whoever watches.
+    fn lag(&self, now: Timestamp, work: &Work) {
+        let Some(confirmed) = work.record.confirmed_at else { return };
+        if work.record.session.is_some() || work.forced {
+            return;
+        }
+        let millis = u32::try_from(now.millis_since(confirmed).max(0)).unwrap_or(u32::MAX);
+        let org = self.org.id().to_string();
+        metrics::histogram!("sloe_org_sync_lag_seconds", "org" => org)
+            .record(f64::from(millis) / 1_000.0);
+    }
+
+    /// Lets a row stand among the retries, or the dead letters once it had its chances.
+    fn again(
+        &mut self,
+        now: Timestamp,
+        work: &Work,
+        code: &str,
+        before: Option<&(u64, Dead)>,
+    ) -> Vec<Write> {
+        let key = &work.record.key;
+        let (attempts, since) = self.books.attempts(key);
+        let attempts = attempts + 1;
+        if attempts >= backoff::TRIES {
+            let (code, message) = (code.to_owned(), Private::new(""));
+            let rejection = Rejection { code, fields: Vec::new(), message };
+            let dead = self.dead(now, work, &rejection, None, before);
+            return self.books.forget_retry(&self.org, key).into_iter().chain([dead]).collect();
+        }
+        let pause = backoff::pause_millis(attempts, self.engine.draw());
+        let retry = Retry {
+            event: work.event.partition(),
+            claim: work.record.claim.text(),
+            place: work.record.place,
+            version: work.version,
+            confirmed_at: work.record.confirmed_at.map(|at| at.0),
+            attempts,
+            not_before: now.plus_millis(pause).0,
+            since: Some(since.unwrap_or(now.0)),
+            code: code.to_owned(),
+            forced: work.forced,
+        };
+        vec![self.books.remember_retry(&self.org, key, now, retry)]
+    }
+
+    fn conflict(&mut self, now: Timestamp, work: &Work, before: Option<&(u64, Dead)>) -> Write {
+        let (code, message) = (DELETED.to_owned(), Private::new(""));
+        let rejection = Rejection { code, fields: Vec::new(), message };
+        self.dead(now, work, &rejection, None, before)
+    }
+
+    fn dead(
+        &mut self,
+        now: Timestamp,
+        work: &Work,
+        rejection: &Rejection,
+        person: Option<&Attendee>,
+        before: Option<&(u64, Dead)>,
+    ) -> Write {
+        let (org, key) = (self.org.id(), &work.record.key);
+        let Rejection { code, fields, message } = rejection;
+        tracing::warn!(%org, code, ?fields, "a row failed for good");
+        let message = letter::scrub(message.reveal(), person);
+        let sealed = (!message.is_empty())
+            .then(|| {
+                let key_of = self.org.vault_key();
+                key_of.seal(self.engine.world(), key.as_bytes(), message.as_bytes()).ok()
+            })
+            .flatten();
+        let (attempts, first) = self.books.attempts(key);
+        let known = before.map(|(_, dead)| dead);
+        let conflict = code == DELETED;
+        let dead = Dead {
+            event: work.event.partition(),
+            claim: work.record.claim.text(),
+            place: work.record.place,
+            at: now.0,
+            since: Some(known.map_or(first.unwrap_or(now.0), |dead| dead.since.unwrap_or(dead.at))),
+            tries: known.map_or(0, |dead| dead.tries.max(1)) + attempts + 1,
+            code: code.clone(),
+            fields: fields.clone(),
+            state: work.version,
+            confirmed_at: work.record.confirmed_at.map(|at| at.0),
+            conflict,
+            // A conflict is sent by its id, so that nothing is made anew.
+            forced: work.forced || conflict,
+            sealed_message: sealed.map(|bytes| sloe_core::ids::base32::encode(&bytes)),
+        };
+        self.books.dead.insert(key.clone(), conflict);
+        let version = before.map_or(0, |(version, _)| *version).max(work.version) + 1;
+        Write {
+            key: Key::dead_letter(self.org.scope, key),
+            version,
+            body: Some(file::encode(&dead)),
+        }
+    }
+
+    /// The letters that there are of these rows, with their versions.
+    async fn letters(
+        &self,
+        done: &[(Line, RowOutcome)],
+    ) -> Result<BTreeMap<String, (u64, Dead)>, Halt> {
+        let keys = done.iter().map(|(line, _)| &line.work.record.key);
+        let keys: Vec<_> = keys.filter(|key| self.books.dead.contains_key(*key)).cloned().collect();
+        if keys.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let scope = self.org.scope;
+        let read = move |store: &dyn sloe_store::api::Store| {
+            let mut letters = BTreeMap::new();
+            for key in keys {
+                let found = store.get(&Key::dead_letter(scope, &key))?;
+                let read = |d: sloe_store::api::Document| Some((d.version, Dead::read(&d).ok()?));
+                letters.extend(found.and_then(read).map(|letter| (key, letter)));
+            }
+            Ok(letters)
+        };
+        Ok(stored(self.engine, read).await?)
+    }
+
+    /// The people whom refusals of these rows may quote.
+    async fn quoted(
+        &self,
+        done: &[(Line, RowOutcome)],
+    ) -> Result<BTreeMap<String, Option<Attendee>>, Halt> {
+        let mut people = BTreeMap::new();
+        let refused = |(line, outcome): &&(Line, RowOutcome)| {
+            matches!(outcome, RowOutcome::Rejected(_)) && !line.work.record.erased
+        };
+        let refused: Vec<_> = done.iter().filter(refused).map(|(line, _)| &line.work).collect();
+        for of_event in refused.chunk_by(|a, b| a.event == b.event) {
+            let Some(event) = of_event.first().map(|work| work.event) else { continue };
+            let records: Vec<_> = of_event.iter().map(|work| work.record.clone()).collect();
+            let found = plan::details(self.engine, &self.org, event, &records).await?;
+            people.extend(records.into_iter().map(|record| record.key).zip(found));
+        }
+        Ok(people)
+    }
+}
