@@ -36,13 +36,15 @@ pub enum Collection {
     Reads,
     /// Up to where changes in an org were read.
     Marks,
+    /// Whether an org tells of changes by itself, and up to where it did.
+    ChangeEvents,
     /// Settings of the platform itself, its wrapped keys among them.
     Platform,
 }
 
 impl Collection {
     /// All of them, for tools.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Orgs,
         Self::Licenses,
         Self::Snapshots,
@@ -57,6 +59,7 @@ impl Collection {
         Self::Budgets,
         Self::Reads,
         Self::Marks,
+        Self::ChangeEvents,
         Self::Platform,
     ];
 
@@ -78,6 +81,7 @@ impl Collection {
             Self::Budgets => "budgets",
             Self::Reads => "reads",
             Self::Marks => "marks",
+            Self::ChangeEvents => "change_events",
             Self::Platform => "platform",
         }
     }
@@ -183,6 +187,12 @@ impl Key {
     #[must_use]
     pub fn marks(scope: OrgScope) -> Self {
         Self::scoped(Collection::Marks, scope, "poll")
+    }
+
+    /// One of the notes about an org's change events.
+    #[must_use]
+    pub fn change_events(scope: OrgScope, name: &str) -> Self {
+        Self::scoped(Collection::ChangeEvents, scope, name)
     }
 
     fn scoped(collection: Collection, scope: OrgScope, id: &str) -> Self {

@@ -2,6 +2,7 @@
 //! Answers are plain JSON; the commands make sentences of them.
 
 mod budget;
+mod changes;
 mod sync;
 
 use axum::Json;
@@ -24,6 +25,7 @@ use crate::error::{Cause, Problem};
 use crate::state::AppState;
 
 pub use budget::choose_budget;
+pub use changes::switch_changes;
 
 /// The admin API, below `/api/v1/admin`.
 pub fn router(state: AppState) -> Router<AppState> {
@@ -31,6 +33,7 @@ pub fn router(state: AppState) -> Router<AppState> {
         .route("/orgs", post(connect_org))
         .route("/orgs/list", post(list_orgs))
         .route("/orgs/budget", post(budget::budget))
+        .route("/orgs/changes", post(changes::changes))
         .route("/licenses", post(set_license))
         .route("/refresh", post(refresh))
         .route("/sync", post(drained))
@@ -73,6 +76,9 @@ async fn list_orgs(State(state): State<AppState>) -> Result<Json<Value>, Problem
         let mut troubles: Vec<_> =
             state.engine.refreshes(org.id()).iter().filter_map(trouble).collect();
         troubles.extend(calls.trouble());
+        let changes = state.engine.changes(org.id()).await;
+        let changes = changes.map_err(|error| refused(error.to_string()))?;
+        troubles.extend(changes.trouble());
         orgs.push(json!({
             "slug": slug,
             "org_id": org.id().to_string(),
@@ -80,6 +86,7 @@ async fn list_orgs(State(state): State<AppState>) -> Result<Json<Value>, Problem
             "live": live,
             "troubles": troubles,
             "calls": budget::show(&calls),
+            "changes": changes::show(&changes),
         }));
     }
     Ok(Json(json!({ "orgs": orgs })))

@@ -1,6 +1,7 @@
 //! `sloe org`: connects orgs, to a running platform or to a store at rest.
 
 mod budget;
+mod changes;
 
 use std::path::PathBuf;
 
@@ -27,6 +28,9 @@ pub(crate) enum Org {
     /// Show or choose how much of its API allowance an org lets Sloe have.
     #[command(after_help = BUDGET_EXAMPLE)]
     Budget(budget::Budget),
+    /// Show or switch whether the org tells of changes by itself.
+    #[command(after_help = CHANGES_EXAMPLE)]
+    Changes(changes::Changes),
     /// Record an org's license by hand.
     License(License),
 }
@@ -35,6 +39,13 @@ const ADD_EXAMPLE: &str = "\
 Example:
   sloe org add --slug acme --name 'Acme Events' --url https://acme.my.salesforce.com \\
        --client-id 3MVG9… --client-secret-file secret.txt";
+
+const CHANGES_EXAMPLE: &str = "\
+Examples:
+  sloe org changes acme         how its change events stand
+  sloe org changes acme --on    follow them: a change shows within a second, at no API call
+
+In the org's Setup, Change Data Capture, select Sloe Event, Sloe Item and Sloe Session first.";
 
 const BUDGET_EXAMPLE: &str = "\
 Examples:
@@ -98,6 +109,11 @@ pub(crate) struct Add {
     /// Audience of the JWT bearer flow.
     #[arg(long, default_value = "https://login.salesforce.com")]
     audience: String,
+    /// Follow the org's change events (Change Data Capture over the Pub/Sub API).
+    #[arg(long)]
+    change_events: bool,
+    #[command(flatten)]
+    events_from: changes::From,
 }
 
 #[derive(Args)]
@@ -122,12 +138,17 @@ pub(crate) async fn run(org: Org) -> Result<(), Failure> {
         Org::Add(add) => connect(*add).await,
         Org::List { at } => list(at).await,
         Org::Budget(budget) => budget::run(budget).await,
+        Org::Changes(changes) => changes::run(changes).await,
         Org::License(license) => record_license(license).await,
     }
 }
 
 async fn connect(add: Add) -> Result<(), Failure> {
     let at = add.at.store.clone();
+    let (changes, from) = (add.change_events, add.events_from.clone());
+    if from.pubsub_url.is_some() && !changes {
+        return Err(Failure::new("--pubsub-url goes with --change-events"));
+    }
     let connect = add.read()?;
     let (id, secret) = match Running::find(at.directory()).await {
         Some(running) => {
@@ -149,6 +170,11 @@ async fn connect(add: Add) -> Result<(), Failure> {
     println!("  Secret  {secret}");
     println!();
     println!("The secret is shown only now. The one before it stays good until the next.");
+    if changes {
+        let told = changes::switch(&at, &id, Some(true), &from).await?;
+        println!();
+        println!("{}", changes::describe(&told));
+    }
     Ok(())
 }
 
@@ -215,7 +241,9 @@ async fn list(at: At) -> Result<(), Failure> {
                 let live = if engine.is_live(org.id()) { "yes" } else { "no" };
                 let (slug, name) = (org.profile.slug.clone(), org.profile.name.clone());
                 let known = engine.calls(org.id()).await?;
-                troubles.extend(known.trouble().map(|told| format!("{slug}: {told}")));
+                let changes = engine.changes(org.id()).await?;
+                let told = known.trouble().into_iter().chain(changes.trouble());
+                troubles.extend(told.map(|told| format!("{slug}: {told}")));
                 let told = known.told.map(|told| (told.used, told.max));
                 let calls = calls(told, known.ours, known.left);
                 rows.push([slug, org.id().to_string(), name, live.to_owned(), calls]);

@@ -264,7 +264,7 @@ impl Subscription {
         }
     }
 
-    async fn read(&self, event: &ConsumerEvent) -> Result<Option<Change>, FeedError> {
+    async fn read(&mut self, event: &ConsumerEvent) -> Result<Option<Change>, FeedError> {
         let replay = ReplayId(event.replay_id.to_vec());
         let Some(told) = &event.event else { return Ok(None) };
         let schema = self.feed.schema(&self.token, &told.schema_id).await;
