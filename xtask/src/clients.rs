@@ -1,5 +1,6 @@
-//! The Salesforce clients that others wrote and our tests run: installed into a cache outside of
-//! the checkout, at the versions that are pinned beside the tests.
+//! The Salesforce clients that others wrote and our tests run, and the tools that check Sloe's
+//! Salesforce package: installed into a cache outside of the checkout, at the versions that are
+//! pinned beside what they are for.
 
 use std::ffi::OsString;
 use std::fs;
@@ -14,22 +15,33 @@ struct Part {
     name: &'static str,
     /// The program that will run the clients.
     runs: &'static str,
-    /// The files beside the tests that pin the versions.
+    /// The folder, from the root, with the files that pin the versions.
+    place: &'static str,
+    /// Those files.
     pins: &'static [&'static str],
     install: fn(pins: &Path, into: &Path) -> Outcome,
 }
 
-const PARTS: [Part; 2] = [
+const PARTS: [Part; 3] = [
+    Part { name: "npm", runs: "node", place: CLIENTS, pins: NPM_PINS, install: npm_install },
     Part {
-        name: "npm",
+        name: "package",
         runs: "node",
-        pins: &["package.json", "package-lock.json"],
+        place: "salesforce",
+        pins: NPM_PINS,
         install: npm_install,
     },
-    Part { name: "pip", runs: "python3", pins: &["requirements.txt"], install: pip_install },
+    Part {
+        name: "pip",
+        runs: "python3",
+        place: CLIENTS,
+        pins: &["requirements.txt"],
+        install: pip_install,
+    },
 ];
 
-const PINS: &str = "crates/cli/tests/clients";
+const CLIENTS: &str = "crates/cli/tests/clients";
+const NPM_PINS: &[&str] = &["package.json", "package-lock.json"];
 /// The file that says what a folder of the cache holds; written last, so that it never lies.
 const STAMP: &str = "installed";
 
@@ -38,8 +50,8 @@ const STAMP: &str = "installed";
 /// # Errors
 /// A package manager fails, or the cache can't be written.
 pub(crate) fn install() -> Outcome {
-    let (pins, cache) = places()?;
-    PARTS.iter().try_for_each(|part| part.see_to(&pins, &cache))
+    let (root, cache) = places()?;
+    PARTS.iter().try_for_each(|part| part.see_to(&root.join(part.place), &cache))
 }
 
 /// Whether the clients are there, at the pinned versions.
@@ -47,9 +59,9 @@ pub(crate) fn install() -> Outcome {
 /// # Errors
 /// The pins can't be read, or there is no place for a cache.
 pub(crate) fn installed() -> Result<bool, String> {
-    let (pins, cache) = places()?;
+    let (root, cache) = places()?;
     for part in &PARTS {
-        if !part.is_installed(&part.wanted(&pins)?, &cache) {
+        if !part.is_installed(&part.wanted(&root.join(part.place))?, &cache) {
             return Ok(false);
         }
     }
@@ -68,7 +80,7 @@ impl Part {
             fs::remove_dir_all(&into).map_err(failed)?;
         }
         fs::create_dir_all(&into).map_err(failed)?;
-        println!("Installing Salesforce clients into {}", into.display());
+        println!("Installing Salesforce clients and tools into {}", into.display());
         (self.install)(pins, &into)?;
         fs::write(into.join(STAMP), wanted).map_err(failed)
     }
@@ -93,7 +105,7 @@ impl Part {
 }
 
 fn npm_install(pins: &Path, into: &Path) -> Outcome {
-    for name in ["package.json", "package-lock.json"] {
+    for name in NPM_PINS {
         fs::copy(pins.join(name), into.join(name)).map_err(|error| format!("{name}: {error}"))?;
     }
     let mut npm = Command::new("npm");
@@ -110,11 +122,11 @@ fn pip_install(pins: &Path, into: &Path) -> Outcome {
     cargo::run(pip.arg(pins.join("requirements.txt")).stdin(Stdio::null()))
 }
 
-/// Where the pins are, and where the clients go.
+/// The root of the checkout, and where the clients go.
 fn places() -> Result<(PathBuf, PathBuf), String> {
     let cache = cache(std::env::var_os("XDG_CACHE_HOME"), std::env::var_os("HOME"));
     let cache = cache.ok_or("neither XDG_CACHE_HOME nor HOME says where the clients should go")?;
-    Ok((cargo::root().join(PINS), cache))
+    Ok((cargo::root(), cache))
 }
 
 fn cache(xdg: Option<OsString>, home: Option<OsString>) -> Option<PathBuf> {
@@ -147,7 +159,7 @@ mod tests {
             assert!(!into.join("copy").exists(), "what was there before is gone");
             fs::copy(pins.join("pin"), into.join("copy")).map(drop).map_err(|e| e.to_string())
         };
-        let part = Part { name: "part", runs: "true", pins: &["pin"], install: copy };
+        let part = Part { name: "part", runs: "true", place: "", pins: &["pin"], install: copy };
         for pin in ["1", "2"] {
             fs::write(pins.join("pin"), pin).unwrap();
             let wanted = part.wanted(&pins).unwrap();

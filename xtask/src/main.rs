@@ -15,8 +15,8 @@ cargo xtask test          formatting, lints, tidy, documentation, every test; th
                           chromium and chromedriver, the client tests node, npm, python3 and what
                           `cargo xtask clients` installs; CI=true installs all of it
 cargo xtask test --fast   the same without the browser, client and crash tests
-cargo xtask clients       installs the Salesforce clients that the client tests run into the cache
-                          ${XDG_CACHE_HOME:-~/.cache}/sloe/clients, at the pinned versions
+cargo xtask clients       installs the Salesforce clients and tools that the client tests run into the
+                          cache ${XDG_CACHE_HOME:-~/.cache}/sloe/clients, at the pinned versions
 cargo xtask gen           makes the code of the Pub/Sub API from its .proto file anew
 cargo xtask tidy          the rules that no other tool checks: layers, sizes, licenses, banned words
 cargo xtask bench [P1 …]  speed and memory against their ceilings, and what docs/performance.md says of them

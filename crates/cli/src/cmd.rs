@@ -1,5 +1,6 @@
 //! The verbs, a file each.
 
+mod doctor;
 mod event;
 mod org;
 mod person;
@@ -38,6 +39,7 @@ Examples:
        --client-id 3MVG… --client-secret-file secret.txt
                                        connect an org
   sloe sim org --listen 127.0.0.1:9000 a simulated Salesforce org
+  sloe doctor                          how everything is, and what to do
   sloe sync status                     how far each org is, and what is wrong
   sloe person erase --org acme --email ada@example.org
                                        destroy a person's data, print a receipt";
@@ -59,6 +61,8 @@ pub(crate) enum Command {
     /// Connect and list orgs.
     #[command(subcommand)]
     Org(org::Org),
+    /// Say how everything is and what to do; fails if a person is needed.
+    Doctor(doctor::Doctor),
     /// Look after one event.
     #[command(subcommand)]
     Event(event::Event),
@@ -83,6 +87,7 @@ pub(crate) async fn run(command: Command) -> Result<ExitCode, Failure> {
         #[cfg(feature = "sim")]
         Command::Storm(args) => return storm::run(*args).await,
         Command::Org(org) => org::run(org).await?,
+        Command::Doctor(doctor) => return doctor::run(doctor).await,
         Command::Event(event) => event::run(event).await?,
         Command::Sync(sync) => sync::run(sync).await?,
         Command::Store(store) => store::run(&store)?,

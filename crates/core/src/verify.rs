@@ -2,7 +2,7 @@
 //! and where those differ, row by row. Says what differs and what mends it;
 //! looks at nothing by itself.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use crate::ids::{ClaimId, PublicId};
 
@@ -214,7 +214,7 @@ impl Expected {
 /// Rows of one event and object, compared one by one.
 #[derive(Clone, Debug, Default)]
 pub struct Comparison {
-    ours: HashMap<RecordKey, (Ours, Option<Theirs>)>,
+    ours: BTreeMap<RecordKey, (Ours, Option<Theirs>)>,
     surplus: Vec<String>,
 }
 

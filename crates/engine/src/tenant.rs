@@ -2,6 +2,7 @@
 //! license. Whoever holds an [`Org`] may ask about that org only.
 
 mod connect;
+mod hook;
 mod license;
 mod registry;
 mod stored;
@@ -17,6 +18,7 @@ use sloe_store::scope::OrgScope;
 use crate::seal::Key;
 
 pub use connect::{Connect, ConnectError, Connected};
+pub use hook::{Heard, HookSecrets, Signed, Unheard};
 pub use license::Licenses;
 pub use registry::{OrgError, Registry};
 pub use stored::Profile;

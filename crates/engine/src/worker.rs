@@ -17,6 +17,7 @@ mod reads;
 pub(crate) mod refresh;
 mod retention;
 mod supervise;
+pub(crate) mod verify;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -55,6 +56,8 @@ pub struct Settings {
     pub bulk_from: usize,
     /// How often the figures of a record may be told to its org.
     pub figures_every: Duration,
+    /// How often each org is compared with what it was sent.
+    pub verify_every: Duration,
     /// How far apart looks for changes are that nobody told of.
     pub poll_every: Duration,
     /// How confirmations are sent; `None` sends none, also not later.
@@ -68,6 +71,7 @@ impl Default for Settings {
             gather: Duration::from_secs(5),
             bulk_from: 2_000,
             figures_every: Duration::from_secs(60),
+            verify_every: Duration::from_secs(60 * 60),
             poll_every: Duration::from_secs(60),
             mail: None,
         }

@@ -6,4 +6,5 @@
 
 pub mod bulk;
 pub mod collections;
+pub(crate) mod export;
 mod table;

@@ -19,6 +19,7 @@ use serde::de::DeserializeOwned;
 use sloe_core::budget::{May, Purpose};
 use sloe_core::ids::OrgId;
 use sloe_core::time::Timestamp;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::auth::{Auth, Credentials, LOGIN_TIMEOUT, Token, is_loopback, parse_login_url};
 use crate::error::{Advice, Error, Private};
@@ -143,6 +144,38 @@ impl Answer {
     }
 }
 
+/// A successful answer whose body is still to come. The call is under way
+/// until this is dropped.
+pub(crate) struct Coming {
+    call: &'static str,
+    headers: HeaderMap,
+    answer: reqwest::Response,
+    patience: Duration,
+    _under_way: (Option<OwnedSemaphorePermit>, Option<Pass>),
+}
+
+impl Coming {
+    /// The next part of the body; `None` at its end. An end that the org did
+    /// not announce is an error.
+    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
+        match tokio::time::timeout(self.patience, self.answer.chunk()).await {
+            Ok(read) => read.map_err(|error| Error::unreachable(self.call, error)),
+            Err(_) => Err(Error::Deadline { call: self.call, after: self.patience }),
+        }
+    }
+
+    /// What a header says.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    async fn whole(self, max: usize) -> Result<Answer, Error> {
+        let Self { call, headers, answer, _under_way, .. } = self;
+        let body = read_bounded(call, answer, max).await?;
+        Ok(Answer { call, headers, body })
+    }
+}
+
 /// The connection to one org, for calls of one purpose. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Client {
@@ -169,6 +202,18 @@ impl Client {
     pub(crate) async fn send(&self, request: &Request) -> Result<Answer, Error> {
         let Options { deadline, upload_deadline, .. } = self.options;
         let after = if request.upload { upload_deadline } else { deadline };
+        let whole = async { self.attempt(request).await?.whole(MAX_ANSWER_BYTES).await };
+        match tokio::time::timeout(after, whole).await {
+            Ok(result) => result,
+            Err(_) => Err(Error::Deadline { call: request.call, after }),
+        }
+    }
+
+    /// Sends `request` and gives back a 2xx answer whose body is still to come:
+    /// for bodies too large for memory. The deadline holds for its beginning,
+    /// and for each part of it.
+    pub(crate) async fn stream(&self, request: &Request) -> Result<Coming, Error> {
+        let after = self.options.deadline;
         match tokio::time::timeout(after, self.attempt(request)).await {
             Ok(result) => result,
             Err(_) => Err(Error::Deadline { call: request.call, after }),
@@ -180,21 +225,20 @@ impl Client {
         self.send(request).await?.read()
     }
 
-    async fn attempt(&self, request: &Request) -> Result<Answer, Error> {
-        let _permit = self.meter.permit(self.options.gate.as_ref()).await;
+    async fn attempt(&self, request: &Request) -> Result<Coming, Error> {
+        let permit = self.meter.permit(self.options.gate.as_ref()).await;
         // A login that fails is no call.
         let token = self.auth.token().await?;
-        let pass = self.pass(request.call, &token).await?;
-        let done = self.once(request, &token).await;
-        match done {
-            Err(error) if error.advice() == Advice::Reauthenticate => {
-                let token = self.auth.renew(Some(&token)).await?;
-                let _again = pass.as_ref().map(Pass::again);
-                drop(pass);
-                self.once(request, &token).await
-            }
-            result => result,
+        let mut pass = self.pass(request.call, &token).await?;
+        let mut done = self.once(request, &token).await;
+        if let Err(error) = &done
+            && error.advice() == Advice::Reauthenticate
+        {
+            let token = self.auth.renew(Some(&token)).await?;
+            pass = pass.as_ref().map(Pass::again);
+            done = self.once(request, &token).await;
         }
+        done.map(|coming| Coming { _under_way: (permit, pass), ..coming })
     }
 
     /// Lets the call through if the org's budget does, after a look at the
@@ -218,7 +262,7 @@ impl Client {
         }
     }
 
-    async fn once(&self, request: &Request, token: &Token) -> Result<Answer, Error> {
+    async fn once(&self, request: &Request, token: &Token) -> Result<Coming, Error> {
         let started = Instant::now();
         let call = request.call;
         let mut builder = self
@@ -238,13 +282,14 @@ impl Client {
         let status = answer.status().as_u16();
         let headers = answer.headers().clone();
         self.meter.follow(&headers, self.options.gate.as_ref());
-        let body = read_bounded(call, answer, MAX_ANSWER_BYTES).await?;
         let millis = started.elapsed().as_millis();
         let used = self.meter.usage().map(|usage| usage.used);
-        tracing::debug!(org = %token.org, call, status, millis, bytes = body.len(), used, "called");
+        tracing::debug!(org = %token.org, call, status, millis, used, "called");
         if (200..300).contains(&status) {
-            return Ok(Answer { call, headers, body });
+            let patience = self.options.deadline;
+            return Ok(Coming { call, headers, answer, patience, _under_way: (None, None) });
         }
+        let body = read_bounded(call, answer, MAX_ANSWER_BYTES).await?;
         let refused = refusal(call, status, &body);
         if let Some((gate, which)) = self.options.gate.as_ref().zip(refused.exhausted()) {
             gate.refuse(which);

@@ -174,7 +174,7 @@ fn date(answer: &Answer) -> Result<Timestamp, Error> {
 }
 
 /// A page and all that follow it.
-async fn all_pages(client: &Client, first: Page) -> Result<Vec<Record>, Error> {
+pub(crate) async fn all_pages(client: &Client, first: Page) -> Result<Vec<Record>, Error> {
     let mut records = first.records;
     let (mut done, mut next) = (first.done, first.next_records_url);
     while !done {
@@ -187,6 +187,24 @@ async fn all_pages(client: &Client, first: Page) -> Result<Vec<Record>, Error> {
         (done, next) = (page.done, page.next_records_url);
     }
     Ok(records)
+}
+
+/// A query's next records: those of `page`, which is then the one after it.
+/// `None` at the end.
+pub(crate) async fn take_page(
+    client: &Client,
+    page: &mut Option<Page>,
+) -> Result<Option<Vec<Record>>, Error> {
+    let Some(Page { done, records, next_records_url }) = page.take() else { return Ok(None) };
+    if !done {
+        let path =
+            next_records_url.ok_or_else(|| odd("an unfinished query without continuation"))?;
+        if records.is_empty() {
+            return Err(odd("an unfinished query that gives nothing more"));
+        }
+        *page = Some(client.fetch(&Request::get(CALL, path)).await?);
+    }
+    Ok(Some(records))
 }
 
 async fn read_counts(

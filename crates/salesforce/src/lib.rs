@@ -3,9 +3,9 @@
 //! [`Org`] is the handle: it logs in ([`auth`]), calls with a deadline and
 //! follows the org's allowance ([`client`], [`limits`]), reads events
 //! ([`fetch`]) and looks for changes ([`look`]), writes attendees in batches
-//! ([`batch`]) and compares the org with the mapping ([`check`]). Built with
-//! the feature `pubsub`, it also follows the org's change events (`events`).
-//! What the org calls its objects is data
+//! ([`batch`]), tells what the org holds of them ([`compare`]) and compares it
+//! with the mapping ([`check`]). Built with the feature `pubsub`, it also
+//! follows the org's change events (`events`). What the org calls its objects is data
 //! ([`map`]); what went wrong, and what to do then, is [`error`].
 //!
 //! Nothing here decides anything about seats and nothing here stores: callers
@@ -16,6 +16,7 @@ pub mod auth;
 pub mod batch;
 pub mod check;
 pub mod client;
+pub mod compare;
 pub mod error;
 #[cfg(feature = "pubsub")]
 pub mod events;
@@ -36,6 +37,7 @@ pub use batch::bulk::{Adopted, Job, JobId, MAX_BULK_ROWS, Operation, Rows};
 pub use batch::collections::{COLLECTION_ROWS, Sent};
 pub use check::{FieldRule, FormRules, Missing};
 pub use client::{API_VERSION, Options};
+pub use compare::{COUNTED_EVENTS, Counted, Figures, OrgRow};
 pub use error::{Advice, Error, Owner, Private};
 pub use fetch::EventPages;
 pub use limits::{Allowance, Exhausted, Gate, Limits, Usage};

@@ -166,7 +166,7 @@ fn column(mapping: &Mapping, column: Column) -> &str {
     mapping.attendee.columns.get(&column).map_or("", String::as_str)
 }
 
-fn among(field: &str, ids: &[SfId]) -> String {
+pub(crate) fn among(field: &str, ids: &[SfId]) -> String {
     match ids {
         [only] => format!("{field} = '{only}'"),
         _ => {
@@ -177,7 +177,7 @@ fn among(field: &str, ids: &[SfId]) -> String {
 }
 
 /// A text as SOQL writes it (SOQL and SOSL Reference, "Quoted String Escape Sequences").
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 

@@ -118,6 +118,16 @@ pub(crate) struct NewJob<'a> {
     pub(crate) line_ending: &'static str,
 }
 
+/// A Bulk API 2.0 query job to be made.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct NewQueryJob<'a> {
+    pub(crate) operation: &'static str,
+    pub(crate) query: &'a str,
+    pub(crate) content_type: &'static str,
+    pub(crate) line_ending: &'static str,
+}
+
 /// The state to bring a job to.
 #[derive(Serialize)]
 pub(crate) struct JobChange {

@@ -30,6 +30,8 @@ pub enum Collection {
     Retries,
     /// Rows that failed for good.
     DeadLetters,
+    /// How comparisons with the org went.
+    Verified,
     /// An org's API calls, counted.
     Budgets,
     /// How the last refreshes of an org's events went, and what was read then.
@@ -44,7 +46,7 @@ pub enum Collection {
 
 impl Collection {
     /// All of them, for tools.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Orgs,
         Self::Licenses,
         Self::Snapshots,
@@ -56,6 +58,7 @@ impl Collection {
         Self::Sends,
         Self::Retries,
         Self::DeadLetters,
+        Self::Verified,
         Self::Budgets,
         Self::Reads,
         Self::Marks,
@@ -78,6 +81,7 @@ impl Collection {
             Self::Sends => "sends",
             Self::Retries => "retries",
             Self::DeadLetters => "dead_letters",
+            Self::Verified => "verified",
             Self::Budgets => "budgets",
             Self::Reads => "reads",
             Self::Marks => "marks",
@@ -169,6 +173,12 @@ impl Key {
     #[must_use]
     pub fn dead_letter(scope: OrgScope, external_id: &str) -> Self {
         Self::scoped(Collection::DeadLetters, scope, external_id)
+    }
+
+    /// How a comparison with the org went: of all, or of one event.
+    #[must_use]
+    pub fn verified(scope: OrgScope, name: &str) -> Self {
+        Self::scoped(Collection::Verified, scope, name)
     }
 
     /// An org's API calls, counted.

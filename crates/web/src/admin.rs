@@ -3,6 +3,8 @@
 
 mod budget;
 mod changes;
+mod doctor;
+mod hook;
 mod sync;
 
 use axum::Json;
@@ -26,14 +28,18 @@ use crate::state::AppState;
 
 pub use budget::choose_budget;
 pub use changes::switch_changes;
+pub use doctor::examine;
+pub use hook::rotate_hook;
 
 /// The admin API, below `/api/v1/admin`.
 pub fn router(state: AppState) -> Router<AppState> {
     Router::new()
         .route("/orgs", post(connect_org))
         .route("/orgs/list", post(list_orgs))
+        .route("/orgs/hook", post(hook::rotate))
         .route("/orgs/budget", post(budget::budget))
         .route("/orgs/changes", post(changes::changes))
+        .route("/doctor", post(doctor::doctor))
         .route("/licenses", post(set_license))
         .route("/refresh", post(refresh))
         .route("/sync", post(drained))
@@ -63,7 +69,11 @@ async fn connect_org(
     })?;
     let id = connected.org.id();
     state.engine.request_refresh(id, None);
-    Ok(Json(json!({ "org_id": id.to_string(), "hook_secret": connected.hook_secret })))
+    Ok(Json(json!({
+        "org_id": id.to_string(),
+        "hook_secret": connected.hook.secret,
+        "hook_signing": connected.hook.signing,
+    })))
 }
 
 async fn list_orgs(State(state): State<AppState>) -> Result<Json<Value>, Problem> {

@@ -59,6 +59,11 @@ pub(crate) async fn whole(body: Body, state: &AppState) -> Result<Bytes, Cause> 
 }
 
 impl JsonBody {
+    /// The body as it came.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// The body's value.
     ///
     /// # Errors

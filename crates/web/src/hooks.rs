@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use serde::Serialize;
 use sloe_core::ids::{OrgId, SfId};
-use sloe_engine::tenant::{Org, Registry};
+use sloe_engine::tenant::{Heard, Org, Registry, Signed, Unheard};
 use utoipa::ToSchema;
 
 use crate::error::{Cause, Problem, accepted};
@@ -30,9 +30,16 @@ pub(crate) const REFUSALS: &[Cause] = &[
     Cause::Invalid,
 ];
 
-/// The org that calls: named in the address, proven by its secret. An org
-/// that does not exist and a wrong secret are answered alike.
-pub(crate) struct Caller(Arc<Org>);
+/// The headers of a call that is signed instead (Standard Webhooks).
+const SIGNED: [&str; 3] = ["webhook-id", "webhook-timestamp", "webhook-signature"];
+
+/// The org that calls: named in the address, proven by its secret or, once
+/// its body is there, by its signature. An org that does not exist and a
+/// wrong secret are answered alike.
+pub(crate) enum Caller {
+    Known(Arc<Org>),
+    Signed { org: Arc<Org>, headers: [String; 3] },
+}
 
 impl FromRequestParts<AppState> for Caller {
     type Rejection = Problem;
@@ -42,11 +49,41 @@ impl FromRequestParts<AppState> for Caller {
         let registry = state.engine.registry();
         let by_id = || OrgId::parse(&name).ok().and_then(|id| registry.by_id(id));
         let org = registry.by_slug(&name).or_else(by_id).ok_or(Cause::Unauthorized)?;
+        if !parts.headers.contains_key(SECRET)
+            && let [Some(id), Some(timestamp), Some(signature)] =
+                SIGNED.map(|name| extract::only(&parts.headers, name).map(str::to_owned))
+        {
+            return Ok(Self::Signed { org, headers: [id, timestamp, signature] });
+        }
         let secret = extract::only(&parts.headers, SECRET).unwrap_or_default();
         if Registry::knows_hook_secret(&org, secret) {
-            Ok(Self(org))
+            Ok(Self::Known(org))
         } else {
             Err(Cause::Unauthorized.into())
+        }
+    }
+}
+
+impl Caller {
+    /// The org, once `body` is known to be its own, and whether it is news.
+    fn proven(self, state: &AppState, body: &[u8]) -> Result<(Arc<Org>, Heard), Problem> {
+        let (org, [id, timestamp, signature]) = match self {
+            Self::Known(org) => return Ok((org, Heard::New)),
+            Self::Signed { org, headers } => (org, headers),
+        };
+        let call = Signed { id: &id, timestamp: &timestamp, signature: &signature, body };
+        // Who reads this knows the key, unless the signature is wrong.
+        match state.engine.hears(&org, &call) {
+            Ok(heard) => Ok((org, heard)),
+            Err(Unheard::Signature) => Err(Cause::Unauthorized.into()),
+            Err(Unheard::Time) => Err(Problem::new(
+                Cause::Unauthorized,
+                "The `webhook-timestamp` must be within five minutes of this answer's `Date`.",
+            )),
+            Err(Unheard::Replayed) => Err(Problem::new(
+                Cause::Unauthorized,
+                "A call with this `webhook-id` and `webhook-timestamp` was taken before.",
+            )),
         }
     }
 }
@@ -72,22 +109,25 @@ pub(crate) struct RefreshAnswer {
 #[utoipa::path(
     post, path = "/hooks/salesforce/{org}/refresh", tag = "hooks", operation_id = "refresh",
     params(("org" = String, Path, description = "Slug or Salesforce id of the org.")),
-    security(("secret" = [])),
+    security(("secret" = []), ("signature" = [])),
     request_body = RefreshRequest,
     responses((status = 202, description = "It will be read again soon.", body = RefreshAnswer))
 )]
 pub(crate) async fn refresh(
     State(state): State<AppState>,
-    Caller(org): Caller,
+    caller: Caller,
     body: JsonBody,
 ) -> Result<Response, Problem> {
+    let (org, heard) = caller.proven(&state, body.bytes())?;
     let json = body.parse()?;
     let mut read = Reader::default();
     let event = event(&mut read, &json);
     if !read.is_clean() {
         return Err(read.problem());
     }
-    state.engine.request_update(org.id(), event);
+    if heard == Heard::New {
+        state.engine.request_update(org.id(), event);
+    }
     Ok(accepted(Json(RefreshAnswer { accepted: true })))
 }
 

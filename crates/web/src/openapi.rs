@@ -133,6 +133,12 @@ impl Modify for Secrets {
         let key =
             ApiKeyValue::with_description(hooks::SECRET, "Printed when the org is connected.");
         components.add_security_scheme("secret", SecurityScheme::ApiKey(ApiKey::Header(key)));
+        let signature = ApiKeyValue::with_description(
+            "webhook-signature",
+            "Standard Webhooks: with `webhook-id` and `webhook-timestamp`, by the key printed beside the secret.",
+        );
+        let signature = SecurityScheme::ApiKey(ApiKey::Header(signature));
+        components.add_security_scheme("signature", signature);
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
         components.add_security_scheme("token", SecurityScheme::Http(bearer));
     }

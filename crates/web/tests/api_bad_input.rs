@@ -359,11 +359,45 @@ async fn a_thousand_faults_are_told_in_a_bounded_answer() {
     assert!(answer.body.len() < 64 * 1024);
 }
 
+/// What stands between two texts of a file of Sloe's Salesforce package, the first time.
+fn packaged<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
+    let (_, rest) = text.split_once(before).unwrap_or_else(|| panic!("no {before}"));
+    rest.split_once(after).unwrap_or_else(|| panic!("no {after} after {before}")).0
+}
+
+#[tokio::test]
+async fn the_hook_takes_what_the_salesforce_package_sends() {
+    let class = include_str!("../../../salesforce/force-app/main/default/classes/SloeUpdate.cls");
+    let named = include_str!(
+        "../../../salesforce/force-app/main/default/namedCredentials/Sloe.namedCredential-meta.xml"
+    );
+    let external = include_str!(
+        "../../../salesforce/force-app/main/default/externalCredentials/Sloe.externalCredential-meta.xml"
+    );
+    let principal = "<parameterType>NamedPrincipal</parameterType>";
+    let (_, header) = external.split_once(principal).unwrap();
+    let header = packaged(header, "<parameterName>", "<");
+    let base = packaged(named, "<parameterValue>https://sloe.example.com", "<");
+    let field = packaged(class, "EVENT_FIELD = '", "'");
+    let event = json!({ field: "a00000000000001AAA" }).to_string();
+    let caller = Caller::new().await;
+    let org = OrgId::parse("00D000000000002").unwrap();
+    let secret = caller.connect(org, "other");
+    let path = base.replace("YOUR-ORG", org.as_str()) + packaged(class, "'callout:Sloe", "'");
+    let content = packaged(class, "'Content-Type', '", "'");
+    let headers = [("content-type", content), (header, secret.secret.as_str())];
+    for body in [event.as_str(), packaged(class, "EVERYTHING = '", "'")] {
+        let body = Body::from(body.to_owned());
+        let answer = caller.send(Method::POST, &path, &headers, body).await;
+        assert_eq!(answer.is(202), json!({"accepted": true}));
+    }
+}
+
 #[tokio::test]
 async fn the_hook_takes_the_secret_s_holder_only_and_answers_at_once() {
     let caller = Caller::new().await;
     let other = OrgId::parse("00D000000000002").unwrap();
-    let secret = caller.connect(other, "other");
+    let secret = caller.connect(other, "other").secret;
     let json = ("content-type", "application/json");
     let known = [json, ("x-sloe-secret", secret.as_str())];
     let call = async |org: &str, headers: &[(&str, &str)], body: &str| {

@@ -232,7 +232,7 @@ async fn connect(
     platform.engine.set_licenses(connected.org.id(), &[license])?;
     let hook = json!({
         "url": format!("{url}/hooks/salesforce/{}/refresh", connected.org.id()),
-        "secret": connected.hook_secret,
+        "secret": connected.hook.secret,
     });
     let client = reqwest::Client::new();
     let told = client.put(format!("{}/__control/hook", running.url())).json(&hook).send().await?;

@@ -2,13 +2,14 @@
 
 mod budget;
 mod changes;
+mod hook;
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use comfy_table::Table;
 use serde_json::{Value, json};
-use sloe_engine::tenant::{Connect, Connected, Profile};
+use sloe_engine::tenant::{Connect, Connected, HookSecrets, Profile};
 use sloe_salesforce::{Credentials, Flow};
 
 use super::Failure;
@@ -31,6 +32,9 @@ pub(crate) enum Org {
     /// Show or switch whether the org tells of changes by itself.
     #[command(after_help = CHANGES_EXAMPLE)]
     Changes(changes::Changes),
+    /// Make a new secret for the Update button; the one before stays good until it is ended.
+    #[command(after_help = HOOK_EXAMPLE)]
+    RotateHook(hook::RotateHook),
     /// Record an org's license by hand.
     License(License),
 }
@@ -51,6 +55,11 @@ const BUDGET_EXAMPLE: &str = "\
 Examples:
   sloe org budget acme                            how its API calls stand
   sloe org budget acme --share 30 --reserve 10    30 percent for Sloe, the last 10 for nobody";
+
+const HOOK_EXAMPLE: &str = "\
+Examples:
+  sloe org rotate-hook acme             a new secret, beside the one in use
+  sloe org rotate-hook acme --end-old   once Salesforce has the new one";
 
 /// Which platform.
 #[derive(Args)]
@@ -139,6 +148,7 @@ pub(crate) async fn run(org: Org) -> Result<(), Failure> {
         Org::List { at } => list(at).await,
         Org::Budget(budget) => budget::run(budget).await,
         Org::Changes(changes) => changes::run(changes).await,
+        Org::RotateHook(rotate) => hook::run(rotate).await,
         Org::License(license) => record_license(license).await,
     }
 }
@@ -150,26 +160,25 @@ async fn connect(add: Add) -> Result<(), Failure> {
         return Err(Failure::new("--pubsub-url goes with --change-events"));
     }
     let connect = add.read()?;
-    let (id, secret) = match Running::find(at.directory()).await {
+    let (id, secrets) = match Running::find(at.directory()).await {
         Some(running) => {
             let answer = running.ask("orgs", &connect.to_json()).await?;
-            (text(&answer, "org_id"), text(&answer, "hook_secret"))
+            let [id, secret, signing] =
+                ["org_id", "hook_secret", "hook_signing"].map(|key| text(&answer, key));
+            (id, HookSecrets { secret, signing })
         }
         None => {
             let engine = boot::start_engine_alone(at.directory())?;
             let connected = engine.connect_org(connect).await;
             engine.stop().await;
-            let Connected { org, hook_secret } = connected?;
-            (org.id().to_string(), hook_secret)
+            let Connected { org, hook } = connected?;
+            (org.id().to_string(), hook)
         }
     };
     println!("Connected org {id}.");
     println!();
-    println!("For the Update button, set in Salesforce's Setup, External Credentials:");
-    println!("  URL     <your Sloe>/hooks/salesforce/{id}/refresh");
-    println!("  Secret  {secret}");
-    println!();
-    println!("The secret is shown only now. The one before it stays good until the next.");
+    hook::print(&id, &secrets);
+    println!("They are shown only now. The ones before stay good until the next.");
     if changes {
         let told = changes::switch(&at, &id, Some(true), &from).await?;
         println!();

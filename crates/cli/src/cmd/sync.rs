@@ -3,11 +3,14 @@
 
 mod show;
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use sloe_core::time::Timestamp;
 
 use super::Failure;
-use super::org::At;
+use super::org::{At, text};
 use crate::platform::Running;
 
 #[derive(Subcommand)]
@@ -55,7 +58,23 @@ pub(crate) enum Sync {
         #[command(flatten)]
         out: Out,
     },
+    /// Compare what an org holds with what it was sent, and put right what differs.
+    #[command(after_help = "Example:\n  sloe sync verify acme")]
+    Verify {
+        /// Id or slug of the org.
+        org: String,
+        /// Don't wait for the comparison.
+        #[arg(long)]
+        no_wait: bool,
+        #[command(flatten)]
+        out: Out,
+    },
 }
+
+/// How long `sync verify` waits for the comparison.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
+/// Between two looks whether it is done.
+const LOOK: Duration = Duration::from_millis(250);
 
 const LETTERS_EXAMPLES: &str = "\
 Examples:
@@ -163,8 +182,31 @@ pub(crate) async fn run(sync: Sync) -> Result<(), Failure> {
             let answer = ask(&out, "sync/accept", which.body()).await?;
             print(&out, &answer, |answer| show::done(answer, "accepted as deleted"));
         }
+        Sync::Verify { org, no_wait, out } => {
+            let asked = ask(&out, "sync/verify", json!({ "org": org })).await?;
+            if no_wait {
+                print(&out, &asked, |_| "The org is compared soon; see sloe sync status.".into());
+            } else {
+                print(&out, &verified(&out, &org, &asked).await?, show::verified);
+            }
+        }
     }
     Ok(())
+}
+
+/// The comparison that was asked for, once it is done.
+async fn verified(out: &Out, org: &str, asked: &Value) -> Result<Value, Failure> {
+    let asked = Timestamp::parse(&text(asked, "asked"));
+    let give_up = tokio::time::Instant::now() + PATIENCE;
+    while tokio::time::Instant::now() < give_up {
+        tokio::time::sleep(LOOK).await;
+        let status = ask(out, "sync/status", json!({ "org": org })).await?;
+        let last = status.pointer("/orgs/0/last_verify").cloned().unwrap_or_default();
+        if !last.is_null() && Timestamp::parse(&text(&last, "began")) >= asked {
+            return Ok(last);
+        }
+    }
+    Err(Failure::new("the comparison takes long; see sloe sync status later"))
 }
 
 async fn ask(out: &Out, path: &str, body: Value) -> Result<Value, Failure> {

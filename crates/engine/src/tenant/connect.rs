@@ -10,7 +10,7 @@ use sloe_core::ids::OrgId;
 use sloe_core::license::License;
 use sloe_salesforce::{Credentials, Flow, Mapping, Missing, Options, Org as Client};
 
-use super::{Org, OrgError, Profile};
+use super::{HookSecrets, Org, OrgError, Profile};
 use crate::engine::Engine;
 
 /// A new org, or a change of a connected one.
@@ -99,8 +99,8 @@ impl Connect {
 pub struct Connected {
     /// The org.
     pub org: Arc<Org>,
-    /// The hook's secret; told only here.
-    pub hook_secret: String,
+    /// The hook's secrets; told only here.
+    pub hook: HookSecrets,
 }
 
 /// Why an org was not connected.
@@ -148,13 +148,13 @@ impl Engine {
         if !missing.is_empty() {
             return Err(ConnectError::Missing(missing));
         }
-        let (org, hook_secret) = self.registry().connect(
+        let (org, hook) = self.registry().connect(
             &**self.store(),
             found,
             connect.profile,
             connect.credentials,
         )?;
-        Ok(Connected { org, hook_secret })
+        Ok(Connected { org, hook })
     }
 
     /// Replaces what is known of an org's licenses.

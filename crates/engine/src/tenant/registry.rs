@@ -4,15 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use sha2::{Digest, Sha256};
 use sloe_core::budget::Rules;
-use sloe_core::ids::{OrgId, base32};
+use sloe_core::ids::OrgId;
 use sloe_core::time;
 use sloe_salesforce::Credentials;
 use sloe_store::api::{Store, StoreError};
 use sloe_store::key::{Collection, Range};
-use subtle::ConstantTimeEq;
 
+use super::hook::{self, HookSecrets};
 use super::stored::{self, Opened, Profile};
 use super::{Licenses, Org};
 use crate::clock::World;
@@ -76,6 +75,8 @@ pub struct Registry {
     pub licenses: Licenses,
     master: Key,
     world: Arc<dyn World>,
+    /// Signed hook calls of late.
+    pub(super) taken: hook::Taken,
 }
 
 impl Registry {
@@ -86,7 +87,8 @@ impl Registry {
     pub fn load(store: &dyn Store, master: Key, world: Arc<dyn World>) -> Result<Self, OrgError> {
         let licenses = Licenses::default();
         licenses.load(store)?;
-        let registry = Self { orgs: ArcSwap::default(), licenses, master, world };
+        let (orgs, taken) = (ArcSwap::default(), hook::Taken::default());
+        let registry = Self { orgs, licenses, master, world, taken };
         let mut orgs = Vec::new();
         for (key, document) in store.scan(Range::All(Collection::Orgs), None, usize::MAX)? {
             let id = OrgId::parse(key.id()).map_err(|e| OrgError::Damaged(e.to_string()))?;
@@ -120,8 +122,8 @@ impl Registry {
         all
     }
 
-    /// Connects an org, or changes how; returns the hook's secret, which is
-    /// told only here. The secret before it stays good beside the new one.
+    /// Connects an org, or changes how; returns the hook's secrets, which are
+    /// told only here. The ones before stay good beside them.
     ///
     /// # Errors
     /// [`OrgError::Profile`] with every fault; the store's.
@@ -131,24 +133,24 @@ impl Registry {
         id: OrgId,
         profile: Profile,
         connection: Credentials,
-    ) -> Result<(Arc<Org>, String), OrgError> {
+    ) -> Result<(Arc<Org>, HookSecrets), OrgError> {
         self.check(id, &profile)?;
         let before = self.by_id(id);
-        let secret = base32::encode(self.random_key()?.bytes());
-        let newest = <[u8; 32]>::from(Sha256::digest(secret.as_bytes()));
+        let key = match &before {
+            Some(org) => org.key.clone(),
+            None => self.random_key()?,
+        };
+        let fresh = self.fresh_secret(&key)?;
         let known = before.iter().flat_map(|org| org.hook_secrets.first().copied());
         let opened = Opened {
             profile,
             connection,
-            key: match &before {
-                Some(org) => org.key.clone(),
-                None => self.random_key()?,
-            },
-            hook_secrets: std::iter::once(newest).chain(known).collect(),
+            key,
+            hook_secrets: std::iter::once(hook::hash(&fresh.secret)).chain(known).collect(),
             budget: before.as_ref().map_or_else(Rules::default, |org| org.budget),
         };
         let version = before.map_or(1, |org| org.version + 1);
-        Ok((self.keep(store, id, opened, version)?, secret))
+        Ok((self.keep(store, id, opened, version)?, fresh))
     }
 
     /// Lets Sloe take so much of an org's API allowance; `None` if it is not connected.
@@ -165,7 +167,7 @@ impl Registry {
     }
 
     /// Changes one thing of a connected org's document.
-    fn change(
+    pub(super) fn change(
         &self,
         store: &dyn Store,
         id: OrgId,
@@ -197,14 +199,7 @@ impl Registry {
         Ok(org)
     }
 
-    /// Whether `secret` is one of an org's hook secrets.
-    #[must_use]
-    pub fn knows_hook_secret(org: &Org, secret: &str) -> bool {
-        let hashed = <[u8; 32]>::from(Sha256::digest(secret.as_bytes()));
-        org.hook_secrets.iter().fold(false, |known, s| known | bool::from(s.ct_eq(&hashed)))
-    }
-
-    fn random_key(&self) -> Result<Key, OrgError> {
+    pub(super) fn random_key(&self) -> Result<Key, OrgError> {
         Key::random(&*self.world).map_err(|e| OrgError::Damaged(e.to_string()))
     }
 

@@ -16,10 +16,12 @@ use super::budget::Budget;
 use super::changes;
 use super::inbox::Inbox;
 use super::outbox;
+use super::outbox::mend::Repair;
 use super::poll::PollState;
 use super::reads::Reads;
 use super::refresh;
 use super::supervise::supervise;
+use super::verify;
 use crate::engine::Engine;
 use crate::refresh::{Progress, Refresh};
 use crate::sync::Sync;
@@ -51,6 +53,14 @@ pub(crate) struct OrgWork {
     pub(crate) asked: Mutex<BTreeSet<String>>,
     /// Conflicts that staff accepted.
     pub(super) accepted: Mutex<BTreeSet<String>>,
+    /// What a comparison with the org found, for the outbox to mend.
+    pub(super) repairs: Mutex<Vec<Repair>>,
+    /// Events whose figures the org doesn't hold as they were told.
+    pub(super) retell: Mutex<BTreeSet<EventRef>>,
+    /// Wakes the comparison.
+    pub(crate) verify: Notify,
+    /// Whether a comparison is under way.
+    pub(crate) verifying: AtomicBool,
     /// Since when each event's news waits, by the cursor before them.
     pub(super) waiting: Mutex<BTreeMap<EventRef, (u64, Timestamp)>>,
     pub(super) sync: Mutex<Sync>,
@@ -73,6 +83,10 @@ impl OrgWork {
             recount: Mutex::default(),
             asked: Mutex::default(),
             accepted: Mutex::default(),
+            repairs: Mutex::default(),
+            retell: Mutex::default(),
+            verify: Notify::new(),
+            verifying: AtomicBool::new(false),
             waiting: Mutex::default(),
             sync: Mutex::default(),
         }
@@ -107,6 +121,14 @@ impl OrgWork {
     pub(crate) fn accept(&self, keys: impl IntoIterator<Item = String>) {
         lock(&self.accepted).extend(keys);
         self.outbox.notify_one();
+    }
+
+    /// Lets the outbox mend what a comparison found.
+    pub(super) fn mend(&self, repairs: Vec<Repair>) {
+        if !repairs.is_empty() {
+            lock(&self.repairs).extend(repairs);
+            self.outbox.notify_one();
+        }
     }
 
     /// Since when the oldest news wait that the org doesn't have.
@@ -169,10 +191,11 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// What runs for each org.
 type Task = fn(Engine, Arc<OrgWork>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
-const TASKS: [(&str, Task); 3] = [
+const TASKS: [(&str, Task); 4] = [
     ("refresh", |engine, work| Box::pin(refresh::run(engine, work))),
     ("changes", |engine, work| Box::pin(changes::run(engine, work))),
     ("outbox", |engine, work| Box::pin(outbox::run(engine, work))),
+    ("verify", |engine, work| Box::pin(verify::run(engine, work))),
 ];
 
 /// The org's work, with its tasks running; `None` when nothing runs here.

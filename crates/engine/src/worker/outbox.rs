@@ -9,6 +9,7 @@ mod age;
 pub(crate) mod figures;
 pub(crate) mod file;
 pub(crate) mod letter;
+pub(crate) mod mend;
 mod plan;
 mod send;
 mod settle;
@@ -73,10 +74,23 @@ impl From<StoreError> for Halt {
 pub(super) struct Books {
     /// With the version of the document.
     retries: BTreeMap<String, (u64, Retry)>,
-    /// Whether each is a conflict.
-    dead: BTreeMap<String, bool>,
+    dead: BTreeMap<String, Lettered>,
     /// Rows settled in the org since the start.
     pub(super) delivered: u64,
+}
+
+/// What is known of a letter without reading it.
+#[derive(Clone, Copy)]
+pub(super) struct Lettered {
+    conflict: bool,
+    /// A comparison found it, so the record may well be there.
+    compared: bool,
+}
+
+impl Lettered {
+    fn of(dead: &Dead) -> Self {
+        Self { conflict: dead.conflict, compared: letter::is_compared(&dead.code) }
+    }
 }
 
 impl Books {
@@ -98,6 +112,11 @@ impl Books {
     fn forget_retry(&mut self, org: &Org, key: &str) -> Option<Write> {
         self.retries.remove(key)?;
         Some(Write { key: Key::retry(org.scope, key), version: letter::ANY, body: None })
+    }
+
+    /// Whether a row is not in the org, and a letter says so.
+    fn is_absent(&self, key: &str) -> bool {
+        self.dead.get(key).is_some_and(|letter| !letter.compared)
     }
 
     fn forget_dead(&mut self, org: &Org, key: &str) -> Option<Write> {
@@ -188,6 +207,7 @@ impl Drain {
         if passed(self.drained, gather) && self.work.take_news() {
             self.drain(&org).await?;
         }
+        self.mend(&org).await?;
         self.take_asked(&org).await?;
         let now = self.engine.now();
         if self.books.retries.values().any(|(_, retry)| retry.due(now)) {
@@ -195,6 +215,7 @@ impl Drain {
             self.send(&org, Vec::new(), due, None).await?;
         }
         self.figures.want(std::mem::take(&mut *lock(&self.work.recount)));
+        self.figures.want_anew(std::mem::take(&mut *lock(&self.work.retell)));
         if self.work.budget.start(Purpose::Figures, "update figures").is_err() {
             // They lose nothing by waiting.
             return Ok(());
@@ -232,9 +253,10 @@ impl Drain {
             }
         }
         for (key, document) in dead {
-            let conflict = file::decode::<Dead>(&document.body).is_ok_and(|dead| dead.conflict);
-            if !is_mail(key.local_id()) {
-                self.books.dead.insert(key.local_id().to_owned(), conflict);
+            if let Ok(dead) = file::decode::<Dead>(&document.body)
+                && !is_mail(key.local_id())
+            {
+                self.books.dead.insert(key.local_id().to_owned(), Lettered::of(&dead));
             }
         }
         self.figures.load(&self.engine, org).await
@@ -362,7 +384,7 @@ impl Drain {
         sync.retrying = self.books.retries.len();
         let since = self.books.retries.values().filter_map(|(_, retry)| retry.since).min();
         sync.retrying_since = since.map(Timestamp);
-        sync.conflicts = self.books.dead.values().filter(|conflict| **conflict).count();
+        sync.conflicts = self.books.dead.values().filter(|letter| letter.conflict).count();
         sync.dead_letters = self.books.dead.len() - sync.conflicts;
         let halt = match looked {
             Ok(()) => {

@@ -101,9 +101,9 @@ pub fn connect(engine: &Engine, store: &dyn Store, org: OrgId, slug: &str, url: 
         client_secret: "secret".to_owned().into(),
     };
     let credentials = Credentials { login_url: url.to_owned(), flow };
-    let (_, secret) = engine.registry().connect(store, org, profile, credentials).unwrap();
+    let (_, hook) = engine.registry().connect(store, org, profile, credentials).unwrap();
     license(engine, store, org);
-    secret
+    hook.secret
 }
 
 pub fn license(engine: &Engine, store: &dyn Store, org: OrgId) {

@@ -300,7 +300,8 @@ async fn read_outcomes(
     };
 
     let mut results = read_results(client, job, "/successfulResults").await?;
-    while let Some([key, id, created]) = results.next([key_column, "sf__Id", "sf__Created"])? {
+    while let Some([key, id, created]) = results.next([key_column, "sf__Id", "sf__Created"]).await?
+    {
         let outcome = match SfId::parse(&id) {
             Ok(id) => RowOutcome::Delivered { id, created: created.eq_ignore_ascii_case("true") },
             Err(_) => RowOutcome::retry("no-id-given"),
@@ -308,7 +309,7 @@ async fn read_outcomes(
         put(&key, outcome);
     }
     let mut results = read_results(client, job, "/failedResults").await?;
-    while let Some([key, error]) = results.next([key_column, "sf__Error"])? {
+    while let Some([key, error]) = results.next([key_column, "sf__Error"]).await? {
         put(&key, judge(vec![table::parse_error(&error)], names, updating));
     }
     Ok(outcomes)
@@ -316,5 +317,5 @@ async fn read_outcomes(
 
 async fn read_results(client: &Client, job: &Job, which: &str) -> Result<Results, Error> {
     let request = Request::get("read bulk results", path(&job.id, which)).wants_csv();
-    Results::open(client.send(&request).await?.body)
+    Results::open(client.stream(&request).await?).await
 }

@@ -2,10 +2,12 @@
 //! with the same columns.
 
 use std::collections::HashMap;
+use std::io::Cursor;
 
 use bytes::Bytes;
 use sloe_core::ids::SfId;
 
+use crate::client::Coming;
 use crate::error::Error;
 use crate::map::{Column, Mapping, WriteNames};
 use crate::row::Row;
@@ -70,43 +72,124 @@ fn header(column: Column, name: &str, names: &WriteNames, mapping: &Mapping) -> 
     }
 }
 
-/// Where each column of a result file is.
+/// A record that grows beyond this is none: Salesforce's hold 400,000
+/// characters at most.
+const MAX_RECORD: usize = 8 * 1024 * 1024;
+
+/// A file of records as it comes, never more of it in memory than has come at
+/// once. Every record has as many fields as the header, and the file ends with
+/// a line's end: what ends in the middle of a record was cut off, and none of
+/// it may be believed.
 pub(crate) struct Results {
-    reader: csv::Reader<std::io::Cursor<Bytes>>,
+    coming: Option<Coming>,
+    /// What has come and is no whole record yet.
+    rest: Vec<u8>,
+    /// How much of `rest` was looked through, and whether that ends within quotes.
+    seen: (usize, bool),
+    /// Whole records.
+    records: csv::StringRecordsIntoIter<Cursor<Vec<u8>>>,
     columns: HashMap<String, usize>,
+    width: usize,
+    /// Records given so far.
+    pub(crate) count: u64,
 }
 
 impl Results {
     /// Reads the header; an empty body is a file without rows.
-    pub(crate) fn open(body: Bytes) -> Result<Self, Error> {
-        let mut reader =
-            csv::ReaderBuilder::new().flexible(true).from_reader(std::io::Cursor::new(body));
-        let header = reader.headers().map_err(|_| unreadable())?;
-        let columns =
-            header.iter().enumerate().map(|(at, name)| (name.to_ascii_lowercase(), at)).collect();
-        Ok(Self { reader, columns })
+    pub(crate) async fn open(coming: Coming) -> Result<Self, Error> {
+        Self::begin(Some(coming), Vec::new()).await
     }
 
-    /// The next row's values of the columns named, in lower case; a column
-    /// that isn't there gives empty text.
-    pub(crate) fn next<const N: usize>(
+    async fn begin(coming: Option<Coming>, rest: Vec<u8>) -> Result<Self, Error> {
+        let records = records(Vec::new());
+        let (columns, seen) = (HashMap::new(), (0, false));
+        let mut results = Self { coming, rest, seen, records, columns, width: 0, count: 0 };
+        if let Some(header) = results.record().await? {
+            results.width = header.len();
+            let names = header.iter().enumerate();
+            results.columns = names.map(|(at, name)| (name.to_ascii_lowercase(), at)).collect();
+        }
+        Ok(results)
+    }
+
+    /// What a header of the answer says.
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
+        self.coming.as_ref()?.header(name).map(str::to_owned)
+    }
+
+    /// The next row's values of the columns named, whatever their case; a
+    /// column that isn't there gives empty text.
+    pub(crate) async fn next<const N: usize>(
         &mut self,
         wanted: [&str; N],
     ) -> Result<Option<[String; N]>, Error> {
-        let mut record = csv::StringRecord::new();
-        if !self.reader.read_record(&mut record).map_err(|_| unreadable())? {
-            return Ok(None);
+        let Some(record) = self.record().await? else { return Ok(None) };
+        if record.len() != self.width {
+            return Err(unreadable());
         }
+        self.count += 1;
         let value = |name: &str| {
             let at = self.columns.get(&name.to_ascii_lowercase());
             at.and_then(|at| record.get(*at)).unwrap_or_default().to_owned()
         };
         Ok(Some(wanted.map(value)))
     }
+
+    async fn record(&mut self) -> Result<Option<csv::StringRecord>, Error> {
+        loop {
+            if let Some(record) = self.records.next() {
+                return record.map(Some).map_err(|_| unreadable());
+            }
+            if let Some(whole) = self.whole() {
+                self.records = records(whole);
+                continue;
+            }
+            if self.rest.len() > MAX_RECORD {
+                return Err(unreadable());
+            }
+            let chunk = match &mut self.coming {
+                Some(coming) => coming.chunk().await?,
+                None => None,
+            };
+            match chunk {
+                Some(chunk) => self.rest.extend_from_slice(&chunk),
+                None if self.rest.is_empty() => return Ok(None),
+                None => return Err(cut_off()),
+            }
+        }
+    }
+
+    /// Takes the whole records out of what has come.
+    fn whole(&mut self) -> Option<Vec<u8>> {
+        let (mut at, mut quoted) = self.seen;
+        let mut end = None;
+        while let Some(byte) = self.rest.get(at) {
+            match byte {
+                b'"' => quoted = !quoted,
+                // What follows a line's end outside of quotes begins outside of quotes.
+                b'\n' if !quoted => end = Some(at + 1),
+                _ => {}
+            }
+            at += 1;
+        }
+        self.seen = (at - end.unwrap_or(0), quoted);
+        let rest = self.rest.split_off(end?);
+        Some(std::mem::replace(&mut self.rest, rest))
+    }
+}
+
+fn records(whole: Vec<u8>) -> csv::StringRecordsIntoIter<Cursor<Vec<u8>>> {
+    let mut builder = csv::ReaderBuilder::new();
+    builder.flexible(true).has_headers(false);
+    builder.from_reader(Cursor::new(whole)).into_records()
 }
 
 fn unreadable() -> Error {
     Error::Malformed { call: CALL, what: "a result file that is no CSV".into() }
+}
+
+fn cut_off() -> Error {
+    Error::Malformed { call: CALL, what: "a result file that ends in the middle of a row".into() }
 }
 
 /// Reads `sf__Error`: `CODE:message:Field_A__c Field_B__c --`. The message may
@@ -184,13 +267,34 @@ mod tests {
         assert_eq!(parse_error("").status_code, "");
     }
 
-    #[test]
-    fn result_columns_are_found_by_name_in_any_order_and_case() {
-        let body = "\"SF__ID\",\"sf__Created\",\"Sloe_Id__c\"\n\"a01\",\"true\",\"k1\"\n";
-        let mut results = Results::open(Bytes::from_static(body.as_bytes())).unwrap();
-        let row = results.next(["Sloe_Id__c", "sf__Id", "absent"]).unwrap().unwrap();
-        assert_eq!(row, ["k1", "a01", ""]);
-        assert!(results.next(["sf__Id"]).unwrap().is_none());
-        assert!(Results::open(Bytes::new()).unwrap().next(["x"]).unwrap().is_none());
+    async fn read(body: &[u8]) -> Result<Vec<[String; 3]>, Error> {
+        let mut results = Results::begin(None, body.to_vec()).await?;
+        let mut rows = Vec::new();
+        while let Some(row) = results.next(["Sloe_Id__c", "sf__Id", "absent"]).await? {
+            rows.push(row);
+        }
+        Ok(rows)
+    }
+
+    #[tokio::test]
+    async fn result_columns_are_found_by_name_in_any_order_and_case() {
+        let body = b"\"SF__ID\",\"sf__Created\",\"Sloe_Id__c\"\n\"a01\",\"true\",\"k1\"\n";
+        assert_eq!(read(body).await.unwrap(), [["k1", "a01", ""]]);
+        assert!(read(b"").await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_file_cut_anywhere_within_a_row_is_not_believed() {
+        let body = "sf__Id,Sloe_Id__c,x\na1,k1,\"say \"\"hi\"\",\nthere\"\na2,k2,\"שלום 🎉\"\n";
+        let rows = [["k1", "a1", ""], ["k2", "a2", ""]];
+        assert_eq!(read(body.as_bytes()).await.unwrap(), rows);
+        for at in 1..body.len() {
+            match read(&body.as_bytes()[..at]).await {
+                // Cut between two rows, it is shorter and true: who knows how many there are asks.
+                Ok(read) => assert!(read.len() < 2 && read[..] == rows[..read.len()], "{at}"),
+                Err(Error::Malformed { .. }) => {}
+                Err(other) => panic!("{at}: {other}"),
+            }
+        }
     }
 }

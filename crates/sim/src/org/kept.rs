@@ -52,8 +52,8 @@ pub(crate) enum Entry {
     Serials { jobs: u64, results: u64 },
     /// An ingest job, without its data and outcomes.
     Ingest(jobs::Stored),
-    /// The outcomes of an ingest job's next rows.
-    Outcomes { job: String, rows: Vec<Outcome> },
+    /// The outcomes of an ingest job's rows from this one on.
+    Outcomes { job: String, first: usize, rows: Vec<Outcome> },
     /// An ingest job is deleted.
     IngestGone { job: String },
     /// A query job.
@@ -182,7 +182,9 @@ impl State {
                     self.note_job(&stored.id);
                     self.jobs.restore(&database, stored);
                 }
-                Entry::Outcomes { job, rows } => self.jobs.restore_outcomes(&job, rows),
+                Entry::Outcomes { job, first, rows } => {
+                    self.jobs.restore_outcomes(&job, first, rows);
+                }
                 Entry::IngestGone { job } => self.jobs.forget(&job),
                 Entry::Query(stored) => {
                     self.note_job(&stored.id);

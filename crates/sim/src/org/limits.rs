@@ -16,6 +16,17 @@ pub(crate) struct Allowance {
     pub(crate) long_after_ms: u64,
 }
 
+/// What other integrations of the same org do, for as long as an experiment wants it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Others {
+    /// So many calls a minute count against the day.
+    #[serde(rename = "others_per_minute")]
+    pub(crate) per_minute: u64,
+    /// So many long-running calls are always under way.
+    #[serde(rename = "others_long_running")]
+    pub(crate) long_running: u32,
+}
+
 /// Why a call is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exceeded {
@@ -37,6 +48,9 @@ struct Hour {
 #[derive(Debug)]
 pub(crate) struct Meter {
     pub(crate) allowance: Allowance,
+    others: Others,
+    /// Since when the others call so often, in milliseconds, and how many of those calls have come.
+    others_since: (i64, u64),
     /// Of the last 24 hours.
     hours: VecDeque<Hour>,
     /// By when they began.
@@ -46,17 +60,65 @@ pub(crate) struct Meter {
 
 impl Meter {
     pub(crate) fn new(allowance: Allowance) -> Self {
-        Self { allowance, hours: VecDeque::new(), under_way: BTreeMap::new(), next: 0 }
+        Self {
+            allowance,
+            others: Others::default(),
+            others_since: (0, 0),
+            hours: VecDeque::new(),
+            under_way: BTreeMap::new(),
+            next: 0,
+        }
     }
 
     /// Calls of the last 24 hours.
-    pub(crate) fn used(&self, now_hour: i64) -> u64 {
+    pub(crate) fn used(&mut self, now_ms: i64) -> u64 {
+        self.let_others_call(now_ms);
+        self.counted(hour_of(now_ms))
+    }
+
+    fn counted(&self, now_hour: i64) -> u64 {
         self.hours.iter().filter(|of| of.hour > now_hour - 24).map(|of| of.calls).sum()
     }
 
     /// Sets what counts as used, for tests of the wall and its approach.
-    pub(crate) fn set_used(&mut self, now_hour: i64, used: u64) {
-        self.restore(vec![(now_hour, used)]);
+    pub(crate) fn set_used(&mut self, now_ms: i64, used: u64) {
+        self.let_others_call(now_ms);
+        self.restore(vec![(hour_of(now_ms), used)]);
+    }
+
+    /// What other integrations do.
+    pub(crate) fn others(&self) -> Others {
+        self.others
+    }
+
+    /// Changes what other integrations do from now on.
+    pub(crate) fn set_others(&mut self, now_ms: i64, others: Others) {
+        self.let_others_call(now_ms);
+        self.others = others;
+        self.others_since = (now_ms, 0);
+    }
+
+    /// Counts the calls that the others have made by now; they too are refused when the day is used up.
+    fn let_others_call(&mut self, now_ms: i64) {
+        let (since, counted) = self.others_since;
+        let elapsed = u64::try_from(now_ms - since).unwrap_or(0);
+        let due = self.others.per_minute.saturating_mul(elapsed) / 60_000;
+        self.others_since.1 = counted.max(due);
+        let left = self.allowance.daily.saturating_sub(self.counted(hour_of(now_ms)));
+        let new = due.saturating_sub(counted).min(left);
+        if new > 0 {
+            self.count(hour_of(now_ms), new);
+        }
+    }
+
+    fn count(&mut self, now_hour: i64, calls: u64) {
+        while self.hours.front().is_some_and(|of| of.hour <= now_hour - 24) {
+            self.hours.pop_front();
+        }
+        match self.hours.back_mut() {
+            Some(of) if of.hour == now_hour => of.calls += calls,
+            _ => self.hours.push_back(Hour { hour: now_hour, calls, kept: 0 }),
+        }
     }
 
     /// (hour, calls) of everything that counts.
@@ -87,22 +149,16 @@ impl Meter {
     }
 
     /// Lets a call in and counts it, or says what is exhausted; the answer ends the call with [`Meter::end`].
-    pub(crate) fn begin(&mut self, now_hour: i64) -> Result<u64, Exceeded> {
-        if self.used(now_hour) >= self.allowance.daily {
+    pub(crate) fn begin(&mut self, now_ms: i64) -> Result<u64, Exceeded> {
+        if self.used(now_ms) >= self.allowance.daily {
             return Err(Exceeded::Daily);
         }
         let long = Duration::from_millis(self.allowance.long_after_ms);
-        let count = self.under_way.values().filter(|began| began.elapsed() >= long).count();
-        if count >= self.allowance.concurrent as usize {
+        let own = self.under_way.values().filter(|began| began.elapsed() >= long).count();
+        if own + self.others.long_running as usize >= self.allowance.concurrent as usize {
             return Err(Exceeded::Concurrent);
         }
-        while self.hours.front().is_some_and(|of| of.hour <= now_hour - 24) {
-            self.hours.pop_front();
-        }
-        match self.hours.back_mut() {
-            Some(of) if of.hour == now_hour => of.calls += 1,
-            _ => self.hours.push_back(Hour { hour: now_hour, calls: 1, kept: 0 }),
-        }
+        self.count(hour_of(now_ms), 1);
         self.next += 1;
         self.under_way.insert(self.next, Instant::now());
         Ok(self.next)
@@ -119,9 +175,15 @@ impl Meter {
     }
 }
 
+fn hour_of(ms: i64) -> i64 {
+    ms.div_euclid(3_600_000)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const HOUR: i64 = 3_600_000;
 
     fn meter(daily: u64, concurrent: u32) -> Meter {
         Meter::new(Allowance { daily, concurrent, long_after_ms: 0 })
@@ -131,35 +193,58 @@ mod tests {
     fn the_day_ends_at_its_limit_and_begins_again_after_24_hours() {
         let mut meter = meter(2, 25);
         for _ in 0..2 {
-            let call = meter.begin(100);
+            let call = meter.begin(100 * HOUR);
             call.into_iter().for_each(|call| meter.end(call));
         }
-        assert_eq!(meter.begin(100), Err(Exceeded::Daily));
-        assert_eq!(meter.begin(123), Err(Exceeded::Daily));
-        assert!(meter.begin(124).is_ok());
-        assert_eq!(meter.used(124), 1);
+        assert_eq!(meter.begin(100 * HOUR), Err(Exceeded::Daily));
+        assert_eq!(meter.begin(123 * HOUR), Err(Exceeded::Daily));
+        assert!(meter.begin(124 * HOUR).is_ok());
+        assert_eq!(meter.used(124 * HOUR), 1);
     }
 
     #[test]
     fn a_call_over_the_concurrent_limit_is_refused_until_one_ends() {
         let mut meter = meter(100, 1);
-        let first = meter.begin(1);
-        assert_eq!(meter.begin(1), Err(Exceeded::Concurrent));
+        let first = meter.begin(HOUR);
+        assert_eq!(meter.begin(HOUR), Err(Exceeded::Concurrent));
         first.into_iter().for_each(|call| meter.end(call));
-        assert!(meter.begin(1).is_ok());
-        assert_eq!(meter.used(1), 2, "a refused call is not counted");
+        assert!(meter.begin(HOUR).is_ok());
+        assert_eq!(meter.used(HOUR), 2, "a refused call is not counted");
     }
 
     #[test]
     fn news_told_hour_by_hour_make_the_same_count_elsewhere() {
         let (mut here, mut there) = (meter(100, 25), meter(100, 25));
         for hour in [100, 100, 101, 110, 124, 124, 124] {
-            assert!(here.begin(hour).is_ok());
+            assert!(here.begin(hour * HOUR).is_ok());
             if hour != 101 {
                 here.news().into_iter().for_each(|(hour, calls)| there.restore_hour(hour, calls));
             }
         }
-        assert_eq!((here.used(124), there.used(124)), (5, 5));
+        assert_eq!((here.used(124 * HOUR), there.used(124 * HOUR)), (5, 5));
         assert!(here.news().is_empty());
+    }
+
+    #[test]
+    fn others_eat_the_day_by_the_minute_and_are_refused_with_everybody_at_its_end() {
+        let mut meter = meter(1_000, 25);
+        meter.set_others(0, Others { per_minute: 60, long_running: 0 });
+        assert_eq!((meter.used(500), meter.used(10_000), meter.used(60_000)), (0, 10, 60));
+        assert!(meter.begin(60_000).is_ok());
+        assert_eq!(meter.used(2 * 60_000), 121);
+        assert_eq!(meter.used(HOUR - 1), 1_000, "3,600 would have come");
+        assert_eq!(meter.begin(HOUR - 1), Err(Exceeded::Daily));
+        meter.set_others(HOUR, Others::default());
+        meter.set_used(HOUR, 0);
+        assert_eq!(meter.used(2 * HOUR), 0);
+    }
+
+    #[test]
+    fn long_calls_of_others_take_room_from_ours() {
+        let mut meter = meter(1_000, 2);
+        meter.set_others(0, Others { per_minute: 0, long_running: 2 });
+        assert_eq!(meter.begin(HOUR), Err(Exceeded::Concurrent));
+        meter.set_others(0, Others { per_minute: 0, long_running: 1 });
+        assert!(meter.begin(HOUR).is_ok());
     }
 }

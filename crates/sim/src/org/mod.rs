@@ -10,7 +10,9 @@ mod events;
 mod faults;
 mod formula;
 mod kept;
+mod knobs;
 mod limits;
+mod maintenance;
 mod page;
 mod schema;
 mod seed;
@@ -18,6 +20,8 @@ mod server;
 mod soql;
 mod state;
 mod tls;
+mod traffic;
+mod work;
 
 pub use seed::Seed;
 pub use server::{Doors, Options, Running, start, start_with};

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use sloe_core::ids::SfId;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::data::Database;
 use super::kept::Entry;
@@ -254,19 +254,19 @@ fn router(state: Arc<State>) -> Router {
         .with_state(state)
 }
 
-/// Works on uploaded Bulk jobs, one after the other.
+/// Works on uploaded Bulk jobs, all at once: their batches share the org's room.
 async fn work(state: Arc<State>, mut uploaded: mpsc::UnboundedReceiver<String>) {
+    let mut running = JoinSet::new();
     while let Some(id) = uploaded.recv().await {
+        while running.try_join_next().is_some() {}
         if state.stopping.load(Ordering::Relaxed) {
-            return;
+            break;
         }
-        let Some(job) = state.jobs.get(&id) else { continue };
-        let state = Arc::clone(&state);
-        let done = tokio::task::spawn_blocking(move || api::results::work(&state, &job)).await;
-        if let Err(error) = done {
-            tracing::error!(%error, job = %id, "a bulk job ended badly");
+        if let Some(job) = state.jobs.get(&id) {
+            running.spawn(api::worker::work(Arc::clone(&state), job));
         }
     }
+    running.join_all().await;
 }
 
 impl Running {
@@ -325,7 +325,7 @@ impl Running {
     pub async fn shutdown(mut self) {
         drop(self.stop.take());
         // Stalled calls would never end.
-        self.state.faults.send_replace(super::faults::Faults::default());
+        self.state.faults.send_replace(Arc::default());
         self.state.events.end();
         for server in &mut self.servers {
             if tokio::time::timeout(DRAIN, &mut *server).await.is_err() {
@@ -333,6 +333,7 @@ impl Running {
             }
         }
         self.state.stopping.store(true, Ordering::Relaxed);
+        self.state.unlocked.notify_all();
         // The receiver is the worker itself, which may have ended.
         let _ = self.state.uploaded.send(String::new());
         if let Err(error) = self.worker.await {

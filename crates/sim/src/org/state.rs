@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use sloe_core::ids::SfId;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::api::jobs::Jobs;
 use super::api::query::Cursors;
@@ -17,12 +17,17 @@ use super::api::query_job::QueryJobs;
 use super::api::reply::Reply;
 use super::data::{Database, RowError};
 use super::events::Events;
-use super::faults::{Faults, Share};
+use super::faults::Faults;
 use super::kept::Entry;
 use super::limits::{Allowance, Exceeded, Meter};
+use super::maintenance::Window;
+use super::traffic::{Ending, Traffic};
+use super::work::LOCK_WAIT_MS;
 
 /// How long a token lives after its last use: the default session timeout of an org.
 const SESSION_MS: i64 = 2 * 3600 * 1000;
+/// How many batches of Bulk jobs are worked on at once.
+const BATCHES: usize = 10;
 
 /// A client app that may sign in.
 pub(crate) struct App {
@@ -105,11 +110,19 @@ pub(crate) struct State {
     pub(crate) query_jobs: QueryJobs,
     /// Bulk ingest jobs that are ready to be worked on; an empty one wakes the worker to see that the org ends.
     pub(crate) uploaded: mpsc::UnboundedSender<String>,
-    pub(crate) faults: watch::Sender<Faults>,
+    pub(crate) faults: watch::Sender<Arc<Faults>>,
+    pub(crate) maintenance: Mutex<Option<Window>>,
     pub(crate) database: Mutex<Database>,
+    /// Told, together with the database's mutex, when row locks are released.
+    pub(crate) unlocked: Condvar,
+    /// How long a transaction waits for row locks.
+    pub(crate) lock_wait_ms: AtomicU64,
+    /// Room for batches of Bulk jobs.
+    pub(crate) batches: Arc<Semaphore>,
     pub(crate) hook: Mutex<Option<Hook>>,
     pub(crate) events: Events,
     pub(crate) stats: Mutex<Stats>,
+    pub(crate) traffic: Mutex<Traffic>,
     pub(crate) meter: Mutex<Meter>,
     pub(crate) http: reqwest::Client,
     /// The allowance the org was started with.
@@ -121,8 +134,6 @@ pub(crate) struct State {
     /// Whether the org is about to end.
     pub(crate) stopping: AtomicBool,
     sessions: Mutex<Sessions>,
-    call_share: Mutex<Share>,
-    row_share: Mutex<Share>,
 }
 
 /// What a state is made of.
@@ -156,11 +167,16 @@ impl State {
             jobs: Jobs::default(),
             query_jobs: QueryJobs::default(),
             uploaded: parts.uploaded,
-            faults: watch::Sender::new(Faults::default()),
+            faults: watch::Sender::new(Arc::default()),
+            maintenance: Mutex::default(),
             database: Mutex::new(parts.database),
+            unlocked: Condvar::new(),
+            lock_wait_ms: AtomicU64::new(LOCK_WAIT_MS),
+            batches: Arc::new(Semaphore::new(BATCHES)),
             hook: Mutex::new(parts.hook),
             events: Events::new(&parts.edition),
             stats: Mutex::new(Stats::default()),
+            traffic: Mutex::default(),
             meter: Mutex::new(Meter::new(parts.given)),
             http: parts.http,
             given: parts.given,
@@ -168,8 +184,6 @@ impl State {
             later: Mutex::default(),
             stopping: AtomicBool::new(false),
             sessions: Mutex::default(),
-            call_share: Mutex::new(Share::default()),
-            row_share: Mutex::new(Share::default()),
         }
     }
 
@@ -316,8 +330,25 @@ impl State {
             .collect()
     }
 
-    fn hour(&self) -> i64 {
-        (self.now)().as_second().div_euclid(3600)
+    /// Milliseconds since 1970.
+    pub(crate) fn clock(&self) -> i64 {
+        (self.now)().as_millisecond()
+    }
+
+    /// Minutes since 1970.
+    pub(crate) fn minute(&self) -> i64 {
+        (self.now)().as_second().div_euclid(60)
+    }
+
+    /// Counts how a call ended, for the page.
+    pub(crate) fn count(&self, ending: Ending) {
+        lock(&self.traffic).count(self.minute(), ending);
+    }
+
+    /// The maintenance window, unless it is over.
+    pub(crate) fn window(&self) -> Option<Window> {
+        let now = (self.now)();
+        lock(&self.maintenance).clone().filter(|window| !window.is_over(now))
     }
 
     /// Lets a call in.
@@ -327,7 +358,7 @@ impl State {
     pub(crate) fn begin_call(&self, kind: &'static str) -> Result<u64, Exceeded> {
         let (result, at_once) = {
             let mut meter = lock(&self.meter);
-            (meter.begin(self.hour()), meter.under_way())
+            (meter.begin(self.clock()), meter.under_way())
         };
         let mut stats = lock(&self.stats);
         match result {
@@ -353,20 +384,18 @@ impl State {
 
     /// `api-usage=USED/MAX`.
     pub(crate) fn usage(&self) -> String {
-        let meter = lock(&self.meter);
-        format!("api-usage={}/{}", meter.used(self.hour()), meter.allowance.daily)
+        let mut meter = lock(&self.meter);
+        format!("api-usage={}/{}", meter.used(self.clock()), meter.allowance.daily)
     }
 
     /// Sets what counts as used of the day.
     pub(crate) fn set_used(&self, used: u64) {
-        let hour = self.hour();
-        lock(&self.meter).set_used(hour, used);
+        lock(&self.meter).set_used(self.clock(), used);
     }
 
     /// Calls used of the day.
     pub(crate) fn used(&self) -> u64 {
-        let hour = self.hour();
-        lock(&self.meter).used(hour)
+        lock(&self.meter).used(self.clock())
     }
 
     /// `/limits`.
@@ -377,13 +406,14 @@ impl State {
         let batches = self.jobs.batches_today(self);
         let events = self.events.knobs().daily;
         let (_, delivered) = self.events.counts((self.now)().as_millisecond());
+        let queries = self.query_jobs.today(self.clock());
         let full = |max: u64| json!({ "Max": max, "Remaining": max });
         Reply::json(
             200,
             &json!({
                 "DailyApiRequests": { "Max": daily, "Remaining": daily.saturating_sub(used) },
                 "DailyBulkApiBatches": { "Max": 15_000, "Remaining": 15_000_u64.saturating_sub(batches) },
-                "DailyBulkV2QueryJobs": full(10_000),
+                "DailyBulkV2QueryJobs": { "Max": 10_000, "Remaining": 10_000_u64.saturating_sub(queries) },
                 "DailyBulkV2QueryFileStorageMB": full(976_562),
                 "DailyDeliveredPlatformEvents": { "Max": events, "Remaining": events.saturating_sub(delivered) },
                 "HourlyPublishedPlatformEvents": full(250_000),
@@ -394,18 +424,8 @@ impl State {
         )
     }
 
-    /// Whether this call is one of those that fail.
-    pub(crate) fn call_fault(&self, faults: &Faults) -> bool {
-        lock(&self.call_share).pick(faults.error_rate)
-    }
-
     /// Whether this written row is one of those that fail, and how.
-    pub(crate) fn row_fault(&self) -> Option<RowError> {
-        let (rate, how) = {
-            let faults = self.faults.borrow();
-            (faults.row_error_rate, faults.row_error_code)
-        };
-        let (code, message) = how.words();
-        lock(&self.row_share).pick(rate).then(|| RowError::new(code, message))
+    pub(crate) fn row_fault(&self, kind: &str, object: &str) -> Option<RowError> {
+        self.faults.borrow().row(kind, object)
     }
 }

@@ -8,7 +8,10 @@ mod composite;
 mod compressed;
 #[cfg(feature = "pubsub")]
 mod events;
+mod faults;
 mod limits;
+mod locks;
+mod package;
 mod page;
 mod query;
 mod records;

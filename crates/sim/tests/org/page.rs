@@ -117,11 +117,20 @@ async fn records_are_made_and_deleted_by_form_and_never_from_another_site() {
     let made = browser().post(format!("{base}/o/Contact/new")).form(&form).send().await.unwrap();
     let record = location(&made).split('?').next().unwrap().to_owned();
     assert_eq!(org.records("SELECT Name FROM Contact").await[0]["Name"], "Jane Doe");
+    let asked = page(&org, &format!("{record}/delete")).await;
+    assert!(asked.contains("<h1>Delete Jane Doe?</h1>") && asked.contains("method=\"post\""));
+    assert_eq!(org.records("SELECT Id FROM Contact").await.len(), 1, "asking deletes nothing");
     let gone = browser().post(format!("{base}{record}/delete")).send().await.unwrap();
     assert_eq!(location(&gone), "/o/Contact");
     assert_eq!(org.records("SELECT Id FROM Contact").await.len(), 0);
     let kept = browser().post(format!("{base}/r/{EVENT}/delete")).send().await.unwrap();
     assert_eq!(kept.status(), 409, "an event with items stays");
+    let asked = page(&org, &format!("/r/{EVENT}/delete")).await;
+    assert!(asked.contains("1 item belongs to it, and must be deleted first."), "{asked}");
+    assert!(!asked.contains("id=\"delete\""), "what can't be done isn't offered");
+    org.attendee("one").await;
+    let asked = page(&org, &format!("/r/{EVENT}/delete")).await;
+    assert!(asked.contains("1 attendee has an empty Event afterwards."), "{asked}");
 }
 
 async fn page(org: &Org, path: &str) -> String {
@@ -215,4 +224,74 @@ async fn update_calls_the_hook_and_says_how_it_went() {
     drop(closed);
     org.running.set_hook(&nobody, "right");
     assert_eq!(location(&press("").await.unwrap()), "/?update=unreachable");
+}
+
+/// The number before these words in the chart's legend.
+fn counted(html: &str, words: &str) -> u64 {
+    let before = html.split(&format!(" {words}</li>")).next().unwrap();
+    before.rsplit('>').next().unwrap().replace(',', "").parse().unwrap()
+}
+
+#[tokio::test]
+async fn the_activity_page_shows_calls_by_how_they_ended_limits_faults_and_jobs() {
+    let org = Org::start().await;
+    let before = page(&org, "/activity").await;
+    assert!(before.contains("None: the org is healthy.") && before.contains("No jobs yet."));
+    assert_eq!((counted(&before, "answered"), counted(&before, "not answered")), (1, 0));
+    for _ in 0..3 {
+        org.get("/limits").await;
+    }
+    org.get("/nowhere").await;
+    let rules = json!([
+        { "error_rate": 1, "kinds": ["query"] },
+        { "cut_after_rate": 1, "kinds": ["sobjects"] },
+        { "chunk_ms": 600_000, "kinds": ["bulk_ingest"] }
+    ]);
+    org.send(Method::PUT, "/__control/faults", rules).await;
+    org.query("SELECT Id FROM Lead").await;
+    assert!(org.request(Method::GET, "/sobjects").send().await.is_err());
+    let limits =
+        json!({ "daily": 2_000, "used": 500, "others_per_minute": 0, "others_long_running": 3 });
+    org.send(Method::PUT, "/__control/limits", limits).await;
+    let job = crate::bulk::open(&org, json!({ "object": "Lead", "operation": "insert" })).await;
+    crate::bulk::upload(&org, &job, "LastName,Company\nDoe,X\n".to_owned()).await;
+    org.patch(&format!("/jobs/ingest/{job}"), json!({ "state": "UploadComplete" })).await;
+    let after = loop {
+        let html = page(&org, "/activity").await;
+        if html.contains("at work") {
+            break html;
+        }
+    };
+    let counts = ["answered", "refused", "failed", "not answered"].map(|w| counted(&after, w));
+    assert_eq!(counts, [7, 1, 1, 1], "{after}");
+    assert!(after.contains("<rect class=\"failed\"") && after.contains("role=\"img\""));
+    for words in [
+        "1,497 of 2,000",
+        "<dt>Long calls of others</dt><dd>3</dd>",
+        "100 % of calls fail (query): hit 1 times so far",
+        "100 % of calls are done and not answered (sobjects)",
+        "Insert leads",
+    ] {
+        assert!(after.contains(words), "{words}: {after}");
+    }
+    org.delete("/__control/faults").await;
+    crate::bulk::wait(&org, &job).await;
+    assert!(page(&org, "/activity").await.contains("complete"));
+}
+
+#[tokio::test]
+async fn pressed_updates_and_their_outcome_stay_in_sight() {
+    let org = Org::start().await;
+    assert!(page(&org, "/activity").await.contains("Nobody has pressed Update yet."));
+    let url = format!("{}/update", org.running.url());
+    browser().post(&url).form(&[("event", EVENT)]).send().await.unwrap();
+    let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let nobody = format!("http://{}", closed.local_addr().unwrap());
+    drop(closed);
+    org.running.set_hook(&nobody, "right");
+    browser().post(&url).form(&[("event", "")]).send().await.unwrap();
+    let html = page(&org, "/activity").await;
+    let (all, one) = (html.find("All events</td>").unwrap(), html.find("First Event</a>").unwrap());
+    assert!(all < one, "the newest comes first");
+    assert!(html.contains("no answer") && html.contains("nobody to tell"), "{html}");
 }

@@ -264,7 +264,7 @@ async fn groups_are_chosen_and_ordered_by_their_aggregates() {
         each.collect()
     };
     for (rest, wanted) in [
-        ("", vec!["Barn Web 1", "Mill Other 1", "Mill Web 2", "Quay Web 3"]),
+        ("", vec!["Barn Web 1", "Mill Web 2", "Mill Other 1", "Quay Web 3"]),
         ("HAVING COUNT(Id) > 1", vec!["Mill Web 2", "Quay Web 3"]),
         ("HAVING COUNT(Id) > 1 AND SUM(AnnualRevenue) < 10", vec!["Quay Web 3"]),
         ("HAVING NOT (LeadSource = 'Web' OR COUNT(Id) > 9)", vec!["Mill Other 1"]),
@@ -334,4 +334,28 @@ async fn what_groups_cannot_be_asked_is_refused_with_code_and_words() {
         ),
     ];
     refused(&org, &cases).await;
+}
+
+#[tokio::test]
+async fn a_picklist_sorts_as_its_list_has_it_and_unlisted_values_come_last() {
+    let org = Org::start().await;
+    let lead = |source: Option<&str>| json!({ "attributes": { "type": "Lead" }, "LastName": "Doe", "Company": "X", "LeadSource": source });
+    // The list has Web, Phone Inquiry, Partner Referral, Purchased List, Other.
+    let sources = [Some("Other"), Some("Another"), None, Some("Web"), Some("Phone Inquiry")];
+    let records: Vec<_> = sources.into_iter().map(lead).collect();
+    org.post("/composite/sobjects", json!({ "records": records })).await;
+    let told = async |soql: &str, field: &str| -> Vec<String> {
+        let rows = org.records(soql).await;
+        rows.iter().map(|row| row[field].as_str().unwrap_or("-").to_owned()).collect()
+    };
+    let listed = ["-", "Web", "Phone Inquiry", "Other", "Another"];
+    let by = "SELECT LeadSource FROM Lead ORDER BY LeadSource";
+    assert_eq!(told(by, "LeadSource").await, listed);
+    let down = told(&format!("{by} DESC NULLS LAST"), "LeadSource").await;
+    assert_eq!(down, ["Another", "Other", "Phone Inquiry", "Web", "-"]);
+    let groups = "SELECT LeadSource, COUNT(Id) FROM Lead GROUP BY LeadSource";
+    assert_eq!(told(groups, "LeadSource").await, listed);
+    let ordered = format!("{groups} ORDER BY COUNT(Id), LeadSource DESC NULLS LAST");
+    assert_eq!(told(&ordered, "LeadSource").await, down);
+    assert_eq!(told("SELECT MIN(LeadSource) least FROM Lead", "least").await, ["Web"]);
 }

@@ -3,7 +3,10 @@
 use reqwest::Method;
 use serde_json::{Value as Json, json};
 
-use crate::client::{EVENT, Org};
+use sloe_sim::org::{Options, Seed};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::client::{EVENT, Org, SEED, options};
 
 /// The first error's code and its fields.
 fn refusal(body: &Json) -> (&str, Json) {
@@ -239,6 +242,8 @@ async fn what_the_org_does_not_have_is_an_error_of_the_usual_shape() {
         (Method::PUT, "/sobjects/Sloe_Event__c", 405, "METHOD_NOT_ALLOWED"),
         (Method::POST, "/limits2", 404, "NOT_FOUND"),
         (Method::GET, "/services/data/v20.0/limits", 410, "UNSUPPORTED_API_VERSION"),
+        (Method::GET, "/services/data/v30.0/limits", 410, "UNSUPPORTED_API_VERSION"),
+        (Method::GET, "/services/data/v68.0/limits", 404, "NOT_FOUND"),
         (Method::GET, "/services/data/v99.0/limits", 404, "NOT_FOUND"),
         (Method::POST, "/sobjects/User", 400, "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY"),
     ] {
@@ -297,4 +302,76 @@ async fn a_describe_that_the_client_has_already_is_not_sent_again() {
     });
     let (_, body) = org.post("/composite", json!({ "compositeRequest": [part] })).await;
     assert_eq!(body["compositeResponse"][0]["httpStatusCode"], 304, "{body}");
+}
+
+#[tokio::test]
+async fn an_owner_may_be_given_and_must_be_an_active_user() {
+    let seed = format!(
+        "{SEED}\n[[user]]\nusername = \"two@test.example\"\nlast_name = \"Two\"\nemail = \"t@test.example\"\n"
+    );
+    let org = Org::with(Options { seed: Seed::parse(&seed).unwrap(), ..options() }).await;
+    let users = org.records("SELECT Id, Username FROM User ORDER BY Username").await;
+    let [first, second] = [0, 1].map(|i| users[i]["Id"].as_str().unwrap().to_owned());
+    let (_, described) = org.get("/sobjects/Contact/describe").await;
+    let owner = described["fields"].as_array().unwrap().iter().find(|f| f["name"] == "OwnerId");
+    let owner = owner.unwrap();
+    assert_eq!((&owner["createable"], &owner["updateable"]), (&json!(true), &json!(true)));
+    let make = async |contact: Json| org.post("/sobjects/Contact", contact).await;
+    let (_, made) = make(json!({ "LastName": "Doe", "OwnerId": second })).await;
+    let path = format!("/sobjects/Contact/{}", made["id"].as_str().unwrap());
+    assert_eq!(org.get(&path).await.1["OwnerId"], second);
+    assert_eq!(org.patch(&path, json!({ "OwnerId": first })).await.0, 204);
+    let owned = "SELECT Owner.Username FROM Contact";
+    assert_eq!(org.records(owned).await[0]["Owner"]["Username"], "sloe@test.example");
+    for (owner, code) in [
+        (json!("005000000000000"), "INVALID_CROSS_REFERENCE_KEY"),
+        (json!(EVENT), "FIELD_INTEGRITY_EXCEPTION"),
+        (json!(null), "INVALID_CROSS_REFERENCE_KEY"),
+    ] {
+        let (status, body) = org.patch(&path, json!({ "OwnerId": owner })).await;
+        assert_eq!((status.as_u16(), refusal(&body)), (400, (code, json!(["OwnerId"]))), "{body}");
+    }
+}
+
+/// Sends a request whose body comes in pieces of unknown number, and reads the whole answer.
+async fn in_chunks(org: &Org, head: &str, pieces: &[&str]) -> (u16, String) {
+    let mut socket = tokio::net::TcpStream::connect(org.running.addr()).await.unwrap();
+    let token = &org.token;
+    let head = format!(
+        "{head} HTTP/1.1\r\nhost: org\r\nauthorization: Bearer {token}\r\nconnection: close\r\ntransfer-encoding: chunked\r\n"
+    );
+    let (line, rest) = head.split_once("; ").unwrap_or((&head, ""));
+    let (kind, rest) = rest.split_once(" HTTP/1.1").unwrap();
+    let head = format!("{line} HTTP/1.1{rest}content-type: {kind}\r\n\r\n");
+    socket.write_all(head.as_bytes()).await.unwrap();
+    for piece in pieces {
+        let chunk = format!("{:x}\r\n{piece}\r\n", piece.len());
+        socket.write_all(chunk.as_bytes()).await.unwrap();
+        socket.flush().await.unwrap();
+    }
+    socket.write_all(b"0\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.unwrap();
+    (answer[9..12].parse().unwrap(), answer)
+}
+
+#[tokio::test]
+async fn bodies_in_chunks_are_taken_for_tokens_json_and_csv() {
+    let org = Org::start().await;
+    let form = ["grant_type=client_cre", "dentials&client_id=client&cli", "ent_secret=secret"];
+    let token = "POST /services/oauth2/token; application/x-www-form-urlencoded";
+    let (status, answer) = in_chunks(&org, token, &form).await;
+    assert!(status == 200 && answer.contains("access_token"), "{answer}");
+    let lead = "POST /services/data/v62.0/sobjects/Lead; application/json";
+    let (status, answer) =
+        in_chunks(&org, lead, &["{\"LastName\":\"D", "oe\",\"Company\":\"X\"}"]).await;
+    assert_eq!(status, 201, "{answer}");
+    let job = json!({ "object": "Lead", "operation": "insert" });
+    let job = crate::bulk::open(&org, job).await;
+    let batches = format!("PUT /services/data/v62.0/jobs/ingest/{job}/batches; text/csv");
+    let (status, answer) = in_chunks(&org, &batches, &["LastName,Com", "pany\nRoe,", "Y\n"]).await;
+    assert_eq!(status, 201, "{answer}");
+    assert_eq!(crate::bulk::finish(&org, &job).await["numberRecordsFailed"], 0);
+    let names = org.records("SELECT Name FROM Lead ORDER BY Name").await;
+    assert_eq!((&names[0]["Name"], &names[1]["Name"]), (&json!("Doe"), &json!("Roe")));
 }

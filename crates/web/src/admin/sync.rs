@@ -10,7 +10,8 @@ use sloe_core::ids::{OrgId, SfId};
 use sloe_core::time::Timestamp;
 use sloe_engine::engine::Engine;
 use sloe_engine::error::Denied;
-use sloe_engine::sync::{Letter, LetterFilter, Pile, Replayed, Waiting, Which};
+use sloe_engine::sync::{Letter, LetterFilter, Pile, Replayed, SyncFault, Waiting, Which};
+use sloe_engine::verify::Verified;
 
 use super::{find_org, refused};
 use crate::error::Problem;
@@ -28,6 +29,7 @@ pub(super) fn router() -> Router<AppState> {
         .route("/sync/waiting", post(waiting))
         .route("/sync/replay", post(replay))
         .route("/sync/accept", post(accept))
+        .route("/sync/verify", post(verify))
 }
 
 fn denied(denied: &Denied) -> Problem {
@@ -64,10 +66,10 @@ async fn status_of(engine: &Engine, org: OrgId) -> Result<Value, Denied> {
         "conflicts": sync.conflicts,
         "delivered": sync.delivered,
         "last_drain": sync.last_drain.map(Timestamp::to_rfc3339),
-        "fault": sync.fault.map(|fault| json!({
-            "at": fault.at.to_rfc3339(), "means": fault.means, "remedy": fault.remedy,
-        })),
+        "fault": sync.fault.as_ref().map(fault),
         "waits_until": calls.waits_until.map(Timestamp::to_rfc3339),
+        "verifying": engine.is_verifying(org),
+        "last_verify": engine.last_verify(org).await?.as_ref().map(verified),
     }))
 }
 
@@ -150,6 +152,42 @@ async fn accept(State(state): State<AppState>, Json(body): Json<Value>) -> Answe
     let which = Wanted::read(&body)?.which()?;
     let done = state.engine.accept_conflicts(org, which).await.map_err(|error| denied(&error))?;
     Ok(Json(replayed(&done)))
+}
+
+/// Has an org compared soon; its status tells when that is done.
+async fn verify(State(state): State<AppState>, Json(body): Json<Value>) -> Answer {
+    let org = find_org(&state.engine, &body).map_err(refused)?;
+    let asked = state.engine.now().to_rfc3339();
+    state.engine.request_verify(org).map_err(|error| denied(&error))?;
+    Ok(Json(json!({ "asked": asked })))
+}
+
+fn verified(verified: &Verified) -> Value {
+    let differences: Vec<_> = verified
+        .differences
+        .iter()
+        .map(|(difference, found)| {
+            let kind = difference.name();
+            json!({ "kind": kind, "found": found.found, "mended": found.mended })
+        })
+        .collect();
+    json!({
+        "began": verified.began.to_rfc3339(),
+        "ended": verified.ended.to_rfc3339(),
+        "clean": verified.is_clean(),
+        "events": verified.events,
+        "rows": verified.rows,
+        "one_by_one": verified.one_by_one,
+        "differences": differences,
+        "surplus": verified.surplus,
+        "unsure": verified.unsure,
+        "left_out": verified.left_out,
+        "fault": verified.fault.as_ref().map(fault),
+    })
+}
+
+fn fault(fault: &SyncFault) -> Value {
+    json!({ "at": fault.at.to_rfc3339(), "means": fault.means, "remedy": fault.remedy })
 }
 
 fn replayed(done: &Replayed) -> Value {

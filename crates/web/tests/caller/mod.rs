@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, Method, Request};
 use serde_json::{Value, json};
 use sloe_core::catalog::Snapshot;
 use sloe_core::ids::{EventRef, OrgId};
-use sloe_engine::tenant::Profile;
+use sloe_engine::tenant::{HookSecrets, Profile};
 use sloe_salesforce::{Credentials, Flow};
 use sloe_store::api::Store;
 use tower::ServiceExt;
@@ -91,7 +91,7 @@ impl Caller {
     }
 
     /// Connects an org and tells its hook's secret.
-    pub fn connect(&self, org: OrgId, slug: &str) -> String {
+    pub fn connect(&self, org: OrgId, slug: &str) -> HookSecrets {
         let profile = Profile { slug: slug.into(), name: slug.into(), ..Profile::default() };
         let flow = Flow::ClientCredentials {
             client_id: "sloe".into(),

@@ -36,7 +36,8 @@ pub(super) fn status(answer: &Value) -> String {
     if orgs.is_empty() {
         return "No org is connected yet; see sloe org add --help.".to_owned();
     }
-    let mut shown = table(["org", "to send", "waiting since", "retrying", "refused", "conflicts"]);
+    let mut shown =
+        table(["org", "to send", "waiting since", "retrying", "refused", "conflicts", "compared"]);
     let mut notes = String::new();
     for org in orgs {
         let slug = text(org, "slug");
@@ -50,6 +51,7 @@ pub(super) fn status(answer: &Value) -> String {
             number(org, "retrying"),
             number(org, "dead_letters"),
             number(org, "conflicts"),
+            compared(org),
         ]);
         if let Some(fault) = org.get("fault").filter(|fault| !fault.is_null()) {
             let _ = write!(notes, "\n{slug}: {} {}", text(fault, "means"), text(fault, "remedy"));
@@ -62,6 +64,73 @@ pub(super) fn status(answer: &Value) -> String {
         }
     }
     format!("{shown}{notes}")
+}
+
+/// How the last comparison went, in a cell.
+fn compared(org: &Value) -> String {
+    let Some(last) = org.get("last_verify").filter(|last| !last.is_null()) else {
+        return "not yet".to_owned();
+    };
+    let clean = last.get("clean").and_then(Value::as_bool).unwrap_or(false);
+    let found = list(last, "differences").iter();
+    let found: u64 = found.filter_map(|found| found.get("found").and_then(Value::as_u64)).sum();
+    match (clean, found) {
+        (true, _) => format!("all well, {}", text(last, "ended")),
+        (false, 0) => format!("not to its end, {}", text(last, "ended")),
+        (false, found) => format!("{found} differ, {}", text(last, "ended")),
+    }
+}
+
+/// `sloe sync verify`.
+pub(super) fn verified(last: &Value) -> String {
+    let (rows, events) = (number(last, "rows"), number(last, "events"));
+    let mut out = format!("Compared {rows} rows of {events} events.");
+    let differences = list(last, "differences");
+    if !differences.is_empty() {
+        let mut shown = table(["difference", "found", "put right", "what it is"]);
+        for difference in differences {
+            let kind = text(difference, "kind");
+            let means = meaning(&kind);
+            shown.add_row([
+                kind,
+                number(difference, "found"),
+                number(difference, "mended"),
+                means.to_owned(),
+            ]);
+        }
+        let _ = write!(out, "\n{shown}");
+    }
+    for stranger in list(last, "surplus").iter().filter_map(Value::as_str) {
+        let _ = write!(out, "\nNot Sloe's: {stranger}");
+    }
+    for (key, what) in [
+        ("unsure", "rows are on their way or have letters, and were not judged."),
+        ("left_out", "events could not be compared yet."),
+    ] {
+        if number(last, key) != "0" {
+            let _ = write!(out, "\n{} {what}", number(last, key));
+        }
+    }
+    if let Some(fault) = last.get("fault").filter(|fault| !fault.is_null()) {
+        let _ = write!(out, "\n{} {}", text(fault, "means"), text(fault, "remedy"));
+    }
+    if last.get("clean").and_then(Value::as_bool).unwrap_or(false) {
+        out.push_str("\nThe org holds what it was sent.");
+    }
+    out
+}
+
+fn meaning(kind: &str) -> &'static str {
+    match kind {
+        "missing" => "the org doesn't show the row",
+        "deleted" => "the org deleted the row",
+        "stale" => "the org holds an older state than it took",
+        "cancelled" => "the org cancelled the registration",
+        "changed" => "the org changed what Sloe wrote",
+        "surplus" => "the row names itself Sloe's and is not",
+        "figures" => "the figures are not those last told",
+        _ => "",
+    }
 }
 
 /// `sloe sync letters`.

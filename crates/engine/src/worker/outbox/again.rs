@@ -28,9 +28,6 @@ type OfEvent = Vec<(String, ClaimId, Retry)>;
 impl Drain {
     /// Takes in the retries that others have written down for this task.
     pub(super) async fn take_asked(&mut self, org: &Org) -> Result<(), Halt> {
-        for key in std::mem::take(&mut *lock(&self.work.accepted)) {
-            self.books.dead.remove(&key);
-        }
         let asked = std::mem::take(&mut *lock(&self.work.asked));
         if asked.is_empty() {
             return Ok(());

@@ -43,6 +43,14 @@ impl Figures {
         self.wanted.extend(events);
     }
 
+    /// Wants the figures of events told whatever they were told before.
+    pub(super) fn want_anew(&mut self, events: impl IntoIterator<Item = EventRef>) {
+        for event in events {
+            self.known.remove(&event);
+            self.wanted.insert(event);
+        }
+    }
+
     /// Wants what an earlier process did not come to tell.
     pub(super) async fn load(&mut self, engine: &Engine, org: &Arc<Org>) -> Result<(), Halt> {
         let scope = org.scope;
@@ -129,19 +137,19 @@ impl Figures {
     }
 }
 
-fn key(scope: sloe_store::scope::OrgScope, event: EventRef) -> Key {
+pub(in crate::worker) fn key(scope: sloe_store::scope::OrgScope, event: EventRef) -> Key {
     Key::delivered(scope, &format!("figures {}", event.event))
 }
 
 /// The records that the event still has.
-fn offered(engine: &Engine, event: EventRef) -> BTreeSet<SfId> {
+pub(in crate::worker) fn offered(engine: &Engine, event: EventRef) -> BTreeSet<SfId> {
     let Ok(Some(snapshot)) = engine.catalog().snapshot(event) else { return BTreeSet::new() };
     let items = snapshot.items.iter().map(|item| item.sf);
     let sessions = snapshot.sessions.iter().map(|session| session.sf);
     items.chain(sessions).chain([event.event]).collect()
 }
 
-fn row(event: EventRef, count: &PoolCount) -> Option<FigureRow> {
+pub(in crate::worker) fn row(event: EventRef, count: &PoolCount) -> Option<FigureRow> {
     let (of, id) = match count.pool {
         PoolKey::Event => (Figure::Event, event.event),
         PoolKey::Item(id) => (Figure::Item, id),

@@ -18,6 +18,9 @@ pub(crate) struct Delivered {
     /// It was deleted there, and never comes back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) gone: bool,
+    /// Staff left it to the org: whatever it holds is right.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) theirs: bool,
 }
 
 impl Delivered {
@@ -84,7 +87,7 @@ pub(crate) struct Dead {
     pub(crate) state: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) confirmed_at: Option<i64>,
-    /// The org deleted the record, and Sloe had something to tell it.
+    /// The org deleted or changed the record, rather than refused it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) conflict: bool,
     /// It went although the org was believed to have it, or to have deleted it.

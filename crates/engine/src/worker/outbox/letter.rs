@@ -14,12 +14,21 @@ use crate::view::Attendee;
 /// The code of a record that was deleted in the org while Sloe had something
 /// to tell it.
 pub(crate) const DELETED: &str = "deleted-in-org";
+/// The code of a record whose status or version the org changed.
+pub(crate) const CHANGED: &str = "changed-in-org";
+/// The code of a record that the org had, and that it does not show any more.
+pub(crate) const MISSING: &str = "missing-in-org";
 /// The code of a row that was not sent, because its parent was refused.
 pub(crate) const PARENT: &str = "parent-refused";
 /// What is left out of a message.
 const LEFT_OUT: &str = "…";
 /// A version that takes any other's place when a document is removed.
 pub(crate) const ANY: u64 = i64::MAX.unsigned_abs();
+
+/// Whether only a comparison with the org tells that a letter is settled.
+pub(crate) fn is_compared(code: &str) -> bool {
+    matches!(code, CHANGED | MISSING)
+}
 
 /// What a letter means to people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +68,16 @@ fn own_words(code: &str) -> (&'static str, &'static str, Owner) {
             "The record was deleted in Salesforce, and Sloe had something to tell it. It is never made anew.",
             "If it was meant, accept it. If not, restore the record from the recycle bin, then send the row again.",
             Owner::Organizer,
+        ),
+        CHANGED => (
+            "Somebody changed in Salesforce what Sloe keeps there: the registration's status, its version or its Sloe id.",
+            "If Sloe is right, send the row again. If Salesforce is, accept it: Sloe then leaves the record alone until the order changes.",
+            Owner::Organizer,
+        ),
+        MISSING => (
+            "Salesforce took the record, and shows it no more, not even in the recycle bin.",
+            "Check that the integration user may see all attendees. If the record was deleted for good, accept it.",
+            Owner::Admin,
         ),
         PARENT => (
             "The attendee's own row is not in Salesforce, so its sessions can't be either.",

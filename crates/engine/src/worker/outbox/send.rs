@@ -116,7 +116,7 @@ impl Sender<'_> {
         }
         let orphan = |line: &Line| {
             let parent = line.work.record.claim.attendee_key(line.work.record.place);
-            line.id.is_none() && self.books.dead.contains_key(&parent)
+            line.id.is_none() && self.books.is_absent(&parent)
         };
         let (orphans, lines): (Vec<_>, Vec<_>) = lines.into_iter().partition(orphan);
         let refused = || {

@@ -13,7 +13,7 @@ use sloe_store::key::Key;
 use super::file::{self, Dead, Delivered, Retry};
 use super::letter::{self, DELETED};
 use super::send::{Line, Sender, Work};
-use super::{Halt, plan};
+use super::{Halt, Lettered, plan};
 use crate::view::Attendee;
 use crate::worker::stored;
 
@@ -103,7 +103,8 @@ impl Sender<'_> {
     /// Notes what the org holds of a record, which is then no retry any more.
     fn delivered(&mut self, settled: &mut Settled, work: &Work, id: Option<SfId>, gone: bool) {
         let key = Key::delivered(self.org.scope, &work.record.key);
-        let body = Some(file::encode(&Delivered { id: id.map(|id| id.to_string()), gone }));
+        let body =
+            Some(file::encode(&Delivered { id: id.map(|id| id.to_string()), gone, theirs: false }));
         let write = Write { key: key.clone(), version: work.version, body };
         if work.forced {
             // The same version is there already, and says something else.
@@ -204,7 +205,7 @@ impl Sender<'_> {
             forced: work.forced || conflict,
             sealed_message: sealed.map(|bytes| sloe_core::ids::base32::encode(&bytes)),
         };
-        self.books.dead.insert(key.clone(), conflict);
+        self.books.dead.insert(key.clone(), Lettered::of(&dead));
         let version = before.map_or(0, |(version, _)| *version).max(work.version) + 1;
         Write {
             key: Key::dead_letter(self.org.scope, key),

@@ -15,6 +15,8 @@ use crate::org::data::{Assign, Database, RowError};
 
 /// How many records one call may hold.
 const MOST: usize = 200;
+/// How often one call may go from one object to another, and one more.
+const MOST_CHUNKS: usize = 10;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -36,12 +38,25 @@ enum Work {
     Refused(RowError),
 }
 
+impl Work {
+    /// What it is done to, unless it was refused.
+    fn object(&self) -> Option<usize> {
+        match self {
+            Work::Insert(object, _)
+            | Work::Update(object, ..)
+            | Work::Upsert(object, ..)
+            | Work::Delete(object, _) => Some(*object),
+            Work::Refused(_) => None,
+        }
+    }
+}
+
 /// Answers `/composite/sobjects` and what follows it; `hurt` may turn a record's success into a fault.
 pub(crate) fn answer(
     database: &mut Database,
     call: &Call,
     rest: &[&str],
-    hurt: &dyn Fn() -> Option<RowError>,
+    hurt: &dyn Fn(&str) -> Option<RowError>,
 ) -> Result<Reply, ApiError> {
     if let ([], &Method::DELETE) = (rest, &call.method) {
         let ids: Vec<&str> =
@@ -66,6 +81,14 @@ pub(crate) fn answer(
             ([object, key], &Method::PATCH) => upsertion(database, record, object, key)?,
             _ => return Err(ApiError::not_found()),
         });
+    }
+    let objects: Vec<usize> = work.iter().filter_map(Work::object).collect();
+    let chunks = objects.chunk_by(|a, b| a == b).count();
+    if chunks > MOST_CHUNKS {
+        let message = format!(
+            "Cannot have more than {MOST_CHUNKS} chunks in a single operation. Please rearrange the data to reduce chunking."
+        );
+        return Err(ApiError::new(400, "LIMIT_EXCEEDED", message));
     }
     mark_repeated(database, &mut work);
     Ok(run(database, call, work, request.all_or_none, hurt))
@@ -211,12 +234,13 @@ fn run(
     call: &Call,
     work: Vec<Work>,
     all_or_none: bool,
-    hurt: &dyn Fn() -> Option<RowError>,
+    hurt: &dyn Fn(&str) -> Option<RowError>,
 ) -> Reply {
     let mark = database.mark();
     let mut outcomes: Vec<Outcome> = Vec::with_capacity(work.len());
     for item in work {
-        let outcome = match (hurt(), item) {
+        let hurt = item.object().and_then(|object| hurt(&database.object(object).name));
+        let outcome = match (hurt, item) {
             (_, Work::Refused(error)) | (Some(error), _) => Err(vec![error]),
             (None, Work::Insert(object, assigns)) => {
                 database.insert(object, &assigns, call.user).map(|saved| (saved.id, None))

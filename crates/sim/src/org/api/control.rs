@@ -1,19 +1,27 @@
 //! `/__control`: what a person or a test changes about the org while it runs. Not a part of any real org.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{Response, StatusCode};
 use axum::routing::{get, post};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value as Json, json};
+use sloe_core::ids::SfId;
 
 use super::reply::Reply;
 use crate::org::faults::Faults;
+use crate::org::knobs::Knobs;
+use crate::org::limits::Others;
+use crate::org::maintenance::Window;
 use crate::org::state::{Hook, State as Org, Stats, lock};
+use crate::org::work::LOCK_WAIT_MS;
+
+/// The largest number of calls a limit may be.
+const MOST: u64 = 1_000_000_000;
 
 pub(crate) type Answer = Response<axum::body::Body>;
 
@@ -22,7 +30,12 @@ pub(crate) fn routes() -> Router<Arc<Org>> {
     Router::new()
         .route("/__control", get(overview))
         .route("/__control/faults", get(show_faults).put(set_faults).delete(clear_faults))
-        .route("/__control/limits", get(show_limits).put(set_limits))
+        .route("/__control/limits", get(show_limits).put(set_limits).delete(reset_limits))
+        .route(
+            "/__control/maintenance",
+            get(show_maintenance).put(set_maintenance).delete(end_maintenance),
+        )
+        .route("/__control/locks", get(show_locks).put(set_locks).delete(reset_locks))
         .route("/__control/tokens", axum::routing::delete(expire_tokens))
         .route("/__control/hook", get(show_hook).put(set_hook).delete(remove_hook))
         .route("/__control/stats", get(show_stats).delete(reset_stats))
@@ -38,6 +51,12 @@ pub(crate) fn refuse(message: &str) -> Answer {
         .into_response()
 }
 
+/// Names everything that is wrong with what was sent.
+fn refuse_all(faults: Vec<String>) -> Answer {
+    let body = json!({ "error": faults.join("; "), "faults": faults });
+    Reply::json(StatusCode::UNPROCESSABLE_ENTITY.as_u16(), &body).into_response()
+}
+
 fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Box<Answer>> {
     serde_json::from_slice(body).map_err(|e| Box::new(refuse(&e.to_string())))
 }
@@ -48,70 +67,135 @@ async fn overview(State(org): State<Arc<Org>>) -> Answer {
         "name": org.name,
         "url": org.url,
         "apps": org.apps.iter().map(|app| app.name.as_str()).collect::<Vec<_>>(),
-        "resources": ["faults", "limits", "tokens", "hook", "events", "stats", "save"],
+        "resources": ["events", "faults", "hook", "limits", "locks", "maintenance", "save", "stats", "tokens"],
     }))
 }
 
 async fn show_faults(State(org): State<Arc<Org>>) -> Answer {
-    ok(&*org.faults.borrow())
+    ok(&org.faults.borrow().shown())
 }
 
-/// Replaces all faults: what the body leaves out is off.
+/// Replaces all rules by the one, or the list, that is sent.
 async fn set_faults(State(org): State<Arc<Org>>, body: Bytes) -> Answer {
-    let faults: Faults = match read(&body) {
-        Ok(faults) => faults,
-        Err(refused) => return *refused,
-    };
-    if let Err(message) = faults.check() {
-        return refuse(&message);
+    match Faults::parse(&body) {
+        Ok(faults) => {
+            org.faults.send_replace(Arc::new(faults));
+            show_faults(State(org)).await
+        }
+        Err(faults) => refuse_all(faults),
     }
-    org.faults.send_replace(faults.clone());
-    ok(&faults)
 }
 
 async fn clear_faults(State(org): State<Arc<Org>>) -> Answer {
-    org.faults.send_replace(Faults::default());
-    ok(&Faults::default())
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Limits {
-    daily: Option<u64>,
-    concurrent: Option<u32>,
-    long_after_ms: Option<u64>,
-    used: Option<u64>,
+    org.faults.send_replace(Arc::default());
+    show_faults(State(org)).await
 }
 
 async fn show_limits(State(org): State<Arc<Org>>) -> Answer {
-    let allowance = lock(&org.meter).allowance;
+    let used = org.used();
+    let meter = lock(&org.meter);
+    let (allowance, others) = (meter.allowance, meter.others());
     ok(&json!({
         "daily": allowance.daily,
         "concurrent": allowance.concurrent,
         "long_after_ms": allowance.long_after_ms,
-        "used": org.used(),
+        "used": used,
+        "under_way": meter.under_way(),
+        "others_per_minute": others.per_minute,
+        "others_long_running": others.long_running,
     }))
 }
 
 /// Changes what the body names.
 async fn set_limits(State(org): State<Arc<Org>>, body: Bytes) -> Answer {
-    let limits: Limits = match read(&body) {
-        Ok(limits) => limits,
-        Err(refused) => return *refused,
-    };
-    {
-        let allowance = &mut lock(&org.meter).allowance;
-        allowance.daily = limits.daily.unwrap_or(allowance.daily);
-        allowance.concurrent = limits.concurrent.unwrap_or(allowance.concurrent);
-        allowance.long_after_ms = limits.long_after_ms.unwrap_or(allowance.long_after_ms);
+    let mut knobs = Knobs::parse(&body);
+    let (daily, used) = (knobs.whole("daily", MOST), knobs.whole("used", MOST));
+    let small = |number: Option<u64>| number.and_then(|n| u32::try_from(n).ok());
+    let concurrent = small(knobs.whole("concurrent", 100_000));
+    let long_after_ms = knobs.whole("long_after_ms", 3_600_000);
+    let per_minute = knobs.whole("others_per_minute", MOST);
+    let long_running = small(knobs.whole("others_long_running", 100_000));
+    let wrong = knobs.end();
+    if !wrong.is_empty() {
+        return refuse_all(wrong);
     }
-    if let Some(used) = limits.used {
+    {
+        let mut meter = lock(&org.meter);
+        let others = meter.others();
+        let others = Others {
+            per_minute: per_minute.unwrap_or(others.per_minute),
+            long_running: long_running.unwrap_or(others.long_running),
+        };
+        // What they have called by now was under the limits that held.
+        meter.set_others(org.clock(), others);
+        let allowance = &mut meter.allowance;
+        allowance.daily = daily.unwrap_or(allowance.daily);
+        allowance.concurrent = concurrent.unwrap_or(allowance.concurrent);
+        allowance.long_after_ms = long_after_ms.unwrap_or(allowance.long_after_ms);
+    }
+    if let Some(used) = used {
         org.set_used(used);
     }
+    keep_limits(org).await
+}
+
+/// The limits the org was started with, and nobody else calls; what is used stays used.
+async fn reset_limits(State(org): State<Arc<Org>>) -> Answer {
+    {
+        let mut meter = lock(&org.meter);
+        meter.set_others(org.clock(), Others::default());
+        meter.allowance = org.given;
+    }
+    keep_limits(org).await
+}
+
+async fn keep_limits(org: Arc<Org>) -> Answer {
     match org.keep(org.limit_entries()) {
         Ok(()) => show_limits(State(org)).await,
         Err(message) => refuse(&message),
     }
+}
+
+async fn show_maintenance(State(org): State<Arc<Org>>) -> Answer {
+    let now = (org.now)();
+    ok(&org.window().map_or(Json::Null, |window| window.shown(now)))
+}
+
+async fn set_maintenance(State(org): State<Arc<Org>>, body: Bytes) -> Answer {
+    match Window::parse(&body, (org.now)()) {
+        Ok(window) => {
+            *lock(&org.maintenance) = Some(window);
+            show_maintenance(State(org)).await
+        }
+        Err(faults) => refuse_all(faults),
+    }
+}
+
+async fn end_maintenance(State(org): State<Arc<Org>>) -> Answer {
+    *lock(&org.maintenance) = None;
+    show_maintenance(State(org)).await
+}
+
+async fn show_locks(State(org): State<Arc<Org>>) -> Answer {
+    let held = lock(&org.database).locks().held();
+    let held: Vec<&str> = held.iter().map(SfId::as_str).collect();
+    ok(&json!({ "wait_ms": org.lock_wait_ms.load(Ordering::Relaxed), "held": held }))
+}
+
+async fn set_locks(State(org): State<Arc<Org>>, body: Bytes) -> Answer {
+    let mut knobs = Knobs::parse(&body);
+    let wait = knobs.whole("wait_ms", 600_000);
+    let wrong = knobs.end();
+    if !wrong.is_empty() {
+        return refuse_all(wrong);
+    }
+    org.lock_wait_ms.store(wait.unwrap_or(LOCK_WAIT_MS), Ordering::Relaxed);
+    show_locks(State(org)).await
+}
+
+async fn reset_locks(State(org): State<Arc<Org>>) -> Answer {
+    org.lock_wait_ms.store(LOCK_WAIT_MS, Ordering::Relaxed);
+    show_locks(State(org)).await
 }
 
 async fn expire_tokens(State(org): State<Arc<Org>>) -> Answer {

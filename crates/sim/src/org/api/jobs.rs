@@ -100,7 +100,8 @@ pub(crate) struct Job {
     pub(crate) created: i64,
     pub(crate) stamp: i64,
     pub(crate) data: bytes::Bytes,
-    pub(crate) outcomes: Vec<Outcome>,
+    /// By the row a chunk begins with: batches are worked on in parallel.
+    pub(crate) outcomes: BTreeMap<usize, Vec<Outcome>>,
     pub(crate) processed: usize,
     pub(crate) failed: usize,
     pub(crate) millis: u64,
@@ -174,7 +175,7 @@ impl Job {
             created: stored.created,
             stamp: stored.stamp,
             data: bytes::Bytes::new(),
-            outcomes: Vec::new(),
+            outcomes: BTreeMap::new(),
             processed: 0,
             failed: 0,
             millis: stored.millis,
@@ -184,11 +185,17 @@ impl Job {
         })
     }
 
-    /// Takes note of what became of the next rows.
-    pub(crate) fn add_outcomes(&mut self, outcomes: Vec<Outcome>) {
+    /// Takes note of what became of the rows from this one on.
+    pub(crate) fn add_outcomes(&mut self, first: usize, outcomes: Vec<Outcome>) {
         self.processed += outcomes.len();
         self.failed += outcomes.iter().filter(|o| matches!(o, Outcome::Failed(_))).count();
-        self.outcomes.extend(outcomes);
+        self.outcomes.insert(first, outcomes);
+    }
+
+    /// What became of a row, if it has been worked on.
+    pub(crate) fn outcome(&self, row: usize) -> Option<&Outcome> {
+        let (first, outcomes) = self.outcomes.range(..=row).next_back()?;
+        outcomes.get(row - first)
     }
 
     /// Whether its rows are to be worked on, or are.
@@ -255,9 +262,12 @@ impl Jobs {
         for job in self.all() {
             let job = lock(&job);
             out.push(job.entry(database));
-            if !job.outcomes.is_empty() {
-                out.push(Entry::Outcomes { job: job.id.clone(), rows: job.outcomes.clone() });
-            }
+            let outcomes = job.outcomes.iter().map(|(first, rows)| Entry::Outcomes {
+                job: job.id.clone(),
+                first: *first,
+                rows: rows.clone(),
+            });
+            out.extend(outcomes);
         }
     }
 
@@ -269,15 +279,17 @@ impl Jobs {
             return;
         };
         if let Some(before) = self.get(&id) {
-            job.add_outcomes(std::mem::take(&mut lock(&before).outcomes));
+            for (first, outcomes) in std::mem::take(&mut lock(&before).outcomes) {
+                job.add_outcomes(first, outcomes);
+            }
         }
         self.add(job);
     }
 
-    /// Takes up what became of a job's next rows.
-    pub(crate) fn restore_outcomes(&self, id: &str, outcomes: Vec<Outcome>) {
+    /// Takes up what became of a job's rows from this one on.
+    pub(crate) fn restore_outcomes(&self, id: &str, first: usize, outcomes: Vec<Outcome>) {
         if let Some(job) = self.get(id) {
-            lock(&job).add_outcomes(outcomes);
+            lock(&job).add_outcomes(first, outcomes);
         }
     }
 

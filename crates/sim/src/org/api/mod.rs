@@ -3,6 +3,7 @@
 pub(crate) mod collections;
 pub(crate) mod composite;
 pub(crate) mod control;
+pub(crate) mod ending;
 pub(crate) mod graph;
 pub(crate) mod ingest;
 pub(crate) mod input;
@@ -17,10 +18,10 @@ pub(crate) mod reply;
 pub(crate) mod results;
 pub(crate) mod retrieve;
 pub(crate) mod route;
+pub(crate) mod worker;
 
 use std::io::Read;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -28,8 +29,9 @@ use axum::http::{HeaderMap, HeaderValue, Method, Response, header};
 use flate2::read::{GzDecoder, ZlibDecoder};
 use sloe_core::ids::SfId;
 
+use self::ending::{Answer, Watch, failed};
 use self::reply::{ApiError, Call, Reply};
-use super::faults::Faults;
+use super::faults::{About, End};
 use super::limits::Exceeded;
 use super::state::{State as Org, lock};
 
@@ -40,7 +42,10 @@ const LONGEST_URI: usize = 16_384;
 
 /// Answers everything under `/services` and `/id`.
 pub(crate) async fn serve(State(org): State<Arc<Org>>, request: Request) -> Response<Body> {
-    answer(org, request).await.unwrap_or_else(|refused| refused).into_response()
+    let watch = Watch::new(&org);
+    let answer = answer(org, request).await.unwrap_or_else(Answer::Whole);
+    watch.over(&answer);
+    answer.into_response()
 }
 
 /// Answers what no address fits. The `sf` command line begins paths with two slashes, which a real org takes for one.
@@ -64,6 +69,21 @@ struct Received {
     headers: HeaderMap,
     body: bytes::Bytes,
     kind: &'static str,
+    about: Owned,
+}
+
+/// A call, as the fault rules see it.
+#[derive(Clone)]
+struct Owned {
+    kind: &'static str,
+    method: String,
+    path: String,
+}
+
+impl Owned {
+    fn about(&self) -> About<'_> {
+        About { kind: self.kind, method: &self.method, path: &self.path }
+    }
 }
 
 impl Received {
@@ -72,7 +92,7 @@ impl Received {
     }
 }
 
-async fn answer(org: Arc<Org>, request: Request) -> Result<Reply, Reply> {
+async fn answer(org: Arc<Org>, request: Request) -> Result<Answer, Reply> {
     let request = receive(&org, request).await?;
     if let Some(absent) = absent(&request.path) {
         return Err(ApiError::unsupported(absent).reply());
@@ -80,14 +100,32 @@ async fn answer(org: Arc<Org>, request: Request) -> Result<Reply, Reply> {
     let public = request.path.starts_with("/services/oauth2/")
         || request.path.trim_end_matches('/') == "/services/data";
     let admitted = if public { None } else { Some(admit(&org, &request)?) };
-    endure(&org, request.kind).await?;
+    let end = match endure(&org, &request).await {
+        Some(End::Fails(failure)) => return Err(failed(&org, &failure)),
+        Some(End::CutBefore) => {
+            lock(&org.stats).faulted += 1;
+            return Ok(Answer::Lost);
+        }
+        end => end,
+    };
+    let about = request.about.clone();
     // The org's work is computing, not waiting.
+    let worker = Arc::clone(&org);
     let done = tokio::task::spawn_blocking(move || match admitted {
-        None => answer_public(&org, &request),
-        Some(admitted) => answer_call(&org, request, admitted),
+        None => answer_public(&worker, &request),
+        Some(admitted) => answer_call(&worker, request, admitted),
     });
-    done.await.map_err(|_| {
+    let reply = done.await.map_err(|_| {
         ApiError::new(500, "UNKNOWN_EXCEPTION", "An unexpected error occurred.").reply()
+    })?;
+    if end.is_some() {
+        lock(&org.stats).faulted += 1;
+    }
+    Ok(match end {
+        Some(End::CutAfter) => Answer::Lost,
+        Some(End::CutWithin) => Answer::Cut(reply),
+        Some(End::StallsWithin) => Answer::Stalled(reply, org, about),
+        _ => Answer::Whole(reply),
     })
 }
 
@@ -123,12 +161,13 @@ async fn receive(org: &Org, request: Request) -> Result<Received, Reply> {
     }
     let path = parts.uri.path().to_owned();
     let kind = kind_of(&path);
-    let outage = {
-        let faults = org.faults.borrow();
-        (faults.outage && faults.hit(kind)).then(|| faults.clone())
-    };
-    if let Some(faults) = outage {
-        return Err(fail(org, &faults, 503));
+    let about = Owned { kind, method: parts.method.to_string(), path: path.clone() };
+    if let Some(window) = org.window().filter(|window| window.is_on((org.now)())) {
+        return Err(failed(org, &window.failure()));
+    }
+    let refusal = org.faults.borrow().refuses(&about.about());
+    if let Some(failure) = refusal {
+        return Err(failed(org, &failure));
     }
     let body = axum::body::to_bytes(body, LARGEST_BODY).await.map_err(|_| {
         let message = "The request's body is larger than 150 MB or was cut off";
@@ -137,7 +176,7 @@ async fn receive(org: &Org, request: Request) -> Result<Received, Reply> {
     let body = decompress(&path, &parts.headers, body)?;
     let method = if parts.method == Method::HEAD { Method::GET } else { parts.method };
     let query = parts.uri.query().unwrap_or_default().to_owned();
-    Ok(Received { method, path, query, headers: parts.headers, body, kind })
+    Ok(Received { method, path, query, headers: parts.headers, body, kind, about })
 }
 
 /// What Salesforce has at this address and the simulated org has not, whoever asks: its clients sign in otherwise.
@@ -161,40 +200,22 @@ fn kind_of(path: &str) -> &'static str {
     }
 }
 
-fn fail(org: &Org, faults: &Faults, status: u16) -> Reply {
-    lock(&org.stats).faulted += 1;
-    let body =
-        serde_json::json!([{ "message": faults.error_message, "errorCode": faults.error_code }]);
-    Reply::json(status, &body)
-}
-
-/// Lets the fault knobs act; an error if they refuse the call.
-async fn endure(org: &Org, kind: &'static str) -> Result<(), Reply> {
+/// Lets the fault rules act; answers how the call is to end, if not well.
+async fn endure(org: &Org, request: &Received) -> Option<End> {
     let mut changes = org.faults.subscribe();
-    let faults: Faults = changes.borrow_and_update().clone();
-    if !faults.hit(kind) {
-        return Ok(());
+    let about = request.about.about();
+    let faults = Arc::clone(&changes.borrow_and_update());
+    let fate = faults.fate(&about);
+    if !fate.wait.is_zero() {
+        tokio::time::sleep(fate.wait).await;
     }
-    if faults.stall {
-        // The sender lives as long as the org.
-        let _ = changes.wait_for(|faults| !(faults.stall && faults.hit(kind))).await;
+    if fate.end != Some(End::Stalls) {
+        return fate.end;
     }
-    let extra = if faults.jitter_ms == 0 {
-        0
-    } else {
-        let mut bytes = [0_u8; 8];
-        // Without randomness there is no jitter.
-        let _ = getrandom::fill(&mut bytes);
-        u64::from_le_bytes(bytes) % (faults.jitter_ms + 1)
-    };
-    let wait = faults.latency_ms + extra;
-    if wait > 0 {
-        tokio::time::sleep(Duration::from_millis(wait)).await;
-    }
-    if faults.error_rate > 0.0 && org.call_fault(&faults) {
-        return Err(fail(org, &faults, faults.error_status));
-    }
-    Ok(())
+    lock(&org.stats).faulted += 1;
+    // The sender lives as long as the org.
+    let _ = changes.wait_for(|now| !Arc::ptr_eq(now, &faults) && !now.stall(&about)).await;
+    None
 }
 
 /// A call that has been let in; it ends when this goes out of scope, however that happens.
@@ -268,26 +289,28 @@ fn answer_call(org: &Org, request: Received, admitted: Admitted) -> Reply {
         method: request.method,
         body: request.body,
     };
-    let reply = run(org, &call);
+    let reply = run(org, &call, request.kind);
     drop(admitted);
     reply.with("sforce-limit-info", org.usage())
 }
 
-fn run(org: &Org, call: &Call) -> Reply {
-    let mut database = lock(&org.database);
-    database.set_origin(reply::origin("rest", &call.version, call.client.as_deref()));
-    let reply = route::answer(org, &mut database, call);
-    match org.commit(&mut database) {
-        Ok(()) => {
-            org.trim(&mut database);
+fn run(org: &Org, call: &Call, kind: &str) -> Reply {
+    let done = org.transact(
+        kind,
+        |database| {
+            database.set_origin(reply::origin("rest", &call.version, call.client.as_deref()));
+            route::answer(org, database, call)
+        },
+        |database, reply| {
+            org.trim(database);
             reply
-        }
-        Err(error) => {
-            tracing::error!(%error, "the org's log can't be written");
-            ApiError::new(500, "UNKNOWN_EXCEPTION", "The simulated org couldn't keep this change.")
-                .reply()
-        }
-    }
+        },
+    );
+    done.unwrap_or_else(|error| {
+        tracing::error!(%error, "the org's log can't be written");
+        ApiError::new(500, "UNKNOWN_EXCEPTION", "The simulated org couldn't keep this change.")
+            .reply()
+    })
 }
 
 /// The client that `Sforce-Call-Options` names: `client=ID, …`.

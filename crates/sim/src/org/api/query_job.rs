@@ -106,6 +106,12 @@ impl QueryJobs {
         }
     }
 
+    /// Jobs made within a day.
+    pub(crate) fn today(&self, now_ms: i64) -> u64 {
+        let since = now_ms - 24 * 3600 * 1000;
+        lock(&self.inner).values().filter(|job| job.created > since).count() as u64
+    }
+
     /// Forgets a job.
     pub(crate) fn forget(&self, id: &str) {
         lock(&self.inner).remove(id);

@@ -92,7 +92,8 @@ fn find(state: &State, database: &mut Database, call: &Call) -> Result<Reply, Ap
         ["sobjects", rest @ ..] => records::answer(database, call, rest),
         ["composite"] => composite::answer(state, database, call),
         ["composite", "sobjects", rest @ ..] => {
-            collections::answer(database, call, rest, &|| state.row_fault())
+            let hurt = |object: &str| state.row_fault("collections", object);
+            collections::answer(database, call, rest, &hurt)
         }
         ["composite", "graph"] => graph::answer(state, database, call),
         ["composite", ..] => Err(ApiError::unsupported("composite trees and batches")),

@@ -102,6 +102,7 @@ impl Database {
             }
         }
         self.check(object, &shape, &row, None)?;
+        self.lock_for(object, None, Some(&row))?;
         self.note_id(object, id);
         self.put(object, row);
         Ok(Saved { id, created: true })
@@ -128,12 +129,14 @@ impl Database {
         if let Some(field) = frozen.first() {
             return Err(vec![not_writable(field)]);
         }
+        let old = old.clone();
         let mut row = old.clone();
         row.modified = self.now();
         row.stamp = row.modified;
         row.modified_by = user;
         self.assign(&shape, &mut row, assigns)?;
-        self.check(object, &shape, &row, self.table(object).get_live(id))?;
+        self.check(object, &shape, &row, Some(&old))?;
+        self.lock_for(object, Some(&old), Some(&row))?;
         self.put(object, row);
         Ok(Saved { id, created: false })
     }
@@ -250,6 +253,11 @@ impl Database {
                 errors.push(not_writable(field));
                 continue;
             }
+            if value.is_null() && field.slot == Slot::OwnerId {
+                let message = "Owner ID: owner cannot be blank";
+                errors.push(RowError::at("INVALID_CROSS_REFERENCE_KEY", &field.name, message));
+                continue;
+            }
             let value = if value.is_null() && field.kind == Kind::Checkbox {
                 Value::Bool(false)
             } else {
@@ -288,10 +296,12 @@ impl Database {
         let mut errors = Vec::new();
         for (number, field) in shape.fields.iter().enumerate() {
             let value = row.get(field.slot);
-            if old.is_some_and(|old| old.get(field.slot) == value) {
+            // Whoever makes a record owns it unless it says otherwise.
+            let own = field.slot == Slot::OwnerId && old.is_none() && row.owner == row.created_by;
+            if own || old.is_some_and(|old| old.get(field.slot) == value) {
                 continue;
             }
-            if let (Some(reference), Slot::Stored(_), Value::Id(id)) =
+            if let (Some(reference), Slot::Stored(_) | Slot::OwnerId, Value::Id(id)) =
                 (field.reference(), field.slot, value.as_ref())
             {
                 errors.extend(self.check_reference(field, &reference.to, *id));
@@ -329,9 +339,16 @@ impl Database {
             let message = format!("{}: id value of incorrect type: {id}", field.label);
             return Some(RowError::at("FIELD_INTEGRITY_EXCEPTION", &field.name, message));
         }
-        let missing = self.table(target).get_live(id).is_none();
-        missing.then(|| {
-            RowError::at("INVALID_CROSS_REFERENCE_KEY", &field.name, "invalid cross reference id")
+        let Some(row) = self.table(target).get_live(id) else {
+            let message = "invalid cross reference id";
+            return Some(RowError::at("INVALID_CROSS_REFERENCE_KEY", &field.name, message));
+        };
+        let active = self.object(target).field("IsActive").map(|f| row.get(f.slot).into_owned());
+        (field.slot == Slot::OwnerId && active == Some(Value::Bool(false))).then(|| {
+            let shown = id.as_str().get(..15).unwrap_or_default();
+            let message =
+                format!("operation performed with inactive user [{shown}] as owner of the record");
+            RowError::at("INACTIVE_OWNER_OR_USER", &field.name, message)
         })
     }
 }

@@ -36,6 +36,8 @@ impl RowError {
 
     /// `CODE:message:fields --`, as the Bulk API's failed results have it.
     pub(crate) fn bulk(&self) -> String {
-        format!("{}:{}:{} --", self.code, self.message, self.fields.join(","))
+        let fields = self.fields.join(",");
+        let space = if fields.is_empty() { "" } else { " " };
+        format!("{}:{}:{fields}{space}--", self.code, self.message)
     }
 }

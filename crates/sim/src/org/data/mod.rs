@@ -2,6 +2,7 @@
 
 mod change;
 mod error;
+mod locks;
 mod log;
 mod remove;
 mod table;
@@ -15,6 +16,7 @@ use sloe_core::ids::SfId;
 
 pub(crate) use change::{Assign, Found};
 pub(crate) use error::RowError;
+use locks::Locks;
 pub(crate) use log::Log;
 pub(crate) use table::{Row, Table};
 pub(crate) use value::{JsonFault, Value, format_time, parse_time, soap_name};
@@ -36,6 +38,7 @@ pub(crate) struct Database {
     notes: Vec<Entry>,
     /// What makes the open transaction's changes, as change events say it.
     origin: String,
+    locks: Locks,
 }
 
 /// A place in the open transaction to go back to.
@@ -60,6 +63,7 @@ impl Database {
             undo: Vec::new(),
             notes: Vec::new(),
             origin: String::new(),
+            locks: Locks::default(),
         }
     }
 

@@ -12,7 +12,7 @@ impl Database {
     /// Deletes a record, its details, and every reference to them that clears on deletion.
     ///
     /// # Errors
-    /// Not there, already deleted, or a required reference points to it; nothing is changed then.
+    /// Not there, already deleted, locked, or a required reference points to it; nothing is changed then.
     pub(crate) fn delete(
         &mut self,
         object: usize,
@@ -43,6 +43,12 @@ impl Database {
                 }
             }
             doomed.push((object, id));
+        }
+        let gone = doomed.iter().map(|(object, id)| (*object, *id, None));
+        let changed = cleared.iter().map(|(object, id, _)| (*object, *id, Some(())));
+        for (object, id, stays) in gone.chain(changed) {
+            let Some(row) = self.table(object).get_live(id).cloned() else { continue };
+            self.lock_for(object, Some(&row), stays.map(|()| &row))?;
         }
         let now = self.now();
         for (child, id, field) in cleared {

@@ -43,12 +43,16 @@ impl Row {
         })
     }
 
-    /// Puts a value into a slot of the row's own; system slots keep what they have.
+    /// Puts a value into a slot of the row's own, or gives it an owner; other slots keep what they have.
     pub(crate) fn set(&mut self, slot: Slot, value: Value) {
-        if let Slot::Stored(n) = slot
-            && let Some(place) = self.values.get_mut(n)
-        {
-            *place = value;
+        match (slot, &value) {
+            (Slot::Stored(n), _) => {
+                if let Some(place) = self.values.get_mut(n) {
+                    *place = value;
+                }
+            }
+            (Slot::OwnerId, Value::Id(owner)) => self.owner = *owner,
+            _ => {}
         }
     }
 }

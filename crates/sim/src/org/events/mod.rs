@@ -10,6 +10,7 @@ pub(super) mod event;
 mod knobs;
 #[cfg(feature = "pubsub")]
 mod pubsub;
+mod share;
 #[cfg(feature = "pubsub")]
 mod subscription;
 #[cfg(feature = "pubsub")]
@@ -23,8 +24,8 @@ use tokio::sync::watch;
 
 pub(crate) use self::event::Event;
 pub(crate) use self::knobs::Knobs;
+use self::share::Share;
 use super::data::Database;
-use super::faults::Share;
 use super::kept::Entry;
 use super::schema::Object;
 use super::state::lock;

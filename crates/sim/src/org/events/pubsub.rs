@@ -12,6 +12,7 @@ use super::wire::{
     TopicRequest,
 };
 use super::{avro, subscription};
+use crate::org::faults::About;
 use crate::org::state::{State, lock};
 
 /// How the org's statistics and fault knobs call these calls.
@@ -113,14 +114,16 @@ fn admit(org: &State, metadata: &MetadataMap) -> Result<String, Status> {
     Ok(token.to_owned())
 }
 
-/// The fault knobs: an outage is one of this API too.
+/// The fault knobs and maintenance windows: an outage is one of this API too.
 pub(super) fn check_outage(org: &State) -> Result<(), Status> {
-    let faults = org.faults.borrow();
-    if !(faults.outage && faults.hit(KIND)) {
-        return Ok(());
-    }
+    let call = About { kind: KIND, method: "POST", path: "/eventbus.v1.PubSub" };
+    let window = lock(&org.maintenance).as_ref().is_some_and(|window| window.is_on((org.now)()));
+    let message = match org.faults.borrow().refuses(&call) {
+        Some(failure) => failure.message,
+        None if window => "The org is down for maintenance.".to_owned(),
+        None => return Ok(()),
+    };
     lock(&org.stats).faulted += 1;
-    let message = faults.error_message.clone();
     Err(fault(Code::Unavailable, Some("service.unavailable"), &message))
 }
 

@@ -1,5 +1,7 @@
 //! The org's page for people: its objects and records, live, a form for each, and the Update button.
 
+mod activity;
+mod confirm;
 mod form;
 mod input;
 mod update;
@@ -40,7 +42,8 @@ pub(crate) fn routes() -> Router<Arc<Org>> {
         .route("/o/{object}", get(list))
         .route("/o/{object}/new", get(blank).post(create))
         .route("/r/{id}", get(show).post(save))
-        .route("/r/{id}/delete", post(delete))
+        .route("/r/{id}/delete", get(confirm).post(delete))
+        .route("/activity", get(activity))
         .route("/update", post(update))
         .route("/events", get(view::events::show))
         .route("/assets/org.css", get(|| async { asset("text/css; charset=utf-8", STYLE) }))
@@ -171,6 +174,8 @@ fn store(
 ) -> Response {
     let typed = form::typed(database, object, body);
     let user = form::person(database);
+    // No API makes this change.
+    database.set_origin(String::new());
     let result = form::assigns(database, object, id, &typed).and_then(|assigns| match id {
         Some(id) => database.update(object, id, &assigns, user),
         None => database.insert(object, &assigns, user),
@@ -189,6 +194,22 @@ fn store(
     }
 }
 
+/// Asks whether a record is really to be deleted, and says what goes with it.
+async fn confirm(State(org): State<Arc<Org>>, Path(id): Path<String>) -> Response {
+    let database = lock(&org.database);
+    match record(&database, &id).filter(|(object, _)| database.object(*object).writable) {
+        Some((object, id)) => {
+            render(StatusCode::OK, &confirm::confirm(&org, &database, object, id))
+        }
+        None => missing(&org, &database),
+    }
+}
+
+async fn activity(State(org): State<Arc<Org>>) -> Response {
+    let database = lock(&org.database);
+    render(StatusCode::OK, &activity::activity(&org, &database))
+}
+
 async fn delete(State(org): State<Arc<Org>>, Path(id): Path<String>) -> Response {
     let mut database = lock(&org.database);
     let Some((object, id)) =
@@ -197,6 +218,7 @@ async fn delete(State(org): State<Arc<Org>>, Path(id): Path<String>) -> Response
         return missing(&org, &database);
     };
     let user = form::person(&database);
+    database.set_origin(String::new());
     let result = database.delete(object, id, user);
     let result = result.and_then(|()| {
         org.commit(&mut database).map_err(|error| vec![RowError::new("UNKNOWN_EXCEPTION", error)])

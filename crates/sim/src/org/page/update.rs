@@ -1,12 +1,14 @@
 //! The Update button: calls Sloe's hook as the component in a real org does.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use serde_json::{Value as Json, json};
 use sloe_core::ids::SfId;
 
 use super::view::Notice;
 use crate::org::state::{State as Org, lock};
+use crate::org::traffic::HookCall;
 
 /// How a call of the hook ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +23,22 @@ pub(crate) enum Outcome {
     Unconnected,
 }
 
-/// Tells Sloe to refresh one event, or all.
+/// Tells Sloe to refresh one event, or all, and remembers how that went.
 pub(crate) async fn call(org: &Org, event: Option<SfId>) -> Outcome {
+    let (at, began) = (org.clock(), Instant::now());
+    let outcome = send(org, event).await;
+    let call = HookCall {
+        at,
+        event,
+        outcome: outcome.words(),
+        good: matches!(outcome, Outcome::Accepted(_)),
+        millis: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+    };
+    lock(&org.traffic).hook(call);
+    outcome
+}
+
+async fn send(org: &Org, event: Option<SfId>) -> Outcome {
     let Some(hook) = lock(&org.hook).clone() else { return Outcome::Unconnected };
     let url = address(&hook.url, org.org);
     let body = event.map_or_else(|| json!({}), |id| json!({ "event": id.as_str() }));
@@ -47,6 +63,16 @@ pub(crate) fn address(url: &str, org: SfId) -> String {
 }
 
 impl Outcome {
+    /// As the list of calls has it.
+    fn words(self) -> String {
+        match self {
+            Outcome::Accepted(status) => format!("accepted ({status})"),
+            Outcome::Refused(status) => format!("refused ({status})"),
+            Outcome::Unreachable => "no answer".to_owned(),
+            Outcome::Unconnected => "nobody to tell".to_owned(),
+        }
+    }
+
     /// As the redirect carries it.
     pub(super) fn query(self) -> String {
         match self {

@@ -44,23 +44,24 @@ impl Notice {
     }
 }
 
-struct NavObject {
-    name: String,
-    plural: String,
-    count: String,
+pub(super) struct NavObject {
+    pub(super) name: String,
+    pub(super) plural: String,
+    pub(super) count: String,
 }
 
 /// What every page has around its content.
 pub(super) struct Frame {
-    title: String,
-    org: String,
-    used: String,
-    daily: String,
-    exhausted: bool,
-    faults: String,
-    objects: Vec<NavObject>,
-    current: String,
-    notice: Option<Notice>,
+    pub(super) title: String,
+    pub(super) org: String,
+    pub(super) used: String,
+    pub(super) daily: String,
+    pub(super) exhausted: bool,
+    pub(super) faults: String,
+    pub(super) maintenance: String,
+    pub(super) objects: Vec<NavObject>,
+    pub(super) current: String,
+    pub(super) notice: Option<Notice>,
 }
 
 /// A page with one sentence.
@@ -96,6 +97,8 @@ pub(super) struct List {
 
 struct Fault {
     field: String,
+    /// What the field is called.
+    label: String,
     text: String,
 }
 
@@ -164,9 +167,22 @@ pub(super) fn frame(
         daily: grouped(&daily.to_string()),
         exhausted: used >= daily,
         faults: org.faults.borrow().summary(),
+        maintenance: maintenance(org, database),
         objects,
         current: current.to_owned(),
         notice,
+    }
+}
+
+/// What is to be said about a maintenance window; empty if there is none.
+fn maintenance(org: &Org, database: &Database) -> String {
+    let Some(window) = org.window() else { return String::new() };
+    let (from, until) = window.span();
+    let [from, until] = [from, until].map(|at| moment(database, at.as_millisecond()));
+    if window.is_on((org.now)()) {
+        format!("Maintenance until {until}: every call is answered 503.")
+    } else {
+        format!("Maintenance from {from} to {until}: every call will be answered 503.")
     }
 }
 
@@ -211,7 +227,7 @@ fn cell(database: &Database, field: &Field, row: &Row) -> String {
 }
 
 /// A moment in the organization's zone.
-fn moment(database: &Database, ms: i64) -> String {
+pub(super) fn moment(database: &Database, ms: i64) -> String {
     jiff::Timestamp::from_millisecond(ms).map_or_else(
         |_| format_time(ms, "Z"),
         |stamp| stamp.to_zoned(form::zone(database)).strftime("%-d %b %Y, %H:%M").to_string(),
@@ -219,7 +235,7 @@ fn moment(database: &Database, ms: i64) -> String {
 }
 
 /// A number with its thousands apart: `50,000`.
-fn grouped(number: &str) -> String {
+pub(super) fn grouped(number: &str) -> String {
     let (sign, digits) = number.split_at(usize::from(number.starts_with('-')));
     let (whole, rest) = digits.split_at(digits.find('.').unwrap_or(digits.len()));
     let mut out = sign.to_owned();
@@ -352,7 +368,12 @@ pub(super) fn record(
     let faults = errors.iter().flat_map(|error| {
         let fields =
             if error.fields.is_empty() { vec![String::new()] } else { error.fields.clone() };
-        fields.into_iter().map(|field| Fault { field, text: error.message.clone() })
+        fields.into_iter().map(|field| {
+            let label = object.field(&field).map_or_else(|| field.clone(), |f| f.label.clone());
+            let lead = format!("{label}: ");
+            let text = error.message.strip_prefix(&lead).unwrap_or(&error.message).to_owned();
+            Fault { field, label, text }
+        })
     });
     Record {
         frame: frame(org, database, &heading, &object.name, notice),

@@ -220,6 +220,10 @@ impl Object {
         self.system("SystemModstamp", "System Modstamp", Kind::DateTime, Slot::SystemModstamp);
         if owned {
             self.system("OwnerId", "Owner ID", user("Owner"), Slot::OwnerId);
+            // Of the stamps, the only one that a client may give.
+            if let Some(owner) = self.fields.last_mut() {
+                owner.writable = true;
+            }
         }
     }
 

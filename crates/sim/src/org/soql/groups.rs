@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use super::ast::Function;
 use super::bind::{Column, Output, Plan};
 use super::filter::{holds, value_of};
-use super::run::order_values;
+use super::run::Collation;
 use crate::org::data::{Database, Row, Value};
 
 /// One aggregate of one group, as it is counted.
@@ -21,7 +21,7 @@ struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, function: Function, value: &Value) {
+    fn add(&mut self, function: Function, value: &Value, collation: &Collation<'_>) {
         if value.is_null() {
             return;
         }
@@ -36,7 +36,7 @@ impl Tally {
                 if self
                     .least
                     .as_ref()
-                    .is_none_or(|least| value.compare(least, false) == Some(Ordering::Less))
+                    .is_none_or(|least| collation.compare(value, least) == Ordering::Less)
                 {
                     self.least = Some(value.clone());
                 }
@@ -45,7 +45,7 @@ impl Tally {
                 if self
                     .most
                     .as_ref()
-                    .is_none_or(|most| value.compare(most, false) == Some(Ordering::Greater))
+                    .is_none_or(|most| collation.compare(value, most) == Ordering::Greater)
                 {
                     self.most = Some(value.clone());
                 }
@@ -93,11 +93,16 @@ pub(super) fn groups(database: &Database, plan: &Plan, rows: &[&Row]) -> Vec<Vec
             holds(database, test, &|column: &Column| Cow::Borrowed(group.value(plan, column)))
         });
     }
+    let keys: Vec<_> =
+        plan.order.iter().map(|key| (key, Collation::of(database, &key.0))).collect();
+    let shared: Vec<_> = plan.group.iter().map(|column| Collation::of(database, column)).collect();
     found.sort_by(|a, b| {
-        let keys = plan.order.iter().map(|(column, descending, nulls_last)| {
-            order_values(a.value(plan, column), b.value(plan, column), *descending, *nulls_last)
+        let keys = keys.iter().map(|((column, descending, nulls_last), collation)| {
+            let (a, b) = (a.value(plan, column), b.value(plan, column));
+            collation.order(a, b, *descending, *nulls_last)
         });
-        let natural = a.shared.iter().zip(&b.shared).map(|(a, b)| order_values(a, b, false, false));
+        let natural = a.shared.iter().zip(&b.shared).zip(&shared);
+        let natural = natural.map(|((a, b), collation)| collation.order(a, b, false, false));
         keys.chain(natural).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
     });
     let window = found.iter().skip(plan.offset).take(plan.limit.unwrap_or(usize::MAX));
@@ -107,6 +112,8 @@ pub(super) fn groups(database: &Database, plan: &Plan, rows: &[&Row]) -> Vec<Vec
 fn gather(database: &Database, plan: &Plan, rows: &[&Row]) -> Vec<Group> {
     let mut places: HashMap<String, usize> = HashMap::new();
     let mut found: Vec<(Vec<Value>, Vec<Tally>)> = Vec::new();
+    let collations: Vec<_> =
+        plan.measures.iter().map(|column| Collation::of(database, column)).collect();
     let empty = || plan.measures.iter().map(|_| Tally::default()).collect::<Vec<_>>();
     for row in rows {
         let values: Vec<Value> =
@@ -118,9 +125,9 @@ fn gather(database: &Database, plan: &Plan, rows: &[&Row]) -> Vec<Group> {
             found.len() - 1
         });
         let Some((_, tallies)) = found.get_mut(place) else { continue };
-        for (column, tally) in plan.measures.iter().zip(tallies) {
+        for ((column, collation), tally) in plan.measures.iter().zip(&collations).zip(tallies) {
             if let Some(function) = column.function {
-                tally.add(function, &value_of(database, row, column));
+                tally.add(function, &value_of(database, row, column), collation);
             }
         }
     }

@@ -175,16 +175,49 @@ fn compare_candidates(
     }
 }
 
-pub(super) fn order_values(a: &Value, b: &Value, descending: bool, nulls_last: bool) -> Ordering {
-    match (a.is_null(), b.is_null()) {
-        (true, true) => Ordering::Equal,
-        (true, false) if nulls_last => Ordering::Greater,
-        (true, false) => Ordering::Less,
-        (false, true) if nulls_last => Ordering::Less,
-        (false, true) => Ordering::Greater,
-        (false, false) => {
-            let order = a.compare(b, false).unwrap_or(Ordering::Equal);
-            if descending { order.reverse() } else { order }
+/// How the values of a column come one after the other: those of a picklist as the list has them.
+pub(super) struct Collation<'a>(&'a [(String, bool)]);
+
+impl<'a> Collation<'a> {
+    pub(super) fn of(database: &'a Database, column: &Column) -> Self {
+        let field = database.object(column.object).fields.get(column.field);
+        match field.map(|field| &field.kind) {
+            Some(Kind::Picklist { values, .. }) => Self(values),
+            _ => Self(&[]),
+        }
+    }
+
+    /// The order of two values; what a picklist doesn't list comes after what it does.
+    pub(super) fn compare(&self, a: &Value, b: &Value) -> Ordering {
+        let natural = || a.compare(b, false).unwrap_or(Ordering::Equal);
+        let place = |text: &str| {
+            let found = self.0.iter().position(|(value, _)| value.eq_ignore_ascii_case(text));
+            found.unwrap_or(self.0.len())
+        };
+        match (a.text(), b.text()) {
+            (Some(a), Some(b)) if !self.0.is_empty() => place(a).cmp(&place(b)).then_with(natural),
+            _ => natural(),
+        }
+    }
+
+    /// The same with nothing first or last, and perhaps descending.
+    pub(super) fn order(
+        &self,
+        a: &Value,
+        b: &Value,
+        descending: bool,
+        nulls_last: bool,
+    ) -> Ordering {
+        match (a.is_null(), b.is_null()) {
+            (true, true) => Ordering::Equal,
+            (true, false) if nulls_last => Ordering::Greater,
+            (true, false) => Ordering::Less,
+            (false, true) if nulls_last => Ordering::Less,
+            (false, true) => Ordering::Greater,
+            (false, false) => {
+                let order = self.compare(a, b);
+                if descending { order.reverse() } else { order }
+            }
         }
     }
 }
@@ -193,12 +226,13 @@ fn sort(database: &Database, plan: &Plan, rows: &mut [&Row]) {
     if plan.order.is_empty() {
         return;
     }
+    let keys: Vec<_> =
+        plan.order.iter().map(|key| (key, Collation::of(database, &key.0))).collect();
     rows.sort_by(|a, b| {
-        plan.order
-            .iter()
-            .map(|(column, descending, nulls_last)| {
+        keys.iter()
+            .map(|((column, descending, nulls_last), collation)| {
                 let (a, b) = (value_of(database, a, column), value_of(database, b, column));
-                order_values(&a, &b, *descending, *nulls_last)
+                collation.order(&a, &b, *descending, *nulls_last)
             })
             .find(|order| order.is_ne())
             .unwrap_or_else(|| a.id.cmp(&b.id))

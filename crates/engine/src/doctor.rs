@@ -1,0 +1,382 @@
+//! How everything is, in words: what `sloe doctor` prints. Every line comes
+//! from what Sloe knows already, so asking costs no call to an org. A new line
+//! is a function here and its place in [`org_lines`] or [`platform_lines`].
+
+use sloe_core::ids::OrgId;
+use sloe_core::time::Timestamp;
+use sloe_store::api::Destination;
+
+use crate::engine::Engine;
+use crate::refresh::{Outcome, Refresh};
+use crate::tenant::Org;
+use crate::worker::PollState;
+
+/// Pending journals whose age is looked at.
+const LOOKED_AT: usize = 200;
+/// From when on rows that wait are a matter for a person, in milliseconds.
+const OLD_MILLIS: i64 = 15 * 60 * 1_000;
+/// Faulty events named in one line.
+const NAMED: usize = 3;
+
+/// How something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Health {
+    /// As it should be.
+    Good,
+    /// Worth knowing; nobody has to do anything.
+    Note,
+    /// A person has to do something.
+    Attention,
+}
+
+impl Health {
+    /// Its stable name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Note => "note",
+            Self::Attention => "attention",
+        }
+    }
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// What.
+    pub subject: &'static str,
+    /// How it is.
+    pub health: Health,
+    /// The same in words.
+    pub says: String,
+    /// What to do, if anything.
+    pub todo: Option<String>,
+}
+
+impl Line {
+    fn good(subject: &'static str, says: impl Into<String>) -> Self {
+        Self { subject, health: Health::Good, says: says.into(), todo: None }
+    }
+
+    fn note(subject: &'static str, says: impl Into<String>) -> Self {
+        Self { health: Health::Note, ..Self::good(subject, says) }
+    }
+
+    fn attention(subject: &'static str, says: impl Into<String>, todo: impl Into<String>) -> Self {
+        Self { health: Health::Attention, todo: Some(todo.into()), ..Self::good(subject, says) }
+    }
+}
+
+/// Everything about one org.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Examined {
+    /// Which.
+    pub org: OrgId,
+    /// Its slug.
+    pub slug: String,
+    /// What was looked at.
+    pub lines: Vec<Line>,
+}
+
+impl Engine {
+    /// How every org is, by slug.
+    pub async fn examine_orgs(&self) -> Vec<Examined> {
+        let mut all = Vec::new();
+        for org in self.registry().all() {
+            let lines = org_lines(self, &org).await;
+            all.push(Examined { org: org.id(), slug: org.profile.slug.clone(), lines });
+        }
+        all
+    }
+
+    /// How the platform itself is.
+    pub async fn examine_platform(&self) -> Vec<Line> {
+        platform_lines(self).await
+    }
+}
+
+async fn org_lines(engine: &Engine, org: &Org) -> Vec<Line> {
+    let poll = engine.poll_state(org.id()).unwrap_or_default();
+    let refreshes = engine.refreshes(org.id());
+    vec![
+        connection(engine, org, &poll, &refreshes).await,
+        inbound(engine, org, &poll),
+        refresh(engine, org, &refreshes),
+        looks(engine, &poll),
+        budget(engine, org).await,
+        outbox(engine, org).await,
+        letters(engine, org).await,
+        license(engine, org),
+        panics(engine, org),
+    ]
+}
+
+async fn platform_lines(engine: &Engine) -> Vec<Line> {
+    let mut lines = vec![store(engine).await];
+    lines.extend(workers(engine));
+    lines
+}
+
+/// How long ago `at` is, for people.
+fn ago(engine: &Engine, at: Timestamp) -> String {
+    let seconds = engine.now().millis_since(at).max(0) / 1_000;
+    match seconds {
+        0..=1 => "just now".to_owned(),
+        2..=119 => format!("{seconds} s ago"),
+        120..=7_199 => format!("{} min ago", seconds / 60),
+        7_200..=172_799 => format!("{} h ago", seconds / 3_600),
+        _ => format!("{} days ago", seconds / 86_400),
+    }
+}
+
+async fn connection(engine: &Engine, org: &Org, poll: &PollState, refreshes: &[Refresh]) -> Line {
+    let subject = "connection";
+    let state = engine.sync_state(org.id()).await.unwrap_or_default();
+    let whole = refreshes.iter().find(|refresh| refresh.event.is_none());
+    let refused = whole.and_then(|refresh| match &refresh.outcome {
+        Outcome::Failed { means, remedy, .. } => Some((refresh.at, means, remedy)),
+        _ => None,
+    });
+    let good = refreshes.iter().filter(|r| !matches!(r.outcome, Outcome::Failed { .. }));
+    let heard = good.map(|refresh| refresh.at).chain(poll.at).chain(state.last_drain).max();
+    let fault = state.fault.as_ref().map(|fault| (fault.at, &fault.means, &fault.remedy));
+    match [fault, refused].into_iter().flatten().max_by_key(|(at, ..)| *at) {
+        Some((at, means, remedy)) if heard.is_none_or(|heard| heard < at) => {
+            Line::attention(subject, format!("{} ({})", means, ago(engine, at)), remedy)
+        }
+        _ => match heard {
+            Some(at) => {
+                let at = ago(engine, at);
+                Line::good(subject, format!("{} answered {at}.", org.login_url()))
+            }
+            None => Line::note(subject, format!("{} was not asked yet.", org.login_url())),
+        },
+    }
+}
+
+fn inbound(_engine: &Engine, _org: &Org, poll: &PollState) -> Line {
+    let subject = "changes";
+    match poll.every {
+        Some(every) => {
+            let seconds = every.as_secs_f64();
+            Line::good(
+                subject,
+                format!(
+                    "By the Update button, and by a look every {seconds} s: the org sends no change events."
+                ),
+            )
+        }
+        None => Line::note(subject, "No look for changes was made yet."),
+    }
+}
+
+fn refresh(engine: &Engine, org: &Org, refreshes: &[Refresh]) -> Line {
+    let subject = "refresh";
+    if let Some(progress) = engine.progress(org.id()) {
+        let (read, known) = (progress.read, progress.known.max(progress.read));
+        let since = ago(engine, progress.since);
+        return Line::note(
+            subject,
+            format!("The whole org is being read: {read} of {known} events, begun {since}."),
+        );
+    }
+    let troubled: Vec<_> =
+        refreshes.iter().filter_map(|r| Some((r.event?, r.trouble()?))).collect();
+    if let Some((first, said)) = troubled.first() {
+        let named: Vec<_> =
+            troubled.iter().take(NAMED).map(|(event, _)| event.to_string()).collect();
+        let more = troubled.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        return Line::attention(
+            subject,
+            format!(
+                "{} event(s) are not as Salesforce says: {}{more}. {first}: {said}",
+                troubled.len(),
+                named.join(", ")
+            ),
+            "Mend the records named in Salesforce and press Update.",
+        );
+    }
+    match refreshes.iter().map(|refresh| refresh.at).max() {
+        Some(at) => {
+            let events = refreshes.iter().filter(|refresh| refresh.event.is_some()).count();
+            Line::good(
+                subject,
+                format!(
+                    "{events} event(s) are as Salesforce says; the last was read {}.",
+                    ago(engine, at)
+                ),
+            )
+        }
+        None => Line::note(subject, "Nothing of the org was read yet."),
+    }
+}
+
+fn looks(engine: &Engine, poll: &PollState) -> Line {
+    let subject = "last look";
+    let at = poll.at.map(|at| ago(engine, at));
+    match (&poll.fault, poll.waits_until, at) {
+        (Some(fault), ..) => Line::attention(
+            subject,
+            fault,
+            "Sloe tries again by itself; see the line on the connection.",
+        ),
+        (None, Some(until), _) => {
+            Line::note(subject, format!("The budget lets none go until {until}."))
+        }
+        (None, None, Some(at)) => Line::good(
+            subject,
+            format!("{at}; {} since the start found {} changed event(s).", poll.count, poll.found),
+        ),
+        (None, None, None) => {
+            Line::note(subject, "None yet: it follows the first reading of the whole org.")
+        }
+    }
+}
+
+async fn budget(engine: &Engine, org: &Org) -> Line {
+    let subject = "API budget";
+    match engine.calls(org.id()).await {
+        Err(error) => {
+            Line::attention(subject, format!("It can't be read: {error}"), "Look at Sloe's log.")
+        }
+        Ok(calls) => {
+            let used =
+                calls.told.map_or("The org has not told its allowance yet".to_owned(), |told| {
+                    format!("{} of {} calls of 24 hours are used", told.used, told.max)
+                });
+            let says =
+                format!("{used}; {} by Sloe, which may make {} more.", calls.ours, calls.left);
+            match calls.trouble() {
+                Some(trouble) => Line::attention(
+                    subject,
+                    format!("{says} {trouble}"),
+                    "Find out in Salesforce's Setup, Company Information, who uses the calls up; or let Sloe have more: sloe org budget.",
+                ),
+                None => Line::good(subject, says),
+            }
+        }
+    }
+}
+
+async fn outbox(engine: &Engine, org: &Org) -> Line {
+    let subject = "outbox";
+    let Ok(state) = engine.sync_state(org.id()).await else {
+        return Line::attention(subject, "It can't be read.", "Look at Sloe's log.");
+    };
+    if state.is_drained() {
+        return Line::good(subject, "Salesforce has everything.");
+    }
+    let oldest = oldest_pending(engine, org.id()).await;
+    let age = oldest.map_or(String::new(), |at| format!(", the oldest from {}", ago(engine, at)));
+    let says = format!(
+        "{} event(s) have news for Salesforce{age}; {} row(s) wait for another try.",
+        state.pending_events, state.retrying
+    );
+    let old = oldest.is_some_and(|at| engine.now().millis_since(at) > OLD_MILLIS);
+    match state.fault {
+        Some(fault) => Line::attention(subject, format!("{says} {}", fault.means), fault.remedy),
+        None if old => Line::attention(
+            subject,
+            says,
+            "See sloe sync status; if nothing moves, look at Sloe's log.",
+        ),
+        None => Line::good(subject, says),
+    }
+}
+
+/// When the oldest commit was that the org has not.
+async fn oldest_pending(engine: &Engine, org: OrgId) -> Option<Timestamp> {
+    let oldest = engine.blocking(move |store| {
+        let mut oldest: Option<Timestamp> = None;
+        let pending = store.pending(Destination::Org)?;
+        for of in pending.iter().filter(|of| of.event.org == org).take(LOOKED_AT) {
+            let first = store.read(of.event, of.cursor, 1)?;
+            oldest = first.first().map(|batch| batch.at).into_iter().chain(oldest).min();
+        }
+        Ok(oldest)
+    });
+    oldest.await.ok().flatten()
+}
+
+async fn letters(engine: &Engine, org: &Org) -> Line {
+    let subject = "dead letters";
+    match engine.sync_state(org.id()).await {
+        Err(_) => Line::attention(subject, "They can't be read.", "Look at Sloe's log."),
+        Ok(state) if state.dead_letters == 0 => Line::good(subject, "None."),
+        Ok(state) => Line::attention(
+            subject,
+            format!("{} row(s) were refused by Salesforce for good.", state.dead_letters),
+            format!(
+                "See what each needs with sloe sync letters {}, then replay it.",
+                org.profile.slug
+            ),
+        ),
+    }
+}
+
+fn license(engine: &Engine, org: &Org) -> Line {
+    let subject = "license";
+    if engine.is_live(org.id()) {
+        return Line::good(subject, "Live: registrations are taken.");
+    }
+    let rows = engine.registry().licenses.of(org.id());
+    let says = if rows.is_empty() {
+        "There is none: no new registrations are taken.".to_owned()
+    } else {
+        format!("None of its {} is in force: no new registrations are taken.", rows.len())
+    };
+    Line::attention(
+        subject,
+        says,
+        format!("Ask sloe license why {}, and renew it.", org.profile.slug),
+    )
+}
+
+fn panics(engine: &Engine, org: &Org) -> Line {
+    let subject = "tasks";
+    let all = engine.stumbles(org.id());
+    match all.iter().max_by_key(|stumbles| stumbles.at) {
+        None => Line::good(subject, "All run."),
+        Some(last) => Line::attention(
+            subject,
+            format!(
+                "The {} task ended by a panic {} time(s), the last {}, and was begun again.",
+                last.worker,
+                last.count,
+                ago(engine, last.at)
+            ),
+            "Report it with the log of that time: it is a fault of Sloe.",
+        ),
+    }
+}
+
+async fn store(engine: &Engine) -> Line {
+    let subject = "store";
+    match engine.blocking(|store| Ok(store.journals()?.len())).await {
+        Ok(journals) => {
+            Line::good(subject, format!("It answers, and holds {journals} event journal(s)."))
+        }
+        Err(error) => Line::attention(
+            subject,
+            format!("It does not answer: {error}"),
+            "Look at Sloe's log and at the disk.",
+        ),
+    }
+}
+
+fn workers(engine: &Engine) -> Vec<Line> {
+    let line = |(name, run): (&'static str, crate::worker::Run)| {
+        let at = ago(engine, run.at);
+        match run.fault {
+            None => Line::good(name, format!("Ran {at}.")),
+            Some(fault) => Line::attention(
+                name,
+                format!("Its last run, {at}, failed: {fault}"),
+                "It tries again by itself; look at Sloe's log if it stays so.",
+            ),
+        }
+    };
+    engine.runs().into_iter().map(line).collect()
+}

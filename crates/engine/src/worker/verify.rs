@@ -1,0 +1,336 @@
+//! Compares what each org holds with what it was sent, and has the
+//! differences put right: counts and sums of many events in one call, and row
+//! by row only where those differ. Goes last of all that calls the org.
+
+mod detail;
+mod figures;
+mod marks;
+mod ours;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use sloe_core::budget::Purpose;
+use sloe_core::ids::EventRef;
+use sloe_core::verify::Expected;
+use sloe_salesforce::{COUNTED_EVENTS, Counted, Error, Org as Client, RowKind};
+use sloe_store::api::StoreError;
+
+use super::orgs::OrgWork;
+use super::outbox::letter;
+use super::outbox::mend::{Mend, Repair};
+use super::stored;
+use crate::engine::Engine;
+use crate::refresh::RefreshError;
+use crate::sync::SyncFault;
+use crate::tenant::Org;
+use crate::verify::{self, Verified};
+use detail::Detail;
+use ours::{Known, Standing};
+
+/// How soon an org is compared after a start, and again after differences.
+const SOON: Duration = Duration::from_secs(60);
+/// How often in a row it is compared again soon, if differences stay.
+const SOON_TIMES: u32 = 3;
+/// Rows compared one by one in one go, so that memory stays bounded.
+const AT_ONCE: u64 = 200_000;
+/// External ids of strangers that are remembered.
+const STRANGERS: usize = 20;
+
+/// Why a comparison ends early.
+#[derive(Debug)]
+pub(super) enum Halt {
+    Org(Error),
+    Store(StoreError),
+    Ledger(RefreshError),
+}
+
+impl From<Error> for Halt {
+    fn from(error: Error) -> Self {
+        Self::Org(error)
+    }
+}
+
+impl From<StoreError> for Halt {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<RefreshError> for Halt {
+    fn from(error: RefreshError) -> Self {
+        Self::Ledger(error)
+    }
+}
+
+/// What Sloe expects of an event: attendees, and places in sessions.
+#[derive(Clone, Copy, Default)]
+struct OfEvent {
+    attendees: Expected,
+    places: Expected,
+}
+
+impl OfEvent {
+    fn of(&self, kind: RowKind) -> &Expected {
+        match kind {
+            RowKind::Attendee => &self.attendees,
+            RowKind::SessionAttendee => &self.places,
+        }
+    }
+
+    fn rows(&self, kind: RowKind) -> u64 {
+        let Expected { tally, theirs, unsure } = self.of(kind);
+        tally.registered.count + tally.others.count + theirs + unsure
+    }
+}
+
+/// One org's comparisons until the engine stops.
+pub(super) async fn run(engine: Engine, work: Arc<OrgWork>) {
+    let stopping = engine.workers().stopping.clone();
+    let comparing = async {
+        work.budget.load(&engine, work.org).await;
+        // It may be set by a task that panicked.
+        work.verifying.store(false, Ordering::Release);
+        let mut repeats = 0;
+        let mut pause = first_pause(&engine, &work).await;
+        loop {
+            let _ = tokio::time::timeout(pause, work.verify.notified()).await;
+            work.verifying.store(true, Ordering::Release);
+            let verified = compare(&engine, &work).await;
+            work.verifying.store(false, Ordering::Release);
+            let every = engine.workers().settings.verify_every;
+            // What was put right is looked at again, but not for ever.
+            repeats = if verified.is_some_and(|v| v.is_clean()) { 0 } else { repeats + 1 };
+            let soon = (1..=SOON_TIMES).contains(&repeats);
+            pause = if soon { SOON.min(every) } else { every };
+        }
+    };
+    tokio::select! {
+        () = comparing => {}
+        // What was begun is begun again at the next start.
+        () = stopping.cancelled() => work.verifying.store(false, Ordering::Release),
+    }
+}
+
+/// How long to wait after a start: until the next comparison is due, and not
+/// at once together with everything else.
+async fn first_pause(engine: &Engine, work: &OrgWork) -> Duration {
+    let every = engine.workers().settings.verify_every;
+    let last = engine.last_verify(work.org).await.ok().flatten();
+    let since = last.map(|last| engine.now().millis_since(last.ended));
+    let since = since.and_then(|millis| u64::try_from(millis).ok()).map(Duration::from_millis);
+    let left = since.map_or(Duration::ZERO, |since| every.saturating_sub(since));
+    left.max(SOON.min(every))
+}
+
+/// Compares an org and writes down how that went; `None` if nothing could be begun.
+async fn compare(engine: &Engine, work: &Arc<OrgWork>) -> Option<Verified> {
+    let org = engine.registry().by_id(work.org)?;
+    let mut verified = Verified { began: engine.now(), ..Verified::default() };
+    let mut pass = Pass { engine, work, org: &org, verified: &mut verified };
+    if let Err(halt) = pass.run().await {
+        verified.fault = Some(fault(engine, &org, &halt));
+    }
+    verified.ended = engine.now();
+    let (found, rows) = (verified.found(), verified.rows);
+    tracing::info!(org = %org.id(), rows, found, unsure = verified.unsure, "compared with the org");
+    show(&org, &verified);
+    let scope = org.scope;
+    let write = verify::record(scope, &verified);
+    let kept = stored(engine, move |store| {
+        let old = verify::forget(store, scope)?;
+        store.put(&[write])?;
+        store.put(&old)
+    });
+    if let Err(error) = kept.await {
+        tracing::error!(org = %org.id(), %error, "a comparison can't be written down");
+    }
+    Some(verified)
+}
+
+fn show(org: &Org, verified: &Verified) {
+    let float = |count: u64| u32::try_from(count).map_or(f64::MAX, f64::from);
+    let label = org.id().to_string();
+    metrics::gauge!("sloe_org_differences", "org" => label.clone()).set(float(verified.found()));
+    for (difference, found) in &verified.differences {
+        let labels = [("org", label.clone()), ("kind", difference.name().to_owned())];
+        metrics::counter!("sloe_org_differences_total", &labels).increment(found.found);
+    }
+}
+
+fn fault(engine: &Engine, org: &Org, halt: &Halt) -> SyncFault {
+    let at = engine.now();
+    let again = "Sloe compares again by itself.".to_owned();
+    let (means, remedy) = match halt {
+        Halt::Org(error) => {
+            tracing::warn!(org = %org.id(), %error, "a comparison ended early");
+            (error.means(), error.remedy())
+        }
+        Halt::Store(error) => {
+            tracing::error!(org = %org.id(), %error, "a comparison can't use the store");
+            ("Sloe's store does not answer.".to_owned(), "Look at Sloe's log.".to_owned())
+        }
+        Halt::Ledger(error) => {
+            tracing::warn!(org = %org.id(), %error, "a comparison ended early");
+            (error.to_string(), again)
+        }
+    };
+    SyncFault { at, means, remedy }
+}
+
+/// One comparison of one org.
+struct Pass<'a> {
+    engine: &'a Engine,
+    work: &'a Arc<OrgWork>,
+    org: &'a Arc<Org>,
+    verified: &'a mut Verified,
+}
+
+impl Pass<'_> {
+    async fn run(&mut self) -> Result<(), Halt> {
+        self.work.budget.start(Purpose::Verify, "compare")?;
+        let settings = &self.engine.workers().settings.salesforce;
+        let client = self.work.client(self.org, settings)?.for_purpose(Purpose::Verify);
+        let standing = Standing::read(self.engine, self.org.scope).await?;
+        let ready = standing.caught_up(self.engine).await?;
+        self.verified.left_out = standing.events().count().saturating_sub(ready.len()) as u64;
+        let mut events: BTreeMap<EventRef, OfEvent> = BTreeMap::new();
+        standing
+            .each(self.engine, None, |known| {
+                if ready.contains(&known.event) {
+                    let of_event = events.entry(known.event).or_default();
+                    match known.kind() {
+                        RowKind::Attendee => of_event.attendees.add(known.ours),
+                        RowKind::SessionAttendee => of_event.places.add(known.ours),
+                    }
+                }
+            })
+            .await?;
+        self.verified.events = events.len() as u64;
+        for of_event in events.values() {
+            for kind in [RowKind::Attendee, RowKind::SessionAttendee] {
+                self.verified.rows += of_event.rows(kind);
+                self.verified.unsure += of_event.of(kind).unsure;
+            }
+        }
+        // Attendees first: what the org did to them is then known of their sessions.
+        let mut closer = [BTreeMap::new(), BTreeMap::new()];
+        let all: Vec<EventRef> = events.keys().copied().collect();
+        for some in all.chunks(COUNTED_EVENTS) {
+            let ids: Vec<_> = some.iter().map(|event| event.event).collect();
+            let counted = client.count_rows(&ids).await?;
+            self.sort_out(some, &events, &counted, &mut closer).await?;
+            figures::compare(self.engine, self.work, some, &counted, self.verified).await?;
+        }
+        let [attendees, places] = closer;
+        self.closer(&client, &standing, RowKind::Attendee, attendees).await?;
+        self.closer(&client, &standing, RowKind::SessionAttendee, places).await
+    }
+
+    /// Which events must be looked at more closely, with about how many rows
+    /// each has; letters about the others are settled.
+    async fn sort_out(
+        &self,
+        some: &[EventRef],
+        events: &BTreeMap<EventRef, OfEvent>,
+        counted: &Counted,
+        closer: &mut [BTreeMap<EventRef, u64>; 2],
+    ) -> Result<(), Halt> {
+        let marks = marks::read(self.engine, self.org.scope, some).await?;
+        for event in some {
+            let Some(of_event) = events.get(event) else { continue };
+            for (kind, closer) in
+                [RowKind::Attendee, RowKind::SessionAttendee].into_iter().zip(&mut *closer)
+            {
+                let found = match kind {
+                    RowKind::Attendee => counted.attendees.get(&event.event),
+                    RowKind::SessionAttendee => counted.sessions.get(&event.event),
+                };
+                let found = found.copied().unwrap_or_default();
+                let before = marks.get(&(*event, kind));
+                if !of_event.of(kind).agrees(&found, before) {
+                    let there = found.registered.count + found.others.count;
+                    closer.insert(*event, of_event.rows(kind).max(there));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares events row by row, as many at a time as memory allows.
+    async fn closer(
+        &mut self,
+        client: &Client,
+        standing: &Arc<Standing>,
+        kind: RowKind,
+        mut events: BTreeMap<EventRef, u64>,
+    ) -> Result<(), Halt> {
+        self.settle_letters(standing, kind, &events.keys().copied().collect()).await?;
+        while !events.is_empty() {
+            let (mut some, mut rows) = (BTreeMap::new(), 0);
+            while let Some((event, about)) = events.pop_first() {
+                some.insert(event, about);
+                rows += about;
+                if rows >= AT_ONCE {
+                    break;
+                }
+            }
+            let wanted: BTreeSet<_> = some.keys().copied().collect();
+            let mut known: BTreeMap<EventRef, Vec<Known>> = BTreeMap::new();
+            standing
+                .each(self.engine, Some(wanted), |row| {
+                    if row.kind() == kind {
+                        known.entry(row.event).or_default().push(row);
+                    }
+                })
+                .await?;
+            for (event, about) in some {
+                let known = known.remove(&event).unwrap_or_default();
+                let detail = Detail { engine: self.engine, work: self.work, org: self.org, kind };
+                detail.compare(client, event, about, known, self.verified).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Letters that only a comparison settles, of events whose counts agree.
+    async fn settle_letters(
+        &self,
+        standing: &Arc<Standing>,
+        kind: RowKind,
+        differ: &BTreeSet<EventRef>,
+    ) -> Result<(), Halt> {
+        let compared = standing.letters().filter(|(_, code)| letter::is_compared(code));
+        let keys: Vec<_> = compared
+            .filter_map(|(key, _)| sloe_core::verify::RecordKey::parse(key))
+            .filter(|key| ours::kind(key) == kind)
+            .collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let standing = Arc::clone(standing);
+        let found = stored(self.engine, move |store| {
+            let look = |key| standing.look(store, &key);
+            keys.into_iter().map(look).collect::<Result<Vec<_>, _>>()
+        });
+        let settled = found.await?.into_iter().flatten();
+        let settled = settled.filter(|known| !differ.contains(&known.event));
+        let settled =
+            settled.filter(|known| matches!(known.ours, sloe_core::verify::Ours::Sent { .. }));
+        self.work.mend(settled.map(|known| repair(&known, Mend::Settled)).collect());
+        Ok(())
+    }
+}
+
+fn repair(known: &Known, mend: Mend) -> Repair {
+    Repair {
+        key: known.key,
+        event: known.event,
+        confirmed_at: known.confirmed_at,
+        seen: known.seen,
+        version: known.version,
+        mend,
+    }
+}

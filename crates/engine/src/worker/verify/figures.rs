@@ -1,0 +1,54 @@
+//! Whether events, items and sessions show the figures that they were told.
+
+use std::sync::Arc;
+
+use sloe_core::ids::EventRef;
+use sloe_core::verify::Difference;
+use sloe_salesforce::{Counted, Figures};
+use sloe_store::api::StoreError;
+
+use crate::engine::Engine;
+use crate::verify::Verified;
+use crate::worker::orgs::{OrgWork, lock};
+use crate::worker::outbox::figures;
+use crate::worker::stored;
+
+/// Has figures told again that the org doesn't hold as they were told. Those
+/// of an event with news are told anyway.
+pub(super) async fn compare(
+    engine: &Engine,
+    work: &Arc<OrgWork>,
+    events: &[EventRef],
+    counted: &Counted,
+    verified: &mut Verified,
+) -> Result<(), StoreError> {
+    let now = engine.now();
+    for event in events.iter().copied() {
+        let open = engine.catalog().listing(event).is_some_and(|listing| listing.ends_at > now);
+        let Some(org) = engine.registry().by_id(event.org).filter(|_| open) else { continue };
+        let key = figures::key(org.scope, event);
+        let told = stored(engine, move |store| store.get(&key)).await?;
+        // An event that can't be counted now is compared another time.
+        let Ok((version, counts)) = engine.desk().counts(event).await else { continue };
+        if told.is_none_or(|told| told.version != version) {
+            continue;
+        }
+        let offered = figures::offered(engine, event);
+        let rows = counts.iter().filter_map(|count| figures::row(event, count));
+        let mut differ = 0;
+        for row in rows.filter(|row| offered.contains(&row.id)) {
+            let Some(found) = counted.figures.get(&row.id) else { continue };
+            let wanted =
+                Figures { sold: Some(row.sold), held: Some(row.held), remaining: row.remaining };
+            differ += u64::from(*found != wanted);
+        }
+        for _ in 0..differ {
+            verified.note(Difference::Figures, true);
+        }
+        if differ > 0 {
+            lock(&work.retell).insert(event);
+            work.outbox.notify_one();
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,275 @@
+//! What changes in an org behind Sloe's back is found, put right or shown, and
+//! written down.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::org::{Org, hasty, status, until};
+use common::{Place, person, place, start};
+use serde_json::{Value as Json, json};
+use sloe_engine::claims::{Confirmed, RequestId};
+use sloe_engine::engine::Engine;
+use sloe_engine::sync::{Letter, LetterFilter, Which};
+use sloe_engine::verify::Verified;
+use sloe_salesforce::{Credentials, Flow, Mapping, Options, RowKind};
+use sloe_store::api::{Store, Write};
+use sloe_store::key::Key;
+
+const EXPECTED: &str = "an org with a few orders, all sent";
+
+async fn begin(place: &Place, orders: usize) -> (Org, Engine, Vec<Confirmed>) {
+    let org = Org::start().await;
+    let engine = start(place, Some(hasty(2_000)));
+    org.connect(&engine, &*place.store);
+    org.shown(&engine).await;
+    let mut all = Vec::new();
+    for n in 0..orders {
+        let people = [person(&engine, org.event(), n)];
+        let event = org.event().public_id();
+        all.push(engine.register(event, &RequestId::Fresh, &people).await.unwrap());
+    }
+    settled(&org, &engine).await;
+    (org, engine, all)
+}
+
+/// Waits until the org has all rows and figures.
+async fn settled(org: &Org, engine: &Engine) {
+    org.drained(engine).await;
+    until("the figures are told", async || {
+        let sold = engine.availability(org.event()).await.unwrap().left;
+        let found = org.records("SELECT Remaining__c FROM Sloe_Event__c").await;
+        found[0]["Remaining__c"].as_f64() == sold.map(f64::from)
+    })
+    .await;
+}
+
+async fn verify(org: &Org, engine: &Engine) -> Verified {
+    let asked = engine.now();
+    engine.request_verify(org.id()).unwrap();
+    let mut last = None;
+    until("it is compared", async || {
+        last = engine.last_verify(org.id()).await.unwrap().filter(|last| last.began >= asked);
+        last.is_some() && !engine.is_verifying(org.id())
+    })
+    .await;
+    last.expect(EXPECTED)
+}
+
+fn found(verified: &Verified) -> BTreeMap<&'static str, (u64, u64)> {
+    let all = verified.differences.iter();
+    all.map(|(difference, found)| (difference.name(), (found.found, found.mended))).collect()
+}
+
+async fn clean(org: &Org, engine: &Engine) -> Verified {
+    settled(org, engine).await;
+    let verified = verify(org, engine).await;
+    assert!(verified.is_clean(), "{verified:?}");
+    verified
+}
+
+async fn key(engine: &Engine, order: &Confirmed) -> String {
+    engine.order_by_token(&order.token).await.unwrap().claim.attendee_key(1)
+}
+
+async fn record(org: &Org, key: &str) -> Json {
+    let all = org.attendees().await;
+    all.into_iter().find(|record| record["Sloe_Id__c"] == key).expect(EXPECTED)
+}
+
+fn id(record: &Json) -> &str {
+    record["Id"].as_str().unwrap()
+}
+
+async fn letters(engine: &Engine, org: &Org) -> Vec<Letter> {
+    engine.letters(org.id(), &LetterFilter::default(), None, 500).await.unwrap().letters
+}
+
+/// Changes what Sloe has noted of a record, as a disk or a backup might.
+fn tamper(place: &Place, org: &Org, key: &str, change: impl Fn(Option<u64>) -> Option<u64>) {
+    let scope = place.store.open_org(org.id()).unwrap().unwrap();
+    let key = Key::delivered(scope, key);
+    let found = place.store.get(&key).unwrap().unwrap();
+    let away = Write { key: key.clone(), version: u64::MAX >> 1, body: None };
+    let again = change(Some(found.version));
+    let again = again.map(|version| Write { key, version, body: Some(found.body) });
+    place.store.put(&[Some(away), again].into_iter().flatten().collect::<Vec<_>>()).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_org_that_holds_what_it_was_sent_costs_one_call_and_is_clean() {
+    let place = place();
+    let (org, engine, _) = begin(&place, 20).await;
+    assert_eq!(engine.last_verify(org.id()).await.unwrap(), None);
+    let before = org.limits(json!({})).await["used"].as_u64().unwrap();
+    let verified = verify(&org, &engine).await;
+    assert!(verified.is_clean(), "{verified:?}");
+    assert_eq!((verified.events, verified.rows, verified.one_by_one), (1, 60, 0));
+    assert_eq!(org.limits(json!({})).await["used"].as_u64().unwrap(), before + 1);
+    engine.stop().await;
+    // It is remembered.
+    let engine = start(&place, None);
+    assert_eq!(engine.last_verify(org.id()).await.unwrap(), Some(verified));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attendees_cancelled_or_deleted_behind_sloe_s_back_free_their_seats() {
+    let place = place();
+    let (org, engine, orders) = begin(&place, 4).await;
+    let cancelled = record(&org, &key(&engine, &orders[0]).await).await;
+    org.change("Sloe_Attendee__c", id(&cancelled), status("Cancelled")).await;
+    let deleted = record(&org, &key(&engine, &orders[1]).await).await;
+    org.delete("Sloe_Attendee__c", id(&deleted)).await;
+    let verified = verify(&org, &engine).await;
+    let wanted = BTreeMap::from([("cancelled", (1, 1)), ("deleted", (1, 1))]);
+    assert_eq!(found(&verified), wanted, "{verified:?}");
+    assert!(!verified.is_clean());
+    assert_eq!(engine.availability(org.event()).await.unwrap().left, Some(998));
+    clean(&org, &engine).await;
+    assert_eq!(org.attendees().await.len(), 3, "nothing comes back");
+    // Counts are as they were when all was well: no row is looked at again.
+    assert_eq!(clean(&org, &engine).await.one_by_one, 0);
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_are_lost_or_older_than_sent_go_again() {
+    let place = place();
+    let (org, engine, orders) = begin(&place, 4).await;
+    // Sloe has sent a later state than the org holds.
+    let stale = key(&engine, &orders[0]).await;
+    tamper(&place, &org, &stale, |version| version.map(|version| version + 100));
+    // Sloe doesn't know whether it arrived, and it didn't.
+    let lost = key(&engine, &orders[1]).await;
+    let renamed = record(&org, &lost).await;
+    org.change("Sloe_Attendee__c", id(&renamed), json!({ "Sloe_Id__c": "somebody-else-s" })).await;
+    tamper(&place, &org, &lost, |_| None);
+    let verified = verify(&org, &engine).await;
+    let wanted = BTreeMap::from([("missing", (1, 1)), ("stale", (1, 1)), ("surplus", (1, 0))]);
+    assert_eq!(found(&verified), wanted, "{verified:?}");
+    assert_eq!(verified.surplus, ["somebody-else-s"]);
+    until("both are there", async || {
+        let all = org.attendees().await;
+        let of = |key: &str| all.iter().find(|record| record["Sloe_Id__c"] == key);
+        let version = of(&stale).and_then(|record| record["Sloe_Version__c"].as_f64());
+        of(&lost).is_some() && version > Some(100.0)
+    })
+    .await;
+    let no_more = json!({ "Sloe_Id__c": null });
+    org.change("Sloe_Attendee__c", id(&renamed), no_more).await;
+    clean(&org, &engine).await;
+    assert_eq!(org.attendees().await.len(), 5);
+    let remembered = engine.verifies(org.id(), 10).await.unwrap();
+    assert_eq!(remembered.iter().map(Verified::found).collect::<Vec<_>>(), [0, 3]);
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_org_changed_is_shown_until_staff_say_who_is_right() {
+    let place = place();
+    let (org, engine, orders) = begin(&place, 3).await;
+    engine.cancel(&orders[0].token, None).await.unwrap();
+    settled(&org, &engine).await;
+    // Somebody lets a cancelled attendee in again.
+    let back = key(&engine, &orders[0]).await;
+    org.change("Sloe_Attendee__c", id(&record(&org, &back).await), status("Registered")).await;
+    // A flow takes another's version away from Sloe.
+    let ahead = key(&engine, &orders[1]).await;
+    let newer = json!({ "Sloe_Version__c": 100_000 });
+    org.change("Sloe_Attendee__c", id(&record(&org, &ahead).await), newer).await;
+    for _ in 0..2 {
+        let verified = verify(&org, &engine).await;
+        assert_eq!(found(&verified), BTreeMap::from([("changed", (2, 0))]), "{verified:?}");
+        until("letters say so", async || letters(&engine, &org).await.len() == 2).await;
+    }
+    let all = letters(&engine, &org).await;
+    assert!(all.iter().all(|letter| letter.conflict && letter.code == "changed-in-org"), "{all:?}");
+    let state = engine.sync_state(org.id()).await.unwrap();
+    assert_eq!((state.dead_letters, state.conflicts), (0, 2));
+    // Sloe is right about the first, the org about the second.
+    engine.replay(org.id(), Which::Rows(vec![back.clone()])).await.unwrap();
+    engine.accept_conflicts(org.id(), Which::Rows(vec![ahead])).await.unwrap();
+    until("no letter is left", async || letters(&engine, &org).await.is_empty()).await;
+    assert_eq!(record(&org, &back).await["Registration_Status__c"], "Cancelled");
+    clean(&org, &engine).await;
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_difference_that_goes_away_takes_its_letter_along() {
+    let place = place();
+    let (org, engine, orders) = begin(&place, 2).await;
+    engine.cancel(&orders[0].token, None).await.unwrap();
+    settled(&org, &engine).await;
+    let back = record(&org, &key(&engine, &orders[0]).await).await;
+    org.change("Sloe_Attendee__c", id(&back), status("Registered")).await;
+    verify(&org, &engine).await;
+    until("a letter says so", async || letters(&engine, &org).await.len() == 1).await;
+    org.change("Sloe_Attendee__c", id(&back), status("Cancelled")).await;
+    clean(&org, &engine).await;
+    until("no letter is left", async || letters(&engine, &org).await.is_empty()).await;
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_place_in_a_session_deleted_in_the_org_is_a_conflict_and_figures_are_told_again() {
+    let place = place();
+    let (org, engine, _) = begin(&place, 2).await;
+    let places = org.records("SELECT Id FROM Sloe_Session_Attendee__c").await;
+    org.delete("Sloe_Session_Attendee__c", id(&places[0])).await;
+    let wrong = json!({ "Sold__c": 77, "Remaining__c": 1 });
+    org.change("Sloe_Event__c", org.event().event.as_str(), wrong).await;
+    let verified = verify(&org, &engine).await;
+    let wanted = BTreeMap::from([("deleted", (1, 0)), ("figures", (1, 1))]);
+    assert_eq!(found(&verified), wanted, "{verified:?}");
+    until("a letter says so", async || letters(&engine, &org).await.len() == 1).await;
+    assert_eq!(letters(&engine, &org).await[0].code, "deleted-in-org");
+    clean(&org, &engine).await;
+    assert_eq!(org.records("SELECT Id FROM Sloe_Session_Attendee__c").await.len(), 3);
+    let told = &org.records("SELECT Sold__c FROM Sloe_Event__c").await[0];
+    assert_eq!(told["Sold__c"], 2.0);
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_org_that_is_away_is_no_difference_but_no_clean_comparison_either() {
+    let place = place();
+    let (org, engine, _) = begin(&place, 1).await;
+    org.faults(json!({ "outage": true })).await;
+    let verified = verify(&org, &engine).await;
+    assert!(!verified.is_clean() && verified.differences.is_empty(), "{verified:?}");
+    org.faults(json!({})).await;
+    clean(&org, &engine).await;
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_and_bulk_queries_tell_the_same_of_an_event() {
+    let place = place();
+    let (org, engine, orders) = begin(&place, 9).await;
+    engine.cancel(&orders[0].token, None).await.unwrap();
+    settled(&org, &engine).await;
+    let gone = record(&org, &key(&engine, &orders[1]).await).await;
+    org.delete("Sloe_Attendee__c", id(&gone)).await;
+    let flow = Flow::ClientCredentials {
+        client_id: "client".to_owned(),
+        client_secret: "secret".to_owned().into(),
+    };
+    let credentials = Credentials { login_url: org.running.url(), flow };
+    let client =
+        sloe_salesforce::Org::new(credentials, Mapping::default(), Options::default()).unwrap();
+    // The places of a deleted attendee have no event any more.
+    for (kind, count, deleted) in [(RowKind::Attendee, 9, 1), (RowKind::SessionAttendee, 16, 0)] {
+        let (mut paged, mut bulk) = (Vec::new(), Vec::new());
+        client.rows_of(kind, org.event().event, 0, |row| paged.push(row)).await.unwrap();
+        client.rows_of(kind, org.event().event, 1 << 20, |row| bulk.push(row)).await.unwrap();
+        paged.sort_by_key(|row| row.id);
+        bulk.sort_by_key(|row| row.id);
+        assert_eq!(paged, bulk);
+        assert_eq!(paged.len(), count);
+        assert!(paged.iter().all(|row| row.event == Some(org.event().event)), "{paged:?}");
+        assert_eq!(paged.iter().filter(|row| row.deleted).count(), deleted);
+    }
+    engine.stop().await;
+}

@@ -1,0 +1,290 @@
+//! What an org holds of the rows that Sloe sent: counted by event in one call
+//! for many events, or row by row.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+use sloe_core::ids::SfId;
+use sloe_core::verify::{Group, RowStatus, Tally};
+
+use crate::Org;
+use crate::batch::export;
+use crate::client::{Client, Request};
+use crate::error::Error;
+use crate::fetch::{self, Record};
+use crate::map::{Column, FigureNames, Mapping, ReadNames, RowKind, WriteNames};
+use crate::query::{self, among};
+
+/// Events that one call counts: their ids must fit into an address.
+pub const COUNTED_EVENTS: usize = 100;
+/// Rows from which a Bulk query costs fewer calls than pages of 2,000.
+const BULK_FROM: u64 = 10_000;
+/// Rows asked for by id in one call.
+const IDS: usize = 200;
+
+const CALL: &str = "compare rows";
+const TOTAL: &str = "total";
+const VERSIONS: &str = "versions";
+const EVENT: &str = "event";
+
+/// What an org holds of some events.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Sloe's attendees, by event.
+    pub attendees: BTreeMap<SfId, Tally>,
+    /// Sloe's places in sessions, by event of the attendee.
+    pub sessions: BTreeMap<SfId, Tally>,
+    /// What is sold, held and left, by event, item or session.
+    pub figures: BTreeMap<SfId, Figures>,
+}
+
+/// Figures as a record holds them; `None` where it holds none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Seats sold.
+    pub sold: Option<u32>,
+    /// Seats held.
+    pub held: Option<u32>,
+    /// Seats left.
+    pub remaining: Option<u32>,
+}
+
+/// A row as the org holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrgRow {
+    /// Its id there.
+    pub id: SfId,
+    /// Its external id; empty if it has none.
+    pub key: String,
+    /// The event of the attendee; `None` if it has none any more.
+    pub event: Option<SfId>,
+    /// The version that it says.
+    pub version: Option<u64>,
+    /// What it says of the attendee.
+    pub status: RowStatus,
+    /// It lies in the recycle bin.
+    pub deleted: bool,
+}
+
+impl Org {
+    /// Counts what the org holds of up to [`COUNTED_EVENTS`] events, in one
+    /// API call, and one more for each 2,000 items or sessions.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn count_rows(&self, events: &[SfId]) -> Result<Counted, Error> {
+        let (client, mapping) = self.parts();
+        let parts = vec![
+            fetch::part("attendees", &tally(mapping, RowKind::Attendee, events), false),
+            fetch::part("places", &tally(mapping, RowKind::SessionAttendee, events), false),
+            fetch::part("events", &figures(&mapping.event, events), false),
+            fetch::part("items", &figures(&mapping.item, events), false),
+            fetch::part("sessions", &figures(&mapping.session, events), false),
+        ];
+        let (mut answers, _) = fetch::composite(client, parts).await?;
+        let mut counted = Counted::default();
+        for tallies in [&mut counted.attendees, &mut counted.sessions] {
+            for record in answers.next_page(client).await? {
+                let Some(event) = fetch::id_in(&record, EVENT)? else { continue };
+                let status = record.get("status").and_then(Json::as_str).unwrap_or_default();
+                let group =
+                    Group { count: whole(&record, TOTAL)?, versions: whole(&record, VERSIONS)? };
+                tallies.entry(event).or_default().add(word(mapping, status), group);
+            }
+        }
+        for names in [&mapping.event, &mapping.item, &mapping.session] {
+            for record in answers.next_page(client).await? {
+                let id = fetch::id_in(&record, "Id")?.ok_or_else(|| odd("a record without id"))?;
+                counted.figures.insert(id, read_figures(&record, &names.figures));
+            }
+        }
+        Ok(counted)
+    }
+
+    /// Gives every row of Sloe's that the org holds of an event to `see`, those
+    /// in the recycle bin too; `about` is how many there may be. What `see` was
+    /// given is only whole once this is `Ok`.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn rows_of(
+        &self,
+        kind: RowKind,
+        event: SfId,
+        about: u64,
+        mut see: impl FnMut(OrgRow) + Send,
+    ) -> Result<(), Error> {
+        let (client, mapping) = self.parts();
+        let filter = format!(
+            "{} AND {} != null",
+            among(&event_path(mapping, kind), &[event]),
+            mapping.rows(kind).key
+        );
+        let soql = rows(mapping, kind, &filter);
+        if about >= BULK_FROM {
+            return by_bulk(client, mapping, kind, &soql, see).await;
+        }
+        let first = client.fetch(&Request::get(CALL, query::address(&soql, true))).await?;
+        let mut page = Some(first);
+        while let Some(records) = fetch::take_page(client, &mut page).await? {
+            for record in &records {
+                see(read_row(record, mapping, kind)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Rows by their ids in the org, those in the recycle bin too. One that is
+    /// not there any more is missing.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn rows_by_id(&self, kind: RowKind, ids: &[SfId]) -> Result<Vec<OrgRow>, Error> {
+        let (client, mapping) = self.parts();
+        let mut found = Vec::new();
+        for some in ids.chunks(IDS) {
+            let soql = rows(mapping, kind, &among("Id", some));
+            let page = client.fetch(&Request::get(CALL, query::address(&soql, true))).await?;
+            for record in &fetch::all_pages(client, page).await? {
+                found.push(read_row(record, mapping, kind)?);
+            }
+        }
+        Ok(found)
+    }
+}
+
+async fn by_bulk(
+    client: &Client,
+    mapping: &Mapping,
+    kind: RowKind,
+    soql: &str,
+    mut see: impl FnMut(OrgRow),
+) -> Result<(), Error> {
+    let names = mapping.rows(kind);
+    let event = event_path(mapping, kind);
+    let columns = [
+        "Id",
+        names.key.as_str(),
+        names.version.as_str(),
+        column(names, Column::Status),
+        event.as_str(),
+        "IsDeleted",
+    ];
+    let row = |[id, key, version, status, event, deleted]: [String; 6]| {
+        see(OrgRow {
+            id: SfId::parse(&id).map_err(|_| odd("an id that is none"))?,
+            key,
+            event: SfId::parse(&event).ok(),
+            version: version.parse::<f64>().ok().and_then(unsigned),
+            status: word(mapping, &status),
+            deleted: deleted.eq_ignore_ascii_case("true"),
+        });
+        Ok(())
+    };
+    export::export(client, soql, true, columns, row).await.map(drop)
+}
+
+/// The path from a row to its attendee's event.
+fn event_path(mapping: &Mapping, kind: RowKind) -> String {
+    let event = column(&mapping.attendee, Column::Event);
+    match (kind, &mapping.session_attendee.parent) {
+        (RowKind::SessionAttendee, Some(parent)) => format!("{parent}.{event}"),
+        _ => event.to_owned(),
+    }
+}
+
+fn column(names: &WriteNames, column: Column) -> &str {
+    names.columns.get(&column).map_or("", String::as_str)
+}
+
+fn tally(mapping: &Mapping, kind: RowKind, events: &[SfId]) -> String {
+    let (names, event) = (mapping.rows(kind), event_path(mapping, kind));
+    let status = column(names, Column::Status);
+    format!(
+        "SELECT {event} {EVENT}, {status} status, COUNT(Id) {TOTAL}, SUM({}) {VERSIONS} FROM {} \
+         WHERE {} AND {} != null GROUP BY {event}, {status}",
+        names.version,
+        names.object,
+        among(&event, events),
+        names.key,
+    )
+}
+
+fn rows(mapping: &Mapping, kind: RowKind, filter: &str) -> String {
+    let (names, event) = (mapping.rows(kind), event_path(mapping, kind));
+    format!(
+        "SELECT Id, {}, {}, {}, {event}, IsDeleted FROM {} WHERE {filter}",
+        names.key,
+        names.version,
+        column(names, Column::Status),
+        names.object,
+    )
+}
+
+fn figures(names: &ReadNames, events: &[SfId]) -> String {
+    let FigureNames { sold, held, remaining } = &names.figures;
+    let of_event = names.event.as_deref().unwrap_or("Id");
+    format!(
+        "SELECT Id, {sold}, {held}, {remaining} FROM {} WHERE {}",
+        names.object,
+        among(of_event, events)
+    )
+}
+
+fn word(mapping: &Mapping, status: &str) -> RowStatus {
+    if status.eq_ignore_ascii_case(&mapping.registered) {
+        RowStatus::Registered
+    } else if status.eq_ignore_ascii_case(&mapping.cancelled) {
+        RowStatus::Cancelled
+    } else {
+        RowStatus::Other
+    }
+}
+
+fn read_row(record: &Record, mapping: &Mapping, kind: RowKind) -> Result<OrgRow, Error> {
+    let names = mapping.rows(kind);
+    let text = |name: &str| record.get(name).and_then(Json::as_str).unwrap_or_default();
+    // A field of a parent lies in the parent's own object.
+    let path = event_path(mapping, kind);
+    let event = path.split('.').try_fold(None::<&Json>, |at, name| match at {
+        None => record.get(name).map(Some),
+        Some(inner) => inner.get(name).map(Some),
+    });
+    let event = event.flatten().and_then(Json::as_str);
+    Ok(OrgRow {
+        id: fetch::id_in(record, "Id")?.ok_or_else(|| odd("a row without id"))?,
+        key: text(&names.key).to_owned(),
+        event: event.and_then(|id| SfId::parse(id).ok()),
+        version: record.get(&names.version).and_then(Json::as_f64).and_then(unsigned),
+        status: word(mapping, text(column(names, Column::Status))),
+        deleted: record.get("IsDeleted").and_then(Json::as_bool).unwrap_or(false),
+    })
+}
+
+fn read_figures(record: &Record, names: &FigureNames) -> Figures {
+    let read = |name: &str| {
+        let number = record.get(name).and_then(Json::as_f64).and_then(unsigned)?;
+        u32::try_from(number).ok()
+    };
+    Figures { sold: read(&names.sold), held: read(&names.held), remaining: read(&names.remaining) }
+}
+
+fn whole(record: &Record, name: &str) -> Result<u64, Error> {
+    match record.get(name) {
+        // A sum over nothing but empty fields.
+        None | Some(Json::Null) => Ok(0),
+        Some(value) => value.as_f64().and_then(unsigned).ok_or_else(|| odd("a sum that is none")),
+    }
+}
+
+/// A number that Salesforce writes as a float, which is none of ours unless
+/// it is whole and not below zero.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked before")]
+fn unsigned(number: f64) -> Option<u64> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    ((0.0..EXACT).contains(&number) && number.fract() == 0.0).then_some(number as u64)
+}
+
+fn odd(what: &str) -> Error {
+    Error::Malformed { call: CALL, what: what.into() }
+}
