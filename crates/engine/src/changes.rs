@@ -57,10 +57,14 @@ pub enum Part {
     Connecting,
     /// Followed since then.
     Healthy(Timestamp),
-    /// Not followed: what happened, and what to do, for the org's staff.
+    /// Not followed; in words for the org's staff.
     Down {
-        /// What happened, and what to do.
-        trouble: String,
+        /// What happened.
+        means: String,
+        /// What to do.
+        remedy: String,
+        /// Whether it passes by itself.
+        passes: bool,
         /// Since when.
         since: Timestamp,
         /// When Sloe tries again.
@@ -84,8 +88,16 @@ impl Changes {
         if !SUPPORTED {
             return Some(UNSUPPORTED.to_owned());
         }
+        self.down().map(|(means, remedy, _)| format!("{means} {remedy}"))
+    }
+
+    /// What happened to the first part that is not followed, what to do, and
+    /// whether it passes by itself.
+    pub(crate) fn down(&self) -> Option<(&str, &str, bool)> {
         self.parts.values().find_map(|part| match part {
-            Part::Down { trouble, .. } => Some(trouble.clone()),
+            Part::Down { means, remedy, passes, .. } => {
+                Some((means.as_str(), remedy.as_str(), *passes))
+            }
             Part::Connecting | Part::Healthy(_) => None,
         })
     }

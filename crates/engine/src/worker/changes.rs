@@ -35,8 +35,8 @@ pub(crate) struct Watch {
     state: Mutex<Changes>,
     /// The switch was turned.
     turned: Notify,
-    /// They have failed: look now rather than when it was due.
-    failed: Notify,
+    /// Something may have gone untold: look for changes now rather than when it is due.
+    look: Notify,
 }
 
 impl Watch {
@@ -49,9 +49,14 @@ impl Watch {
         if lock(&self.state).healthy() { every * RARER } else { every }
     }
 
-    /// Returns when the org tells of changes no more.
-    pub(super) async fn failed(&self) {
-        self.failed.notified().await;
+    /// Returns when something may have gone untold.
+    pub(super) async fn untold(&self) {
+        self.look.notified().await;
+    }
+
+    /// Lets changes be looked for now.
+    fn look(&self) {
+        self.look.notify_one();
     }
 
     #[cfg(feature = "pubsub")]
@@ -64,7 +69,7 @@ impl Watch {
         let healthy = state.healthy();
         change(&mut state);
         if healthy && !state.healthy() {
-            self.failed.notify_one();
+            self.look();
         }
     }
 }

@@ -56,8 +56,8 @@ pub(super) async fn run(engine: Engine, work: Arc<OrgWork>) {
         let turn = tokio::select! {
             turn = reader.work.inbox.next() => Some(turn),
             () = reader.poll.due() => None,
-            // Nobody tells of changes any more: look now, whatever was due.
-            () = reader.work.changes.failed() => None,
+            // Something may have gone untold: look now, whatever was due.
+            () = reader.work.changes.untold() => None,
             () = stopping.cancelled() => return,
         };
         let work = async {

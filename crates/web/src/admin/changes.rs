@@ -49,9 +49,10 @@ pub(super) fn show(changes: &Changes) -> Value {
     let part = |part: &Part| match part {
         Part::Connecting => json!({ "state": "connecting" }),
         Part::Healthy(since) => json!({ "state": "healthy", "since": since.to_rfc3339() }),
-        Part::Down { trouble, since, again } => json!({
+        Part::Down { means, remedy, since, again, .. } => json!({
             "state": "down",
-            "trouble": trouble,
+            "means": means,
+            "remedy": remedy,
             "since": since.to_rfc3339(),
             "again": again.to_rfc3339(),
         }),

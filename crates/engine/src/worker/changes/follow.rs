@@ -86,8 +86,9 @@ fn fail(engine: &Engine, work: &OrgWork, entity: Entity, error: &FeedError, paus
     let now = engine.now();
     let again = now.plus_millis(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX));
     tracing::warn!(org = %work.org, entity = entity.name(), %error, ?pause, "change events are not followed");
-    let trouble = format!("{} {}", error.means(), error.remedy());
-    work.changes.set(entity.name(), Part::Down { trouble, since: now, again });
+    let (means, remedy) = (error.means(), error.remedy());
+    let passes = !matches!(error.advice(), FeedAdvice::Stop | FeedAdvice::Wait);
+    work.changes.set(entity.name(), Part::Down { means, remedy, passes, since: now, again });
 }
 
 /// One object's changes.
@@ -176,6 +177,10 @@ impl Follower<'_> {
     fn stands(&self) {
         tracing::info!(org = %self.work.org, entity = self.entity.name(), "change events are followed");
         self.work.changes.set(self.entity.name(), Part::Healthy(self.engine.now()));
+        if self.start == Start::Latest {
+            // What happened before, and was not looked for, nobody tells.
+            self.work.changes.look();
+        }
     }
 
     /// Lets what changed wait for its refresh, then writes down that it was told.
