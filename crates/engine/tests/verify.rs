@@ -13,7 +13,7 @@ use sloe_engine::claims::{Confirmed, RequestId};
 use sloe_engine::engine::Engine;
 use sloe_engine::sync::{Letter, LetterFilter, Which};
 use sloe_engine::verify::Verified;
-use sloe_salesforce::{Credentials, Flow, Mapping, Options, RowKind};
+use sloe_salesforce::RowKind;
 use sloe_store::api::{Store, Write};
 use sloe_store::key::Key;
 
@@ -252,13 +252,7 @@ async fn pages_and_bulk_queries_tell_the_same_of_an_event() {
     settled(&org, &engine).await;
     let gone = record(&org, &key(&engine, &orders[1]).await).await;
     org.delete("Sloe_Attendee__c", id(&gone)).await;
-    let flow = Flow::ClientCredentials {
-        client_id: "client".to_owned(),
-        client_secret: "secret".to_owned().into(),
-    };
-    let credentials = Credentials { login_url: org.running.url(), flow };
-    let client =
-        sloe_salesforce::Org::new(credentials, Mapping::default(), Options::default()).unwrap();
+    let client = org.client();
     // The places of a deleted attendee have no event any more.
     for (kind, count, deleted) in [(RowKind::Attendee, 9, 1), (RowKind::SessionAttendee, 16, 0)] {
         let (mut paged, mut bulk) = (Vec::new(), Vec::new());

@@ -13,6 +13,7 @@ use sloe_core::time::Timestamp;
 
 use crate::error::codes::facts;
 use crate::limits::Exhausted;
+use crate::row::{Rejection, RowOutcome};
 
 pub mod codes;
 
@@ -193,6 +194,29 @@ impl Error {
         match self {
             Self::Refused { code, message, .. } => Exhausted::read(code, message.reveal()),
             _ => None,
+        }
+    }
+
+    /// Whether one row of a call may be why the whole call was refused: a
+    /// trigger that breaks on it, or a value that the org can't even read.
+    pub(crate) fn may_be_one_row(&self) -> bool {
+        match self {
+            Self::Refused { code, status: 400 | 413 | 500, .. } => facts(code)
+                .is_none_or(|known| known.owner == Owner::Operator || code == "UNKNOWN_EXCEPTION"),
+            Self::Status { status: 400 | 413 | 500, .. } => true,
+            _ => false,
+        }
+    }
+
+    /// What a refusal comes to for the one row that it was for.
+    pub(crate) fn of_one_row(self) -> RowOutcome {
+        let retry = matches!(self.advice(), Advice::Retry | Advice::Wait);
+        match self {
+            Self::Refused { code, .. } if retry => RowOutcome::Retry { code },
+            Self::Refused { code, message, .. } => {
+                RowOutcome::Rejected(Rejection { code, fields: Vec::new(), message })
+            }
+            _ => RowOutcome::retry("refused-alone"),
         }
     }
 

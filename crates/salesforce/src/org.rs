@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::fetch::{self, EventPages};
 use crate::limits::{Limits, Usage};
 use crate::look::{self, Looked, Mark, Watched};
-use crate::map::{Mapping, RowKind};
+use crate::map::{Column, Mapping, RowKind};
 use crate::row::{FigureRow, Row, RowOutcome, Update};
 use crate::wire::Version;
 
@@ -72,6 +72,14 @@ impl Org {
     #[must_use]
     pub fn mapping(&self) -> &Mapping {
         &self.inner.mapping
+    }
+
+    /// The parents that a row of `kind` locks while it is written, because it is
+    /// their detail: rows side by side that share one run into each other.
+    #[must_use]
+    pub fn parent_locks(&self, kind: RowKind) -> Vec<Column> {
+        let named = self.mapping().rows(kind).parent.is_some();
+        if named { vec![Column::Attendee] } else { Vec::new() }
     }
 
     pub(crate) fn parts(&self) -> (&Client, &Mapping) {

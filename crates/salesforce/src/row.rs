@@ -9,6 +9,9 @@ use crate::error::{Advice, Private};
 use crate::map::{Column, Mapping, WriteNames};
 use crate::wire::SaveError;
 
+/// What empties a field in a Bulk job's file; an empty cell leaves it alone.
+pub(crate) const CSV_NULL: &str = "#N/A";
+
 /// A value on its way into a field.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Cell {
@@ -96,6 +99,14 @@ impl Row {
         self.with(Column::FirstName, Cell::Text(details.first_name))
             .with(Column::LastName, Cell::Text(details.last_name))
             .with(Column::Email, Cell::Text(details.email))
+    }
+
+    /// Whether a file of a Bulk job can say this: there, one text empties the
+    /// field instead.
+    #[must_use]
+    pub fn fits_a_file(&self) -> bool {
+        let is_null = |cell: &Cell| matches!(cell, Cell::Text(text) if text == CSV_NULL);
+        !self.cells.iter().any(|(_, cell)| is_null(cell))
     }
 
     /// The record for a collections call: by external id, or by `id` when given.

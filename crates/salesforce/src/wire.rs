@@ -78,9 +78,9 @@ pub(crate) struct Subanswer {
 /// Rows for a collections call.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Collection {
+pub(crate) struct Collection<'a> {
     pub(crate) all_or_none: bool,
-    pub(crate) records: Vec<Map<String, Value>>,
+    pub(crate) records: &'a [Map<String, Value>],
 }
 
 /// What became of one row of a collections call.

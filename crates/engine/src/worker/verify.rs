@@ -194,7 +194,7 @@ impl Pass<'_> {
         let settings = &self.engine.workers().settings.salesforce;
         let client = self.work.client(self.org, settings)?.for_purpose(Purpose::Verify);
         let standing = Standing::read(self.engine, self.org.scope).await?;
-        let ready = standing.caught_up(self.engine).await?;
+        let ready = standing.caught_up(self.engine, None).await?;
         self.verified.left_out = standing.events().count().saturating_sub(ready.len()) as u64;
         let mut events: BTreeMap<EventRef, OfEvent> = BTreeMap::new();
         standing

@@ -106,6 +106,12 @@ impl Org {
         Self::begin(SEED, "127.0.0.1:0".parse().unwrap(), None, daily_limit).await
     }
 
+    /// Another org, with records of the same ids, as a sandbox has.
+    pub async fn other() -> Self {
+        let seed = SEED.replace("00D5g000000Test", "00D5g000000Else");
+        Self::begin(&seed, "127.0.0.1:0".parse().unwrap(), None, None).await
+    }
+
     /// An org that can be started anew.
     pub async fn lasting() -> Self {
         let data = Some(tempfile::tempdir().unwrap());
@@ -171,8 +177,12 @@ impl Org {
     }
 
     pub fn connect(&self, engine: &Engine, store: &dyn Store) {
+        self.connect_as(engine, store, "test");
+    }
+
+    pub fn connect_as(&self, engine: &Engine, store: &dyn Store, slug: &str) {
         let profile =
-            Profile { slug: "test".to_owned(), name: "Test".to_owned(), ..Profile::default() };
+            Profile { slug: slug.to_owned(), name: "Test".to_owned(), ..Profile::default() };
         let flow = Flow::ClientCredentials {
             client_id: "client".to_owned(),
             client_secret: "secret".to_owned().into(),
@@ -291,9 +301,26 @@ impl Org {
 
     /// Composite calls so far: each refresh of an event is one.
     pub async fn composites(&self) -> u64 {
+        self.calls("composite").await
+    }
+
+    /// Calls of a kind so far.
+    pub async fn calls(&self, kind: &str) -> u64 {
         let url = format!("{}/__control/stats", self.running.url());
         let stats: Json = self.http.get(url).send().await.unwrap().json().await.unwrap();
-        stats["stats"]["calls"]["composite"].as_u64().unwrap_or_else(|| panic!("{stats}"))
+        stats["stats"]["calls"][kind].as_u64().unwrap_or(0)
+    }
+
+    /// A client of its own, as tools have.
+    pub fn client(&self) -> sloe_salesforce::Org {
+        let flow = Flow::ClientCredentials {
+            client_id: "client".to_owned(),
+            client_secret: "secret".to_owned().into(),
+        };
+        let credentials = Credentials { login_url: self.running.url(), flow };
+        let options = Options { poll_first: Duration::from_millis(5), ..Options::default() };
+        sloe_salesforce::Org::new(credentials, sloe_salesforce::Mapping::default(), options)
+            .unwrap()
     }
 
     /// Waits until the event is on the pages.

@@ -1,5 +1,7 @@
 //! sObject Collections: up to 200 rows a call, partial success.
 
+use std::ops::Range;
+
 use reqwest::Method;
 use serde_json::{Map, Value};
 use sloe_core::ids::SfId;
@@ -12,6 +14,10 @@ use crate::wire::{Collection, Saved};
 
 /// Rows that one call takes.
 pub const COLLECTION_ROWS: usize = 200;
+
+/// Calls in vain after which the org is taken to refuse all: as many as it
+/// takes to get from 200 rows to the one that may be bad, and to its neighbor.
+const IN_VAIN: u32 = 9;
 
 /// What became of rows sent by collections.
 #[derive(Debug)]
@@ -100,7 +106,13 @@ async fn send(
         if chunk.is_empty() {
             return Sent { outcomes, halted: None };
         }
-        match send_chunk(client, target, chunk).await {
+        let sent = match send_chunk(client, target, &chunk).await {
+            Err(error) if error.may_be_one_row() && chunk.len() > 1 => {
+                isolate(client, target, &chunk, error).await
+            }
+            sent => sent,
+        };
+        match sent {
             Ok(answered) => outcomes.extend(answered),
             Err(error) => {
                 return Sent { outcomes, halted: Some(error) };
@@ -109,10 +121,62 @@ async fn send(
     }
 }
 
+/// Finds the rows for whose sake the org refuses a whole call, by halving: the
+/// others go, and these get outcomes of their own. An org that refuses every
+/// call at present is told from a bad row by no call going at all: then it is
+/// no row's fault, and `why` stands.
+async fn isolate(
+    client: &Client,
+    target: &Target<'_>,
+    records: &[Map<String, Value>],
+    why: Error,
+) -> Result<Vec<RowOutcome>, Error> {
+    let mut outcomes = vec![RowOutcome::retry("not-reported"); records.len()];
+    let halves = |range: Range<usize>| {
+        let middle = range.start + range.len() / 2;
+        [middle..range.end, range.start..middle]
+    };
+    let mut waiting = Vec::from(halves(0..records.len()));
+    let (mut blamed, mut gone, mut in_vain) = (Vec::new(), false, 1);
+    while let Some(range) = waiting.pop() {
+        let some = records.get(range.clone()).unwrap_or_default();
+        match send_chunk(client, target, some).await {
+            Ok(answered) => {
+                gone = true;
+                for (slot, outcome) in outcomes.iter_mut().skip(range.start).zip(answered) {
+                    *slot = outcome;
+                }
+            }
+            Err(error) if !error.may_be_one_row() => return Err(error),
+            Err(error) => {
+                in_vain += 1;
+                if !gone && in_vain > IN_VAIN {
+                    return Err(why);
+                }
+                if range.len() > 1 {
+                    waiting.extend(halves(range));
+                } else {
+                    blamed.push((range.start, error));
+                }
+            }
+        }
+    }
+    if !gone {
+        return Err(why);
+    }
+    tracing::warn!(call = target.call, rows = blamed.len(), "rows that spoil whole calls");
+    for (at, error) in blamed {
+        if let Some(slot) = outcomes.get_mut(at) {
+            *slot = error.of_one_row();
+        }
+    }
+    Ok(outcomes)
+}
+
 async fn send_chunk(
     client: &Client,
     target: &Target<'_>,
-    records: Vec<Map<String, Value>>,
+    records: &[Map<String, Value>],
 ) -> Result<Vec<RowOutcome>, Error> {
     let asked = records.len();
     let body = Collection { all_or_none: false, records };

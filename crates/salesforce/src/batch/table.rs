@@ -10,12 +10,10 @@ use sloe_core::ids::SfId;
 use crate::client::Coming;
 use crate::error::Error;
 use crate::map::{Column, Mapping, WriteNames};
-use crate::row::Row;
+use crate::row::{CSV_NULL, Row};
 use crate::wire::SaveError;
 
 const CALL: &str = "bulk job";
-/// What empties a field; an empty cell leaves it alone.
-const NULL: &str = "#N/A";
 
 /// One row as it goes into the file: by external id, or by id when given.
 pub(crate) type Line<'a> = (Option<SfId>, &'a Row);
@@ -61,7 +59,7 @@ fn has(row: &Row, column: Column) -> bool {
 fn cell_text(row: &Row, column: Column, mapping: &Mapping) -> String {
     match row.cells.iter().rev().find(|(c, _)| *c == column) {
         None => String::new(),
-        Some((_, cell)) => cell.text(mapping).unwrap_or_else(|| NULL.to_owned()),
+        Some((_, cell)) => cell.text(mapping).unwrap_or_else(|| CSV_NULL.to_owned()),
     }
 }
 

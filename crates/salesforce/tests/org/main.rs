@@ -7,6 +7,8 @@ mod bulk;
 mod events;
 mod fake;
 mod gate;
+mod large;
 mod login;
+mod poison;
 mod rows;
 mod setup;

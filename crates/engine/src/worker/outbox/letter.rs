@@ -84,7 +84,7 @@ fn own_words(code: &str) -> (&'static str, &'static str, Owner) {
             "See to the attendee's row: once it is sent again, its sessions go along.",
             Owner::Nobody,
         ),
-        "no-id-given" | "no-reason-given" | "not-reported" | "job-aborted" => (
+        "no-id-given" | "no-reason-given" | "not-reported" | "job-aborted" | "refused-alone" => (
             "Salesforce did not say what became of the row, again and again.",
             "Send the row again. If that does not help, tell Sloe's operator.",
             Owner::Operator,

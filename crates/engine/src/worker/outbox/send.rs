@@ -39,6 +39,22 @@ pub(super) struct Line {
     pub(super) id: Option<SfId>,
 }
 
+impl Line {
+    /// The parents that the row locks: rows that share one stay together, so
+    /// that batches side by side don't wait for each other.
+    fn parents(&self, locks: &[Column]) -> Vec<String> {
+        let record = &self.work.record;
+        let parent = |column: &Column| match column {
+            Column::Event => self.work.event.event.to_string(),
+            Column::Item => record.item.to_string(),
+            Column::Session => record.session.map(|id| id.to_string()).unwrap_or_default(),
+            Column::Attendee => record.claim.attendee_key(record.place),
+            _ => String::new(),
+        };
+        locks.iter().map(parent).collect()
+    }
+}
+
 /// One drain's way into an org.
 pub(super) struct Sender<'a> {
     pub(super) engine: &'a Engine,
@@ -58,11 +74,15 @@ impl Sender<'_> {
         let (mut upserts, mut updates) = (Vec::new(), Vec::new());
         let lines = self.unsent(work).await?;
         let lines = self.with_parents(kind, lines).await?;
+        let locks = self.client.parent_locks(kind);
+        let mut lines = lines;
+        lines.sort_by_cached_key(|line| line.parents(&locks));
         for line in lines {
             if line.id.is_some() { updates.push(line) } else { upserts.push(line) }
         }
         for (operation, lines) in [(Operation::Upsert, upserts), (Operation::Update, updates)] {
             let lines = self.adopted(kind, operation, lines).await?;
+            // One job at a time: jobs of one object would lock the same parents.
             if lines.len() < self.engine.workers().settings.bulk_from {
                 self.by_collections(kind, operation, lines).await?;
             } else {
@@ -189,26 +209,43 @@ impl Sender<'_> {
         operation: Operation,
         mut lines: Vec<Line>,
     ) -> Result<(), Halt> {
+        let mut unfit = Vec::new();
         while !lines.is_empty() {
             let rest = lines.split_off(lines.len().min(MAX_BULK_ROWS));
             let rows = self.rows(&lines).await?;
-            let job = self.client.bulk_open(kind, operation).await?;
-            // From here on, whoever comes next adopts the job before sending anything.
-            let send = file::Send::new(&job, self.stretches.clone());
-            let key = Key::send(self.org.scope, "bulk");
-            self.write(vec![Write { key, version: 1, body: Some(file::encode(&send)) }]).await?;
-            let outcomes = match operation {
-                Operation::Upsert => self.client.bulk_run(&job, Rows::Upsert(&rows)).await?,
-                Operation::Update => {
-                    let updates = updates(&lines, rows);
-                    self.client.bulk_run(&job, Rows::Update(&updates)).await?
-                }
-            };
-            self.settle(lines.into_iter().zip(outcomes).collect()).await?;
-            self.write(vec![self.no_send()]).await?;
+            let both = lines.into_iter().zip(rows);
+            let (fit, others): (Vec<_>, Vec<_>) = both.partition(|(_, row)| row.fits_a_file());
+            unfit.extend(others.into_iter().map(|(line, _)| line));
+            let (some, rows): (Vec<_>, Vec<_>) = fit.into_iter().unzip();
+            if !some.is_empty() {
+                self.by_job(kind, operation, some, rows).await?;
+            }
             lines = rest;
         }
-        Ok(())
+        self.by_collections(kind, operation, unfit).await
+    }
+
+    async fn by_job(
+        &mut self,
+        kind: RowKind,
+        operation: Operation,
+        lines: Vec<Line>,
+        rows: Vec<Row>,
+    ) -> Result<(), Halt> {
+        let job = self.client.bulk_open(kind, operation).await?;
+        // From here on, whoever comes next adopts the job before sending anything.
+        let send = file::Send::new(&job, self.stretches.clone());
+        let key = Key::send(self.org.scope, "bulk");
+        self.write(vec![Write { key, version: 1, body: Some(file::encode(&send)) }]).await?;
+        let outcomes = match operation {
+            Operation::Upsert => self.client.bulk_run(&job, Rows::Upsert(&rows)).await?,
+            Operation::Update => {
+                let updates = updates(&lines, rows);
+                self.client.bulk_run(&job, Rows::Update(&updates)).await?
+            }
+        };
+        self.settle(lines.into_iter().zip(outcomes).collect()).await?;
+        self.write(vec![self.no_send()]).await
     }
 
     fn no_send(&self) -> Write {

@@ -101,7 +101,7 @@ impl Detail<'_> {
         strangers: Vec<String>,
     ) -> Result<(Sure, Vec<String>), Halt> {
         let standing = Standing::read(self.engine, self.org.scope).await?;
-        if !standing.caught_up(self.engine).await?.contains(&event) {
+        if !standing.caught_up(self.engine, Some(event)).await?.contains(&event) {
             return Ok((Vec::new(), Vec::new()));
         }
         let keys: Vec<_> = differ.iter().map(|(key, _)| *key).collect();

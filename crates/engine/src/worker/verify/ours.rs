@@ -59,6 +59,8 @@ pub(super) struct Standing {
     scope: OrgScope,
     /// By event, the version that everything up to was sent, waits or failed.
     cursors: BTreeMap<EventRef, u64>,
+    /// By event, its journal's last version.
+    latest: BTreeMap<EventRef, u64>,
     /// Rows that wait to be sent again.
     retries: BTreeSet<String>,
     /// Letters, by external id.
@@ -70,8 +72,9 @@ impl Standing {
     pub(super) async fn read(engine: &Engine, scope: OrgScope) -> Result<Arc<Self>, StoreError> {
         let read = stored(engine, move |store| {
             // What is not pending has been passed to the journal's end.
-            let mut cursors: BTreeMap<_, _> = store.journals()?.into_iter().collect();
-            cursors.retain(|event, _| event.org == scope.org());
+            let mut latest: BTreeMap<_, _> = store.journals()?.into_iter().collect();
+            latest.retain(|event, _| event.org == scope.org());
+            let mut cursors = latest.clone();
             for pending in store.pending(Destination::Org)? {
                 if let Some(cursor) = cursors.get_mut(&pending.event) {
                     *cursor = pending.cursor;
@@ -84,7 +87,7 @@ impl Standing {
                 let dead = file::decode::<Dead>(&found.body).ok()?;
                 Some((key.local_id().to_owned(), dead.code))
             });
-            Ok(Self { scope, cursors, retries, letters: letters.collect() })
+            Ok(Self { scope, cursors, latest, retries, letters: letters.collect() })
         });
         read.await.map(Arc::new)
     }
@@ -197,14 +200,16 @@ impl Standing {
         Ok(self.rows(store, &order)?.into_iter().find(|known| known.key == *key))
     }
 
-    /// Events whose orders have caught up with what the outbox passed; the
-    /// others can't be judged now.
+    /// Events whose orders have caught up with their journal as it was when
+    /// this was read; the others can't be judged now.
     pub(super) async fn caught_up(
         &self,
         engine: &Engine,
+        only: Option<EventRef>,
     ) -> Result<BTreeSet<EventRef>, StoreError> {
         let mut ready = BTreeSet::new();
-        let mut behind: Vec<_> = self.cursors.iter().map(|(event, at)| (*event, *at)).collect();
+        let mut behind: Vec<_> = self.latest.iter().map(|(event, at)| (*event, *at)).collect();
+        behind.retain(|(event, _)| only.is_none_or(|only| only == *event));
         let give_up = Instant::now() + LAG;
         while !behind.is_empty() {
             let (scope, asked) = (self.scope, std::mem::take(&mut behind));
