@@ -54,7 +54,7 @@ type Opened = Result<Response<Streaming<FetchResponse>>, Status>;
 enum Stream {
     /// Asked for: some servers answer not before they have something to tell.
     Opening(Pin<Box<dyn Future<Output = Opened> + Send>>),
-    Open(Streaming<FetchResponse>),
+    Open(Box<Streaming<FetchResponse>>),
 }
 
 /// One object's changes, from some point on.
@@ -212,7 +212,7 @@ impl Subscription {
         const WITHIN: Duration = Duration::from_secs(5);
         let Stream::Opening(opening) = &mut self.stream else { return Ok(()) };
         match tokio::time::timeout(WITHIN, opening).await {
-            Ok(Ok(stream)) => self.stream = Stream::Open(stream.into_inner()),
+            Ok(Ok(stream)) => self.stream = Stream::Open(Box::new(stream.into_inner())),
             Ok(Err(status)) => return Err(FeedError::of(&status)),
             // It has not refused, at least.
             Err(_) => {}
@@ -240,7 +240,7 @@ impl Subscription {
             match &mut self.stream {
                 Stream::Opening(opening) => {
                     let opened = opening.await.map_err(|status| FeedError::of(&status))?;
-                    self.stream = Stream::Open(opened.into_inner());
+                    self.stream = Stream::Open(Box::new(opened.into_inner()));
                 }
                 Stream::Open(stream) => {
                     if self.pending <= LOW {

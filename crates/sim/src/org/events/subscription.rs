@@ -84,7 +84,7 @@ async fn run(
     cuts.mark_unchanged();
     let mut faults = org.faults.subscribe();
     let Some(first) = requests.message().await? else { return Ok(()) };
-    let mut reader = Reader::begin(org, first)?;
+    let mut reader = Reader::begin(org, &first)?;
     loop {
         news.mark_unchanged();
         while let Some(answer) = reader.deliver()? {
@@ -115,7 +115,7 @@ async fn run(
 }
 
 impl<'a> Reader<'a> {
-    fn begin(org: &'a State, first: FetchRequest) -> Result<Self, Status> {
+    fn begin(org: &'a State, first: &FetchRequest) -> Result<Self, Status> {
         let topic = find_topic(org, &first.topic_name)?;
         let wrong = |code, message: &str| {
             let code = format!("subscription.fetch.replayid.{code}");
