@@ -17,7 +17,7 @@ use crate::{Outcome, cargo};
 use table::Row;
 
 /// Which benchmarks; none named is all.
-const ALL: [&str; 6] = ["P1", "P3", "P8", "P10", "P11", "P12"];
+const ALL: [&str; 7] = ["P1", "P3", "P8", "P10", "P11", "P12", "P13"];
 
 /// Builds, runs the benchmarks that are named, prints the table and, if all
 /// were run, writes it into docs/performance.md.
@@ -42,6 +42,9 @@ pub(crate) fn run(names: &[&str]) -> Outcome {
     if wanted("P11") || wanted("P12") {
         runs::many_events(&scratch, &wanted, &mut rows)?;
     }
+    if wanted("P13") {
+        rows.push(runs::license()?);
+    }
     rows.sort_by_key(Row::order);
     let text = table::text(&rows);
     println!("\n{text}");
@@ -54,5 +57,15 @@ fn build() -> Outcome {
     cargo::run(&mut cargo::command(&product))?;
     let ceiling =
         ["build", "--release", "--package", "sloe-sim", "--example", "ceiling", "--locked"];
-    cargo::run(&mut cargo::command(&ceiling))
+    cargo::run(&mut cargo::command(&ceiling))?;
+    let license = [
+        "build",
+        "--release",
+        "--package",
+        "sloe-engine",
+        "--example",
+        "license_answer",
+        "--locked",
+    ];
+    cargo::run(&mut cargo::command(&license))
 }

@@ -63,6 +63,8 @@ pub(crate) struct Wishes {
     pub(crate) rate_limit: u32,
     /// The demo's mails, if this is the demo.
     pub(crate) mailbox: Option<Mailbox>,
+    /// Where licenses are replicated from; `None` leaves them to be recorded by hand.
+    pub(crate) licenses: Option<worker::SourceOrg>,
 }
 
 /// The master key: the environment's, else the one beside the data.
@@ -122,7 +124,8 @@ impl Platform {
             render: Arc::new(sloe_web::order_mail),
         });
         let sends_mail = mail.is_some();
-        let workers = worker::Settings { mail, ..worker::Settings::default() };
+        let workers =
+            worker::Settings { mail, licenses: wishes.licenses, ..worker::Settings::default() };
         let engine = start_engine(data, key, Some(workers))?;
         let announced = platform::announce(data, &format!("http://{}", listener.local_addr()?))?;
         let rate = (wishes.rate_limit > 0)
@@ -135,6 +138,7 @@ impl Platform {
             metrics_token: Some(announced.token.clone()),
             admin_token: Some(announced.token.clone()),
             rate,
+            store: format!("embedded, in {}", data.display()),
             ..Settings::default()
         };
         let state = AppState::new(engine.clone(), settings, Some(metrics));

@@ -2,9 +2,11 @@
 
 mod doctor;
 mod event;
+mod license;
 mod org;
 mod person;
 mod serve;
+mod staff;
 mod store;
 mod sync;
 
@@ -38,6 +40,7 @@ Examples:
   sloe org add --slug acme --url https://acme.my.salesforce.com \\
        --client-id 3MVG… --client-secret-file secret.txt
                                        connect an org
+  sloe license why acme                whether an org may be live, and why
   sloe sim org --listen 127.0.0.1:9000 a simulated Salesforce org
   sloe doctor                          how everything is, and what to do
   sloe sync status                     how far each org is, and what is wrong
@@ -50,7 +53,7 @@ pub(crate) enum Command {
     #[cfg(feature = "sim")]
     Demo(demo::Args),
     /// Run the platform.
-    Serve(serve::Args),
+    Serve(Box<serve::Args>),
     /// Simulate what is outside.
     #[cfg(feature = "sim")]
     #[command(subcommand)]
@@ -63,12 +66,18 @@ pub(crate) enum Command {
     Org(org::Org),
     /// Say how everything is and what to do; fails if a person is needed.
     Doctor(doctor::Doctor),
+    /// Say which orgs may be live, and why.
+    #[command(subcommand)]
+    License(license::License),
     /// Look after one event.
     #[command(subcommand)]
     Event(event::Event),
     /// See what the orgs have still to get, and send again what failed.
     #[command(subcommand)]
     Sync(sync::Sync),
+    /// Let staff in to the console.
+    #[command(subcommand)]
+    Staff(staff::Staff),
     /// Look after the store.
     #[command(subcommand)]
     Store(store::Store),
@@ -81,15 +90,17 @@ pub(crate) async fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
         #[cfg(feature = "sim")]
         Command::Demo(args) => demo::run(args).await?,
-        Command::Serve(args) => serve::run(args).await?,
+        Command::Serve(args) => serve::run(*args).await?,
         #[cfg(feature = "sim")]
         Command::Sim(sim) => sim::run(sim).await?,
         #[cfg(feature = "sim")]
         Command::Storm(args) => return storm::run(*args).await,
         Command::Org(org) => org::run(org).await?,
         Command::Doctor(doctor) => return doctor::run(doctor).await,
+        Command::License(license) => license::run(license).await?,
         Command::Event(event) => event::run(event).await?,
         Command::Sync(sync) => sync::run(sync).await?,
+        Command::Staff(staff) => staff::run(staff).await?,
         Command::Store(store) => store::run(&store)?,
         Command::Person(person) => person::run(person).await?,
     }

@@ -36,7 +36,7 @@ async fn every_page_in_every_state_is_accessible_and_says_what_is_the_matter() {
     call_off_under(&town, &mut phone, &mut desk).await;
     town.take_the_only_seat().await;
     tokio::join!(tour::of_what_ended(&town, &mut phone), tour::of_what_ended(&town, &mut desk));
-    town.demo.license("harbor", "suspended").await;
+    town.demo.license("harbor", "Suspended").await;
     until(town.demo.client(), &town.demo.url("/harbor"), "Registration is paused").await;
     tokio::join!(
         tour::of_an_org_without_license(&town, &mut phone),
@@ -67,6 +67,7 @@ async fn the_simulated_org_is_accessible_too() {
     let demo = Demo::start().await;
     let (mut phone, mut desk) = tokio::join!(Visit::open(Look::PHONE), Visit::open(Look::DESKTOP));
     tokio::join!(org::of_the_org(&demo, &mut phone), org::of_the_org(&demo, &mut desk));
+    tokio::join!(org::of_the_source(&demo, &mut phone), org::of_the_source(&demo, &mut desk));
     assert_none(&[phone.wrong, desk.wrong].concat());
 }
 

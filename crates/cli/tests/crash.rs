@@ -255,7 +255,7 @@ fn connect(platform: &Platform, org: &org::Running, directory: &Path) {
     let (secret, url) = (secret.to_str().unwrap(), org.url());
     let add = ["org", "add", "--slug", "crash", "--name", "Crash", "--url", &url];
     let with = ["--client-id", org.client_id(), "--client-secret-file", secret];
-    let license = ["org", "license", "crash", "--number", "L-1"];
+    let license = ["license", "set", "crash", "--number", "L-1"];
     for arguments in [[add.as_slice(), &with].concat(), license.to_vec()] {
         let output = platform.command().args(&arguments).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);

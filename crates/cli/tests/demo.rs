@@ -87,6 +87,9 @@ async fn a_demo_is_ready_with_every_published_event_also_when_an_org_can_not_be_
         let count: Value = count.send().await.unwrap().json().await.unwrap();
         assert_eq!(count["totalSize"], org["events"].as_array().unwrap().len(), "{org}");
     }
+    // Nobody is needed, and it says so by how it ends.
+    let told = sloe(directory.path(), &["doctor"]);
+    assert!(told.contains("meridian (00D") && told.contains("ok  connection"), "{told}");
     // All calls of the day are used, and the org remembers it.
     let org = demo.ready["orgs"][0]["url"].as_str().unwrap();
     let limits = http.put(format!("{org}/__control/limits")).json(&json!({ "used": 100_000 }));
@@ -104,6 +107,11 @@ async fn a_demo_is_ready_with_every_published_event_also_when_an_org_can_not_be_
         assert!(tokio::time::Instant::now() < give_up, "{list}");
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
+    let store = format!("embedded:{}", directory.path().join("platform").display());
+    let mut doctor = Command::new(env!("CARGO_BIN_EXE_sloe"));
+    let doctor = doctor.args(["doctor", "--store", &store]).output().unwrap();
+    let told = String::from_utf8(doctor.stdout).unwrap();
+    assert!(!doctor.status.success() && told.contains("!!  API budget"), "{told}");
     drop(demo);
     assert_eq!(Demo::start(directory.path()).events(), events);
 }

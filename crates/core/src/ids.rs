@@ -106,6 +106,12 @@ impl OrgId {
         self.0.as_str()
     }
 
+    /// The 15 characters that the License Management App knows an org by.
+    #[must_use]
+    pub fn short(&self) -> &str {
+        self.as_str().get(..15).unwrap_or_default()
+    }
+
     /// The 18 bytes, for stored forms.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 18] {

@@ -28,6 +28,13 @@ impl Timestamp {
         jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::MAX).to_string()
     }
 
+    /// Its day in UTC: `2026-11-23`.
+    #[must_use]
+    pub fn to_date(self) -> String {
+        let at = jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::MAX);
+        at.to_zoned(jiff::tz::TimeZone::UTC).date().to_string()
+    }
+
     /// Reads RFC 3339 (`2026-11-23T14:49:00Z`) and Salesforce's own form
     /// (`2026-11-23T14:49:00.000+0000`).
     #[must_use]

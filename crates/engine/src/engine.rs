@@ -55,6 +55,9 @@ pub enum StartError {
     /// Workers need a runtime.
     #[error("workers were asked for outside a tokio runtime")]
     Runtime,
+    /// The source org of licenses can't be.
+    #[error("licenses can't be read like this: {0}")]
+    Licenses(#[from] sloe_salesforce::Error),
     /// The mail settings can't work.
     #[error("mail can't be sent like this: {0}")]
     Mail(String),
@@ -113,7 +116,7 @@ impl Engine {
     /// [`StartError`].
     pub fn start(options: Options) -> Result<Self, StartError> {
         let Options { store, master_key, world, ledger_bytes, workers } = options;
-        let workers = Workers::new(workers)?;
+        let workers = Workers::new(workers, &world)?;
         let tokens = Tokens::new(master_key.derive("tokens").bytes());
         let registry = Registry::load(&*store, master_key, Arc::clone(&world))?;
         let catalog = Catalog::load(Arc::clone(&store))?;

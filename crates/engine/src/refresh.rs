@@ -117,7 +117,12 @@ impl Engine {
         crate::worker::refresh::request(self, org, event, false);
     }
 
-    /// The same for somebody who looks at the page: how long it takes is measured.
+    /// Asks for an org that was just connected to be read. It may be under way already.
+    pub fn request_first_refresh(&self, org: OrgId) {
+        crate::worker::refresh::request_first(self, org);
+    }
+
+    /// The same as [`Engine::request_refresh`] for somebody who looks at the page: how long it takes is measured.
     pub fn request_update(&self, org: OrgId, event: Option<SfId>) {
         crate::worker::refresh::request(self, org, event, true);
     }

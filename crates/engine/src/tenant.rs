@@ -3,7 +3,7 @@
 
 mod connect;
 mod hook;
-mod license;
+pub(crate) mod license;
 mod registry;
 mod stored;
 

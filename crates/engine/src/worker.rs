@@ -8,6 +8,7 @@ pub(crate) mod changes;
 mod driver;
 mod failed;
 mod inbox;
+pub(crate) mod license;
 mod mail;
 mod orders;
 pub(crate) mod orgs;
@@ -31,10 +32,12 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::clock::World;
 use crate::engine::{Engine, StartError};
 use crate::mail::MailSettings;
 pub use budget::Calls24h;
 pub use driver::Run;
+pub use license::SourceOrg;
 use mail::Mailer;
 pub use orders::rebuild;
 use orgs::OrgWork;
@@ -62,6 +65,8 @@ pub struct Settings {
     pub poll_every: Duration,
     /// How confirmations are sent; `None` sends none, also not later.
     pub mail: Option<MailSettings>,
+    /// Where licenses are replicated from; `None` leaves them to be recorded by hand.
+    pub licenses: Option<SourceOrg>,
 }
 
 impl Default for Settings {
@@ -74,6 +79,7 @@ impl Default for Settings {
             verify_every: Duration::from_secs(60 * 60),
             poll_every: Duration::from_secs(60),
             mail: None,
+            licenses: None,
         }
     }
 }
@@ -87,6 +93,7 @@ pub(crate) struct Workers {
     stopping: CancellationToken,
     tasks: TaskTracker,
     mailer: Option<Arc<Mailer>>,
+    pub(crate) licenses: license::Reader,
     /// Held by whoever rewrites vault entries.
     pub(crate) erasing: tokio::sync::Mutex<()>,
     /// Wakes nobody: for workers that go by their timer only.
@@ -97,14 +104,20 @@ pub(crate) struct Workers {
 }
 
 impl Workers {
-    pub(crate) fn new(settings: Option<Settings>) -> Result<Self, StartError> {
+    pub(crate) fn new(
+        settings: Option<Settings>,
+        world: &Arc<dyn World>,
+    ) -> Result<Self, StartError> {
         let runtime = match settings {
             Some(_) => Some(Handle::try_current().map_err(|_| StartError::Runtime)?),
             None => None,
         };
         let settings = settings.unwrap_or_default();
         let mailer = settings.mail.clone().map(Mailer::new).transpose()?;
+        let (source, salesforce) = (settings.licenses.as_ref(), &settings.salesforce);
+        let licenses = license::Reader::new(source, salesforce, Arc::clone(world))?;
         Ok(Self {
+            licenses,
             mailer: mailer.map(Arc::new),
             erasing: tokio::sync::Mutex::default(),
             nothing: Notify::new(),
@@ -116,6 +129,11 @@ impl Workers {
             runs: Mutex::default(),
             stumbled: supervise::Stumbled::default(),
         })
+    }
+
+    /// Where licenses are replicated from, if from anywhere.
+    pub(crate) fn license_source(&self) -> Option<&SourceOrg> {
+        self.settings.licenses.as_ref()
     }
 
     /// What is known of an org's work, if any was ever done.
@@ -215,6 +233,7 @@ pub(crate) fn start(engine: &Engine) {
             mail::look(engine, mailer)
         },
     );
+    driver::drive(engine, "licenses", often, |engine| &engine.workers().nothing, license::look);
     let daily = Duration::from_secs(24 * 60 * 60);
     driver::drive(engine, "retention", daily, |engine| &engine.workers().nothing, retention::look);
     let compared = Arc::new(orders::Compared::default());

@@ -49,6 +49,8 @@ pub struct Options {
     pub at_once: usize,
     /// Events read by one call when the whole org is read, from 1 to 200.
     pub page_events: usize,
+    /// Events of an org that are read by REST; those beyond come by Bulk query.
+    pub bulk_events: usize,
     /// The first pause between two looks at a Bulk job; each is half as long again.
     pub poll_first: Duration,
     /// The longest pause between two looks at a Bulk job.
@@ -67,6 +69,7 @@ impl Default for Options {
             upload_deadline: Duration::from_secs(180),
             at_once: 4,
             page_events: 200,
+            bulk_events: 400,
             poll_first: Duration::from_secs(1),
             poll_longest: Duration::from_secs(30),
             job_patience: Duration::from_secs(15 * 60),
@@ -134,6 +137,11 @@ impl Answer {
                 format!("{bytes} bytes of content type {kind}, not the JSON expected: {place}");
             Error::Malformed { call: self.call, what }
         })
+    }
+
+    /// A header's text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
     }
 
     /// The org's clock when it answered, to the second.

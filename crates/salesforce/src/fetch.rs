@@ -3,7 +3,12 @@
 //! One event is one API call: a composite of four queries. A page of the
 //! whole org is two, whatever it holds: the events with their children, then
 //! the counts and cancellations of all of them. An answer that Salesforce
-//! pages costs one more call per further page.
+//! pages costs one more call per further page. Where an org has more than
+//! [`crate::Options::bulk_events`], the others come by three Bulk queries, and
+//! each page of them is one call, the counts.
+
+mod bulk;
+mod job;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,6 +17,8 @@ use serde_json::Value as Json;
 use sloe_core::ids::SfId;
 use sloe_core::inbound::{Field, RawEvent, RawRecord, Value};
 use sloe_core::time::Timestamp;
+
+use bulk::{Bulk, Ended, Family};
 
 use crate::client::{API_VERSION, Answer, Client, Request, refusal};
 use crate::error::Error;
@@ -31,6 +38,34 @@ struct Counts {
     cancelled: HashMap<SfId, Vec<String>>,
 }
 
+impl Counts {
+    /// An event with all that belongs to it.
+    fn join(
+        &mut self,
+        event: RawRecord,
+        items: Vec<RawRecord>,
+        sessions: Vec<RawRecord>,
+        as_of: Timestamp,
+    ) -> RawEvent {
+        let groups = self.by_item.remove(&event.id).unwrap_or_default();
+        let external_total = groups.iter().fold(0, |sum: u32, (_, n)| sum.saturating_add(*n));
+        let external_by_session = sessions
+            .iter()
+            .filter_map(|session| Some((session.id, self.by_session.remove(&session.id)?)))
+            .collect();
+        RawEvent {
+            external_total,
+            external_by_item: groups.into_iter().filter_map(|(item, n)| Some((item?, n))).collect(),
+            external_by_session,
+            cancelled: self.cancelled.remove(&event.id).unwrap_or_default(),
+            event,
+            items,
+            sessions,
+            as_of,
+        }
+    }
+}
+
 /// One event with all that belongs to it; `None` when the org has no such event (any more).
 pub(crate) async fn event(
     client: &Client,
@@ -48,19 +83,32 @@ pub(crate) async fn event(
     Ok(events.pop())
 }
 
-/// The whole org, page by page. A page is read when it is asked for, so a
-/// slow caller slows the reading and nothing piles up.
+/// The whole org, page by page: by REST, and the rest of a large org by Bulk
+/// queries. A page is read when it is asked
+/// for, so a slow caller slows the reading and nothing piles up.
 pub struct EventPages {
     org: crate::Org,
     since: Option<Timestamp>,
     after: Option<SfId>,
-    done: bool,
+    /// Events read so far.
+    read: usize,
+    way: Way,
     as_of: Option<Timestamp>,
+}
+
+/// How the next page is read.
+enum Way {
+    /// Sorted by id, some at a time.
+    Rest,
+    /// By REST, because there is no other way.
+    OnlyRest,
+    Bulk(Box<Bulk>),
+    Done,
 }
 
 impl EventPages {
     pub(crate) fn new(org: crate::Org, since: Option<Timestamp>) -> Self {
-        Self { org, since, after: None, done: false, as_of: None }
+        Self { org, since, after: None, read: 0, way: Way::Rest, as_of: None }
     }
 
     /// When the org answered for the first time, by its own clock: what changes
@@ -70,17 +118,74 @@ impl EventPages {
         self.as_of
     }
 
-    /// The next events in the order of their ids; empty after the last. After
-    /// an error the same page may be asked for again.
+    /// The next events, most of the time in the order of their ids; empty after
+    /// the last. An event may come twice. After an error the same page may be
+    /// asked for again.
     ///
     /// # Errors
     /// As any call.
     pub async fn next_page(&mut self) -> Result<Vec<RawEvent>, Error> {
-        if self.done {
-            return Ok(Vec::new());
-        }
-        let (client, mapping) = self.org.parts();
+        let org = self.org.clone();
+        let (client, mapping) = org.parts();
         let wanted = client.options.page_events.clamp(1, 200);
+        if matches!(self.way, Way::Rest) && self.read >= client.options.bulk_events {
+            self.way = self.in_bulk(client, mapping).await?;
+        }
+        let page = match std::mem::replace(&mut self.way, Way::OnlyRest) {
+            Way::Done => Vec::new(),
+            Way::Bulk(bulk) => match self.of_bulk(client, mapping, wanted, bulk).await {
+                Ok(page) => return Ok(page),
+                Err(Ended::Org(error)) => return Err(error),
+                Err(Ended::Unsorted) => {
+                    tracing::warn!(
+                        "the org sorts ids in its own way: its events are read page by page"
+                    );
+                    (self.after, self.way) = (None, Way::OnlyRest);
+                    self.by_rest(client, mapping, wanted).await?
+                }
+            },
+            way @ (Way::Rest | Way::OnlyRest) => {
+                self.way = way;
+                self.by_rest(client, mapping, wanted).await?
+            }
+        };
+        if page.len() < wanted {
+            self.way = Way::Done;
+        }
+        Ok(self.passed(page))
+    }
+
+    fn passed(&mut self, page: Vec<RawEvent>) -> Vec<RawEvent> {
+        self.after = page.last().map(|raw| raw.event.id).or(self.after);
+        self.read += page.len();
+        page
+    }
+
+    async fn of_bulk(
+        &mut self,
+        client: &Client,
+        mapping: &Mapping,
+        wanted: usize,
+        mut bulk: Box<Bulk>,
+    ) -> Result<Vec<RawEvent>, Ended> {
+        let families = bulk.next(mapping, wanted).await?;
+        let ids: Vec<_> = families.iter().map(|family| family.event.id).collect();
+        // What fails here is read by REST: a result can't be read twice from its middle.
+        let mut counts = counts(client, mapping, &ids, self.since).await?;
+        let as_of = bulk.as_of;
+        self.way = Way::Bulk(bulk);
+        let joined = families
+            .into_iter()
+            .map(|Family { event, items, sessions }| counts.join(event, items, sessions, as_of));
+        Ok(joined.collect())
+    }
+
+    async fn by_rest(
+        &mut self,
+        client: &Client,
+        mapping: &Mapping,
+        wanted: usize,
+    ) -> Result<Vec<RawEvent>, Error> {
         let soql = query::events(mapping, Scope::After(self.after, wanted));
         let answer = client.send(&Request::get(CALL, query::address(&soql, false))).await?;
         let as_of = date(&answer)?;
@@ -88,10 +193,19 @@ impl EventPages {
         let page = all_pages(client, answer.read()?).await?;
         let ids = page.iter().map(id_of).collect::<Result<Vec<_>, _>>()?;
         let counts = counts(client, mapping, &ids, self.since).await?;
-        let events = assemble(client, mapping, page, counts, as_of).await?;
-        self.done = ids.len() < wanted;
-        self.after = ids.last().copied().or(self.after);
-        Ok(events)
+        assemble(client, mapping, page, counts, as_of).await
+    }
+
+    /// The rest in bulk, or page by page where the org does not let that be.
+    async fn in_bulk(&self, client: &Client, mapping: &Mapping) -> Result<Way, Error> {
+        match Bulk::open(client, mapping, self.after).await {
+            Ok(bulk) => Ok(Way::Bulk(Box::new(bulk))),
+            Err(error @ (Error::Budget { .. } | Error::Unreachable { .. })) => Err(error),
+            Err(error) => {
+                tracing::warn!(%error, "no bulk query: the org's events are read page by page");
+                Ok(Way::OnlyRest)
+            }
+        }
     }
 }
 
@@ -247,22 +361,7 @@ async fn assemble(
         let items = children(client, &mut record, &mapping.item).await?;
         let sessions = children(client, &mut record, &mapping.session).await?;
         let event = raw_record(&record, &mapping.event)?;
-        let groups = counts.by_item.remove(&event.id).unwrap_or_default();
-        let external_total = groups.iter().fold(0, |sum: u32, (_, n)| sum.saturating_add(*n));
-        let external_by_session = sessions
-            .iter()
-            .filter_map(|session| Some((session.id, counts.by_session.remove(&session.id)?)))
-            .collect();
-        events.push(RawEvent {
-            external_total,
-            external_by_item: groups.into_iter().filter_map(|(item, n)| Some((item?, n))).collect(),
-            external_by_session,
-            cancelled: counts.cancelled.remove(&event.id).unwrap_or_default(),
-            event,
-            items,
-            sessions,
-            as_of,
-        });
+        events.push(counts.join(event, items, sessions, as_of));
     }
     Ok(events)
 }

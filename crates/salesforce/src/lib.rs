@@ -4,8 +4,9 @@
 //! follows the org's allowance ([`client`], [`limits`]), reads events
 //! ([`fetch`]) and looks for changes ([`look`]), writes attendees in batches
 //! ([`batch`]), tells what the org holds of them ([`compare`]) and compares it
-//! with the mapping ([`check`]). Built with the feature `pubsub`, it also
-//! follows the org's change events (`events`). What the org calls its objects is data
+//! with the mapping ([`check`]). [`license`] reads the vendor's licenses from
+//! the vendor's own org. Built with the feature `pubsub`, it also follows an
+//! org's change events (`events`). What the org calls its objects is data
 //! ([`map`]); what went wrong, and what to do then, is [`error`].
 //!
 //! Nothing here decides anything about seats and nothing here stores: callers
@@ -21,6 +22,7 @@ pub mod error;
 #[cfg(feature = "pubsub")]
 pub mod events;
 pub mod fetch;
+pub mod license;
 pub mod limits;
 pub mod look;
 pub mod map;
@@ -40,6 +42,7 @@ pub use client::{API_VERSION, Options};
 pub use compare::{COUNTED_EVENTS, Counted, Figures, OrgRow};
 pub use error::{Advice, Error, Owner, Private};
 pub use fetch::EventPages;
+pub use license::{LicensePage, LicenseRow, LicenseSource, Package, Position};
 pub use limits::{Allowance, Exhausted, Gate, Limits, Usage};
 pub use look::{Changed, Looked, Mark, Watched};
 pub use map::{Column, Mapping, RowKind};

@@ -148,7 +148,8 @@ impl Org {
     }
 
     /// All events of the org, page by page: two API calls per
-    /// [`Options::page_events`] events.
+    /// [`Options::page_events`] events, and by Bulk query those beyond
+    /// [`Options::bulk_events`].
     #[must_use]
     pub fn fetch_all(&self, since: Option<Timestamp>) -> EventPages {
         EventPages::new(self.clone(), since)

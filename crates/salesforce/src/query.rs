@@ -98,6 +98,23 @@ pub(crate) fn cancelled(mapping: &Mapping, events: &[SfId], since: Option<Timest
     soql
 }
 
+/// Events after `after`, for a Bulk query, which can't nest.
+pub(crate) fn bulk_events(mapping: &Mapping, after: Option<SfId>) -> String {
+    let after = after.map(|id| format!(" WHERE Id > '{id}'")).unwrap_or_default();
+    let names = &mapping.event;
+    format!("SELECT {} FROM {}{after} ORDER BY Id", field_list(names), names.object)
+}
+
+/// All items or all sessions that have an event, for a Bulk query.
+pub(crate) fn bulk_children(names: &ReadNames) -> String {
+    let event = names.event.as_deref().unwrap_or_default();
+    format!(
+        "SELECT {}, {event} FROM {} WHERE {event} != null ORDER BY {event}",
+        field_list(names),
+        names.object
+    )
+}
+
 /// How a place in a session leads to the event: the session's relationship,
 /// and the session's lookup.
 pub(crate) fn event_of_session(mapping: &Mapping) -> (String, String) {

@@ -42,11 +42,13 @@ pub enum Collection {
     ChangeEvents,
     /// Settings of the platform itself, its wrapped keys among them.
     Platform,
+    /// Staff's sign-in links and sessions; hashes only.
+    Staff,
 }
 
 impl Collection {
     /// All of them, for tools.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Orgs,
         Self::Licenses,
         Self::Snapshots,
@@ -64,6 +66,7 @@ impl Collection {
         Self::Marks,
         Self::ChangeEvents,
         Self::Platform,
+        Self::Staff,
     ];
 
     /// Its stable name in stored form.
@@ -87,6 +90,7 @@ impl Collection {
             Self::Marks => "marks",
             Self::ChangeEvents => "change_events",
             Self::Platform => "platform",
+            Self::Staff => "staff",
         }
     }
 }
@@ -115,10 +119,34 @@ impl Key {
         Self::new(Collection::Licenses, org.to_string())
     }
 
+    /// How far the source org of licenses was read.
+    #[must_use]
+    pub fn license_source() -> Self {
+        Self::platform("licenses")
+    }
+
+    /// The source org's API calls, counted: it need not be a connected org.
+    #[must_use]
+    pub fn license_budget() -> Self {
+        Self::platform("license calls")
+    }
+
     /// A setting of the platform.
     #[must_use]
     pub fn platform(name: &str) -> Self {
         Self::new(Collection::Platform, name.to_owned())
+    }
+
+    /// A sign-in link of staff, by a part of its token's hash.
+    #[must_use]
+    pub fn staff_link(hash: &str) -> Self {
+        Self::new(Collection::Staff, format!("link/{hash}"))
+    }
+
+    /// A session of staff, by a part of its secret's hash.
+    #[must_use]
+    pub fn staff_session(hash: &str) -> Self {
+        Self::new(Collection::Staff, format!("session/{hash}"))
     }
 
     /// An event's snapshot.

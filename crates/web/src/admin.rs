@@ -5,6 +5,8 @@ mod budget;
 mod changes;
 mod doctor;
 mod hook;
+pub mod license;
+mod staff;
 mod sync;
 
 use axum::Json;
@@ -16,7 +18,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use serde_json::{Value, json};
 use sloe_core::ids::{OrgId, SfId};
-use sloe_core::license::{License, Status};
 use sloe_core::time::Timestamp;
 use sloe_engine::engine::Engine;
 use sloe_engine::refresh::Refresh;
@@ -40,11 +41,12 @@ pub fn router(state: AppState) -> Router<AppState> {
         .route("/orgs/budget", post(budget::budget))
         .route("/orgs/changes", post(changes::changes))
         .route("/doctor", post(doctor::doctor))
-        .route("/licenses", post(set_license))
+        .merge(license::routes())
         .route("/refresh", post(refresh))
         .route("/sync", post(drained))
         .merge(sync::router())
         .route("/persons/erase", post(erase))
+        .route("/staff/link", post(staff::link))
         .layer(from_fn_with_state(state, require_token))
 }
 
@@ -68,7 +70,7 @@ async fn connect_org(
         other => refused(other.to_string()),
     })?;
     let id = connected.org.id();
-    state.engine.request_refresh(id, None);
+    state.engine.request_first_refresh(id);
     Ok(Json(json!({
         "org_id": id.to_string(),
         "hook_secret": connected.hook.secret,
@@ -99,20 +101,13 @@ async fn list_orgs(State(state): State<AppState>) -> Result<Json<Value>, Problem
             "changes": changes::show(&changes),
         }));
     }
-    Ok(Json(json!({ "orgs": orgs })))
+    Ok(Json(json!({ "orgs": orgs, "troubles": state.engine.license_source().troubles() })))
 }
 
 /// What is wrong with what was read of an org, or of an event of it.
 fn trouble(refresh: &Refresh) -> Option<String> {
     let said = refresh.trouble()?;
     Some(refresh.event.map_or(said.clone(), |event| format!("{event}: {said}")))
-}
-
-async fn set_license(
-    State(state): State<AppState>,
-    Json(body): Json<Value>,
-) -> Result<Json<Value>, Problem> {
-    record_license(&state.engine, &body).map(|()| Json(json!({}))).map_err(refused)
 }
 
 async fn refresh(
@@ -172,37 +167,6 @@ pub async fn erase_person(engine: &Engine, body: &Value) -> Result<Value, String
         "attendees": receipt.attendees,
         "references": receipt.references,
     }))
-}
-
-/// Records the one license that the body names as all of `org`'s.
-///
-/// # Errors
-/// What is wrong with the body, or why it could not be stored.
-pub fn record_license(engine: &Engine, body: &Value) -> Result<(), String> {
-    let org = find_org(engine, body)?;
-    let text = |key: &str| body.get(key).and_then(Value::as_str);
-    let status = match text("status").unwrap_or("active") {
-        "active" => Status::Active,
-        "trial" => Status::Trial,
-        "suspended" => Status::Suspended,
-        "uninstalled" => Status::Uninstalled,
-        other => {
-            return Err(format!(
-                "{other:?} is no license status: use active, trial, suspended or uninstalled"
-            ));
-        }
-    };
-    let expires_at = match text("expires_at") {
-        None => None,
-        Some(text) => Some(
-            Timestamp::parse(text)
-                .ok_or(format!("{text:?} is no time such as 2027-01-31T00:00:00Z"))?,
-        ),
-    };
-    let number = text("number").unwrap_or_default().to_owned();
-    engine
-        .set_licenses(org, &[License { number, status, expires_at }])
-        .map_err(|error| error.to_string())
 }
 
 /// The org whose id or slug the body names.

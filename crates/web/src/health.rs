@@ -15,8 +15,8 @@ use crate::state::{AppState, Phase};
 /// How often recorded durations are sorted into buckets.
 const TIDY: Duration = Duration::from_secs(5);
 /// Seconds at which durations are counted: from a page out of memory to the deadline.
-const BUCKETS: [f64; 12] =
-    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 15.0];
+const BUCKETS: [f64; 13] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.3, 0.5, 1.0, 5.0, 15.0];
 
 /// Seconds at which the way of a registration to its org is counted: from the next moment to a day.
 const LAG: [f64; 13] =

@@ -42,6 +42,17 @@ pub(super) fn main(
     Ok(())
 }
 
+/// P13: "may this org be live?", of 10,000 orgs, in memory.
+pub(super) fn license() -> Result<Row, String> {
+    let program = crate::cargo::root().join("target/release/examples/license_answer");
+    let done = Command::new(program).output().map_err(|error| error.to_string())?;
+    let told = String::from_utf8_lossy(&done.stdout);
+    let nanos: f64 = told.trim().parse().map_err(|_| {
+        format!("license_answer told no figure: {}", String::from_utf8_lossy(&done.stderr))
+    })?;
+    Ok(Row::at_most("P13", "may this org be live? (10,000 orgs)", nanos, "ns", 1_000.0))
+}
+
 /// P8 and P1: requests a second, Sloe and its ceiling in turns.
 fn against_ceilings(
     world: &World,

@@ -12,10 +12,10 @@ use std::time::Duration;
 use clap::Args as Arguments;
 use serde_json::{Value, json};
 use sloe_core::ids::OrgId;
-use sloe_core::license::{License, Status};
 use sloe_engine::refresh::Outcome;
 use sloe_engine::tenant::{Connect, Org, Profile};
 use sloe_engine::view::Listing;
+use sloe_engine::worker::SourceOrg;
 use sloe_salesforce::{Credentials, Flow};
 use sloe_sim::{mailbox, org};
 use sloe_web::mailbox::{Mailbox, ReceivedMail};
@@ -28,11 +28,13 @@ use crate::platform;
 
 /// How long the first load of an org may take before the demo says so.
 const FIRST_LOAD: Duration = Duration::from_secs(60);
+/// How often licenses are read: somebody who changes one here wants to see it.
+const LICENSES_EVERY: Duration = Duration::from_secs(3);
 
 #[derive(Arguments)]
 #[command(after_help = "Examples:\n  sloe demo\n  sloe demo --port 9090 --ephemeral")]
 pub(crate) struct Args {
-    /// Port of the public site; the simulated orgs take the next two.
+    /// Port of the public site; the simulated orgs take the next three.
     #[arg(long, default_value_t = 8080)]
     port: u16,
     /// Where the data lives.
@@ -49,6 +51,10 @@ pub(crate) struct Args {
     rate_limit: u32,
 }
 
+/// How long the demo's console link is good, in milliseconds: whoever starts a
+/// demo may look at everything else first.
+const CONSOLE: i64 = 12 * 60 * 60 * 1_000;
+
 /// The event that the storm is for: it has seats for everybody.
 const STORMED: &str = "keynote-live";
 
@@ -56,13 +62,10 @@ const STORMED: &str = "keynote-live";
 struct Show {
     seed: &'static str,
     profile: fn() -> Profile,
-    license: &'static str,
 }
 
-const SHOWS: [Show; 2] = [
-    Show { seed: "meridian", profile: meridian, license: "L-00001" },
-    Show { seed: "harbor", profile: harbor, license: "L-00002" },
-];
+const SHOWS: [Show; 2] =
+    [Show { seed: "meridian", profile: meridian }, Show { seed: "harbor", profile: harbor }];
 
 fn meridian() -> Profile {
     Profile {
@@ -121,8 +124,13 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     for (number, show) in (1_u16..).zip(&SHOWS) {
         progress.step(format!("Starting the simulated Salesforce of {}", (show.profile)().name));
         let port = if args.port == 0 { 0 } else { args.port.saturating_add(number) };
-        orgs.push(start_org(show, port, &home.path, &instead).await?);
+        let seed = org::Seed::demo(show.seed)?;
+        orgs.push(start_org((show.seed, seed), port, &home.path, &instead).await?);
     }
+    progress.step("Starting the org that licenses both".to_owned());
+    let port = if args.port == 0 { 0 } else { args.port.saturating_add(3) };
+    let seed = ("source", org::Seed::source()?);
+    let source = start_org(seed, port, &home.path, &instead).await?;
     progress.step("Opening the store".to_owned());
     let key = boot::master_key(&home.path, true)?;
     let wishes = Wishes {
@@ -131,6 +139,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         public_url: url.clone(),
         rate_limit: args.rate_limit,
         mailbox: Some(show_mails(mail.mailbox())),
+        licenses: Some(licenses_from(&source)?),
     };
     let platform = Platform::start(&home.path.join("platform"), key, wishes, site)?;
     for (show, org) in SHOWS.iter().zip(&orgs) {
@@ -140,11 +149,14 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
             .await
             .or_else(|failure| unread(&platform, show, failure))?;
     }
+    progress.step("Reading the licenses".to_owned());
+    wait_for_licenses(&platform).await;
+    let console = console(&platform, &url).await?;
     progress.end().await;
     if args.json {
-        println!("{}", ready(&platform, &orgs, &url, &args)?);
+        println!("{}", ready(&platform, (&orgs, &source), &url, &console, &args)?);
     } else {
-        let greeting = greeting(&args, &platform, &orgs, &url);
+        let greeting = greeting(&args, &platform, (&orgs, &source), &url, console);
         print!("{}", greeting.text(platform::may_color(&std::io::stdout())));
     }
     platform::asked_to_stop().await;
@@ -152,7 +164,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         eprintln!("\nDraining; what was acknowledged is durable.");
     }
     platform.stop().await;
-    for org in orgs {
+    for org in orgs.into_iter().chain([source]) {
         org.shutdown().await;
     }
     drop(home);
@@ -168,6 +180,21 @@ async fn load(
 ) -> Result<(), Failure> {
     connect(platform, show, org, url).await?;
     wait_for_events(platform, org).await
+}
+
+/// Waits until the source org was read once; what a person changed there in an
+/// earlier run is as they left it.
+async fn wait_for_licenses(platform: &Platform) {
+    let read = async {
+        while platform.engine.license_source().read_at.is_none() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    if tokio::time::timeout(FIRST_LOAD, read).await.is_err() {
+        for trouble in platform.engine.license_source().troubles() {
+            eprintln!("sloe: {trouble}");
+        }
+    }
 }
 
 /// An org that is known from before is shown as it was when it can't be read: it may be dark, or out of calls.
@@ -191,7 +218,7 @@ fn local(port: u16) -> SocketAddr {
 }
 
 async fn start_org(
-    show: &Show,
+    (name, seed): (&str, org::Seed),
     port: u16,
     data: &Path,
     instead: &str,
@@ -200,8 +227,8 @@ async fn start_org(
     drop(platform::bind(local(port), instead)?);
     let options = org::Options {
         listen: local(port),
-        seed: org::Seed::demo(show.seed)?,
-        data: Some(data.join("orgs").join(show.seed)),
+        seed,
+        data: Some(data.join("orgs").join(name)),
         daily_limit: None,
         concurrent_limit: None,
         now: jiff::Timestamp::now,
@@ -209,8 +236,19 @@ async fn start_org(
     Ok(org::start(options).await?)
 }
 
-/// Connects an org exactly as `sloe org add` does, gives it a license, and
-/// tells it where its Update button calls.
+/// Where the platform reads who may be live, as `sloe serve --license-url …` is told it.
+fn licenses_from(source: &org::Running) -> Result<SourceOrg, Failure> {
+    let flow = Flow::ClientCredentials {
+        client_id: source.client_id().to_owned(),
+        client_secret: source.client_secret().to_owned().into(),
+    };
+    let credentials = Credentials { login_url: source.url(), flow };
+    let package = org::Seed::SOURCE_PACKAGE.parse().map_err(|why: String| Failure::new(why))?;
+    Ok(SourceOrg { every: LICENSES_EVERY, ..SourceOrg::new(credentials, package) })
+}
+
+/// Connects an org exactly as `sloe org add` does, and tells it where its
+/// Update button calls.
 async fn connect(
     platform: &Platform,
     show: &Show,
@@ -228,8 +266,6 @@ async fn connect(
         expected: Some(OrgId::parse(&running.org_id())?),
     };
     let connected = platform.engine.connect_org(connect).await?;
-    let license = License { number: show.license.into(), status: Status::Active, expires_at: None };
-    platform.engine.set_licenses(connected.org.id(), &[license])?;
     let hook = json!({
         "url": format!("{url}/hooks/salesforce/{}/refresh", connected.org.id()),
         "secret": connected.hook.secret,
@@ -237,7 +273,7 @@ async fn connect(
     let client = reqwest::Client::new();
     let told = client.put(format!("{}/__control/hook", running.url())).json(&hook).send().await?;
     told.error_for_status()?;
-    platform.engine.request_refresh(connected.org.id(), None);
+    platform.engine.request_first_refresh(connected.org.id());
     Ok(())
 }
 
@@ -279,7 +315,19 @@ fn show_mails(mailbox: mailbox::Mailbox) -> Mailbox {
     }))
 }
 
-fn greeting(args: &Args, platform: &Platform, orgs: &[org::Running], url: &str) -> Greeting {
+/// An address that signs in to the console once.
+async fn console(platform: &Platform, url: &str) -> Result<String, Failure> {
+    let link = platform.engine.make_staff_link(CONSOLE).await?;
+    Ok(format!("{url}{}", sloe_web::staff::sign_in_path(&link)))
+}
+
+fn greeting(
+    args: &Args,
+    platform: &Platform,
+    (orgs, source): (&[org::Running], &org::Running),
+    url: &str,
+    console: String,
+) -> Greeting {
     let facts = |(show, org): (&Show, &org::Running)| {
         let profile = (show.profile)();
         OrgFacts { name: profile.name, slug: profile.slug, salesforce: org.url() }
@@ -299,8 +347,10 @@ fn greeting(args: &Args, platform: &Platform, orgs: &[org::Running], url: &str) 
     Greeting {
         command: platform::own_command(),
         site: url.to_owned(),
+        console,
         orgs: SHOWS.iter().zip(orgs).map(facts).collect(),
         storm,
+        licenses: source.url(),
         data: (!args.ephemeral).then(|| args.data.display().to_string()),
     }
 }
@@ -314,8 +364,9 @@ fn published(platform: &Platform, org: &Org) -> Vec<Arc<Listing>> {
 
 fn ready(
     platform: &Platform,
-    orgs: &[org::Running],
+    (orgs, source): (&[org::Running], &org::Running),
     url: &str,
+    console: &str,
     args: &Args,
 ) -> Result<Value, Failure> {
     let mut shown = Vec::new();
@@ -339,10 +390,18 @@ fn ready(
     let data = (!args.ephemeral).then(|| args.data.join("platform"));
     Ok(json!({
         "site": url,
-        "console": null,
+        "console": console,
+        "staff": console,
         "token": platform.admin_token(),
         "mailbox": format!("{url}/demo/mailbox"),
         "data": data,
         "orgs": shown,
+        "source": {
+            "url": source.url(),
+            "org_id": source.org_id(),
+            "client_id": source.client_id(),
+            "client_secret": source.client_secret(),
+            "package": org::Seed::SOURCE_PACKAGE,
+        },
     }))
 }

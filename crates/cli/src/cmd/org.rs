@@ -35,8 +35,6 @@ pub(crate) enum Org {
     /// Make a new secret for the Update button; the one before stays good until it is ended.
     #[command(after_help = HOOK_EXAMPLE)]
     RotateHook(hook::RotateHook),
-    /// Record an org's license by hand.
-    License(License),
 }
 
 const ADD_EXAMPLE: &str = "\
@@ -125,23 +123,6 @@ pub(crate) struct Add {
     events_from: changes::From,
 }
 
-#[derive(Args)]
-pub(crate) struct License {
-    #[command(flatten)]
-    at: At,
-    /// Id or slug of the org.
-    org: String,
-    /// The license's number.
-    #[arg(long)]
-    number: String,
-    /// Its status: active, trial, suspended or uninstalled.
-    #[arg(long, default_value = "active")]
-    status: String,
-    /// When it ends, RFC 3339.
-    #[arg(long)]
-    expires_at: Option<String>,
-}
-
 pub(crate) async fn run(org: Org) -> Result<(), Failure> {
     match org {
         Org::Add(add) => connect(*add).await,
@@ -149,7 +130,6 @@ pub(crate) async fn run(org: Org) -> Result<(), Failure> {
         Org::Budget(budget) => budget::run(budget).await,
         Org::Changes(changes) => changes::run(changes).await,
         Org::RotateHook(rotate) => hook::run(rotate).await,
-        Org::License(license) => record_license(license).await,
     }
 }
 
@@ -233,6 +213,8 @@ async fn list(at: At) -> Result<(), Failure> {
                 let told = told.filter_map(Value::as_str);
                 troubles.extend(told.map(|told| format!("{}: {told}", text(org, "slug"))));
             }
+            let ours = answer.get("troubles").and_then(Value::as_array).into_iter().flatten();
+            troubles.extend(ours.filter_map(Value::as_str).map(str::to_owned));
             let row = |org: &Value| {
                 let [slug, id, name, live] =
                     ["slug", "org_id", "name", "live"].map(|key| text(org, key));
@@ -281,28 +263,6 @@ async fn list(at: At) -> Result<(), Failure> {
 fn calls(told: Option<(u64, u64)>, by_sloe: u64, left: u64) -> String {
     let Some((used, max)) = told else { return "not told yet".to_owned() };
     format!("{used} of {max}; by Sloe {by_sloe}, {left} left")
-}
-
-async fn record_license(license: License) -> Result<(), Failure> {
-    let body = json!({
-        "org": license.org,
-        "number": license.number,
-        "status": license.status,
-        "expires_at": license.expires_at,
-    });
-    match Running::find(license.at.store.directory()).await {
-        Some(running) => {
-            running.ask("licenses", &body).await?;
-        }
-        None => {
-            let engine = boot::start_engine_alone(license.at.store.directory())?;
-            let recorded = sloe_web::admin::record_license(&engine, &body);
-            engine.stop().await;
-            recorded.map_err(Failure::new)?;
-        }
-    }
-    println!("Recorded license {} of {}.", license.number, license.org);
-    Ok(())
 }
 
 /// A text member of an answer; empty if it is missing.

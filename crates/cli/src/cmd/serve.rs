@@ -47,6 +47,8 @@ pub(crate) struct Args {
     /// Requests one address may make a second, on average; 0 is no limit.
     #[arg(long, env = "SLOE_RATE_LIMIT", default_value_t = 50)]
     rate_limit: u32,
+    #[command(flatten)]
+    licenses: super::license::Source,
 }
 
 pub(crate) async fn run(args: Args) -> Result<(), Failure> {
@@ -69,6 +71,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         public_url: public_url.clone(),
         rate_limit: args.rate_limit,
         mailbox: None,
+        licenses: args.licenses.read()?,
     };
     let platform = Platform::start(args.store.directory(), key, wishes, listener)?;
     eprintln!("sloe: serving {public_url} from {}", args.store.directory().display());

@@ -10,12 +10,25 @@ use sloe_sim::org;
 use super::Failure;
 use crate::platform;
 
+const EXAMPLES: &str = "\
+Examples:
+  sloe sim org --print-seed > my-org.toml
+  sloe sim org --listen 127.0.0.1:9000 --seed my-org.toml --data ./org
+  sloe sim org --daily-limit 15000 --concurrent-limit 5 --json
+  sloe sim org --source --listen 127.0.0.1:9003    the org that licenses others
+
+While it runs, at its address: records and activity in a browser, and under /__control what goes wrong:
+  curl -X PUT http://127.0.0.1:9000/__control/faults -d '{\"latency\": {\"p50_ms\": 120, \"p99_ms\": 900}}'
+  curl -X PUT http://127.0.0.1:9000/__control/faults -d '{\"errors\": {\"SERVER_UNAVAILABLE\": 0.1}, \"seed\": 7}'
+  curl -X PUT http://127.0.0.1:9000/__control/limits -d '{\"others_per_minute\": 600}'
+  curl -X PUT http://127.0.0.1:9000/__control/maintenance -d '{\"minutes\": 15}'
+  curl -X DELETE http://127.0.0.1:9000/__control/faults
+All of it: docs/simulated-org.md";
+
 #[derive(Subcommand)]
 pub(crate) enum Sim {
     /// One simulated Salesforce org on a socket.
-    #[command(
-        after_help = "Examples:\n  sloe sim org --print-seed > my-org.toml\n  sloe sim org --listen 127.0.0.1:9000 --seed my-org.toml --data ./org"
-    )]
+    #[command(after_help = EXAMPLES)]
     Org(Org),
 }
 
@@ -27,6 +40,9 @@ pub(crate) struct Org {
     /// What the org begins with: users, apps, records (TOML).
     #[arg(long, value_name = "FILE")]
     seed: Option<PathBuf>,
+    /// Be the vendor's org with the License Management App, which licenses the orgs of the demo.
+    #[arg(long, conflicts_with = "seed")]
+    source: bool,
     /// Print the default seed and end.
     #[arg(long)]
     print_seed: bool,
@@ -55,14 +71,15 @@ pub(crate) struct Org {
 
 pub(crate) async fn run(sim: Sim) -> Result<(), Failure> {
     let Sim::Org(args) = sim;
+    let own = if args.source { org::Seed::source_text() } else { org::Seed::default_text() };
     if args.print_seed {
-        print!("{}", org::Seed::default_text());
+        print!("{own}");
         return Ok(());
     }
     let seed = match &args.seed {
         Some(path) => std::fs::read_to_string(path)
             .map_err(|error| Failure::new(format!("{} can't be read: {error}", path.display())))?,
-        None => org::Seed::default_text().to_owned(),
+        None => own.to_owned(),
     };
     let options = org::Options {
         listen: args.listen,

@@ -28,6 +28,12 @@ struct Ready {
     token: String,
     mailbox: String,
     orgs: Vec<ReadyOrg>,
+    source: ReadySource,
+}
+
+#[derive(Deserialize)]
+struct ReadySource {
+    url: String,
 }
 
 #[derive(Deserialize)]
@@ -55,6 +61,8 @@ pub(crate) struct Demo {
     pub(crate) site: String,
     /// The page of the mailbox.
     pub(crate) mailbox: String,
+    /// The org that licenses the others.
+    pub(crate) source: String,
     /// What operators' commands show when they ask it.
     token: String,
     orgs: Vec<Org>,
@@ -153,6 +161,7 @@ impl Demo {
             home,
             site: String::new(),
             mailbox: String::new(),
+            source: String::new(),
             token: String::new(),
             orgs: Vec::new(),
             client,
@@ -162,6 +171,7 @@ impl Demo {
         let ready: Ready = serde_json::from_str(&line).expect("the demo prints one JSON object");
         demo.site = ready.site;
         demo.mailbox = ready.mailbox;
+        demo.source = ready.source.url;
         demo.token = ready.token;
         demo.orgs = ready.orgs.into_iter().map(|org| Org::new(org, &demo.client)).collect();
         demo
@@ -227,12 +237,26 @@ impl Demo {
         json_of(self.client.post(url).json(&json!({ "lines": lines }))).await
     }
 
-    /// Records an org's license, as `sloe org license` asks it of a platform
-    /// that runs.
+    /// Changes the license of a demo org at the source org, and waits until the
+    /// platform knows.
     pub(crate) async fn license(&self, org: &str, status: &str) {
-        let url = self.url("/api/v1/admin/licenses");
-        let license = json!({ "org": org, "number": "L-1", "status": status });
-        json_of(self.client.post(url).bearer_auth(&self.token).json(&license)).await;
+        let id = self.org(org).id.clone();
+        let url = format!("{}/__control/licenses", self.source);
+        let all = json_of(self.client.get(&url)).await;
+        let rows = all["licenses"].as_array().unwrap();
+        // The package of the first row is Sloe's own.
+        let is = |row: &&Value| row["org"] == id[..15] && row["package"] == rows[0]["package"];
+        let number = text(&rows.iter().find(is).expect("its license")["number"]);
+        let changed = self.client.patch(format!("{url}/{number}"));
+        json_of(changed.json(&json!({ "status": status }))).await;
+        let live = matches!(status, "Active" | "Trial");
+        eventually(async || {
+            let url = self.url("/api/v1/admin/licenses/why");
+            let asked = self.client.post(url).bearer_auth(&self.token);
+            let why = json_of(asked.json(&json!({ "org": org }))).await;
+            if why["live"] == live { Ok(()) } else { Err(why.to_string()) }
+        })
+        .await;
     }
 
     /// Registers people by the API: its status and its answer.
@@ -253,6 +277,11 @@ impl Demo {
             event.map(|event| text(&event["id"])).ok_or_else(|| format!("{slug} is not in {list}"))
         })
         .await
+    }
+
+    /// Where a demo that keeps its data has it.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.home.path().join("data")
     }
 
     fn log(&self) -> PathBuf {

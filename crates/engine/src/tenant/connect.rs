@@ -7,7 +7,6 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use sloe_core::ids::OrgId;
-use sloe_core::license::License;
 use sloe_salesforce::{Credentials, Flow, Mapping, Missing, Options, Org as Client};
 
 use super::{HookSecrets, Org, OrgError, Profile};
@@ -155,13 +154,5 @@ impl Engine {
             connect.credentials,
         )?;
         Ok(Connected { org, hook })
-    }
-
-    /// Replaces what is known of an org's licenses.
-    ///
-    /// # Errors
-    /// The store does not take it; then nothing changed.
-    pub fn set_licenses(&self, org: OrgId, licenses: &[License]) -> Result<(), OrgError> {
-        Ok(self.registry().licenses.replace(&**self.store(), org, licenses)?)
     }
 }

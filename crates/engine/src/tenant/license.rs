@@ -1,26 +1,51 @@
-//! "May this org be live?", answered from memory.
+//! "May this org be live?", answered from memory: all rows of all orgs, and
+//! how old what is known of them is. The store has the same, so that a node
+//! that starts while the source org is dark answers as the others do.
+
+mod stored;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use sloe_core::ids::OrgId;
-use sloe_core::license::{self, License, Status};
+use sloe_core::license::{self, Answer, Knowledge, License};
 use sloe_core::time::Timestamp;
 use sloe_store::api::{Store, StoreError, Write};
 use sloe_store::key::{Collection, Key, Range};
 
-/// All licenses, by org: replaced as a whole, read without a lock.
-#[derive(Default)]
-pub struct Licenses {
-    by_org: ArcSwap<HashMap<OrgId, Vec<License>>>,
+pub(crate) use stored::{SourceName, SourceState};
+
+/// The rows of one org, and the version of its document.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    pub(crate) version: u64,
+    pub(crate) rows: Vec<License>,
 }
 
-#[derive(serde::Serialize, serde::Deserialize)]
-struct Stored {
-    number: String,
-    status: String,
-    expires_at: Option<String>,
+/// All rows, by org.
+pub(crate) type Rows = HashMap<OrgId, Held>;
+
+/// What is known at one moment: replaced as a whole, read without a lock.
+#[derive(Clone, Default)]
+struct Known {
+    rows: Arc<Rows>,
+    knowledge: Knowledge,
+    source: SourceState,
+    /// The version of the source's document; 0 if there is none.
+    version: u64,
+}
+
+impl Known {
+    fn with(self, source: SourceState, version: u64) -> Self {
+        Self { knowledge: source.knowledge(), source, version, ..self }
+    }
+}
+
+/// All licenses in memory.
+#[derive(Default)]
+pub struct Licenses {
+    known: ArcSwap<Known>,
 }
 
 impl Licenses {
@@ -29,28 +54,82 @@ impl Licenses {
     /// # Errors
     /// The store can't be read, or a stored license is damaged.
     pub fn load(&self, store: &dyn Store) -> Result<(), StoreError> {
-        let mut by_org = HashMap::new();
+        // The source's document first: what is read after it is as new or newer.
+        let source = store.get(&Key::license_source())?;
+        let mut rows = Rows::new();
         for (key, document) in store.scan(Range::All(Collection::Licenses), None, usize::MAX)? {
             let org = OrgId::parse(key.id()).map_err(|e| StoreError::Damaged(e.to_string()))?;
-            by_org.insert(org, decode(&document.body)?);
+            let held = stored::decode(&document.body)?;
+            rows.insert(org, Held { version: document.version, rows: held });
         }
-        self.by_org.store(Arc::new(by_org));
+        let (state, version) = stored::source(source.as_ref())?;
+        let known = Known { rows: Arc::new(rows), ..Known::default() }.with(state, version);
+        self.known.store(Arc::new(known));
         Ok(())
+    }
+
+    /// Looks whether another node has written what it read from the source
+    /// org, and takes that over. Costs one small read when nothing has changed.
+    ///
+    /// # Errors
+    /// As [`Licenses::load`]; then what was known stands.
+    pub(crate) fn follow(&self, store: &dyn Store) -> Result<(), StoreError> {
+        let found = store.get(&Key::license_source())?;
+        let known = self.known.load_full();
+        if found.as_ref().map_or(0, |found| found.version) == known.version {
+            return Ok(());
+        }
+        let (source, version) = stored::source(found.as_ref())?;
+        if source.changes != known.source.changes {
+            return self.load(store);
+        }
+        self.known.store(Arc::new(Known::clone(&known).with(source, version)));
+        Ok(())
+    }
+
+    /// An org's rows as its document holds them.
+    ///
+    /// # Errors
+    /// They have no stored form.
+    pub fn encode(rows: &[License]) -> Result<Vec<u8>, StoreError> {
+        stored::encode(rows)
     }
 
     /// Whether an org may take new holds at `now`.
     #[must_use]
     pub fn is_live(&self, org: OrgId, now: Timestamp) -> bool {
-        self.by_org.load().get(&org).is_some_and(|rows| license::is_live(rows, now))
+        let known = self.known.load();
+        let held = known.rows.get(&org);
+        held.is_some_and(|held| license::is_live(&held.rows, known.knowledge, now))
+    }
+
+    /// The answer for an org at `now`, with its reason.
+    #[must_use]
+    pub fn answer(&self, org: OrgId, now: Timestamp) -> Answer {
+        let known = self.known.load();
+        let rows = known.rows.get(&org).map_or(&[][..], |held| &held.rows);
+        license::answer(rows, known.knowledge, now)
     }
 
     /// An org's licenses as last read.
     #[must_use]
     pub fn of(&self, org: OrgId) -> Vec<License> {
-        self.by_org.load().get(&org).cloned().unwrap_or_default()
+        self.known.load().rows.get(&org).map(|held| held.rows.clone()).unwrap_or_default()
     }
 
-    /// Replaces an org's licenses, in the store first.
+    /// All rows as last read.
+    pub(crate) fn rows(&self) -> Arc<Rows> {
+        Arc::clone(&self.known.load().rows)
+    }
+
+    /// What is known of the source org, and the version of its document.
+    pub(crate) fn source(&self) -> (SourceState, u64) {
+        let known = self.known.load();
+        (known.source.clone(), known.version)
+    }
+
+    /// Replaces an org's licenses, in the store first; other nodes see it
+    /// when they look next.
     ///
     /// # Errors
     /// The store does not take it; then nothing changed.
@@ -60,52 +139,17 @@ impl Licenses {
         org: OrgId,
         licenses: &[License],
     ) -> Result<(), StoreError> {
-        let key = Key::licenses(org);
-        let version = store.get(&key)?.map_or(1, |document| document.version + 1);
-        store.put(&[Write { key, version, body: Some(encode(licenses)?) }])?;
-        self.by_org.rcu(|all| {
-            let mut all = HashMap::clone(all);
-            all.insert(org, licenses.to_vec());
-            all
-        });
-        Ok(())
+        let version = store.get(&Key::licenses(org))?.map_or(1, |document| document.version + 1);
+        let (state, told) = stored::source(store.get(&Key::license_source())?.as_ref())?;
+        let body = SourceState { changes: state.changes + 1, ..state }.encode()?;
+        let news = Write { key: Key::license_source(), version: told + 1, body: Some(body) };
+        store.put(&[write(org, version, licenses)?, news])?;
+        self.load(store)
     }
 }
 
-fn encode(licenses: &[License]) -> Result<Vec<u8>, StoreError> {
-    let rows: Vec<_> = licenses
-        .iter()
-        .map(|license| Stored {
-            number: license.number.clone(),
-            status: match license.status {
-                Status::Active => "active",
-                Status::Trial => "trial",
-                Status::Suspended => "suspended",
-                Status::Uninstalled => "uninstalled",
-            }
-            .to_owned(),
-            expires_at: license.expires_at.map(Timestamp::to_rfc3339),
-        })
-        .collect();
-    serde_json::to_vec(&rows).map_err(|e| StoreError::Damaged(e.to_string()))
-}
-
-fn decode(body: &[u8]) -> Result<Vec<License>, StoreError> {
-    let damaged = |what: String| StoreError::Damaged(format!("a license: {what}"));
-    let rows: Vec<Stored> = serde_json::from_slice(body).map_err(|e| damaged(e.to_string()))?;
-    let license = |row: Stored| {
-        let status = match row.status.as_str() {
-            "active" => Status::Active,
-            "trial" => Status::Trial,
-            "suspended" => Status::Suspended,
-            "uninstalled" => Status::Uninstalled,
-            other => return Err(damaged(format!("status {other:?}"))),
-        };
-        let expires_at = match row.expires_at {
-            None => None,
-            Some(text) => Some(Timestamp::parse(&text).ok_or_else(|| damaged(text))?),
-        };
-        Ok(License { number: row.number, status, expires_at })
-    };
-    rows.into_iter().map(license).collect()
+/// The write of an org's rows; none are no document.
+pub(crate) fn write(org: OrgId, version: u64, rows: &[License]) -> Result<Write, StoreError> {
+    let body = if rows.is_empty() { None } else { Some(stored::encode(rows)?) };
+    Ok(Write { key: Key::licenses(org), version, body })
 }

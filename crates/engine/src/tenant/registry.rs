@@ -57,6 +57,12 @@ pub enum OrgError {
     /// Its document can't be read.
     #[error("the org's document is damaged: {0}")]
     Damaged(String),
+    /// Licenses come from the source org.
+    #[error(
+        "licenses are read from the source org {0}, so they can't be recorded by hand: change the \
+         license there, or start Sloe without --license-url"
+    )]
+    Sourced(String),
     /// The store does not answer.
     #[error(transparent)]
     Store(#[from] StoreError),

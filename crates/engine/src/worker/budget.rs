@@ -21,7 +21,7 @@ use super::stored;
 use crate::clock::World;
 use crate::engine::Engine;
 use crate::error::Denied;
-use crate::tenant::{Org, OrgError};
+use crate::tenant::OrgError;
 
 /// How often what was counted is written down.
 const KEEP: Duration = Duration::from_secs(1);
@@ -64,18 +64,25 @@ impl Budget {
 
     /// Reads what an earlier process counted, before the first call.
     pub(super) async fn load(&self, engine: &Engine, org: OrgId) {
+        let Some(org) = engine.registry().by_id(org) else { return };
+        self.load_from(engine, Key::budget(org.scope), org.budget).await;
+    }
+
+    /// The same, from the document that it is written to, under these rules.
+    pub(super) async fn load_from(&self, engine: &Engine, key: Key, rules: Rules) {
         let load = || async {
-            let Some(org) = engine.registry().by_id(org) else { return Ok(()) };
-            lock(&self.book).set_rules(org.budget);
-            let Some(document) = read(engine, &org).await? else { return Ok(()) };
+            lock(&self.book).set_rules(rules);
+            let at = key.clone();
+            let found = stored(engine, move |store| store.get(&at)).await?;
+            let Some(document) = found else { return Ok(()) };
             let mut book = decode(&document)?;
-            book.set_rules(org.budget);
+            book.set_rules(rules);
             *lock(&self.book) = book.clone();
             *lock(&self.kept) = Kept { book, version: document.version, at: None };
             Ok::<_, StoreError>(())
         };
         while let Err(error) = self.loaded.get_or_try_init(load).await {
-            tracing::error!(%org, %error, "the org's counted calls can't be read");
+            tracing::error!(key = key.id(), %error, "the org's counted calls can't be read");
             tokio::time::sleep(KEEP).await;
         }
     }
@@ -95,9 +102,9 @@ impl Budget {
     }
 
     /// Shows how things stand in the metrics.
-    fn show(&self, org: OrgId) {
+    fn show(&self, org: &str) {
         let standing = Calls24h::of(&lock(&self.book), self.world.now());
-        let org = org.to_string();
+        let org = org.to_owned();
         // Gauges are floats; no org has calls beyond what they hold exactly.
         let float = |calls: u64| u32::try_from(calls).map_or(f64::MAX, f64::from);
         if let Some(told) = standing.told {
@@ -111,16 +118,17 @@ impl Budget {
         metrics::gauge!("sloe_org_api_calls_left", "org" => org).set(float(standing.left));
     }
 
-    /// What the store doesn't have yet. Looks once in [`KEEP`] only: this is
+    /// What the document at `key` doesn't have yet, of the org that the metrics
+    /// call `label`. Looks once in [`KEEP`] only: this is
     /// asked for every org at every news of any.
-    fn news(&self, org: &Org, last: bool) -> Option<Write> {
+    pub(super) fn news(&self, key: Key, label: &str, last: bool) -> Option<Write> {
         self.loaded.get()?;
         let mut kept = lock(&self.kept);
         if !last && kept.at.is_some_and(|at| at.elapsed() < KEEP) {
             return None;
         }
         kept.at = Some(Instant::now());
-        self.show(org.id());
+        self.show(label);
         let book = lock(&self.book).clone();
         if book.hours() == kept.book.hours() && book.told() == kept.book.told() {
             return None;
@@ -129,7 +137,7 @@ impl Budget {
         let body = Some(file::encode(&Calls { hours: book.hours(), told }));
         kept.book = book;
         kept.version += 1;
-        Some(Write { key: Key::budget(org.scope), version: kept.version, body })
+        Some(Write { key, version: kept.version, body })
     }
 }
 
@@ -164,11 +172,6 @@ impl Gate for Budget {
     }
 }
 
-async fn read(engine: &Engine, org: &Org) -> Result<Option<Document>, StoreError> {
-    let key = Key::budget(org.scope);
-    stored(engine, move |store| store.get(&key)).await
-}
-
 fn decode(document: &Document) -> Result<Book, StoreError> {
     let calls = file::decode::<Calls>(&document.body)?;
     let told = calls.told.map(|(used, max, at)| Told { used, max, at: Timestamp(at) });
@@ -180,8 +183,9 @@ pub(crate) async fn keep(engine: &Engine, last: bool) -> Result<(), String> {
     let mut writes = Vec::new();
     for org in engine.registry().all() {
         let Some(work) = engine.workers().known(org.id()) else { continue };
-        writes.extend(work.budget.news(&org, last));
+        writes.extend(work.budget.news(Key::budget(org.scope), org.id().as_str(), last));
     }
+    writes.extend(engine.workers().licenses.calls(last));
     if writes.is_empty() {
         return Ok(());
     }
@@ -201,6 +205,8 @@ pub struct Calls24h {
     pub at_once: usize,
     /// How much Sloe may take.
     pub rules: Rules,
+    /// Sloe's own by hours since 1970.
+    pub hours: Vec<(i64, u64)>,
     /// Until when nothing is written to the org; then Sloe looks whether something may be.
     pub waits_until: Option<Timestamp>,
 }
@@ -213,7 +219,7 @@ impl Calls24h {
         };
         let (ours, left) = (book.ours(now), book.left(Purpose::Outbox, now));
         let (at_once, rules) = (book.at_once(now), book.rules());
-        Self { told: book.told(), ours, left, at_once, rules, waits_until }
+        Self { told: book.told(), ours, left, at_once, rules, hours: book.hours(), waits_until }
     }
 
     /// Why nothing is written to the org now, for its staff; `None` if something may be.

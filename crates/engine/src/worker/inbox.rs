@@ -88,6 +88,14 @@ impl Inbox {
         self.news.notify_one();
     }
 
+    /// Lets the whole org wait, unless it is being read already.
+    pub(super) fn push_first(&self) {
+        let under_way = lock(&self.waiting).under_way.is_some_and(|turn| turn.target.is_none());
+        if !under_way {
+            self.push(None, false);
+        }
+    }
+
     /// Lets a target that failed wait for its next turn, unless it was asked for anew.
     pub(super) fn again(&self, turn: Turn, pause: Duration) {
         let due = Due {

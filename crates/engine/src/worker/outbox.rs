@@ -129,7 +129,10 @@ impl Books {
 pub(super) async fn run(engine: Engine, work: Arc<OrgWork>) {
     let stopping = engine.workers().stopping.clone();
     let mut drain = Drain {
-        figures: Figures::new(engine.workers().settings.figures_every),
+        figures: {
+            let settings = &engine.workers().settings;
+            Figures::new(settings.figures_every, settings.gather)
+        },
         engine,
         work,
         books: Books::default(),

@@ -35,6 +35,9 @@ pub(super) const LOOK: &str = "look for changes";
 const MANY: usize = 100;
 /// Calls of one look, where there is much to see; the next look goes on.
 const PAGES: usize = 20;
+/// A row's time has whole seconds: one of a second that is not over may change
+/// again without another time, so it is looked at once more.
+const SETTLED_MILLIS: i64 = 2_000;
 /// Rows remembered of the overlap.
 const SEEN: usize = 50_000;
 /// How often marks are written down that moved by time only.
@@ -181,6 +184,7 @@ impl Poll {
             for change in &looked.changes {
                 if self.seen.get(&change.record.id) != Some(&change.stamp)
                     && judge(work, change, &mut found)
+                    && change.stamp.plus_millis(SETTLED_MILLIS) <= looked.as_of
                 {
                     acted.push((change.record.id, change.stamp));
                 }

@@ -43,6 +43,14 @@ pub(crate) fn request(engine: &Engine, org: OrgId, event: Option<SfId>, looked_a
     }
 }
 
+/// Sees to it that an org that was just connected is read: once, also where its
+/// task began to by itself.
+pub(crate) fn request_first(engine: &Engine, org: OrgId) {
+    if let Some(work) = ensure(engine, org) {
+        work.inbox.push_first();
+    }
+}
+
 /// One org's refreshes and its looks for changes, one after the other, until
 /// the engine stops.
 pub(super) async fn run(engine: Engine, work: Arc<OrgWork>) {
@@ -93,6 +101,7 @@ struct Reader {
 impl Reader {
     /// Reads what an earlier process knew, and lets wait what it had to do.
     async fn begin(&mut self) {
+        *lock(&self.work.progress) = None;
         self.work.budget.load(&self.engine, self.work.org).await;
         if let Some(turn) = self.work.inbox.left_over() {
             // What made the task stumble is not tried again at once.
@@ -142,6 +151,7 @@ impl Reader {
                 },
                 Err(error) => Err(Failed::Org(error)),
             };
+            *lock(&self.work.progress) = None;
             self.over(turn, done);
             self.save(&org).await;
         }
@@ -277,7 +287,11 @@ impl Reader {
             let write = Write { key: mark, version, body: Some(Vec::new()) };
             let put = stored(&self.engine, move |store| store.put(&[write])).await;
             put.map_err(Failed::Store)?;
-            self.poll.start_at(as_of, self.engine.workers().settings.poll_every);
+            let every = self.engine.workers().settings.poll_every;
+            self.poll.start_at(as_of, every);
+            lock(&self.work.poll).every = Some(every);
+            // Whoever starts after this need not read it all again.
+            self.work.inbox.end();
             let kept = self.poll.save(&self.engine, org, &self.work, client.mapping()).await;
             kept.map_err(Failed::Store)?;
         }
@@ -285,10 +299,14 @@ impl Reader {
     }
 
     /// Applies one event of many; whether it is as Salesforce says. What is
-    /// wrong with one holds up no other.
+    /// wrong with one holds up no other: it is read again by itself.
     async fn apply_of_many(&mut self, raw: RawEvent) -> Result<bool, Failed> {
         let event = Some(raw.event.id);
         let done = match self.apply(raw).await {
+            Err(failed @ Failed::Here(RefreshError::Unavailable)) => {
+                self.failed(Turn { target: event, failures: 0, asked: None }, &failed);
+                return Ok(false);
+            }
             Ok(done) => done,
             Err(Failed::Here(error @ RefreshError::Quarantined(_))) => {
                 let remedy = "Ask whoever runs Sloe to look at the event's journal.".to_owned();

@@ -4,6 +4,7 @@
 
 pub mod faults;
 pub mod org;
+pub mod source;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

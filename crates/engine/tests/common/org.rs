@@ -258,6 +258,29 @@ impl Org {
         body["id"].as_str().unwrap_or_else(|| panic!("{body}")).to_owned()
     }
 
+    /// Makes many records, 200 a call; their ids in order.
+    pub async fn create_many(&self, object: &str, records: &[Json]) -> Vec<String> {
+        let url = format!("{}/services/data/v62.0/composite/sobjects", self.running.url());
+        let mut ids = Vec::new();
+        for some in records.chunks(200) {
+            let typed = some.iter().map(|record| {
+                let mut record = record.clone();
+                record["attributes"] = json!({ "type": object });
+                record
+            });
+            let body = json!({ "allOrNone": true, "records": typed.collect::<Vec<_>>() });
+            let request = self.http.post(&url).json(&body).bearer_auth(&self.token);
+            let answer: Json = request.send().await.unwrap().json().await.unwrap();
+            let saved = answer.as_array().unwrap_or_else(|| panic!("{answer}"));
+            ids.extend(
+                saved.iter().map(|saved| {
+                    saved["id"].as_str().unwrap_or_else(|| panic!("{saved}")).to_owned()
+                }),
+            );
+        }
+        ids
+    }
+
     pub async fn delete(&self, object: &str, id: &str) {
         let url = format!("{}/services/data/v62.0/sobjects/{object}/{id}", self.running.url());
         let request = self.http.delete(url).bearer_auth(&self.token);

@@ -7,7 +7,7 @@ use reqwest::Method;
 use sloe_core::ids::SfId;
 
 use super::table::Results;
-use crate::client::{API_VERSION, Client, Request};
+use crate::client::{API_VERSION, Answer, Client, Request};
 use crate::error::{Advice, Error, Private};
 use crate::wire::{JobInfo, NewQueryJob};
 
@@ -26,11 +26,7 @@ pub(crate) async fn export<const N: usize>(
     columns: [&str; N],
     mut see: impl FnMut([String; N]) -> Result<(), Error>,
 ) -> Result<u64, Error> {
-    let operation = if all { "queryAll" } else { "query" };
-    let body = NewQueryJob { operation, query: soql, content_type: "CSV", line_ending: "LF" };
-    let request = Request::new(CALL, Method::POST, path("")).json(&body)?;
-    let info: JobInfo = client.fetch(&request).await?;
-    let id = SfId::parse(&info.id).map_err(|_| odd("a job id that is none"))?;
+    let (id, _) = open(client, soql, all).await?;
     let patience = client.options.job_patience;
     let waited = tokio::time::timeout(patience, wait(client, id)).await;
     waited.map_err(|_| Error::Deadline { call: CALL, after: patience })??;
@@ -46,6 +42,9 @@ pub(crate) async fn export<const N: usize>(
         let promised = said("Sforce-NumberOfRecords").and_then(|text| text.parse::<u64>().ok());
         // `null` is written out on the last page.
         let next = said("Sforce-Locator").filter(|text| text != "null" && !text.is_empty());
+        if next.as_deref().is_some_and(|next| !is_locator(next)) {
+            return Err(odd("a locator that is none"));
+        }
         while let Some(row) = results.next(columns).await? {
             see(row)?;
         }
@@ -54,11 +53,6 @@ pub(crate) async fn export<const N: usize>(
         }
         total += results.count;
         match next {
-            Some(next)
-                if !next.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_=.".contains(&b)) =>
-            {
-                return Err(odd("a locator that is none"));
-            }
             Some(next) if locator.as_ref() == Some(&next) => {
                 return Err(odd("a page that leads to itself"));
             }
@@ -74,7 +68,24 @@ pub(crate) async fn export<const N: usize>(
     Ok(total)
 }
 
-async fn wait(client: &Client, id: SfId) -> Result<(), Error> {
+/// Makes a query job; its id, and the answer that told it.
+pub(crate) async fn open(client: &Client, soql: &str, all: bool) -> Result<(SfId, Answer), Error> {
+    let operation = if all { "queryAll" } else { "query" };
+    let body = NewQueryJob { operation, query: soql, content_type: "CSV", line_ending: "LF" };
+    let request = Request::new(CALL, Method::POST, path("")).json(&body)?;
+    let answer = client.send(&request).await?;
+    let info: JobInfo = answer.read()?;
+    let id = SfId::parse(&info.id).map_err(|_| odd("a job id that is none"))?;
+    Ok((id, answer))
+}
+
+/// Whether a text may stand in an address as a locator.
+pub(crate) fn is_locator(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_=.".contains(&b))
+}
+
+/// Waits until a query job is complete.
+pub(crate) async fn wait(client: &Client, id: SfId) -> Result<(), Error> {
     let mut pause = client.options.poll_first;
     let mut failures = 0;
     loop {
@@ -102,7 +113,7 @@ async fn wait(client: &Client, id: SfId) -> Result<(), Error> {
     }
 }
 
-fn path(rest: &str) -> String {
+pub(crate) fn path(rest: &str) -> String {
     format!("/services/data/{API_VERSION}/jobs/query{rest}")
 }
 

@@ -11,6 +11,7 @@ mod faults;
 mod formula;
 mod kept;
 mod knobs;
+mod license;
 mod limits;
 mod maintenance;
 mod page;

@@ -342,3 +342,22 @@ async fn graphs_beyond_the_limits_or_with_other_calls_are_refused_as_a_whole() {
     let one = json!({ "graphs": [graph("g", pair("a"))] });
     assert_eq!(org.post("/services/data/v49.0/composite/graph", one).await.0, 404);
 }
+
+#[tokio::test]
+async fn a_collection_goes_from_object_to_object_at_most_ten_times() {
+    let org = Org::start().await;
+    let record = |i: usize| {
+        let object = if i.is_multiple_of(2) { "Lead" } else { "Contact" };
+        let mut record = json!({ "attributes": { "type": object }, "LastName": "Doe" });
+        if object == "Lead" {
+            record["Company"] = json!("X");
+        }
+        record
+    };
+    for (count, wanted) in [(10, 200), (11, 400)] {
+        let records: Vec<Json> = (0..count).map(record).collect();
+        let (status, body) = org.post("/composite/sobjects", json!({ "records": records })).await;
+        assert_eq!(status.as_u16(), wanted, "{count}: {body}");
+    }
+    assert_eq!(org.records("SELECT Id FROM Lead").await.len(), 5);
+}

@@ -9,6 +9,8 @@ mod compressed;
 #[cfg(feature = "pubsub")]
 mod events;
 mod faults;
+mod handbook;
+mod licenses;
 mod limits;
 mod locks;
 mod package;

@@ -268,8 +268,9 @@ async fn the_activity_page_shows_calls_by_how_they_ended_limits_faults_and_jobs(
     for words in [
         "1,497 of 2,000",
         "<dt>Long calls of others</dt><dd>3</dd>",
-        "100 % of calls fail (query): hit 1 times so far",
+        "100 % of calls fail (query): once so far",
         "100 % of calls are done and not answered (sobjects)",
+        "Written rows take 600 s per 200 (bulk_ingest)</li>",
         "Insert leads",
     ] {
         assert!(after.contains(words), "{words}: {after}");

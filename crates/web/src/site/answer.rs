@@ -63,6 +63,11 @@ impl Failure {
         self
     }
 
+    /// Its status and its page, for whoever dresses it otherwise.
+    pub(crate) fn into_parts(self) -> (StatusCode, Box<MessagePage>) {
+        (self.status, self.page)
+    }
+
     /// Nothing is at this address.
     pub(super) fn not_found() -> Self {
         Self::new(Cause::NotFound, words::not_found())

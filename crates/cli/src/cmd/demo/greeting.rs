@@ -25,9 +25,13 @@ pub(super) struct Greeting {
     pub(super) command: String,
     /// The site's address, without a slash at the end.
     pub(super) site: String,
+    /// Signs in to the console once.
+    pub(super) console: String,
     pub(super) orgs: Vec<OrgFacts>,
     /// None if no event is there to register for.
     pub(super) storm: Option<Storm>,
+    /// The org that says who may be live, without a slash at the end.
+    pub(super) licenses: String,
     /// Where the data is kept, if it is.
     pub(super) data: Option<String>,
 }
@@ -69,12 +73,14 @@ impl Greeting {
             "\n  {bold}Sloe is up.{plain} Event registration that stays up when Salesforce can't.\n"
         )?;
         let rows = self.rows();
-        let (general, by_org) = rows.split_at(3);
+        let (general, by_org) = rows.split_at(4);
         general.iter().try_for_each(|one| row(out, one))?;
         for (org, rows) in self.orgs.iter().zip(by_org.chunks(2)) {
             writeln!(out, "\n  {bold}{}{plain}", org.name)?;
             rows.iter().try_for_each(|one| row(out, one))?;
         }
+        writeln!(out, "\n  {bold}Staff console{plain}, signs in once")?;
+        writeln!(out, "  {link}{}{plain}", self.console)?;
         if let Some(first) = self.orgs.first() {
             writeln!(
                 out,
@@ -109,6 +115,7 @@ impl Greeting {
             ("Site", format!("{site}/"), ""),
             ("Mailbox", format!("{site}/demo/mailbox"), "confirmations arrive here"),
             ("API", format!("{site}/openapi.json"), ""),
+            ("Licenses", format!("{}/", self.licenses), "suspend one: registration pauses"),
         ];
         for org in &self.orgs {
             rows.push(("Events", format!("{site}/{}", org.slug), ""));
@@ -150,6 +157,7 @@ mod tests {
         Greeting {
             command: "cargo run --release --".to_owned(),
             site: "http://127.0.0.1:8080".to_owned(),
+            console: "http://127.0.0.1:8080/staff/sign-in/1".to_owned(),
             orgs: vec![org("Meridian", "meridian", 8081), org("Harbor", "harbor", 8082)],
             storm: Some(Storm {
                 event: "meridian/keynote-live".to_owned(),
@@ -157,6 +165,7 @@ mod tests {
                 client_id: "client".to_owned(),
                 client_secret: "secret".to_owned(),
             }),
+            licenses: "http://127.0.0.1:8083".to_owned(),
             data: Some("./sloe-data".to_owned()),
         }
     }
@@ -181,7 +190,9 @@ mod tests {
             "http://127.0.0.1:8080/demo/mailbox ",
             "http://127.0.0.1:8080/openapi.json\n",
             "http://127.0.0.1:8080/meridian\n",
+            "http://127.0.0.1:8080/staff/sign-in/1\n",
             "http://127.0.0.1:8082/ ",
+            "http://127.0.0.1:8083/ ",
             "Data is kept in ./sloe-data.",
         ] {
             assert!(text.contains(part), "{part:?} is not in\n{text}");

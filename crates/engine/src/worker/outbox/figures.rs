@@ -28,14 +28,18 @@ struct Known {
 /// The figures of one org's events.
 pub(super) struct Figures {
     every: Duration,
+    /// How long figures of different events gather, so that many go in one call.
+    gather: Duration,
+    /// When any were last told.
+    at: Option<Instant>,
     wanted: BTreeSet<EventRef>,
     known: BTreeMap<EventRef, Known>,
 }
 
 impl Figures {
-    /// Figures that go at most once in `every`.
-    pub(super) fn new(every: Duration) -> Self {
-        Self { every, wanted: BTreeSet::new(), known: BTreeMap::new() }
+    /// Figures of a record that go at most once in `every`, and of an org in `gather`.
+    pub(super) fn new(every: Duration, gather: Duration) -> Self {
+        Self { every, gather, at: None, wanted: BTreeSet::new(), known: BTreeMap::new() }
     }
 
     /// Wants the figures of events told.
@@ -75,6 +79,9 @@ impl Figures {
         org: &Arc<Org>,
         client: &Client,
     ) -> Result<bool, Halt> {
+        if !passed(self.at, self.gather) {
+            return Ok(false);
+        }
         let may = |event: &&EventRef| {
             passed(self.known.get(event).and_then(|known| known.at), self.every)
         };
@@ -115,6 +122,7 @@ impl Figures {
         if rows.is_empty() {
             return Ok(());
         }
+        self.at = Some(Instant::now());
         let events: BTreeMap<SfId, EventRef> = rows.iter().map(|(e, row)| (row.id, *e)).collect();
         let mut rows: Vec<FigureRow> = rows.iter().map(|(_, row)| *row).collect();
         let sent = client.update_figures(&mut rows).await;

@@ -40,6 +40,7 @@ pub(crate) fn routes() -> Router<Arc<Org>> {
         .route("/__control/hook", get(show_hook).put(set_hook).delete(remove_hook))
         .route("/__control/stats", get(show_stats).delete(reset_stats))
         .route("/__control/save", post(save))
+        .merge(super::licenses::routes())
 }
 
 pub(crate) fn ok(body: &impl serde::Serialize) -> Answer {
@@ -52,12 +53,12 @@ pub(crate) fn refuse(message: &str) -> Answer {
 }
 
 /// Names everything that is wrong with what was sent.
-fn refuse_all(faults: Vec<String>) -> Answer {
+fn refuse_all(faults: &[String]) -> Answer {
     let body = json!({ "error": faults.join("; "), "faults": faults });
     Reply::json(StatusCode::UNPROCESSABLE_ENTITY.as_u16(), &body).into_response()
 }
 
-fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Box<Answer>> {
+pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Box<Answer>> {
     serde_json::from_slice(body).map_err(|e| Box::new(refuse(&e.to_string())))
 }
 
@@ -82,7 +83,7 @@ async fn set_faults(State(org): State<Arc<Org>>, body: Bytes) -> Answer {
             org.faults.send_replace(Arc::new(faults));
             show_faults(State(org)).await
         }
-        Err(faults) => refuse_all(faults),
+        Err(faults) => refuse_all(&faults),
     }
 }
 
@@ -117,7 +118,7 @@ async fn set_limits(State(org): State<Arc<Org>>, body: Bytes) -> Answer {
     let long_running = small(knobs.whole("others_long_running", 100_000));
     let wrong = knobs.end();
     if !wrong.is_empty() {
-        return refuse_all(wrong);
+        return refuse_all(&wrong);
     }
     {
         let mut meter = lock(&org.meter);
@@ -167,7 +168,7 @@ async fn set_maintenance(State(org): State<Arc<Org>>, body: Bytes) -> Answer {
             *lock(&org.maintenance) = Some(window);
             show_maintenance(State(org)).await
         }
-        Err(faults) => refuse_all(faults),
+        Err(faults) => refuse_all(&faults),
     }
 }
 
@@ -187,7 +188,7 @@ async fn set_locks(State(org): State<Arc<Org>>, body: Bytes) -> Answer {
     let wait = knobs.whole("wait_ms", 600_000);
     let wrong = knobs.end();
     if !wrong.is_empty() {
-        return refuse_all(wrong);
+        return refuse_all(&wrong);
     }
     org.lock_wait_ms.store(wait.unwrap_or(LOCK_WAIT_MS), Ordering::Relaxed);
     show_locks(State(org)).await

@@ -8,6 +8,7 @@ pub(crate) mod graph;
 pub(crate) mod ingest;
 pub(crate) mod input;
 pub(crate) mod jobs;
+mod licenses;
 pub(crate) mod oauth;
 pub(crate) mod query;
 pub(crate) mod query_job;

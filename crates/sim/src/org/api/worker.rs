@@ -150,13 +150,13 @@ fn begin(state: &State, job: &Mutex<Job>) -> Option<Job> {
 fn plan(state: &State, facts: Job) -> Result<(Plan, Vec<Batch>), String> {
     check_line_ending(&facts)?;
     let mut reader = reader(&facts);
-    let headers = reader.headers().map_err(unreadable)?.clone();
+    let headers = reader.headers().map_err(|e| unreadable(&e))?.clone();
     let columns = resolve(state, &facts, &headers)?;
     let (mut batches, mut record) = (Vec::new(), ByteRecord::new());
     let mut rows = 0;
     loop {
         let at = reader.position().clone();
-        if !reader.read_byte_record(&mut record).map_err(unreadable)? {
+        if !reader.read_byte_record(&mut record).map_err(|e| unreadable(&e))? {
             break;
         }
         if rows % BATCH == 0 {
@@ -168,17 +168,17 @@ fn plan(state: &State, facts: Job) -> Result<(Plan, Vec<Batch>), String> {
     Ok((plan, batches))
 }
 
-fn unreadable(error: csv::Error) -> String {
+fn unreadable(error: &csv::Error) -> String {
     format!("InvalidBatch : Failed to parse CSV. {error}")
 }
 
 fn work_through(state: &State, job: &Mutex<Job>, plan: &Plan, batch: &Batch) -> Result<(), String> {
     let mut reader = reader(&plan.facts);
-    reader.seek(batch.at.clone()).map_err(unreadable)?;
+    reader.seek(batch.at.clone()).map_err(|e| unreadable(&e))?;
     let mut records = reader.records().take(BATCH);
     for first in (batch.first..).step_by(CHUNK) {
         let chunk: Result<Vec<StringRecord>, csv::Error> = records.by_ref().take(CHUNK).collect();
-        let chunk = chunk.map_err(unreadable)?;
+        let chunk = chunk.map_err(|e| unreadable(&e))?;
         if chunk.is_empty() {
             break;
         }

@@ -174,9 +174,16 @@ impl Faults {
     /// What each does and how often it has, for people.
     pub(crate) fn lines(&self) -> Vec<String> {
         let each = self.rules.iter().filter_map(|armed| {
-            let summary = armed.rule.summary();
+            let mut words = armed.rule.summary();
+            let first = words.get(..1)?.to_uppercase();
+            words.replace_range(..1, &first);
             let hits = lock(&armed.course).hits;
-            (!summary.is_empty()).then(|| format!("{summary}: hit {hits} times so far"))
+            Some(match hits {
+                _ if !armed.rule.counts() => words,
+                0 => format!("{words}: not yet"),
+                1 => format!("{words}: once so far"),
+                hits => format!("{words}: {hits} times so far"),
+            })
         });
         each.collect()
     }
@@ -229,7 +236,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn faults(rules: Json) -> Faults {
+    fn faults(rules: &Json) -> Faults {
         Faults::parse(rules.to_string().as_bytes()).ok().unwrap()
     }
 
@@ -242,8 +249,8 @@ mod tests {
         let one = json!({ "latency_ms": 200, "jitter_ms": 100, "error_rate": 0.125, "kinds": ["query"], "times": 3 });
         let two = json!({ "record_ms": 2, "chunk_ms": 50, "objects": ["Lead"] });
         assert_eq!(
-            faults(json!([one, two])).summary(),
-            "12.5 % of calls fail, calls take 200 to 300 ms longer (query, 3 times); \
+            faults(&json!([one, two])).summary(),
+            "12.5 % of calls fail, calls take 200 ms to 300 ms longer (query, 3 times); \
              written rows take 2 ms each and 50 ms per 200 (Lead)"
         );
     }
@@ -265,13 +272,13 @@ mod tests {
 
     #[test]
     fn a_rule_leaves_the_first_calls_alone_and_ends_after_its_times() {
-        let set = faults(json!({ "error_rate": 1, "skip": 2, "times": 3 }));
+        let set = faults(&json!({ "error_rate": 1, "skip": 2, "times": 3 }));
         let hit = |_| set.fate(&CALL).end.is_some();
         let hits: Vec<bool> = (0..8).map(hit).collect();
         assert_eq!(hits, [false, false, true, true, true, false, false, false]);
         assert_eq!(set.shown()["faults"][0]["hits"], 3);
         let other = About { kind: "limits", ..CALL };
-        let set = faults(json!({ "error_rate": 1, "kinds": ["query"], "times": 1 }));
+        let set = faults(&json!({ "error_rate": 1, "kinds": ["query"], "times": 1 }));
         assert!(set.fate(&other).end.is_none() && set.fate(&CALL).end.is_some());
     }
 
@@ -279,7 +286,7 @@ mod tests {
     fn the_same_seed_gives_the_same_run() {
         let run = |seed: u64| {
             let rule = json!({ "seed": seed, "error_rate": 0.3, "latency": { "p50_ms": 10, "p99_ms": 90 } });
-            let set = faults(rule);
+            let set = faults(&rule);
             (0..100).map(|_| set.fate(&CALL)).map(|f| (f.wait, f.end)).collect::<Vec<_>>()
         };
         assert_eq!(run(5), run(5));
@@ -289,7 +296,7 @@ mod tests {
     #[test]
     fn rows_take_their_time_by_object_and_kind() {
         let set = faults(
-            json!({ "record_ms": 2, "chunk_ms": 50, "objects": ["Lead"], "kinds": ["bulk_ingest"] }),
+            &json!({ "record_ms": 2, "chunk_ms": 50, "objects": ["Lead"], "kinds": ["bulk_ingest"] }),
         );
         assert_eq!(set.pace("bulk_ingest", "lead", 201), Duration::from_millis(502));
         assert_eq!(set.pace("bulk_ingest", "Contact", 201), Duration::ZERO);

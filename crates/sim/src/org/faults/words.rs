@@ -20,21 +20,21 @@ impl Rule {
         match self.latency {
             Latency::Uniform(_, most) if most <= 0.0 => {}
             Latency::Uniform(least, most) if least < most => {
-                all.push(format!("calls take {} to {} ms longer", least.round(), most.round()));
+                all.push(format!("calls take {} to {} longer", time(least), time(most)));
             }
             Latency::Uniform(fixed, _) => {
-                all.push(format!("calls take {} ms longer", fixed.round()));
+                all.push(format!("calls take {} longer", time(fixed)));
             }
             Latency::LogNormal { p50, p99 } => all.push(format!(
-                "calls take {} ms longer, one in a hundred over {} ms",
-                p50.round(),
-                p99.round()
+                "half of the calls take over {} longer, one in a hundred over {}",
+                time(p50),
+                time(p99)
             )),
         }
         let (record, chunk) = self.pace;
         let paces = [
-            (record > 0.0).then(|| format!("{record} ms each")),
-            (chunk > 0.0).then(|| format!("{chunk} ms per 200")),
+            (record > 0.0).then(|| format!("{} each", time(record))),
+            (chunk > 0.0).then(|| format!("{} per 200", time(chunk))),
         ];
         let paces: Vec<String> = paces.into_iter().flatten().collect();
         if !paces.is_empty() {
@@ -43,6 +43,11 @@ impl Rule {
         let whom = self.whom();
         let all = all.join(", ");
         if all.is_empty() || whom.is_empty() { all } else { format!("{all} ({whom})") }
+    }
+
+    /// Whether its hits are counted: slow rows are slow, but nothing hits them.
+    pub(super) fn counts(&self) -> bool {
+        self.outage || self.latency.is_any() || !self.ends.is_empty() || !self.rows.is_empty()
     }
 
     fn whom(&self) -> String {
@@ -67,6 +72,11 @@ fn told(end: &End, share: f64, usual: &str) -> String {
         End::CutWithin => format!("{share} of answers are cut in the middle"),
         End::StallsWithin => format!("{share} of answers stop in the middle"),
     }
+}
+
+/// `250 ms`, `1.5 s`.
+fn time(ms: f64) -> String {
+    if ms < 1000.0 { format!("{} ms", ms.round()) } else { format!("{} s", ms.round() / 1000.0) }
 }
 
 fn percent(share: f64) -> String {

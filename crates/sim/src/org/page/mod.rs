@@ -22,6 +22,8 @@ use sloe_core::ids::SfId;
 
 use self::view::{Message, Notice};
 use super::data::{Database, RowError};
+use super::license::{self, Terms};
+use super::schema::lma;
 use super::state::{State as Org, lock};
 
 /// How long a call to Sloe's hook may take, as for a callout of a Salesforce component.
@@ -92,7 +94,8 @@ fn missing(org: &Org, database: &Database) -> Response {
 }
 
 async fn home(State(org): State<Arc<Org>>, Query(parameters): Query<Parameters>) -> Response {
-    list_of(&org, "Sloe_Event__c", &parameters)
+    let is_source = license::object(&lock(&org.database)).is_some();
+    list_of(&org, if is_source { lma::LICENSE } else { "Sloe_Event__c" }, &parameters)
 }
 
 async fn list(
@@ -157,7 +160,7 @@ async fn create(State(org): State<Arc<Org>>, Path(object): Path<String>, body: B
 async fn save(State(org): State<Arc<Org>>, Path(id): Path<String>, body: Bytes) -> Response {
     let mut database = lock(&org.database);
     match record(&database, &id) {
-        Some((object, id)) if database.object(object).writable => {
+        Some((object, id)) if view::modifiable(database.object(object)) => {
             store(&org, &mut database, object, Some(id), &body)
         }
         _ => missing(&org, &database),
@@ -176,7 +179,12 @@ fn store(
     let user = form::person(database);
     // No API makes this change.
     database.set_origin(String::new());
-    let result = form::assigns(database, object, id, &typed).and_then(|assigns| match id {
+    let assigns = if database.object(object).managed {
+        license::assigns(database, id, &Terms::typed(&typed))
+    } else {
+        form::assigns(database, object, id, &typed)
+    };
+    let result = assigns.and_then(|assigns| match id {
         Some(id) => database.update(object, id, &assigns, user),
         None => database.insert(object, &assigns, user),
     });

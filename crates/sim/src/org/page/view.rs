@@ -9,7 +9,7 @@ use super::form::{self, Values};
 use super::input::{Input, in_order, input};
 use super::update;
 use crate::org::data::{Database, Row, RowError, Value, format_time};
-use crate::org::schema::{Field, Kind, Object, Slot};
+use crate::org::schema::{Field, Kind, Object, Slot, lma};
 use crate::org::state::{State as Org, lock};
 
 /// How many rows a list shows.
@@ -135,6 +135,8 @@ pub(super) struct Record {
     facts: Vec<Fact>,
     related: Vec<Related>,
     writable: bool,
+    /// Whether an app's own form changes it.
+    managed: bool,
     deletable: bool,
     updatable: bool,
 }
@@ -149,15 +151,16 @@ pub(super) fn frame(
 ) -> Frame {
     let objects = database.schema().objects().iter().enumerate();
     let mut objects: Vec<NavObject> = objects
-        .filter(|(_, object)| object.writable)
+        .filter(|(_, object)| object.writable || object.managed)
         .map(|(number, object)| NavObject {
             name: object.name.clone(),
             plural: object.plural.clone(),
             count: grouped(&database.table(number).live().to_string()),
         })
         .collect();
-    // The org's own objects first.
-    objects.sort_by_key(|object| !object.name.ends_with("__c"));
+    // What the org is about first: an app's objects, then its own.
+    objects
+        .sort_by_key(|object| (!object.name.starts_with("sfLma__"), !object.name.ends_with("__c")));
     let daily = lock(&org.meter).allowance.daily;
     let used = org.used();
     Frame {
@@ -257,7 +260,12 @@ pub(super) fn linked(database: &Database, object: &str, id: SfId) -> Option<Link
 
 /// The fields a list shows beside the title.
 fn columns(object: &Object) -> Vec<&Field> {
-    const FIRST: [&str; 12] = [
+    const FIRST: [&str; 17] = [
+        "sfLma__Package__c",
+        "sfLma__Subscriber_Org_ID__c",
+        "sfLma__License_Status__c",
+        "sfLma__Expiration__c",
+        "sfLma__Licensed_Seats__c",
         "Event__c",
         "Session__c",
         "Item__c",
@@ -355,11 +363,11 @@ pub(super) fn record(
         || format!("New {}", object.label.to_lowercase()),
         |row| title(database, object, row),
     );
-    let (figures, mut inputs): (Vec<&Field>, Vec<&Field>) = object
-        .fields
-        .iter()
-        .filter(|field| form::editable(field))
-        .partition(|field| FIGURES.contains(&field.name.as_str()));
+    let (figures, mut inputs): (Vec<&Field>, Vec<&Field>) =
+        object.fields.iter().filter(|field| form::editable(field)).partition(|field| {
+            let name = field.name.as_str();
+            FIGURES.contains(&name) || (object.managed && !lma::MODIFIED.contains(&name))
+        });
     in_order(&mut inputs);
     let facts = figures.into_iter().filter_map(|field| {
         let value = row.map(|row| cell(database, field, row)).filter(|value| !value.is_empty())?;
@@ -384,10 +392,16 @@ pub(super) fn record(
         inputs: inputs.into_iter().map(|field| input(database, field, values, errors)).collect(),
         facts: facts.collect(),
         related: id.map_or_else(Vec::new, |id| related(database, object, id)),
-        writable: object.writable,
+        writable: modifiable(object),
+        managed: object.managed,
         deletable: object.writable && id.is_some(),
         updatable: object.name == "Sloe_Event__c" && id.is_some(),
     }
+}
+
+/// Whether a person may change records of this object here.
+pub(super) fn modifiable(object: &Object) -> bool {
+    object.writable || object.name == lma::LICENSE
 }
 
 fn related(database: &Database, object: &Object, id: SfId) -> Vec<Related> {

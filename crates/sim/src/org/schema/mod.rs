@@ -1,6 +1,7 @@
 //! What objects and fields the org has: the schema that describe, DML, SOQL and the pages all read.
 
 pub(crate) mod describe;
+pub(crate) mod lma;
 mod source;
 mod standard;
 
@@ -162,6 +163,8 @@ pub(crate) struct Object {
     pub(crate) rules: Vec<Rule>,
     /// Whether records may be created, changed and deleted through the API.
     pub(crate) writable: bool,
+    /// Whether an installed app's own page changes its records, and nothing else does.
+    pub(crate) managed: bool,
     /// How many values a row stores.
     pub(crate) stored: usize,
     by_name: HashMap<String, usize>,
@@ -178,6 +181,7 @@ impl Object {
             fields: Vec::new(),
             rules: Vec::new(),
             writable: true,
+            managed: false,
             stored: 0,
             by_name: HashMap::new(),
         };

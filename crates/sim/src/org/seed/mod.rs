@@ -10,12 +10,13 @@ use sloe_core::ids::SfId;
 
 use super::Error;
 use super::formula::Formula;
-use super::schema::{Field, Kind, Object, OnDelete, Reference, Rule};
+use super::schema::{Field, Kind, Object, OnDelete, Reference, Rule, lma};
 
 pub(crate) use plant::{plant, user_id};
 
 const MERIDIAN: &str = include_str!("../../../seeds/meridian.toml");
 const HARBOR: &str = include_str!("../../../seeds/harbor.toml");
+const SOURCE: &str = include_str!("../../../seeds/source.toml");
 
 /// What an org begins with.
 #[derive(Clone, Debug, Deserialize)]
@@ -47,6 +48,9 @@ pub(crate) struct OrgFacts {
     pub(crate) edition: String,
     #[serde(default = "utc")]
     pub(crate) time_zone: String,
+    /// Whether it has the License Management App.
+    #[serde(default)]
+    pub(crate) license_management: bool,
 }
 
 fn edition() -> String {
@@ -200,6 +204,23 @@ impl Seed {
         MERIDIAN
     }
 
+    /// The vendor's org with the License Management App, which licenses the demo orgs.
+    ///
+    /// # Errors
+    /// [`Error::Seed`]: never, as its text is part of the program.
+    pub fn source() -> Result<Self, Error> {
+        Self::parse(SOURCE)
+    }
+
+    /// The text of that seed: a template for one's own.
+    #[must_use]
+    pub fn source_text() -> &'static str {
+        SOURCE
+    }
+
+    /// The id of the package that the source org of the demo licenses.
+    pub const SOURCE_PACKAGE: &'static str = "0333k000000Sloe";
+
     /// The org's id.
     pub(crate) fn org_id(&self) -> Result<SfId, Error> {
         let id = SfId::parse(&self.org.id)
@@ -213,6 +234,9 @@ impl Seed {
 
     /// Adds the seed's own objects, fields and rules.
     pub(crate) fn extend(&self, objects: &mut Vec<Object>) -> Result<(), String> {
+        if self.org.license_management {
+            objects.extend(lma::objects());
+        }
         for facts in &self.objects {
             if objects.iter().any(|object| object.name.eq_ignore_ascii_case(&facts.name)) {
                 return Err(format!("there is an object {} already", facts.name));

@@ -6,7 +6,7 @@ use sloe_core::ids::SfId;
 
 use super::{RecordFacts, Seed, when};
 use crate::org::data::{Assign, Database, RowError, Value};
-use crate::org::schema::{Field, Object};
+use crate::org::schema::{Field, Kind, Object};
 
 /// Stores the organization, the users and all records, in the seed's order.
 ///
@@ -128,7 +128,12 @@ fn plant_record(
                     format!("{name}: no record before this one is called {wanted}")
                 })?)
             } else if let Some(moment) = when::resolve(&text, (database.clock())()) {
-                Value::Time(moment?.as_second() * 1000)
+                let moment = moment?;
+                if field.kind == Kind::Date {
+                    Value::Date(moment.to_zoned(jiff::tz::TimeZone::UTC).date())
+                } else {
+                    Value::Time(moment.as_second() * 1000)
+                }
             } else {
                 Value::from_text(field, &text.replace("{n}", &(round + 1).to_string()))
                     .map_err(|e| e.message)?

@@ -1,0 +1,114 @@
+//! Licenses as people meet them: on the command line, on the site, in the
+//! metrics; the demo's source org says who may be live.
+#![cfg(feature = "sim")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+use support::{Demo, attendee, eventually};
+
+/// What a command says to a demo's platform, and whether it did what it was asked.
+fn sloe(demo: &Demo, arguments: &[&str]) -> (bool, String) {
+    let store = format!("embedded:{}", demo.data().join("platform").display());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sloe"));
+    let done = command.args(arguments).args(["--store", &store]).output().unwrap();
+    let text = [done.stdout, done.stderr].concat();
+    (done.status.success(), String::from_utf8(text).unwrap())
+}
+
+fn told(demo: &Demo, arguments: &[&str]) -> String {
+    let (good, text) = sloe(demo, arguments);
+    assert!(good, "{text}");
+    text
+}
+
+async fn metric(demo: &Demo, name: &str) -> Option<f64> {
+    let asked = demo.client().get(demo.url("/metrics")).bearer_auth(demo.token());
+    let text = asked.send().await.unwrap().text().await.unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+    line.parse().ok()
+}
+
+#[tokio::test]
+async fn commands_say_who_may_be_live_and_why_and_a_source_org_is_not_overruled_by_hand() {
+    let demo = Demo::start_to_keep().await;
+    let list = told(&demo, &["license", "list"]);
+    for part in ["meridian", "harbor", "L-00001", "L-00007", "Uninstalled", "7 rows"] {
+        assert!(list.contains(part), "{part:?} is not in\n{list}");
+    }
+    assert!(!list.contains("L-00008"), "another package's row\n{list}");
+    let all: Value = serde_json::from_str(&told(&demo, &["license", "list", "--json"])).unwrap();
+    assert_eq!(all["orgs"].as_array().unwrap().len(), 7);
+    assert_eq!(
+        (&all["orgs"][0]["slug"], &all["orgs"][0]["live"]),
+        (&json!("harbor"), &json!(true))
+    );
+    assert_eq!(
+        (&all["source"]["url"], &all["source"]["alarm"]),
+        (&json!(demo.source), &json!(false))
+    );
+    let show = told(&demo, &["license", "show", "meridian"]);
+    assert!(show.contains("L-00001") && show.contains("Active"), "{show}");
+    let why = told(&demo, &["license", "why", "meridian"]);
+    assert!(why.starts_with("Live: license L-00001 is Active. The source org was read"), "{why}");
+    // An org that is not connected, by 15 characters; and one that nobody licensed.
+    let why = told(&demo, &["license", "why", "00D1a000000Elm3"]);
+    assert!(why.starts_with("Not live: license L-00006 is Suspended."), "{why}");
+    let why = told(&demo, &["license", "why", "00D1a000000None"]);
+    assert!(why.contains("no license") && why.contains("subscriber 00D1a000000None"), "{why}");
+    let (good, refused) = sloe(&demo, &["license", "why", "nobody"]);
+    assert!(!good && refused.contains("no org \"nobody\" is connected"), "{refused}");
+    let (good, refused) = sloe(&demo, &["license", "set", "meridian", "--number", "L-1"]);
+    assert!(!good && refused.contains("can't be recorded by hand"), "{refused}");
+    assert!(refused.contains(&demo.source), "{refused}");
+}
+
+#[tokio::test]
+async fn a_suspended_org_takes_no_registration_says_so_and_comes_back() {
+    let demo = Demo::start().await;
+    let event = demo.org("harbor").event("lighthouse-night-walks").to_owned();
+    let adult = demo.id_of(&event, "Adult").await;
+    let one = [attendee(&adult, &[], ("Ada", "Lovelace"))];
+    assert_eq!(demo.register(&event, &one).await.0, 201);
+    demo.license("harbor", "Suspended").await;
+    let (status, refused) = demo.register(&event, &one).await;
+    assert_eq!(status, 403, "{refused}");
+    assert_eq!(refused["type"], "/problems/license-inactive", "{refused}");
+    let page = demo.client().get(demo.url("/harbor/lighthouse-night-walks")).send().await.unwrap();
+    assert_eq!(page.status(), 200);
+    let page = page.text().await.unwrap();
+    assert!(page.contains("Registration is paused"), "{page}");
+    eventually(async || match metric(&demo, "sloe_license_live_orgs").await {
+        Some(1.0) => Ok(()),
+        other => Err(format!("{other:?} live orgs")),
+    })
+    .await;
+    assert_eq!(metric(&demo, "sloe_license_rows").await, Some(7.0));
+    assert!(metric(&demo, "sloe_license_age_seconds").await.is_some_and(|age| age < 60.0));
+    demo.license("harbor", "Active").await;
+    assert_eq!(demo.register(&event, &one).await.0, 201);
+}
+
+#[tokio::test]
+async fn a_dark_source_org_is_told_and_nobody_notices_else() {
+    let demo = Demo::start_to_keep().await;
+    let faults = format!("{}/__control/faults", demo.source);
+    let dark = demo.client().put(faults).json(&json!({ "outage": true })).send().await.unwrap();
+    assert!(dark.status().is_success());
+    let trouble = eventually(async || {
+        let all = told(&demo, &["org", "list"]);
+        if all.contains("The source org of licenses") { Ok(all) } else { Err(all) }
+    })
+    .await;
+    assert!(trouble.contains("What is known stands"), "{trouble}");
+    assert!(told(&demo, &["license", "why", "harbor"]).contains("What is known stands"));
+    let ready = demo.client().get(demo.url("/readyz")).send().await.unwrap();
+    assert_eq!(ready.status(), 200);
+    let event = demo.org("harbor").event("lighthouse-night-walks").to_owned();
+    let adult = demo.id_of(&event, "Adult").await;
+    let one = [attendee(&adult, &[], ("Grace", "Hopper"))];
+    assert_eq!(demo.register(&event, &one).await.0, 201);
+}
