@@ -107,7 +107,7 @@ pub(super) async fn run(engine: Engine, work: Arc<OrgWork>) {
         });
         let following = async {
             match &source {
-                Some(source) => follow(&engine, &work, &org, source).await,
+                Some(source) => Box::pin(follow(&engine, &work, &org, source)).await,
                 None => std::future::pending().await,
             }
         };
