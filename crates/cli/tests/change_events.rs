@@ -81,6 +81,8 @@ fn free_port() -> u16 {
 
 #[tokio::test]
 async fn an_org_connected_with_change_events_over_tls_shows_what_changes_there() {
+    // The test's own client chooses how it encrypts.
+    rustls::crypto::ring::default_provider().install_default().unwrap();
     let directory = tempfile::tempdir().unwrap();
     let (_org, facts) = start_org(directory.path());
     let fact = |name: &str| facts[name].as_str().unwrap().to_owned();

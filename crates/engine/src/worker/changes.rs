@@ -127,5 +127,5 @@ use follow::follow;
 #[cfg(not(feature = "pubsub"))]
 async fn follow(_: &Engine, work: &OrgWork, _: &Org, _: &Source) {
     tracing::warn!(org = %work.org, "{}", crate::changes::UNSUPPORTED);
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
