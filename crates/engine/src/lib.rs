@@ -16,6 +16,7 @@ mod keys;
 pub mod ledger;
 pub mod licensing;
 pub mod mail;
+pub mod mapping;
 pub mod refresh;
 pub mod replay;
 pub mod seal;

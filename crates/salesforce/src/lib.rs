@@ -37,7 +37,7 @@ pub const PUBSUB_URL: &str = "https://api.pubsub.salesforce.com:7443";
 pub use auth::{Credentials, Flow};
 pub use batch::bulk::{Adopted, Job, JobId, MAX_BULK_ROWS, Operation, Rows};
 pub use batch::collections::{COLLECTION_ROWS, Sent};
-pub use check::{FieldRule, FormRules, Missing};
+pub use check::{FieldRule, Finding, FormRules, Severity};
 pub use client::{API_VERSION, Options};
 pub use compare::{COUNTED_EVENTS, Counted, Figures, OrgRow};
 pub use error::{Advice, Error, Owner, Private};
@@ -45,7 +45,7 @@ pub use fetch::EventPages;
 pub use license::{LicensePage, LicenseRow, LicenseSource, Package, Position};
 pub use limits::{Allowance, Exhausted, Gate, Limits, Usage};
 pub use look::{Changed, Looked, Mark, Watched};
-pub use map::{Column, Mapping, RowKind};
+pub use map::{Column, Mapping, MappingFault, RowKind};
 pub use org::{Org, OrgIdentity};
 pub use row::{
     AttendeeDetails, Cell, Figure, FigureRow, Rejection, Row, RowOutcome, Status, Update,

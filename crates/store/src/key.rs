@@ -34,6 +34,8 @@ pub enum Collection {
     Verified,
     /// An org's API calls, counted.
     Budgets,
+    /// What orgs call their objects and fields.
+    Mappings,
     /// How the last refreshes of an org's events went, and what was read then.
     Reads,
     /// Up to where changes in an org were read.
@@ -48,7 +50,7 @@ pub enum Collection {
 
 impl Collection {
     /// All of them, for tools.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Orgs,
         Self::Licenses,
         Self::Snapshots,
@@ -62,6 +64,7 @@ impl Collection {
         Self::DeadLetters,
         Self::Verified,
         Self::Budgets,
+        Self::Mappings,
         Self::Reads,
         Self::Marks,
         Self::ChangeEvents,
@@ -86,6 +89,7 @@ impl Collection {
             Self::DeadLetters => "dead_letters",
             Self::Verified => "verified",
             Self::Budgets => "budgets",
+            Self::Mappings => "mappings",
             Self::Reads => "reads",
             Self::Marks => "marks",
             Self::ChangeEvents => "change_events",
@@ -213,6 +217,12 @@ impl Key {
     #[must_use]
     pub fn budget(scope: OrgScope) -> Self {
         Self::scoped(Collection::Budgets, scope, "calls")
+    }
+
+    /// What an org calls its objects and fields.
+    #[must_use]
+    pub fn mapping(scope: OrgScope) -> Self {
+        Self::scoped(Collection::Mappings, scope, "mapping")
     }
 
     /// How a refresh went: of an event by its Salesforce id, or of the whole org.

@@ -6,6 +6,7 @@ mod changes;
 mod doctor;
 mod hook;
 pub mod license;
+mod mapping;
 mod staff;
 mod sync;
 
@@ -31,6 +32,7 @@ pub use budget::choose_budget;
 pub use changes::switch_changes;
 pub use doctor::examine;
 pub use hook::rotate_hook;
+pub use mapping::{change_mapping, check_org, findings, show_mapping};
 
 /// The admin API, below `/api/v1/admin`.
 pub fn router(state: AppState) -> Router<AppState> {
@@ -40,6 +42,9 @@ pub fn router(state: AppState) -> Router<AppState> {
         .route("/orgs/hook", post(hook::rotate))
         .route("/orgs/budget", post(budget::budget))
         .route("/orgs/changes", post(changes::changes))
+        .route("/orgs/check", post(mapping::check))
+        .route("/orgs/mapping", post(mapping::show))
+        .route("/orgs/mapping/change", post(mapping::change))
         .route("/doctor", post(doctor::doctor))
         .merge(license::routes())
         .route("/refresh", post(refresh))
@@ -75,6 +80,7 @@ async fn connect_org(
         "org_id": id.to_string(),
         "hook_secret": connected.hook.secret,
         "hook_signing": connected.hook.signing,
+        "findings": findings(&connected.findings),
     })))
 }
 
@@ -91,6 +97,7 @@ async fn list_orgs(State(state): State<AppState>) -> Result<Json<Value>, Problem
         let changes = state.engine.changes(org.id()).await;
         let changes = changes.map_err(|error| refused(error.to_string()))?;
         troubles.extend(changes.trouble());
+        troubles.extend(org.mapping.trouble.clone());
         orgs.push(json!({
             "slug": slug,
             "org_id": org.id().to_string(),

@@ -264,6 +264,7 @@ async fn connect(
         profile: (show.profile)(),
         credentials,
         expected: Some(OrgId::parse(&running.org_id())?),
+        mapping: None,
     };
     let connected = platform.engine.connect_org(connect).await?;
     let hook = json!({

@@ -75,6 +75,7 @@ Ends_At__c = "today+5d 13:00 Europe/Berlin"
 
 pub struct Org {
     pub running: Running,
+    seed: String,
     /// Keeps the records of an org that is started anew.
     data: Option<tempfile::TempDir>,
     http: reqwest::Client,
@@ -124,11 +125,17 @@ impl Org {
         Self::open(SEED, any, None, None, Doors { tls: None, pubsub: Some(any) }).await
     }
 
+    /// An org with objects of its own, that can be started anew.
+    pub async fn seeded(seed: &str) -> Self {
+        let data = Some(tempfile::tempdir().unwrap());
+        Self::begin(seed, "127.0.0.1:0".parse().unwrap(), data, None).await
+    }
+
     /// The same org with the same records, its administrator having changed its setup.
     pub async fn changed(self, change: impl Fn(&str) -> String) -> Self {
         let at = self.running.addr();
         self.running.shutdown().await;
-        Self::begin(&change(SEED), at, self.data, None).await
+        Self::begin(&change(&self.seed), at, self.data, None).await
     }
 
     async fn begin(
@@ -165,7 +172,7 @@ impl Org {
         let url = format!("{}/services/oauth2/token", running.url());
         let body: Json = http.post(url).form(&form).send().await.unwrap().json().await.unwrap();
         let token = body["access_token"].as_str().unwrap().to_owned();
-        Self { running, data, http, token }
+        Self { running, seed: seed.to_owned(), data, http, token }
     }
 
     pub fn id(&self) -> OrgId {

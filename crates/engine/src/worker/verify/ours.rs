@@ -65,11 +65,19 @@ pub(super) struct Standing {
     retries: BTreeSet<String>,
     /// Letters, by external id.
     letters: BTreeMap<String, String>,
+    /// Kinds of rows whose versions the org has no field for.
+    unversioned: Vec<RowKind>,
 }
 
 impl Standing {
     /// How the outbox of an org stands, and its events.
     pub(super) async fn read(engine: &Engine, scope: OrgScope) -> Result<Arc<Self>, StoreError> {
+        let org = engine.registry().by_id(scope.org());
+        let mut unversioned = vec![RowKind::Attendee, RowKind::SessionAttendee];
+        unversioned.retain(|kind| {
+            let mapping = org.as_ref().and_then(|org| org.mapping.mapping.as_ref());
+            mapping.is_some_and(|mapping| mapping.rows(*kind).version.is_none())
+        });
         let read = stored(engine, move |store| {
             // What is not pending has been passed to the journal's end.
             let mut latest: BTreeMap<_, _> = store.journals()?.into_iter().collect();
@@ -87,7 +95,8 @@ impl Standing {
                 let dead = file::decode::<Dead>(&found.body).ok()?;
                 Some((key.local_id().to_owned(), dead.code))
             });
-            Ok(Self { scope, cursors, latest, retries, letters: letters.collect() })
+            let letters = letters.collect();
+            Ok(Self { scope, cursors, latest, retries, letters, unversioned })
         });
         read.await.map(Arc::new)
     }
@@ -141,6 +150,9 @@ impl Standing {
             Some(_) if refused => Ours::Moving,
             // It was refused and then erased: there is nothing left to tell.
             Some((_, known)) if erased && known.id.is_none() => Ours::Moving,
+            Some(_) if self.unversioned.contains(&kind(&key)) => {
+                Ours::Sent { version: Some(0), registered }
+            }
             Some((version, _)) => Ours::Sent { version: Some(*version), registered },
             // The outbox has passed it, and nothing says what became of it.
             None => Ours::Sent { version: None, registered },

@@ -19,6 +19,7 @@ pub(crate) mod reply;
 pub(crate) mod results;
 pub(crate) mod retrieve;
 pub(crate) mod route;
+pub(crate) mod tooling;
 pub(crate) mod worker;
 
 use std::io::Read;
