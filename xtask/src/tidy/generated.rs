@@ -12,7 +12,7 @@ pub(super) fn check(files: &[File]) -> Vec<Fault> {
         let what = format!("this is not what {PROTO} gives");
         Fault::new(place, 1, what, "run `cargo xtask gen`, and change the source only")
     };
-    places.filter(|place| stale(&place)).map(fault).collect()
+    places.filter(stale).map(fault).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! One org's subscriptions: one an object, each going on where it was, and
 //! each for itself when it fails.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sloe_core::time::Timestamp;
@@ -23,16 +24,19 @@ use crate::worker::stored;
 
 /// The pause after the org said that nothing is left.
 const NOTHING_LEFT: Duration = Duration::from_secs(15 * 60);
-/// How often it is looked whether the org's connection is another one.
+/// How often it is looked whether the org's connection or mapping is another one.
 const LOOK: Duration = Duration::from_secs(1);
 /// A subscription that was not refused so long stands.
 const SETTLED: Duration = Duration::from_secs(1);
 
-/// Follows until the org's connection is another one.
+/// Follows until the org's connection or mapping is another one.
 pub(super) async fn follow(engine: &Engine, work: &OrgWork, org: &Org, source: &Source) {
     let other = async {
-        let same =
-            || engine.registry().by_id(org.id()).is_some_and(|now| now.version == org.version);
+        let same = || {
+            engine.registry().by_id(org.id()).is_some_and(|now| {
+                now.version == org.version && Arc::ptr_eq(&now.mapping, &org.mapping)
+            })
+        };
         while same() {
             tokio::time::sleep(LOOK).await;
         }
