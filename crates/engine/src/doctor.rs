@@ -6,6 +6,7 @@ use sloe_core::ids::OrgId;
 use sloe_core::time::Timestamp;
 use sloe_store::api::Destination;
 
+use crate::changes::{Changes, SUPPORTED, UNSUPPORTED};
 use crate::engine::Engine;
 use crate::refresh::{Outcome, Refresh};
 use crate::tenant::Org;
@@ -101,7 +102,7 @@ async fn org_lines(engine: &Engine, org: &Org) -> Vec<Line> {
     let refreshes = engine.refreshes(org.id());
     vec![
         connection(engine, org, &poll, &refreshes).await,
-        inbound(engine, org, &poll),
+        inbound(engine, org, &poll).await,
         refresh(engine, org, &refreshes),
         looks(engine, &poll),
         budget(engine, org).await,
@@ -156,8 +157,12 @@ async fn connection(engine: &Engine, org: &Org, poll: &PollState, refreshes: &[R
     }
 }
 
-fn inbound(_engine: &Engine, _org: &Org, poll: &PollState) -> Line {
+async fn inbound(engine: &Engine, org: &Org, poll: &PollState) -> Line {
     let subject = "changes";
+    let changes = engine.changes(org.id()).await.unwrap_or_default();
+    if changes.source.is_some() {
+        return told(engine, subject, &changes, poll);
+    }
     match poll.every {
         Some(every) => {
             let seconds = every.as_secs_f64();
@@ -169,6 +174,27 @@ fn inbound(_engine: &Engine, _org: &Org, poll: &PollState) -> Line {
             )
         }
         None => Line::note(subject, "No look for changes was made yet."),
+    }
+}
+
+/// How the change events go that an org was asked to send.
+fn told(engine: &Engine, subject: &'static str, changes: &Changes, poll: &PollState) -> Line {
+    if !SUPPORTED {
+        return Line::attention(subject, UNSUPPORTED, "Or switch them off: sloe org changes.");
+    }
+    let looks = poll.every.map_or(String::new(), |every| {
+        format!(", by the Update button, and by a look every {} s", every.as_secs_f64())
+    });
+    let last = changes.last.map_or("none was told yet".to_owned(), |at| {
+        format!("the last was told {}", ago(engine, at))
+    });
+    match changes.down() {
+        Some((means, remedy, true)) => Line::note(subject, format!("{means} {remedy}")),
+        Some((means, remedy, false)) => Line::attention(subject, means, remedy),
+        None if changes.healthy() => {
+            Line::good(subject, format!("By change events{looks}; {last}."))
+        }
+        None => Line::note(subject, "Change events are being subscribed to."),
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the templates show, gathered from the database.
 
+pub(super) mod events;
+
 use askama::Template;
 use sloe_core::ids::SfId;
 
@@ -19,6 +21,9 @@ const COLUMNS: usize = 6;
 
 /// What Sloe writes: shown, not edited, as the package's layouts have it.
 const FIGURES: [&str; 5] = ["Sold__c", "Held__c", "Remaining__c", "Sloe_Id__c", "Sloe_Version__c"];
+
+/// What the frame calls the page of change events; no object is called so.
+const EVENTS: &str = "events";
 
 /// What a title is made of.
 const NAMES: [&str; 5] = ["Name", "FirstName", "LastName", "First_Name__c", "Last_Name__c"];
