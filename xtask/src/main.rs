@@ -17,7 +17,8 @@ cargo xtask test --fast   the same without the browser, client and crash tests
 cargo xtask clients       installs the Salesforce clients and tools that the client tests run into the
                           cache ${XDG_CACHE_HOME:-~/.cache}/sloe/clients, at the pinned versions
 cargo xtask tidy          the rules that no other tool checks: layers, sizes, licenses, banned words
-cargo xtask bench [P1 …]  speed and memory against their ceilings, and what docs/performance.md says of them
+cargo xtask bench [P1 …]  speed and memory against their ceilings, and what docs/performance.md says of them;
+                          `cargo xtask bench --help` names them all
 ";
 
 /// What a task ends with; the error is a text for the person at the terminal.
