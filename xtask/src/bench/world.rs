@@ -72,7 +72,7 @@ impl World {
         let secret = told.lines().find_map(|line| line.trim().strip_prefix("Secret"));
         let hook_secret = secret.ok_or("`sloe org add` tells no secret")?.trim().to_owned();
         let mut license = with_store(&store);
-        cargo::run(license.args(["org", "license", &org_id, "--number", "L-1"]))?;
+        cargo::run(license.args(["license", "set", &org_id, "--number", "L-1"]))?;
         let events = seed.matches("\"Sloe_Event__c\"").count();
         process::wait(LOADING, Duration::from_millis(100), || loaded(&site, events))?;
         Ok(Self { site, org_url, server: Some(server), store, log, _org: org, org_id, hook_secret })
