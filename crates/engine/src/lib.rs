@@ -5,6 +5,7 @@
 
 pub mod calendar;
 pub mod catalog;
+pub mod changes;
 pub mod claims;
 pub mod clock;
 pub mod doctor;

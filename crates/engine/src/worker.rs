@@ -4,6 +4,7 @@
 //! that it may be stopped, killed and started at any moment.
 
 pub(crate) mod budget;
+pub(crate) mod changes;
 mod driver;
 mod failed;
 mod inbox;

@@ -104,17 +104,8 @@ async fn attendees(org: &Org) -> Vec<Json> {
     .await
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_org_with_blackthorn_s_objects_is_read_written_and_counted() {
-    let (org, place) = (Org::seeded(&seed()).await, place());
-    let engine = start(&place, Some(hasty(2_000)));
-    let connected = connect(&engine, &org, &place, Some(mapping())).await.unwrap();
-    let codes: Vec<_> = connected.findings.iter().map(|finding| finding.code).collect();
-    assert_eq!(codes, ["no-version", "no-version", "time-zone", "validation-rule"]);
-    engine.request_refresh(org.id(), None);
-    let event = gala(&org);
-    let snapshot = shown(&engine, event).await;
-
+/// The event page has what the package's fields say.
+fn shows_the_gala(snapshot: &Snapshot) {
     let midnight = |days| {
         let zone = TimeZone::get("Europe/Berlin").unwrap();
         zone.to_timestamp(day(days).into()).unwrap().as_millisecond()
@@ -127,15 +118,10 @@ async fn an_org_with_blackthorn_s_objects_is_read_written_and_counted() {
     let items: Vec<_> = snapshot.items.iter().map(|item| (&*item.name, item.limit)).collect();
     assert_eq!(items, [("Seat at the table", Some(3))], "donations are no tickets");
     assert_eq!(snapshot.sessions[0].limit, None);
-    let left = async || {
-        let availability = engine.availability(event).await.unwrap();
-        availability.items.iter().map(|item| item.left).collect::<Vec<_>>()
-    };
-    assert_eq!(left().await, [Some(2)], "who is only invited takes no seat");
+}
 
-    let order = register(&engine, event, "Rochester").await.unwrap();
-    org.drained(&engine).await;
-    let rows = attendees(&org).await;
+/// One attendee, with the org's words and what the mapping adds.
+fn holds_rochester(rows: &[Json]) {
     assert_eq!(rows.len(), 1, "{rows:?}");
     for (field, value) in [
         ("conference360__First_Name2__c", "Jane"),
@@ -148,6 +134,30 @@ async fn an_org_with_blackthorn_s_objects_is_read_written_and_counted() {
     }
     let item = &rows[0]["conference360__Event_Item__r"]["conference360__Item_Name__c"];
     assert_eq!(item, "Seat at the table");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_org_with_blackthorn_s_objects_is_read_written_and_counted() {
+    let (org, place) = (Org::seeded(&seed()).await, place());
+    let engine = start(&place, Some(hasty(2_000)));
+    let connected = connect(&engine, &org, &place, Some(mapping())).await.unwrap();
+    let codes: Vec<_> = connected.findings.iter().map(|finding| finding.code).collect();
+    assert_eq!(codes, ["no-version", "no-version", "time-zone", "validation-rule"]);
+    engine.request_refresh(org.id(), None);
+    let event = gala(&org);
+    let snapshot = shown(&engine, event).await;
+
+    shows_the_gala(&snapshot);
+    let left = async || {
+        let availability = engine.availability(event).await.unwrap();
+        availability.items.iter().map(|item| item.left).collect::<Vec<_>>()
+    };
+    assert_eq!(left().await, [Some(2)], "who is only invited takes no seat");
+
+    let order = register(&engine, event, "Rochester").await.unwrap();
+    org.drained(&engine).await;
+    let rows = attendees(&org).await;
+    holds_rochester(&rows);
     let dancers = "SELECT conference360__Registration_Status__c, conference360__Attendee__c \
                    FROM conference360__Session_Attendee__c WHERE Sloe_Id__c != null";
     let dancing = org.records(dancers).await;

@@ -5,7 +5,8 @@
 //! ([`fetch`]) and looks for changes ([`look`]), writes attendees in batches
 //! ([`batch`]), tells what the org holds of them ([`compare`]) and compares it
 //! with the mapping ([`check`]). [`license`] reads the vendor's licenses from
-//! the vendor's own org. What the org calls its objects is data
+//! the vendor's own org. Built with the feature `pubsub`, it also follows an
+//! org's change events (`events`). What the org calls its objects is data
 //! ([`map`]); what went wrong, and what to do then, is [`error`].
 //!
 //! Nothing here decides anything about seats and nothing here stores: callers
@@ -18,6 +19,8 @@ pub mod check;
 pub mod client;
 pub mod compare;
 pub mod error;
+#[cfg(feature = "pubsub")]
+pub mod events;
 pub mod fetch;
 pub mod license;
 pub mod limits;
@@ -27,6 +30,9 @@ mod org;
 mod query;
 pub mod row;
 mod wire;
+
+/// Where Salesforce's Pub/Sub API is, for every org.
+pub const PUBSUB_URL: &str = "https://api.pubsub.salesforce.com:7443";
 
 pub use auth::{Credentials, Flow};
 pub use batch::bulk::{Adopted, Job, JobId, MAX_BULK_ROWS, Operation, Rows};

@@ -88,8 +88,7 @@ impl Org {
     /// their detail: rows side by side that share one run into each other.
     #[must_use]
     pub fn parent_locks(&self, kind: RowKind) -> Vec<Column> {
-        let named = self.mapping().rows(kind).parent.is_some();
-        if named { vec![Column::Attendee] } else { Vec::new() }
+        self.mapping().rows(kind).masters.clone()
     }
 
     pub(crate) fn parts(&self) -> (&Client, &Mapping) {

@@ -40,6 +40,8 @@ pub enum Collection {
     Reads,
     /// Up to where changes in an org were read.
     Marks,
+    /// Whether an org tells of changes by itself, and up to where it did.
+    ChangeEvents,
     /// Settings of the platform itself, its wrapped keys among them.
     Platform,
     /// Staff's sign-in links and sessions; hashes only.
@@ -48,7 +50,7 @@ pub enum Collection {
 
 impl Collection {
     /// All of them, for tools.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Orgs,
         Self::Licenses,
         Self::Snapshots,
@@ -65,6 +67,7 @@ impl Collection {
         Self::Mappings,
         Self::Reads,
         Self::Marks,
+        Self::ChangeEvents,
         Self::Platform,
         Self::Staff,
     ];
@@ -89,6 +92,7 @@ impl Collection {
             Self::Mappings => "mappings",
             Self::Reads => "reads",
             Self::Marks => "marks",
+            Self::ChangeEvents => "change_events",
             Self::Platform => "platform",
             Self::Staff => "staff",
         }
@@ -231,6 +235,12 @@ impl Key {
     #[must_use]
     pub fn marks(scope: OrgScope) -> Self {
         Self::scoped(Collection::Marks, scope, "poll")
+    }
+
+    /// One of the notes about an org's change events.
+    #[must_use]
+    pub fn change_events(scope: OrgScope, name: &str) -> Self {
+        Self::scoped(Collection::ChangeEvents, scope, name)
     }
 
     fn scoped(collection: Collection, scope: OrgScope, id: &str) -> Self {

@@ -2,6 +2,7 @@
 //! Answers are plain JSON; the commands make sentences of them.
 
 mod budget;
+mod changes;
 mod doctor;
 mod hook;
 pub mod license;
@@ -28,6 +29,7 @@ use crate::error::{Cause, Problem};
 use crate::state::AppState;
 
 pub use budget::choose_budget;
+pub use changes::switch_changes;
 pub use doctor::examine;
 pub use hook::rotate_hook;
 pub use mapping::{change_mapping, check_org, findings, show_mapping};
@@ -39,6 +41,7 @@ pub fn router(state: AppState) -> Router<AppState> {
         .route("/orgs/list", post(list_orgs))
         .route("/orgs/hook", post(hook::rotate))
         .route("/orgs/budget", post(budget::budget))
+        .route("/orgs/changes", post(changes::changes))
         .route("/orgs/check", post(mapping::check))
         .route("/orgs/mapping", post(mapping::show))
         .route("/orgs/mapping/change", post(mapping::change))
@@ -91,6 +94,9 @@ async fn list_orgs(State(state): State<AppState>) -> Result<Json<Value>, Problem
         let mut troubles: Vec<_> =
             state.engine.refreshes(org.id()).iter().filter_map(trouble).collect();
         troubles.extend(calls.trouble());
+        let changes = state.engine.changes(org.id()).await;
+        let changes = changes.map_err(|error| refused(error.to_string()))?;
+        troubles.extend(changes.trouble());
         troubles.extend(org.mapping.trouble.clone());
         orgs.push(json!({
             "slug": slug,
@@ -99,6 +105,7 @@ async fn list_orgs(State(state): State<AppState>) -> Result<Json<Value>, Problem
             "live": live,
             "troubles": troubles,
             "calls": budget::show(&calls),
+            "changes": changes::show(&changes),
         }));
     }
     Ok(Json(json!({ "orgs": orgs, "troubles": state.engine.license_source().troubles() })))

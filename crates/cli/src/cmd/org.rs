@@ -1,6 +1,7 @@
 //! `sloe org`: connects orgs, to a running platform or to a store at rest.
 
 mod budget;
+mod changes;
 mod check;
 mod hook;
 mod mapping;
@@ -30,6 +31,9 @@ pub(crate) enum Org {
     /// Show or choose how much of its API allowance an org lets Sloe have.
     #[command(after_help = BUDGET_EXAMPLE)]
     Budget(budget::Budget),
+    /// Show or switch whether the org tells of changes by itself.
+    #[command(after_help = CHANGES_EXAMPLE)]
+    Changes(changes::Changes),
     /// Compare an org with its mapping, and say what it lacks.
     #[command(after_help = check::EXAMPLES)]
     Check(check::Check),
@@ -47,6 +51,13 @@ Example:
        --client-id 3MVG9… --client-secret-file secret.txt
   sloe org add … --preset blackthorn     an org with the Blackthorn Events package
   sloe org add … --mapping FILE          an org with objects of its own";
+
+const CHANGES_EXAMPLE: &str = "\
+Examples:
+  sloe org changes acme         how its change events stand
+  sloe org changes acme --on    follow them: a change shows within a second, at no API call
+
+In the org's Setup, Change Data Capture, select Sloe Event, Sloe Item and Sloe Session first.";
 
 const BUDGET_EXAMPLE: &str = "\
 Examples:
@@ -115,6 +126,11 @@ pub(crate) struct Add {
     /// Audience of the JWT bearer flow.
     #[arg(long, default_value = "https://login.salesforce.com")]
     audience: String,
+    /// Follow the org's change events (Change Data Capture over the Pub/Sub API).
+    #[arg(long)]
+    change_events: bool,
+    #[command(flatten)]
+    events_from: changes::From,
     /// File with what the org calls its objects and fields; see sloe org mapping --help.
     #[arg(long, value_name = "FILE", conflicts_with = "preset")]
     mapping: Option<PathBuf>,
@@ -128,6 +144,7 @@ pub(crate) async fn run(org: Org) -> Result<(), Failure> {
         Org::Add(add) => connect(*add).await,
         Org::List { at } => list(at).await,
         Org::Budget(budget) => budget::run(budget).await,
+        Org::Changes(changes) => changes::run(changes).await,
         Org::Check(check) => check::run(check).await,
         Org::Mapping(mapping) => mapping::run(mapping).await,
         Org::RotateHook(rotate) => hook::run(rotate).await,
@@ -136,6 +153,10 @@ pub(crate) async fn run(org: Org) -> Result<(), Failure> {
 
 async fn connect(add: Add) -> Result<(), Failure> {
     let at = add.at.store.clone();
+    let (changes, from) = (add.change_events, add.events_from.clone());
+    if from.pubsub_url.is_some() && !changes {
+        return Err(Failure::new("--pubsub-url goes with --change-events"));
+    }
     let connect = add.read()?;
     let (id, secrets) = match Running::find(at.directory()).await {
         Some(running) => {
@@ -158,6 +179,11 @@ async fn connect(add: Add) -> Result<(), Failure> {
     println!();
     hook::print(&id, &secrets);
     println!("They are shown only now. The ones before stay good until the next.");
+    if changes {
+        let told = changes::switch(&at, &id, Some(true), &from).await?;
+        println!();
+        println!("{}", changes::describe(&told));
+    }
     Ok(())
 }
 
@@ -227,7 +253,9 @@ async fn list(at: At) -> Result<(), Failure> {
                 let live = if engine.is_live(org.id()) { "yes" } else { "no" };
                 let (slug, name) = (org.profile.slug.clone(), org.profile.name.clone());
                 let known = engine.calls(org.id()).await?;
+                let changes = engine.changes(org.id()).await?;
                 let told = known.trouble().into_iter().chain(org.mapping.trouble.clone());
+                let told = told.chain(changes.trouble());
                 troubles.extend(told.map(|told| format!("{slug}: {told}")));
                 let told = known.told.map(|told| (told.used, told.max));
                 let calls = calls(told, known.ours, known.left);

@@ -15,6 +15,7 @@ use sloe_salesforce::{
 use tokio::sync::Notify;
 
 use super::budget::Budget;
+use super::changes;
 use super::inbox::Inbox;
 use super::outbox;
 use super::outbox::mend::Repair;
@@ -42,6 +43,8 @@ pub(crate) struct OrgWork {
     /// How the last refreshes went, and what was read then.
     pub(super) reads: Reads,
     pub(super) poll: Mutex<PollState>,
+    /// How the org's change events go.
+    pub(crate) changes: changes::Watch,
     /// How far the refresh of the whole org is that runs.
     pub(super) progress: Mutex<Option<Progress>>,
     form: Mutex<Option<AttendeeForm>>,
@@ -77,6 +80,7 @@ impl OrgWork {
             client: Mutex::default(),
             reads: Reads::default(),
             poll: Mutex::default(),
+            changes: changes::Watch::default(),
             progress: Mutex::default(),
             form: Mutex::default(),
             outbox: Notify::new(),
@@ -196,8 +200,9 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// What runs for each org.
 type Task = fn(Engine, Arc<OrgWork>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
-const TASKS: [(&str, Task); 3] = [
+const TASKS: [(&str, Task); 4] = [
     ("refresh", |engine, work| Box::pin(refresh::run(engine, work))),
+    ("changes", |engine, work| Box::pin(changes::run(engine, work))),
     ("outbox", |engine, work| Box::pin(outbox::run(engine, work))),
     ("verify", |engine, work| Box::pin(verify::run(engine, work))),
 ];

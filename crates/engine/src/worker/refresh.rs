@@ -64,6 +64,8 @@ pub(super) async fn run(engine: Engine, work: Arc<OrgWork>) {
         let turn = tokio::select! {
             turn = reader.work.inbox.next() => Some(turn),
             () = reader.poll.due() => None,
+            // Something may have gone untold: look now, whatever was due.
+            () = reader.work.changes.untold() => None,
             () = stopping.cancelled() => return,
         };
         let work = async {
@@ -185,7 +187,7 @@ impl Reader {
         if self.poll.is_stale(self.engine.now()) {
             self.work.inbox.push(None, false);
         }
-        let every = self.engine.workers().settings.poll_every;
+        let every = self.work.changes.every(self.engine.workers().settings.poll_every);
         let looked = match self.client(&org, Purpose::Poll, LOOK) {
             Ok(client) => {
                 let found = self.poll.look(&self.engine, &org, &self.work, &client).await;

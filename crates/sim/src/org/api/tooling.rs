@@ -11,11 +11,8 @@ use crate::org::soql::ast::{Comparison, Condition, Literal, Path, Select};
 
 /// Answers a query of `ValidationRule`.
 pub(crate) fn answer(database: &Database, call: &Call, rest: &[&str]) -> Result<Reply, ApiError> {
-    if rest != ["query"] {
-        return Err(ApiError::unsupported("Tooling API beyond query"));
-    }
-    if call.method != Method::GET {
-        return Err(ApiError::method(&call.method, "GET, HEAD"));
+    if rest != ["query"] || call.method != Method::GET {
+        return Err(ApiError::unsupported("Tooling API beyond queries"));
     }
     let text = call.parameter("q").unwrap_or_default();
     let query = soql::parse(text).map_err(|e| ApiError::new(400, e.code, e.message))?;
