@@ -5,10 +5,15 @@
 //! alike from a busy or a slow machine. Server, simulated org and load share
 //! the cores.
 
+mod client;
+mod hours;
 mod nginx;
+mod outage;
 mod process;
+mod progress;
 mod runs;
 mod table;
+mod update;
 mod world;
 
 use std::time::Instant;
@@ -16,22 +21,75 @@ use std::time::Instant;
 use crate::{Outcome, cargo};
 use table::Row;
 
-/// Which benchmarks; none named is all.
-const ALL: [&str; 7] = ["P1", "P3", "P8", "P10", "P11", "P12", "P13"];
+/// Which benchmarks, and what each shows.
+const ALL: [(&str, &str); 11] = [
+    ("P1", "registrations a second on one event, against a bare server"),
+    ("P3", "half a million registrations on one event, then 10,000 refusals"),
+    ("P8", "event pages a second, against a bare server and nginx"),
+    ("P10", "the drain of 100,000 registrations after an outage"),
+    ("P11", "from start to ready with 1,000 and 10,000 events"),
+    ("P12", "memory: idle, for each cached event, after P3's drain"),
+    ("P13", "\"may this org be live?\", asked of 10,000 orgs"),
+    ("S1", "normal hours: API calls per registration, and acknowledged to there"),
+    ("S2", "from the Update button to the new page"),
+    ("S3", "100,000 rows and more, changed again and again, after an outage of 72 h"),
+    ("S4", "refresh of an org of 1,000 events: time, memory, what readers notice"),
+];
+/// Minutes of S1.
+const MINUTES: u64 = 5;
+
+pub(crate) const HELP: &str = "\
+cargo xtask bench [NAME …] [--minutes N] [--write]
+  Builds the release binaries and measures: all, or those named. All of them, or --write, put what
+  was measured into docs/performance.md. --minutes is how long S1 takes (5).
+";
+
+/// What was asked for.
+#[derive(Debug, PartialEq, Eq)]
+struct Asked<'a> {
+    names: Vec<&'a str>,
+    minutes: u64,
+    write: bool,
+}
+
+fn read<'a>(words: &[&'a str]) -> Result<Asked<'a>, String> {
+    let mut asked = Asked { names: Vec::new(), minutes: MINUTES, write: false };
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        match *word {
+            "--write" => asked.write = true,
+            "--minutes" => {
+                let minutes = words.next().and_then(|text| text.parse().ok());
+                let minutes = minutes.filter(|minutes| (1..=600).contains(minutes));
+                asked.minutes = minutes.ok_or("--minutes takes a number from 1 to 600")?;
+            }
+            name if ALL.iter().any(|(known, _)| *known == name) => asked.names.push(name),
+            other => return Err(format!("no benchmark is called {other}.\n{}", help())),
+        }
+    }
+    Ok(asked)
+}
+
+/// What can be asked for.
+pub(crate) fn help() -> String {
+    let lines = ALL.iter().map(|(name, what)| format!("  {name:<4} {what}\n"));
+    format!("{HELP}{}", lines.collect::<String>())
+}
 
 /// Builds, runs the benchmarks that are named, prints the table and, if all
-/// were run, writes it into docs/performance.md.
+/// were run or it is wanted, writes it into docs/performance.md.
 ///
 /// # Errors
 /// Something can't be built or started, or an answer is not what it must be.
 /// A missed target is no error: the table says it.
-pub(crate) fn run(names: &[&str]) -> Outcome {
-    let unknown: Vec<&&str> = names.iter().filter(|name| !ALL.contains(name)).collect();
-    if let Some(name) = unknown.first() {
-        return Err(format!("no benchmark is called {name}; there are {}", ALL.join(", ")));
+pub(crate) fn run(words: &[&str]) -> Outcome {
+    if words.iter().any(|word| ["--help", "-h", "help"].contains(word)) {
+        print!("{}", help());
+        return Ok(());
     }
-    build()?;
-    let wanted = |name: &str| names.is_empty() || names.contains(&name);
+    let asked = read(words)?;
+    let wanted = |name: &str| asked.names.is_empty() || asked.names.contains(&name);
+    build(&wanted)?;
     let began = Instant::now();
     let scratch = process::Scratch::new("sloe-bench")?;
     let mut rows: Vec<Row> = Vec::new();
@@ -45,27 +103,57 @@ pub(crate) fn run(names: &[&str]) -> Outcome {
     if wanted("P13") {
         rows.push(runs::license()?);
     }
+    if wanted("S1") {
+        hours::run(&scratch, asked.minutes, &mut rows)?;
+    }
+    if wanted("S2") {
+        update::page(&scratch, &mut rows)?;
+    }
+    if wanted("S3") {
+        outage::run(&scratch, &mut rows)?;
+    }
+    if wanted("S4") {
+        update::whole_org(&scratch, &mut rows)?;
+    }
     rows.sort_by_key(Row::order);
     let text = table::text(&rows);
     println!("\n{text}");
     println!("Measured in {:.0} s.", began.elapsed().as_secs_f64());
-    if names.is_empty() { table::write_document(&rows, &cargo::root()) } else { Ok(()) }
+    if asked.names.is_empty() || asked.write {
+        table::write_document(&rows, &cargo::root())
+    } else {
+        Ok(())
+    }
 }
 
-fn build() -> Outcome {
+fn build(wanted: &dyn Fn(&str) -> bool) -> Outcome {
     let product = ["build", "--release", "--package", "sloe", "--locked"];
     cargo::run(&mut cargo::command(&product))?;
-    let ceiling =
-        ["build", "--release", "--package", "sloe-sim", "--example", "ceiling", "--locked"];
-    cargo::run(&mut cargo::command(&ceiling))?;
-    let license = [
-        "build",
-        "--release",
-        "--package",
-        "sloe-engine",
-        "--example",
-        "license_answer",
-        "--locked",
+    // The yardstick and its client, and the license's own program.
+    let examples = [
+        ("sloe-sim", "ceiling", wanted("P1") || wanted("P8")),
+        ("sloe-engine", "license_answer", wanted("P13")),
     ];
-    cargo::run(&mut cargo::command(&license))
+    for (package, example, _) in examples.into_iter().filter(|(.., wanted)| *wanted) {
+        let example =
+            ["build", "--release", "--package", package, "--example", example, "--locked"];
+        cargo::run(&mut cargo::command(&example))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_benchmark_runs_alone_and_an_unknown_one_is_refused_by_name() {
+        for (name, _) in ALL {
+            let asked = read(&[name, "--minutes", "20"]);
+            assert_eq!(asked, Ok(Asked { names: vec![name], minutes: 20, write: false }));
+            assert!(help().contains(&format!("  {name} ")), "{name} is not explained");
+        }
+        assert!(read(&["P2"]).is_err_and(|error| error.contains("called P2")));
+        assert!(read(&["S1", "--minutes", "0"]).is_err());
+    }
 }

@@ -19,7 +19,8 @@ cargo xtask clients       installs the Salesforce clients and tools that the cli
                           cache ${XDG_CACHE_HOME:-~/.cache}/sloe/clients, at the pinned versions
 cargo xtask gen           makes the code of the Pub/Sub API from its .proto file anew
 cargo xtask tidy          the rules that no other tool checks: layers, sizes, licenses, banned words
-cargo xtask bench [P1 …]  speed and memory against their ceilings, and what docs/performance.md says of them
+cargo xtask bench [P1 …]  speed and memory against their ceilings, and what docs/performance.md says of them;
+                          `cargo xtask bench --help` names them all
 ";
 
 /// What a task ends with; the error is a text for the person at the terminal.

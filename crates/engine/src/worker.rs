@@ -58,7 +58,7 @@ pub struct Settings {
     pub gather: Duration,
     /// Rows from which a Bulk job is cheaper than collections of 200.
     pub bulk_from: usize,
-    /// How often the figures of a record may be told to its org.
+    /// How often an org may be told the figures of its events that changed.
     pub figures_every: Duration,
     /// How often each org is compared with what it was sent.
     pub verify_every: Duration,

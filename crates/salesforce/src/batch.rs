@@ -8,3 +8,4 @@ pub mod bulk;
 pub mod collections;
 pub(crate) mod export;
 mod table;
+pub(crate) mod together;

@@ -37,6 +37,7 @@ pub const PUBSUB_URL: &str = "https://api.pubsub.salesforce.com:7443";
 pub use auth::{Credentials, Flow};
 pub use batch::bulk::{Adopted, Job, JobId, MAX_BULK_ROWS, Operation, Rows};
 pub use batch::collections::{COLLECTION_ROWS, Sent};
+pub use batch::together::{Together, fits_one_call};
 pub use check::{FieldRule, Finding, FormRules, Severity};
 pub use client::{API_VERSION, Options};
 pub use compare::{COUNTED_EVENTS, Counted, Figures, OrgRow};

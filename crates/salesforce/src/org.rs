@@ -12,6 +12,7 @@ use sloe_core::time::Timestamp;
 use crate::auth::Credentials;
 use crate::batch::bulk::{self, Adopted, Job, JobId, Operation, Rows};
 use crate::batch::collections::{self, Sent};
+use crate::batch::together::{self, Together};
 use crate::check::{self, Finding, FormRules};
 use crate::client::{API_VERSION, Client, Options, Request, limits_path};
 use crate::error::Error;
@@ -179,6 +180,20 @@ impl Org {
     pub async fn upsert(&self, kind: RowKind, rows: &[Row]) -> Sent {
         let (client, mapping) = self.parts();
         collections::upsert(client, mapping, kind, rows).await
+    }
+
+    /// Attendees and their sessions by external id in one call, which they must
+    /// fit: [`crate::fits_one_call`].
+    ///
+    /// # Errors
+    /// As any call. Sending the same again is safe, whatever the org has done.
+    pub async fn upsert_together(
+        &self,
+        attendees: &[Row],
+        sessions: &[Row],
+    ) -> Result<Together, Error> {
+        let (client, mapping) = self.parts();
+        together::upsert(client, mapping, attendees, sessions).await
     }
 
     /// Rows by Salesforce id, 200 a call, none made.

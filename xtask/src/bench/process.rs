@@ -109,26 +109,76 @@ pub(super) fn read_json(command: &mut Command) -> Result<Value, String> {
     serde_json::from_slice(&output.stdout).map_err(|error| format!("`{shown}`: {error}"))
 }
 
+/// Runs a command and gives what it prints.
+pub(super) fn read_text(command: &mut Command) -> Result<String, String> {
+    let shown = cargo::shown(command);
+    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+    let output = output.map_err(|error| format!("`{shown}`: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("`{shown}` ended with {}", output.status));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 /// A port that was free a moment ago.
 pub(super) fn free_port() -> Result<u16, String> {
     let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
     listener.local_addr().map(|address| address.port()).map_err(|error| error.to_string())
 }
 
+/// An answer as it came.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    /// Status line and headers.
+    head: String,
+    pub(super) body: Vec<u8>,
+}
+
+impl Answer {
+    /// A header's value, empty if it is not there.
+    pub(super) fn header(&self, name: &str) -> &str {
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(':'));
+        let found = lines.find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map_or("", |(_, value)| value.trim())
+    }
+
+    pub(super) fn json(&self) -> Result<Value, String> {
+        let text = String::from_utf8_lossy(&self.body);
+        if !(200..300).contains(&self.status) {
+            return Err(format!("{} instead of an answer: {text}", self.status));
+        }
+        serde_json::from_slice(&self.body).map_err(|error| format!("{error}: {text}"))
+    }
+}
+
 /// One request of HTTP/1.1 to `origin`; gives status and body.
 pub(super) fn http(
-    (method, origin, path): (&str, &str, &str),
+    call: (&str, &str, &str),
     header: &str,
     body: &str,
 ) -> Result<(u16, Vec<u8>), String> {
+    ask(call, header, body).map(|answer| (answer.status, answer.body))
+}
+
+/// The same with all of the answer. The body is JSON unless `header` (one or
+/// more lines) says otherwise.
+pub(super) fn ask(
+    (method, origin, path): (&str, &str, &str),
+    header: &str,
+    body: &str,
+) -> Result<Answer, String> {
     let failed = |error: std::io::Error| format!("{method} {origin}{path}: {error}");
     let authority = origin.trim_start_matches("http://").trim_end_matches('/');
     let mut stream = TcpStream::connect(authority).map_err(failed)?;
-    stream.set_read_timeout(Some(Duration::from_secs(30))).map_err(failed)?;
-    let header = if header.is_empty() { String::new() } else { format!("{header}\r\n") };
+    stream.set_read_timeout(Some(Duration::from_secs(60))).map_err(failed)?;
+    stream.set_nodelay(true).map_err(failed)?;
+    let mut header = if header.is_empty() { String::new() } else { format!("{header}\r\n") };
+    if !header.contains("Content-Type:") {
+        header.push_str("Content-Type: application/json\r\n");
+    }
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n{header}\
-         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+         Content-Length: {}\r\n\r\n{body}",
         body.len()
     );
     stream.write_all(request.as_bytes()).map_err(failed)?;
@@ -138,7 +188,8 @@ pub(super) fn http(
     let end = end.ok_or_else(|| format!("{method} {origin}{path}: no answer"))?;
     let status = answer.get(9..12).and_then(|code| std::str::from_utf8(code).ok()?.parse().ok());
     let status = status.ok_or_else(|| format!("{method} {origin}{path}: no status"))?;
-    Ok((status, answer.split_off(end + 4)))
+    let body = answer.split_off(end + 4);
+    Ok(Answer { status, head: String::from_utf8_lossy(&answer).into_owned(), body })
 }
 
 /// A JSON document at `path`.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::client::OrgClient;
 use super::process::{self, Running, Scratch};
 use crate::cargo;
 
@@ -15,6 +16,10 @@ use crate::cargo;
 const KEY: &str = "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a";
 /// How long an org's events may take to be read.
 const LOADING: Duration = Duration::from_secs(180);
+/// Calls a day of an org that is to limit nothing.
+const PLENTY: u64 = 10_000_000;
+/// Calls a day of an Enterprise Edition org, before its licenses add some.
+pub(super) const ENTERPRISE: u64 = 100_000;
 
 pub(super) struct World {
     pub(super) site: String,
@@ -24,17 +29,29 @@ pub(super) struct World {
     store: PathBuf,
     log: PathBuf,
     _org: Running,
+    org_id: String,
+    hook_secret: String,
 }
 
 impl World {
     /// Starts an org from a seed, connects it, and waits until its events are
     /// on the site.
     pub(super) fn start(scratch: &Scratch, name: &str, seed: &str) -> Result<Self, String> {
+        Self::allowed(scratch, name, seed, PLENTY)
+    }
+
+    /// The same, with an org that allows so many calls a day.
+    pub(super) fn allowed(
+        scratch: &Scratch,
+        name: &str,
+        seed: &str,
+        daily: u64,
+    ) -> Result<Self, String> {
         let seed_file = scratch.path(&format!("{name}.toml"));
         write(&seed_file, seed)?;
         let mut command = process::sloe();
         command.args(["sim", "org", "--listen", "127.0.0.1:0", "--json"]);
-        command.args(["--daily-limit", "10000000", "--seed"]).arg(&seed_file);
+        command.args(["--daily-limit", &daily.to_string(), "--seed"]).arg(&seed_file);
         let (org, line) = Running::start_told(&mut command)?;
         let told: Value = serde_json::from_str(&line).map_err(|error| error.to_string())?;
         let text = |key: &str| {
@@ -51,12 +68,14 @@ impl World {
         let mut add = with_store(&store);
         add.args(["org", "add", "--slug", "bench", "--name", "Bench", "--url", &org_url]);
         add.args(["--client-id", &client_id, "--client-secret-file"]).arg(&secret_file);
-        cargo::run(&mut add)?;
+        let told = process::read_text(&mut add)?;
+        let secret = told.lines().find_map(|line| line.trim().strip_prefix("Secret"));
+        let hook_secret = secret.ok_or("`sloe org add` tells no secret")?.trim().to_owned();
         let mut license = with_store(&store);
-        cargo::run(license.args(["org", "license", &org_id, "--number", "L-1"]))?;
+        cargo::run(license.args(["license", "set", &org_id, "--number", "L-1"]))?;
         let events = seed.matches("\"Sloe_Event__c\"").count();
         process::wait(LOADING, Duration::from_millis(100), || loaded(&site, events))?;
-        Ok(Self { site, org_url, server: Some(server), store, log, _org: org })
+        Ok(Self { site, org_url, server: Some(server), store, log, _org: org, org_id, hook_secret })
     }
 
     /// Stops the platform and starts it again; gives the time until it is ready.
@@ -79,6 +98,63 @@ impl World {
         let rows = stats.pointer("/records/Sloe_Attendee__c").and_then(Value::as_u64);
         let calls = stats.get("used_today").and_then(Value::as_u64);
         rows.zip(calls).ok_or_else(|| "the simulated org tells no figures".to_owned())
+    }
+
+    /// What the org counts: calls by kind, rows by object.
+    pub(super) fn org_counts(&self) -> Result<Value, String> {
+        process::get_json(&self.org_url, "/__control/stats")
+    }
+
+    /// Puts fault rules into force in the org; an empty list is a healthy org.
+    pub(super) fn faults(&self, rules: &Value) -> Result<Value, String> {
+        let call = ("PUT", self.org_url.as_str(), "/__control/faults");
+        process::ask(call, "", &rules.to_string())?.json()
+    }
+
+    /// Signs in to the org, as somebody who works there.
+    pub(super) fn sign_in(&self) -> Result<OrgClient, String> {
+        OrgClient::sign_in(&self.org_url)
+    }
+
+    /// Presses Update, for one event or the whole org.
+    pub(super) fn press_update(&self, event: Option<&str>) -> Result<(), String> {
+        let path = format!("/hooks/salesforce/{}/refresh", self.org_id);
+        let body = event.map_or(serde_json::json!({}), |id| serde_json::json!({ "event": id }));
+        let header = format!("X-Sloe-Secret: {}", self.hook_secret);
+        process::ask(("POST", &self.site, &path), &header, &body.to_string())?.json().map(drop)
+    }
+
+    /// A figure of the platform's metrics, all labels of it added up.
+    pub(super) fn metric(&self, name: &str) -> Result<f64, String> {
+        let text = self.metrics()?;
+        let values = text.lines().filter_map(|line| {
+            let rest = line.strip_prefix(name)?;
+            if !rest.starts_with([' ', '{']) {
+                return None;
+            }
+            rest.rsplit(' ').next()?.parse::<f64>().ok()
+        });
+        Ok(values.sum())
+    }
+
+    fn metrics(&self) -> Result<String, String> {
+        let file = self.store.join("running.json");
+        let text = std::fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let note: Value = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
+        let header = format!("Authorization: Bearer {}", field(&note, "token"));
+        let (status, body) = process::http(("GET", &self.site, "/metrics"), &header, "")?;
+        if status != 200 {
+            return Err(format!("/metrics answers {status}"));
+        }
+        Ok(String::from_utf8_lossy(&body).into_owned())
+    }
+
+    /// How many observations of a histogram were at most `bound` (as the metrics write it).
+    pub(super) fn bucket(&self, name: &str, bound: &str) -> Result<f64, String> {
+        let text = self.metrics()?;
+        let (name, bound) = (format!("{name}_bucket{{"), format!("le=\"{bound}\""));
+        let lines = text.lines().filter(|line| line.starts_with(&name) && line.contains(&bound));
+        Ok(lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
     }
 
     /// An event's public document.
@@ -219,6 +295,15 @@ pub(super) fn many_seed(events: usize) -> String {
     let mut seed = ORG.to_owned();
     for number in 0..events {
         event(&mut seed, &format!("event-{number}"), Some(500), 4, 3);
+    }
+    seed
+}
+
+/// Events of a usual size, sessions and all, named `first-0` and so on.
+pub(super) fn events_seed(first: &str, events: usize, sessions: usize) -> String {
+    let mut seed = ORG.to_owned();
+    for number in 0..events {
+        event(&mut seed, &format!("{first}-{number}"), Some(200_000), 4, sessions);
     }
     seed
 }

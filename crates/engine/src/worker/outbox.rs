@@ -13,6 +13,7 @@ pub(crate) mod mend;
 mod plan;
 mod send;
 mod settle;
+mod together;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -362,6 +363,7 @@ impl Drain {
             stretches: parts.iter().map(named).collect(),
             adopt,
         };
+        let (attendees, sessions) = sender.together(attendees, sessions).await?;
         sender.send(RowKind::Attendee, attendees).await?;
         sender.send(RowKind::SessionAttendee, sessions).await?;
         for part in parts {

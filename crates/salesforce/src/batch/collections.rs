@@ -185,12 +185,13 @@ async fn send_chunk(
         let what = format!("{} outcomes for {asked} rows", answers.len());
         return Err(Error::Malformed { call: target.call, what });
     }
-    Ok(answers.into_iter().map(|saved| outcome(saved, target)).collect())
+    let judged = |saved| judge_saved(saved, target.names, target.updating);
+    Ok(answers.into_iter().map(judged).collect())
 }
 
-fn outcome(saved: Saved, target: &Target<'_>) -> RowOutcome {
+pub(super) fn judge_saved(saved: Saved, names: &WriteNames, updating: bool) -> RowOutcome {
     if !saved.success {
-        return judge(saved.errors, target.names, target.updating);
+        return judge(saved.errors, names, updating);
     }
     match saved.id.as_deref().map(SfId::parse) {
         Some(Ok(id)) => RowOutcome::Delivered { id, created: saved.created },

@@ -18,28 +18,29 @@ use crate::engine::Engine;
 use crate::tenant::Org;
 use crate::worker::stored;
 
-/// What the org was told of one event.
-#[derive(Default)]
-struct Known {
-    at: Option<Instant>,
-    values: BTreeMap<SfId, FigureRow>,
-}
+/// What the org was told of one event's records.
+type Known = BTreeMap<SfId, FigureRow>;
 
 /// The figures of one org's events.
 pub(super) struct Figures {
     every: Duration,
-    /// How long figures of different events gather, so that many go in one call.
+    /// How long events gather that the org was told nothing of yet, so that many go in one call.
     gather: Duration,
     /// When any were last told.
     at: Option<Instant>,
+    /// When all that had changed were last told.
+    round: Option<Instant>,
     wanted: BTreeSet<EventRef>,
     known: BTreeMap<EventRef, Known>,
 }
 
 impl Figures {
-    /// Figures of a record that go at most once in `every`, and of an org in `gather`.
+    /// Figures of an org's events that go once in `every`, all together: were
+    /// each event to keep a time of its own, busy ones would soon be told one
+    /// by one. The first of an event go at most once in `gather`.
     pub(super) fn new(every: Duration, gather: Duration) -> Self {
-        Self { every, gather, at: None, wanted: BTreeSet::new(), known: BTreeMap::new() }
+        let (wanted, known) = (BTreeSet::new(), BTreeMap::new());
+        Self { every, gather, at: None, round: None, wanted, known }
     }
 
     /// Wants the figures of events told.
@@ -82,9 +83,8 @@ impl Figures {
         if !passed(self.at, self.gather) {
             return Ok(false);
         }
-        let may = |event: &&EventRef| {
-            passed(self.known.get(event).and_then(|known| known.at), self.every)
-        };
+        let round = passed(self.round, self.every);
+        let may = |event: &&EventRef| round || !self.known.contains_key(event);
         let events: Vec<EventRef> = self.wanted.iter().filter(may).copied().collect();
         let (mut rows, mut told) = (Vec::new(), Vec::new());
         for event in events {
@@ -92,15 +92,17 @@ impl Figures {
             let Ok((version, counts)) = engine.desk().counts(event).await else { continue };
             self.wanted.remove(&event);
             let known = self.known.entry(event).or_default();
-            known.at = Some(Instant::now());
             let offered = offered(engine, event);
             let changed = counts
                 .iter()
                 .filter_map(|count| row(event, count))
                 .filter(|row| client.mapping().has_figures(row.of))
-                .filter(|row| offered.contains(&row.id) && known.values.get(&row.id) != Some(row));
+                .filter(|row| offered.contains(&row.id) && known.get(&row.id) != Some(row));
             rows.extend(changed.map(|row| (event, row)));
             told.push((event, version));
+        }
+        if round && !rows.is_empty() {
+            self.round = Some(Instant::now());
         }
         if let Err(halt) = self.send(client, &rows).await {
             self.wanted.extend(told.iter().map(|(event, _)| *event));
@@ -138,7 +140,7 @@ impl Figures {
                 | RowOutcome::Stale
                 | RowOutcome::Deleted
                 | RowOutcome::Rejected(_) => {
-                    self.known.entry(*event).or_default().values.insert(row.id, *row);
+                    self.known.entry(*event).or_default().insert(row.id, *row);
                 }
             }
         }

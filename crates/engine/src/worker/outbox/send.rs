@@ -97,7 +97,7 @@ impl Sender<'_> {
 
     /// Leaves out what the org has in this state or a later one, and what was
     /// deleted there.
-    async fn unsent(&mut self, work: Vec<Work>) -> Result<Vec<Line>, Halt> {
+    pub(super) async fn unsent(&mut self, work: Vec<Work>) -> Result<Vec<Line>, Halt> {
         let scope = self.org.scope;
         let read = move |store: &dyn sloe_store::api::Store| {
             let look = |work: Work| {
@@ -133,7 +133,11 @@ impl Sender<'_> {
 
     /// Sets rows aside whose parent was: they would be refused, again and again.
     /// They go along when their parent does.
-    async fn with_parents(&mut self, kind: RowKind, lines: Vec<Line>) -> Result<Vec<Line>, Halt> {
+    pub(super) async fn with_parents(
+        &mut self,
+        kind: RowKind,
+        lines: Vec<Line>,
+    ) -> Result<Vec<Line>, Halt> {
         if kind == RowKind::Attendee || self.books.dead.is_empty() {
             return Ok(lines);
         }
@@ -259,7 +263,7 @@ impl Sender<'_> {
     }
 
     /// The rows of `lines`, details unsealed.
-    async fn rows(&self, lines: &[Line]) -> Result<Vec<Row>, Halt> {
+    pub(super) async fn rows(&self, lines: &[Line]) -> Result<Vec<Row>, Halt> {
         let mut rows = Vec::with_capacity(lines.len());
         for of_event in lines.chunk_by(|a, b| a.work.event == b.work.event) {
             let Some(event) = of_event.first().map(|line| line.work.event) else { continue };

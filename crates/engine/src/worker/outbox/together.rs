@@ -1,0 +1,70 @@
+//! Registrations of normal hours: attendees and their sessions in one call,
+//! where there are few enough of both. Anything out of the ordinary goes kind
+//! by kind as ever.
+
+use std::collections::BTreeSet;
+
+use sloe_salesforce::{RowKind, RowOutcome, fits_one_call};
+
+use super::Halt;
+use super::send::{Line, Sender, Work};
+
+impl Sender<'_> {
+    /// Sends what the org has not had yet, both kinds in one call if they fit;
+    /// gives back what is left to send, kind by kind.
+    pub(super) async fn together(
+        &mut self,
+        attendees: Vec<Work>,
+        sessions: Vec<Work>,
+    ) -> Result<(Vec<Work>, Vec<Work>), Halt> {
+        let bulk_from = self.engine.workers().settings.bulk_from;
+        if self.adopt.is_some()
+            || attendees.is_empty()
+            || sessions.is_empty()
+            || attendees.len().max(sessions.len()) >= bulk_from
+            || !fits_one_call(attendees.len(), sessions.len())
+        {
+            return Ok((attendees, sessions));
+        }
+        let fresh = |line: &Line| line.id.is_none();
+        let lines = self.unsent(attendees).await?;
+        let (attendees, mut rest): (Vec<_>, Vec<_>) = lines.into_iter().partition(fresh);
+        let lines = self.unsent(sessions).await?;
+        let lines = self.with_parents(RowKind::SessionAttendee, lines).await?;
+        let (sessions, mut rest_sessions): (Vec<_>, Vec<_>) = lines.into_iter().partition(fresh);
+        if attendees.is_empty() || sessions.is_empty() {
+            rest.extend(attendees);
+            rest_sessions.extend(sessions);
+            return Ok((works(rest), works(rest_sessions)));
+        }
+        let rows = (self.rows(&attendees).await?, self.rows(&sessions).await?);
+        let sent = self.client.upsert_together(&rows.0, &rows.1).await.map_err(Halt::Org)?;
+        let mut done = Vec::new();
+        let mut without = BTreeSet::new();
+        for (line, outcome) in attendees.into_iter().zip(sent.attendees) {
+            if !matches!(&outcome, Some(RowOutcome::Delivered { .. } | RowOutcome::Stale)) {
+                without.insert(line.work.record.key.clone());
+            }
+            match outcome {
+                Some(outcome) => done.push((line, outcome)),
+                None => rest.push(line),
+            }
+        }
+        self.settle(done).await?;
+        let mut done = Vec::new();
+        for (line, outcome) in sessions.into_iter().zip(sent.sessions) {
+            let parent = line.work.record.claim.attendee_key(line.work.record.place);
+            match outcome {
+                // What is said of a row whose attendee is not there says nothing of the row.
+                Some(outcome) if !without.contains(&parent) => done.push((line, outcome)),
+                _ => rest_sessions.push(line),
+            }
+        }
+        self.settle(done).await?;
+        Ok((works(rest), works(rest_sessions)))
+    }
+}
+
+fn works(lines: Vec<Line>) -> Vec<Work> {
+    lines.into_iter().map(|line| line.work).collect()
+}
