@@ -190,7 +190,7 @@ async fn the_console_is_for_everybody() {
     for look in looks {
         let browser = Browser::open(look).await;
         sign_in(&browser, &demo.staff_link().await).await;
-        for path in ["/staff", "/staff/orgs/meridian", "/staff/orgs/meridian/accept"] {
+        for path in ["/staff", "/staff/orgs/meridian", "/staff/orgs/meridian/accept?only=a-1"] {
             browser.goto(&demo.url(path)).await;
             let mut found = breaches(&browser, look.width(), &Value::Null).await;
             if look.width() == Look::DESKTOP.width() {

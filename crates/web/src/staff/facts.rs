@@ -2,10 +2,12 @@
 //! overview cost no more than one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sloe_core::ids::SfId;
 use sloe_core::license;
 use sloe_core::time::Timestamp;
+use sloe_engine::changes::{Changes, ChangesError};
 use sloe_engine::engine::Engine;
 use sloe_engine::error::Denied;
 use sloe_engine::refresh::{Progress, Refresh};
@@ -58,6 +60,8 @@ pub(super) struct Stored {
     pub(super) sync: SyncState,
     /// Dead letters by kind, the largest pile first.
     pub(super) piles: Vec<Pile>,
+    /// How the change events of an org stand that was asked to send them.
+    pub(super) changes: Changes,
     /// The last comparison with what the org holds.
     pub(super) verified: Option<Verified>,
 }
@@ -100,8 +104,19 @@ async fn stored(engine: &Engine, org: &Org) -> Result<Stored, Denied> {
         calls: engine.calls(id).await?,
         sync: engine.sync_state(id).await?,
         piles: engine.piles(id, &LetterFilter::default()).await?,
+        changes: engine.changes(id).await.map_err(|error| unread(&error))?,
         verified: engine.last_verify(id).await?,
     })
+}
+
+fn unread(error: &ChangesError) -> Denied {
+    match error {
+        ChangesError::UnknownOrg => Denied::NotFound,
+        other => {
+            tracing::error!(%other, "how change events stand can't be read");
+            Denied::NotAccepted { retry_after: Duration::from_secs(2) }
+        }
+    }
 }
 
 fn license(engine: &Engine, org: &Org) -> License {

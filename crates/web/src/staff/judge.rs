@@ -174,7 +174,7 @@ impl Found {
 
     /// The way to Salesforce.
     fn writing(&mut self, stored: &Stored) {
-        let Stored { calls, sync, piles, verified } = stored;
+        let Stored { calls, sync, piles, verified, changes } = stored;
         if let Some(fault) = &sync.fault {
             let (means, remedy) = (fault.means.clone(), fault.remedy.clone());
             self.add(Level::Bad, means, remedy, Some(fault.at), "sync");
@@ -203,6 +203,10 @@ impl Found {
                 Some(since),
                 "sync",
             );
+        }
+        if let Some(what) = changes.trouble() {
+            let todo = "Until then Sloe looks for changes by itself, and the Update button works.";
+            self.add(Level::Warn, what, todo.to_owned(), None, "reads");
         }
         match verified {
             Some(verified) => self.compared(verified),

@@ -223,14 +223,33 @@ pub(super) fn reads(facts: &Facts) -> Vec<Line> {
             });
         }
     }
-    if let Some(poll) = &facts.poll {
-        let every =
-            poll.every.map(|every| format!("Update button, and a look every {}", spoken(every)));
-        let line = Line::new(every.unwrap_or_else(|| "Update button, and looks soon".to_owned()));
-        let level = if poll.fault.is_some() { Level::Warn } else { Level::Good };
-        lines.push(line.level(level));
-    }
+    lines.extend(inbound(facts));
     lines
+}
+
+/// By what ways changes come.
+fn inbound(facts: &Facts) -> Option<Line> {
+    let poll = facts.poll.as_ref()?;
+    let look = match poll.every {
+        Some(every) => format!("a look every {}", spoken(every)),
+        None => "looks soon".to_owned(),
+    };
+    let quiet = if poll.fault.is_some() { Level::Warn } else { Level::Good };
+    let changes = facts.stored.as_ref().ok().map(|stored| &stored.changes);
+    let Some(changes) = changes.filter(|changes| changes.source.is_some()) else {
+        return Some(Line::new(format!("Update button, and {look}")).level(quiet));
+    };
+    if changes.trouble().is_some() {
+        let text = format!("Change events fail; Update button, and {look}");
+        return Some(Line::new(text).level(Level::Warn));
+    }
+    if !changes.healthy() {
+        let text = format!("Change events begin; Update button, and {look}");
+        return Some(Line::new(text).level(Level::Busy));
+    }
+    let text = format!("Change events, Update button, and {look}");
+    let last = changes.last.map(|at| Ago::new(at, facts.at));
+    Some(Line::new(text).at(last).level(quiet))
 }
 
 fn spoken(every: std::time::Duration) -> String {

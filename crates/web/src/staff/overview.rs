@@ -242,7 +242,8 @@ fn card((facts, verdict): &Judged<'_>) -> OrgCard {
 }
 
 /// What the platform's own workers do.
-const DOES: [(&str, &str); 5] = [
+const DOES: [(&str, &str); 6] = [
+    ("mappings", "looks for changed mappings of orgs"),
     ("licenses", "reads who may be live from the source org"),
     ("orgs", "keeps every org’s tasks running"),
     ("mail", "sends confirmations"),
