@@ -3,6 +3,7 @@
 mod bench;
 mod cargo;
 mod clients;
+mod generate;
 mod needs;
 mod test;
 mod tidy;
@@ -16,6 +17,7 @@ cargo xtask test          formatting, lints, tidy, documentation, every test; th
 cargo xtask test --fast   the same without the browser, client and crash tests
 cargo xtask clients       installs the Salesforce clients and tools that the client tests run into the
                           cache ${XDG_CACHE_HOME:-~/.cache}/sloe/clients, at the pinned versions
+cargo xtask gen           makes the code of the Pub/Sub API from its .proto file anew
 cargo xtask tidy          the rules that no other tool checks: layers, sizes, licenses, banned words
 cargo xtask bench [P1 …]  speed and memory against their ceilings, and what docs/performance.md says of them;
                           `cargo xtask bench --help` names them all
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         ["test"] => test::run(test::Scope::Whole),
         ["test", "--fast"] => test::run(test::Scope::Fast),
         ["clients"] => clients::install(),
+        ["gen"] => generate::run(),
         ["tidy"] => tidy::run(),
         ["bench", names @ ..] => bench::run(names),
         [] | ["help" | "--help" | "-h"] => {

@@ -138,6 +138,7 @@ impl Platform {
             metrics_token: Some(announced.token.clone()),
             admin_token: Some(announced.token.clone()),
             rate,
+            store: format!("embedded, in {}", data.display()),
             ..Settings::default()
         };
         let state = AppState::new(engine.clone(), settings, Some(metrics));

@@ -6,6 +6,7 @@ mod license;
 mod org;
 mod person;
 mod serve;
+mod staff;
 mod store;
 mod sync;
 
@@ -74,6 +75,9 @@ pub(crate) enum Command {
     /// See what the orgs have still to get, and send again what failed.
     #[command(subcommand)]
     Sync(sync::Sync),
+    /// Let staff in to the console.
+    #[command(subcommand)]
+    Staff(staff::Staff),
     /// Look after the store.
     #[command(subcommand)]
     Store(store::Store),
@@ -96,6 +100,7 @@ pub(crate) async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::License(license) => license::run(license).await?,
         Command::Event(event) => event::run(event).await?,
         Command::Sync(sync) => sync::run(sync).await?,
+        Command::Staff(staff) => staff::run(staff).await?,
         Command::Store(store) => store::run(&store)?,
         Command::Person(person) => person::run(person).await?,
     }

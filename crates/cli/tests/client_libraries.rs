@@ -9,6 +9,8 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
+/// Files with keys for tests only.
+const KEYS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../sim/tests/org/keys");
 /// A pair of keys for tests only.
 const PRIVATE_KEY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../sim/tests/org/keys/test.pem");
 const PUBLIC_KEY: &str = include_str!("../../sim/tests/org/keys/test.pub.pem");
@@ -22,13 +24,34 @@ impl Org {
     /// Starts a fresh org with the default seed, whose app also knows the test key; returns once
     /// it listens.
     fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same over HTTPS, and with the Pub/Sub API.
+    fn start_telling() -> Self {
+        let (cert, key) =
+            (format!("{KEYS}/test-only-server.pem"), format!("{KEYS}/test-only-server.key.pem"));
+        Self::start_with(&[
+            "--tls-cert",
+            &cert,
+            "--tls-key",
+            &key,
+            "--pubsub-listen",
+            "127.0.0.1:0",
+        ])
+    }
+
+    fn start_with(options: &[&str]) -> Self {
         let default = sloe_sim_org().arg("--print-seed").output().unwrap();
         let default = String::from_utf8(default.stdout).unwrap();
         let key = format!("jwt_public_key = \"\"\"\n{PUBLIC_KEY}\"\"\"\nclient_secret");
         let mut seed = tempfile::NamedTempFile::new().unwrap();
         seed.write_all(default.replace("client_secret", &key).as_bytes()).unwrap();
         let mut command = sloe_sim_org();
-        command.args(["--json", "--listen", "127.0.0.1:0", "--seed"]).arg(seed.path());
+        command
+            .args(["--json", "--listen", "127.0.0.1:0", "--seed"])
+            .arg(seed.path())
+            .args(options);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -39,6 +62,7 @@ impl Org {
     fn serve(&self, client: &mut Command) {
         let facts = ["url", "client_id", "client_secret"];
         client.args(facts.map(|name| self.facts[name].as_str().unwrap())).arg(PRIVATE_KEY);
+        client.args(self.facts["pubsub"].as_str());
         // Some clients would ask a proxy even for what is on this machine.
         client.env("NO_PROXY", "*").env("no_proxy", "*");
         let output = client.stdin(Stdio::null()).output();
@@ -94,6 +118,13 @@ fn jsforce_takes_the_simulated_org_for_a_real_one() {
 #[test]
 fn the_sf_command_line_takes_the_simulated_org_for_a_real_one() {
     Org::start().serve(&mut node("sf.mjs"));
+}
+
+#[test]
+fn the_pub_sub_client_follows_the_simulated_org_s_change_events() {
+    let mut client = node("pubsub.mjs");
+    client.env("NODE_EXTRA_CA_CERTS", format!("{KEYS}/test-only-authority.pem"));
+    Org::start_telling().serve(&mut client);
 }
 
 #[test]

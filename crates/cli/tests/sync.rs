@@ -92,37 +92,34 @@ impl Org {
     }
 }
 
+/// Registers somebody for the keynote; its id, and how many seats it had before.
+async fn register(demo: &Demo, http: &reqwest::Client, slug: &str) -> (String, Value) {
+    let site = demo.ready["site"].as_str().unwrap();
+    let orgs = demo.ready["orgs"].as_array().unwrap();
+    let events = &orgs.iter().find(|org| org["slug"] == slug).unwrap()["events"];
+    let mut events = events.as_array().unwrap().iter();
+    let event = events.find(|event| event["slug"] == "keynote-live").unwrap()["id"].clone();
+    let event = event.as_str().unwrap().to_owned();
+    let url = format!("{site}/api/v1/events/{event}");
+    let read: Value = http.get(&url).send().await.unwrap().json().await.unwrap();
+    let person = json!({
+        "item": read["items"][0]["id"], "sessions": [],
+        "first_name": "Ada", "last_name": "Byron-Sync", "email": "ada@example.org",
+    });
+    let posted = http.post(format!("{url}/registrations")).header("Idempotency-Key", "1");
+    let posted = posted.json(&json!({ "attendees": [person] }));
+    assert_eq!(posted.send().await.unwrap().status(), 201);
+    (event, read["left"].clone())
+}
+
 #[tokio::test]
 async fn an_operator_sees_how_far_an_org_is_compares_it_and_is_told_what_differs() {
     let directory = tempfile::tempdir().unwrap();
     let _ = rustls::crypto::ring::default_provider().install_default();
     let demo = Demo::start(directory.path());
     let (http, site) = (reqwest::Client::new(), demo.ready["site"].as_str().unwrap());
-    let (slug, event) = ("meridian", {
-        let orgs = demo.ready["orgs"].as_array().unwrap();
-        let events = orgs.iter().find(|org| org["slug"] == "meridian").unwrap()["events"].clone();
-        let events = events.as_array().unwrap().clone();
-        let live = events.iter().find(|event| event["slug"] == "keynote-live").unwrap().clone();
-        live["id"].as_str().unwrap().to_owned()
-    });
-    let read: Value = http
-        .get(format!("{site}/api/v1/events/{event}"))
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
-    let item = &read["items"][0]["id"];
-    let person = json!({
-        "item": item, "sessions": [], "first_name": "Ada", "last_name": "Byron-Sync",
-        "email": "ada@example.org",
-    });
-    let posted = http
-        .post(format!("{site}/api/v1/events/{event}/registrations"))
-        .header("Idempotency-Key", "1")
-        .json(&json!({ "attendees": [person] }));
-    assert_eq!(posted.send().await.unwrap().status(), 201);
+    let slug = "meridian";
+    let (event, before) = register(&demo, &http, slug).await;
     let org = Org::of(&http, &demo.ready["orgs"][0]).await;
     eventually(async || match org.attendees("Byron-Sync").await.len() {
         1 => Ok(()),
@@ -150,26 +147,33 @@ async fn an_operator_sees_how_far_an_org_is_compares_it_and_is_told_what_differs
     let left = format!("{site}/api/v1/events/{event}/availability");
     eventually(async || {
         let now: Value = http.get(&left).send().await.unwrap().json().await.unwrap();
-        let is = |left: &Value| left["left"] == read["left"];
-        if is(&now) { Ok(()) } else { Err(format!("{now} is not {}", read["left"])) }
+        if now["left"] == before { Ok(()) } else { Err(format!("{now} is not {before}")) }
     })
     .await;
 
-    assert_eq!(sync(directory.path(), &["letters", slug]).trim(), "No letters.");
-    let waiting = sync(directory.path(), &["letters", slug, "--waiting"]);
+    nothing_to_replay(directory.path(), slug);
+    metrics_tell(&demo).await;
+}
+
+fn nothing_to_replay(directory: &Path, slug: &str) {
+    assert_eq!(sync(directory, &["letters", slug]).trim(), "No letters.");
+    let waiting = sync(directory, &["letters", slug, "--waiting"]);
     assert_eq!(waiting.trim(), "No row waits to be sent again.");
-    let replayed = sync(directory.path(), &["replay", slug, "nonsense-1"]);
+    let replayed = sync(directory, &["replay", slug, "nonsense-1"]);
     assert!(replayed.contains("nonsense-1 is none of the org's letters."), "{replayed}");
-    assert_eq!(sync(directory.path(), &["replay", slug, "--all"]).trim(), "0 rows are sent again.");
+    assert_eq!(sync(directory, &["replay", slug, "--all"]).trim(), "0 rows are sent again.");
     // Everything is meant only if it is said.
-    assert!(!run(directory.path(), &["replay", slug]).status.success());
-    let unknown = run(directory.path(), &["letters", "nobody"]);
+    assert!(!run(directory, &["replay", slug]).status.success());
+    let unknown = run(directory, &["letters", "nobody"]);
     let said = String::from_utf8_lossy(&unknown.stderr).into_owned();
     assert!(!unknown.status.success() && said.contains("no org \"nobody\""), "{said}");
+}
 
-    let token = demo.ready["token"].as_str().unwrap();
-    let metrics = http.get(format!("{site}/metrics")).bearer_auth(token).send().await.unwrap();
-    let metrics = metrics.text().await.unwrap();
+async fn metrics_tell(demo: &Demo) {
+    let (site, token) = (&demo.ready["site"], demo.ready["token"].as_str().unwrap());
+    let url = format!("{}/metrics", site.as_str().unwrap());
+    let asked = reqwest::Client::new().get(url).bearer_auth(token).send().await.unwrap();
+    let metrics = asked.text().await.unwrap();
     for name in [
         "sloe_org_dead_letters{org=\"00D",
         "sloe_org_conflicts{org=\"00D",

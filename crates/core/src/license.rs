@@ -200,6 +200,13 @@ impl Answer {
         }
     }
 
+    /// Which row decides and what it means, in a sentence that stays the same
+    /// for as long as that does.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        Reason(self).to_string()
+    }
+
     fn write_reason(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some((License { number, expires_at, .. }, standing)) = &self.by else {
             return write!(f, "Not live: there is no license for this org.");
@@ -227,6 +234,15 @@ impl Answer {
                 write!(f, "Not live: license {number} says that the package was Uninstalled.")
             }
         }
+    }
+}
+
+/// Which row decides, without how old that is.
+struct Reason<'a>(&'a Answer);
+
+impl fmt::Display for Reason<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.write_reason(f)
     }
 }
 

@@ -6,6 +6,7 @@ use sloe_core::ids::OrgId;
 use sloe_core::time::Timestamp;
 use sloe_store::api::Destination;
 
+use crate::changes::{Changes, SUPPORTED, UNSUPPORTED};
 use crate::engine::Engine;
 use crate::refresh::{Outcome, Refresh};
 use crate::tenant::Org;
@@ -101,19 +102,20 @@ async fn org_lines(engine: &Engine, org: &Org) -> Vec<Line> {
     let refreshes = engine.refreshes(org.id());
     vec![
         connection(engine, org, &poll, &refreshes).await,
-        inbound(engine, org, &poll),
+        inbound(engine, org, &poll).await,
         refresh(engine, org, &refreshes),
         looks(engine, &poll),
         budget(engine, org).await,
         outbox(engine, org).await,
         letters(engine, org).await,
         license(engine, org),
+        comparison(engine, org).await,
         panics(engine, org),
     ]
 }
 
 async fn platform_lines(engine: &Engine) -> Vec<Line> {
-    let mut lines = vec![store(engine).await];
+    let mut lines = vec![store(engine).await, license_source(engine)];
     lines.extend(workers(engine));
     lines
 }
@@ -155,8 +157,12 @@ async fn connection(engine: &Engine, org: &Org, poll: &PollState, refreshes: &[R
     }
 }
 
-fn inbound(_engine: &Engine, _org: &Org, poll: &PollState) -> Line {
+async fn inbound(engine: &Engine, org: &Org, poll: &PollState) -> Line {
     let subject = "changes";
+    let changes = engine.changes(org.id()).await.unwrap_or_default();
+    if changes.source.is_some() {
+        return told(engine, subject, &changes, poll);
+    }
     match poll.every {
         Some(every) => {
             let seconds = every.as_secs_f64();
@@ -168,6 +174,27 @@ fn inbound(_engine: &Engine, _org: &Org, poll: &PollState) -> Line {
             )
         }
         None => Line::note(subject, "No look for changes was made yet."),
+    }
+}
+
+/// How the change events go that an org was asked to send.
+fn told(engine: &Engine, subject: &'static str, changes: &Changes, poll: &PollState) -> Line {
+    if !SUPPORTED {
+        return Line::attention(subject, UNSUPPORTED, "Or switch them off: sloe org changes.");
+    }
+    let looks = poll.every.map_or(String::new(), |every| {
+        format!(", by the Update button, and by a look every {} s", every.as_secs_f64())
+    });
+    let last = changes.last.map_or("none was told yet".to_owned(), |at| {
+        format!("the last was told {}", ago(engine, at))
+    });
+    match changes.down() {
+        Some((means, remedy, true)) => Line::note(subject, format!("{means} {remedy}")),
+        Some((means, remedy, false)) => Line::attention(subject, means, remedy),
+        None if changes.healthy() => {
+            Line::good(subject, format!("By change events{looks}; {last}."))
+        }
+        None => Line::note(subject, "Change events are being subscribed to."),
     }
 }
 
@@ -302,36 +329,101 @@ async fn oldest_pending(engine: &Engine, org: OrgId) -> Option<Timestamp> {
 
 async fn letters(engine: &Engine, org: &Org) -> Line {
     let subject = "dead letters";
+    let slug = &org.profile.slug;
     match engine.sync_state(org.id()).await {
         Err(_) => Line::attention(subject, "They can't be read.", "Look at Sloe's log."),
-        Ok(state) if state.dead_letters == 0 => Line::good(subject, "None."),
+        Ok(state) if state.dead_letters + state.conflicts == 0 => Line::good(subject, "None."),
         Ok(state) => Line::attention(
             subject,
-            format!("{} row(s) were refused by Salesforce for good.", state.dead_letters),
             format!(
-                "See what each needs with sloe sync letters {}, then replay it.",
-                org.profile.slug
+                "{} row(s) were refused by Salesforce for good, {} are conflicts.",
+                state.dead_letters, state.conflicts
             ),
+            format!("See what each needs with sloe sync letters {slug}, then replay or accept it."),
         ),
     }
 }
 
 fn license(engine: &Engine, org: &Org) -> Line {
     let subject = "license";
-    if engine.is_live(org.id()) {
-        return Line::good(subject, "Live: registrations are taken.");
+    let licensed = engine.licensed_org(org.id());
+    let says = licensed.why();
+    match (licensed.answer.is_live(), licensed.answer.grace_until()) {
+        (true, None) => Line::good(subject, says),
+        (true, Some(_)) => Line::note(subject, says),
+        (false, _) => Line::attention(
+            subject,
+            format!("No new registrations are taken. {says}"),
+            "Renew it in the source org of licenses, or record it: sloe license --help.",
+        ),
     }
-    let rows = engine.registry().licenses.of(org.id());
-    let says = if rows.is_empty() {
-        "There is none: no new registrations are taken.".to_owned()
-    } else {
-        format!("None of its {} is in force: no new registrations are taken.", rows.len())
+}
+
+async fn comparison(engine: &Engine, org: &Org) -> Line {
+    let subject = "comparison";
+    let last = match engine.last_verify(org.id()).await {
+        Ok(last) => last,
+        Err(error) => {
+            return Line::attention(subject, error.to_string(), "Look at Sloe's log.");
+        }
     };
-    Line::attention(
+    let Some(last) = last else {
+        return Line::note(subject, "Salesforce was not compared with what it was sent yet.");
+    };
+    let at = ago(engine, last.ended);
+    if let Some(fault) = &last.fault {
+        return Line::attention(
+            subject,
+            format!("It ended early {at}: {}", fault.means),
+            &fault.remedy,
+        );
+    }
+    let (found, mended) = (last.found(), last.differences.values().map(|d| d.mended).sum::<u64>());
+    if found > mended {
+        return Line::attention(
+            subject,
+            format!("{found} row(s) differed {at}, and Sloe can't put {} right.", found - mended),
+            format!("See sloe sync verify {}.", org.profile.slug),
+        );
+    }
+    if last.is_clean() {
+        return Line::good(
+            subject,
+            format!("Salesforce held all {} row(s) as sent {at}.", last.rows),
+        );
+    }
+    Line::note(
         subject,
-        says,
-        format!("Ask sloe license why {}, and renew it.", org.profile.slug),
+        format!(
+            "{found} row(s) differed {at}; Sloe has put them right. {} event(s) wait for the next comparison.",
+            last.left_out
+        ),
     )
+}
+
+fn license_source(engine: &Engine) -> Line {
+    let subject = "license source";
+    let standing = engine.license_source();
+    let Some((url, _)) = &standing.source else {
+        return Line::note(subject, "They are recorded by hand: there is no source org.");
+    };
+    let troubles = standing.troubles();
+    let says = match standing.read_at {
+        Some(at) => format!("{} row(s), read from {url} {}.", standing.rows, ago(engine, at)),
+        None => format!("{url} was not read yet."),
+    };
+    if troubles.is_empty() {
+        return Line::good(subject, says);
+    }
+    let says = format!("{says} {}", troubles.join(" "));
+    if standing.alarm() || !standing.unreadable.is_empty() {
+        return Line::attention(
+            subject,
+            says,
+            "Check Sloe's user in the source org, and that org.",
+        );
+    }
+    Line::note(subject, says)
 }
 
 fn panics(engine: &Engine, org: &Org) -> Line {

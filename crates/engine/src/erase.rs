@@ -8,7 +8,8 @@ use sloe_core::ids::{ClaimId, EventRef, OrgId, base32};
 use sloe_core::ledger::{Command, Refusal};
 use sloe_core::time::Timestamp;
 use sloe_store::api::{Sealed, Store, StoreError, Write};
-use sloe_store::key::Key;
+use sloe_store::key::{Collection, Key, Range};
+use sloe_store::scope::OrgScope;
 use zeroize::Zeroizing;
 
 use crate::claims;
@@ -140,7 +141,7 @@ impl Engine {
         let scope = org.scope;
         self.blocking(move |store| {
             for place in places {
-                forget_words(store, Key::dead_letter(scope, &claim.attendee_key(place)))?;
+                forget_words(store, scope, &claim.attendee_key(place))?;
             }
             Ok(())
         })
@@ -167,6 +168,12 @@ impl Engine {
                     done.map_err(|_| Denied::OutcomeUnknown)?.map_err(|why| unwilling(&why))?;
                 }
             }
+            let scope = self.registry().by_id(event.org).ok_or(Denied::NotFound)?.scope;
+            let claims: Vec<_> = entries.iter().map(|(claim, _)| *claim).collect();
+            self.blocking(move |store| {
+                claims.iter().try_for_each(|claim| forget_words(store, scope, &claim.text()))
+            })
+            .await?;
             if reached == cursor {
                 return Ok(count);
             }
@@ -215,10 +222,47 @@ fn unwilling(why: &Unanswered) -> Denied {
     }
 }
 
-/// The org's words about a row may quote the person.
-fn forget_words(store: &dyn Store, key: Key) -> Result<(), StoreError> {
-    let Some(document) = store.get(&key)? else { return Ok(()) };
-    let Ok(dead) = file::decode::<Dead>(&document.body) else { return Ok(()) };
-    let body = Some(file::encode(&Dead { sealed_message: None, ..dead }));
-    store.put(&[Write { key, version: document.version + 1, body }])
+/// The org's words about a person's rows may quote the person. `of` is what
+/// the rows' external ids begin with.
+fn forget_words(store: &dyn Store, scope: OrgScope, of: &str) -> Result<(), StoreError> {
+    let mut writes = Vec::new();
+    each_letter(store, scope, of, |key, version, dead| {
+        let ours =
+            key.strip_prefix(of).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+        if ours && dead.sealed_message.is_some() {
+            let body = Some(file::encode(&Dead { sealed_message: None, ..dead }));
+            let key = Key::dead_letter(scope, key);
+            writes.push(Write { key, version: version + 1, body });
+        }
+        key.starts_with(of)
+    })?;
+    store.put(&writes)
+}
+
+/// Gives the letters from external id `from` on, with their versions, until
+/// `see` says no more.
+fn each_letter(
+    store: &dyn Store,
+    scope: OrgScope,
+    from: &str,
+    mut see: impl FnMut(&str, u64, Dead) -> bool,
+) -> Result<(), StoreError> {
+    let at = Key::dead_letter(scope, from);
+    let range = Range::Org(Collection::DeadLetters, scope);
+    let first = store.get(&at)?.map(|document| (at.clone(), document));
+    let mut after = at;
+    let mut page: Vec<_> = first.into_iter().collect();
+    loop {
+        for (key, document) in &page {
+            let Ok(dead) = Dead::read(document) else { continue };
+            if !see(key.local_id(), document.version, dead) {
+                return Ok(());
+            }
+        }
+        page = store.scan(range, Some(&after), PAGE)?;
+        match page.last() {
+            Some((last, _)) => after = last.clone(),
+            None => return Ok(()),
+        }
+    }
 }

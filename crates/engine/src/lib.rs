@@ -5,6 +5,7 @@
 
 pub mod calendar;
 pub mod catalog;
+pub mod changes;
 pub mod claims;
 pub mod clock;
 pub mod doctor;
@@ -15,9 +16,11 @@ mod keys;
 pub mod ledger;
 pub mod licensing;
 pub mod mail;
+pub mod mapping;
 pub mod refresh;
 pub mod replay;
 pub mod seal;
+pub mod staff;
 pub mod sync;
 pub mod tenant;
 pub mod token;

@@ -12,7 +12,6 @@ use sloe_store::scope::OrgScope;
 
 use crate::engine::Engine;
 use crate::error::Denied;
-use crate::worker::outbox::file::{self, Dead};
 
 pub use letters::{Letter, LetterFilter, LetterKind, LetterPage, Pile, Waiting, WaitingPage};
 pub use replay::{Replayed, Which};
@@ -87,7 +86,7 @@ impl Engine {
         let scope = known.scope;
         let (pending, retrying, (dead_letters, conflicts)) = self
             .blocking(move |store| {
-                let retrying = count(store, Range::Org(Collection::Retries, scope), |_| true)?;
+                let retrying = count(store, Range::Org(Collection::Retries, scope))?;
                 Ok((store.pending(Destination::Org)?, retrying, count_letters(store, scope)?))
             })
             .await?;
@@ -111,17 +110,12 @@ impl Engine {
     }
 }
 
-/// How many rows of a collection there are that `counts`; mails are none.
-fn count(
-    store: &dyn Store,
-    range: Range,
-    counts: impl Fn(&[u8]) -> bool,
-) -> Result<usize, StoreError> {
+/// How many rows of a collection there are; mails are none.
+fn count(store: &dyn Store, range: Range) -> Result<usize, StoreError> {
     let (mut total, mut after) = (0, None);
     loop {
         let page = store.scan(range, after.as_ref(), PAGE)?;
-        let rows = page.iter().filter(|(key, _)| !is_mail(key.local_id()));
-        total += rows.filter(|(_, document)| counts(&document.body)).count();
+        total += page.iter().filter(|(key, _)| !is_mail(key.local_id())).count();
         match page.into_iter().nth(PAGE - 1) {
             Some((last, _)) => after = Some(last),
             None => return Ok(total),
@@ -131,14 +125,16 @@ fn count(
 
 /// How many rows were refused, and how many are conflicts.
 fn count_letters(store: &dyn Store, scope: OrgScope) -> Result<(usize, usize), StoreError> {
-    let conflicts = std::cell::Cell::new(0);
-    let all = count(store, Range::Org(Collection::DeadLetters, scope), |body| {
-        if file::decode::<Dead>(body).is_ok_and(|dead| dead.conflict) {
-            conflicts.set(conflicts.get() + 1);
+    let (mut refused, mut conflicts) = (0, 0);
+    letters::each_letter(store, scope, None, |key, dead| {
+        match (is_mail(key), dead.conflict) {
+            (true, _) => {}
+            (false, true) => conflicts += 1,
+            (false, false) => refused += 1,
         }
-        true
+        Ok(true)
     })?;
-    Ok((all - conflicts.get(), conflicts.get()))
+    Ok((refused, conflicts))
 }
 
 /// Whether a retry or dead letter is a mail's: external ids have no space.

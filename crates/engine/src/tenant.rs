@@ -4,6 +4,7 @@
 mod connect;
 mod hook;
 pub(crate) mod license;
+mod mapping;
 mod registry;
 mod stored;
 
@@ -20,13 +21,14 @@ use crate::seal::Key;
 pub use connect::{Connect, ConnectError, Connected};
 pub use hook::{Heard, HookSecrets, Signed, Unheard};
 pub use license::Licenses;
+pub use mapping::{MappingText, OrgMapping};
 pub use registry::{OrgError, Registry};
 pub use stored::Profile;
 
 const DAY_MILLIS: i64 = 24 * 60 * 60 * 1_000;
 
 /// A connected org.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Org {
     pub(crate) scope: OrgScope,
     /// How it looks and whom to ask.
@@ -36,6 +38,8 @@ pub struct Org {
     pub(crate) key: Key,
     /// SHA-256 of the hook secrets in force: two at once while one is rotated.
     pub(crate) hook_secrets: Vec<[u8; 32]>,
+    /// What it calls its objects and fields.
+    pub mapping: Arc<OrgMapping>,
     /// How much of its API allowance Sloe may take.
     pub budget: Rules,
     /// Counts changes of this document.

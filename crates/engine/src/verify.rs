@@ -39,6 +39,8 @@ pub struct Verified {
     pub began: Timestamp,
     /// When it ended.
     pub ended: Timestamp,
+    /// Whether events long over were compared, too.
+    pub whole: bool,
     /// Events compared.
     pub events: u64,
     /// Rows that the org should hold in them.
@@ -82,6 +84,7 @@ impl Verified {
 struct Stored {
     began: i64,
     ended: i64,
+    whole: bool,
     events: u64,
     rows: u64,
     one_by_one: u64,
@@ -103,6 +106,7 @@ fn read(document: &Document) -> Option<Verified> {
     Some(Verified {
         began: Timestamp(stored.began),
         ended: Timestamp(stored.ended),
+        whole: stored.whole,
         events: stored.events,
         rows: stored.rows,
         one_by_one: stored.one_by_one,
@@ -122,6 +126,7 @@ pub(crate) fn record(scope: OrgScope, verified: &Verified) -> Write {
     let stored = Stored {
         began: verified.began.0,
         ended: verified.ended.0,
+        whole: verified.whole,
         events: verified.events,
         rows: verified.rows,
         one_by_one: verified.one_by_one,
@@ -200,6 +205,7 @@ mod tests {
         let mut verified = Verified {
             began: Timestamp(1_000),
             ended: Timestamp(2_000),
+            whole: true,
             events: 3,
             rows: 40,
             ..Verified::default()

@@ -4,6 +4,7 @@
 //! that it may be stopped, killed and started at any moment.
 
 pub(crate) mod budget;
+pub(crate) mod changes;
 mod driver;
 mod failed;
 mod inbox;
@@ -34,6 +35,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock::World;
 use crate::engine::{Engine, StartError};
 use crate::mail::MailSettings;
+use crate::mapping;
 pub use budget::Calls24h;
 pub use driver::Run;
 pub use license::SourceOrg;
@@ -233,6 +235,8 @@ pub(crate) fn start(engine: &Engine) {
         },
     );
     driver::drive(engine, "licenses", often, |engine| &engine.workers().nothing, license::look);
+    let now_and_then = Duration::from_secs(10);
+    driver::drive(engine, "mappings", now_and_then, |e| &e.workers().nothing, mapping::look);
     let daily = Duration::from_secs(24 * 60 * 60);
     driver::drive(engine, "retention", daily, |engine| &engine.workers().nothing, retention::look);
     let compared = Arc::new(orders::Compared::default());

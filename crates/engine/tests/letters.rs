@@ -233,3 +233,25 @@ async fn letters_come_in_pages_and_by_event_code_and_field() {
     assert_eq!(letters(&engine, &org, elsewhere).await.len(), 0);
     engine.stop().await;
 }
+
+#[tokio::test]
+async fn what_the_org_said_of_a_person_is_forgotten_with_the_person() {
+    let (org, place) = (Org::start().await, place());
+    let engine = start(&place, Some(hasty(2_000)));
+    org.connect(&engine, &*place.store);
+    org.shown(&engine).await;
+    register(&engine, &org, 3, &[0, 2]).await;
+    org.drained(&engine).await;
+    let rule = LetterFilter {
+        code: Some("FIELD_CUSTOM_VALIDATION_EXCEPTION".to_owned()),
+        ..LetterFilter::default()
+    };
+    let said = letters(&engine, &org, rule.clone()).await;
+    assert!(said.len() == 2 && said.iter().all(|letter| letter.message.is_some()), "{said:?}");
+    let receipt = engine.erase_person(org.id(), "person0@example.org").await.unwrap();
+    assert_eq!(receipt.attendees, 1);
+    let left = letters(&engine, &org, rule).await;
+    let says: Vec<_> = left.iter().map(|letter| (letter.place, letter.message.is_some())).collect();
+    assert_eq!(says, [(1, false), (3, true)]);
+    engine.stop().await;
+}

@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::fetch::{self, Record};
 use crate::map::{Column, FigureNames, Mapping, ReadNames, RowKind, WriteNames};
 use crate::query::{self, among};
+use crate::row::Figure;
 
 /// Events that one call counts: their ids must fit into an address.
 pub const COUNTED_EVENTS: usize = 100;
@@ -21,6 +22,9 @@ pub const COUNTED_EVENTS: usize = 100;
 const BULK_FROM: u64 = 10_000;
 /// Rows asked for by id in one call.
 const IDS: usize = 200;
+
+/// The version of every row where the org has no field for it, on both sides.
+const UNVERSIONED: Option<u64> = Some(0);
 
 const CALL: &str = "compare rows";
 const TOTAL: &str = "total";
@@ -36,6 +40,19 @@ pub struct Counted {
     pub sessions: BTreeMap<SfId, Tally>,
     /// What is sold, held and left, by event, item or session.
     pub figures: BTreeMap<SfId, Figures>,
+}
+
+impl Figures {
+    /// These figures as a record can hold them that has only some of the fields.
+    #[must_use]
+    pub fn as_held(self, mapping: &Mapping, of: Figure) -> Self {
+        let names = &mapping.read(of).figures;
+        Self {
+            sold: self.sold.filter(|_| names.sold.is_some()),
+            held: self.held.filter(|_| names.held.is_some()),
+            remaining: self.remaining.filter(|_| names.remaining.is_some()),
+        }
+    }
 }
 
 /// Figures as a record holds them; `None` where it holds none.
@@ -58,7 +75,7 @@ pub struct OrgRow {
     pub key: String,
     /// The event of the attendee; `None` if it has none any more.
     pub event: Option<SfId>,
-    /// The version that it says.
+    /// The version that it says; 0 if the org has no field for it.
     pub version: Option<u64>,
     /// What it says of the attendee.
     pub status: RowStatus,
@@ -83,13 +100,17 @@ impl Org {
         ];
         let (mut answers, _) = fetch::composite(client, parts).await?;
         let mut counted = Counted::default();
-        for tallies in [&mut counted.attendees, &mut counted.sessions] {
+        let by_kind = [
+            (&mut counted.attendees, &mapping.attendee),
+            (&mut counted.sessions, &mapping.session_attendee),
+        ];
+        for (tallies, names) in by_kind {
             for record in answers.next_page(client).await? {
                 let Some(event) = fetch::id_in(&record, EVENT)? else { continue };
                 let status = record.get("status").and_then(Json::as_str).unwrap_or_default();
                 let group =
                     Group { count: whole(&record, TOTAL)?, versions: whole(&record, VERSIONS)? };
-                tallies.entry(event).or_default().add(word(mapping, status), group);
+                tallies.entry(event).or_default().add(word(names, status), group);
             }
         }
         for names in [&mapping.event, &mapping.item, &mapping.session] {
@@ -165,7 +186,7 @@ async fn by_bulk(
     let columns = [
         "Id",
         names.key.as_str(),
-        names.version.as_str(),
+        names.version.as_deref().unwrap_or("Id"),
         column(names, Column::Status),
         event.as_str(),
         "IsDeleted",
@@ -175,8 +196,11 @@ async fn by_bulk(
             id: SfId::parse(&id).map_err(|_| odd("an id that is none"))?,
             key,
             event: SfId::parse(&event).ok(),
-            version: version.parse::<f64>().ok().and_then(unsigned),
-            status: word(mapping, &status),
+            version: match names.version {
+                Some(_) => version.parse::<f64>().ok().and_then(unsigned),
+                None => UNVERSIONED,
+            },
+            status: word(names, &status),
             deleted: deleted.eq_ignore_ascii_case("true"),
         });
         Ok(())
@@ -200,10 +224,11 @@ fn column(names: &WriteNames, column: Column) -> &str {
 fn tally(mapping: &Mapping, kind: RowKind, events: &[SfId]) -> String {
     let (names, event) = (mapping.rows(kind), event_path(mapping, kind));
     let status = column(names, Column::Status);
+    let sum = |version| format!(", SUM({version}) {VERSIONS}");
     format!(
-        "SELECT {event} {EVENT}, {status} status, COUNT(Id) {TOTAL}, SUM({}) {VERSIONS} FROM {} \
+        "SELECT {event} {EVENT}, {status} status, COUNT(Id) {TOTAL}{} FROM {} \
          WHERE {} AND {} != null GROUP BY {event}, {status}",
-        names.version,
+        names.version.as_ref().map(sum).unwrap_or_default(),
         names.object,
         among(&event, events),
         names.key,
@@ -212,29 +237,28 @@ fn tally(mapping: &Mapping, kind: RowKind, events: &[SfId]) -> String {
 
 fn rows(mapping: &Mapping, kind: RowKind, filter: &str) -> String {
     let (names, event) = (mapping.rows(kind), event_path(mapping, kind));
+    let version = names.version.as_ref().map(|version| format!(", {version}"));
     format!(
-        "SELECT Id, {}, {}, {}, {event}, IsDeleted FROM {} WHERE {filter}",
+        "SELECT Id, {}{}, {}, {event}, IsDeleted FROM {} WHERE {filter}",
         names.key,
-        names.version,
+        version.unwrap_or_default(),
         column(names, Column::Status),
         names.object,
     )
 }
 
 fn figures(names: &ReadNames, events: &[SfId]) -> String {
-    let FigureNames { sold, held, remaining } = &names.figures;
     let of_event = names.event.as_deref().unwrap_or("Id");
-    format!(
-        "SELECT Id, {sold}, {held}, {remaining} FROM {} WHERE {}",
-        names.object,
-        among(of_event, events)
-    )
+    let fields: String = names.figures.all().map(|name| format!(", {name}")).collect();
+    format!("SELECT Id{fields} FROM {} WHERE {}", names.object, among(of_event, events))
 }
 
-fn word(mapping: &Mapping, status: &str) -> RowStatus {
-    if status.eq_ignore_ascii_case(&mapping.registered) {
+fn word(names: &WriteNames, status: &str) -> RowStatus {
+    let is = |word: &String| status.eq_ignore_ascii_case(word);
+    let words = &names.statuses;
+    if is(&words.registered) || words.seated.iter().any(is) {
         RowStatus::Registered
-    } else if status.eq_ignore_ascii_case(&mapping.cancelled) {
+    } else if is(&words.cancelled) || words.freed.iter().any(is) {
         RowStatus::Cancelled
     } else {
         RowStatus::Other
@@ -255,15 +279,18 @@ fn read_row(record: &Record, mapping: &Mapping, kind: RowKind) -> Result<OrgRow,
         id: fetch::id_in(record, "Id")?.ok_or_else(|| odd("a row without id"))?,
         key: text(&names.key).to_owned(),
         event: event.and_then(|id| SfId::parse(id).ok()),
-        version: record.get(&names.version).and_then(Json::as_f64).and_then(unsigned),
-        status: word(mapping, text(column(names, Column::Status))),
+        version: match &names.version {
+            Some(version) => record.get(version).and_then(Json::as_f64).and_then(unsigned),
+            None => UNVERSIONED,
+        },
+        status: word(names, text(column(names, Column::Status))),
         deleted: record.get("IsDeleted").and_then(Json::as_bool).unwrap_or(false),
     })
 }
 
 fn read_figures(record: &Record, names: &FigureNames) -> Figures {
-    let read = |name: &str| {
-        let number = record.get(name).and_then(Json::as_f64).and_then(unsigned)?;
+    let read = |name: &Option<String>| {
+        let number = record.get(name.as_ref()?).and_then(Json::as_f64).and_then(unsigned)?;
         u32::try_from(number).ok()
     };
     Figures { sold: read(&names.sold), held: read(&names.held), remaining: read(&names.remaining) }

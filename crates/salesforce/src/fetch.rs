@@ -22,7 +22,7 @@ use bulk::{Bulk, Ended, Family};
 
 use crate::client::{API_VERSION, Answer, Client, Request, refusal};
 use crate::error::Error;
-use crate::map::{Column, Mapping, ReadNames};
+use crate::map::{Column, Mapping, ReadNames, translate};
 use crate::query::{self, COUNT, Scope};
 use crate::wire::{Composite, CompositeAnswer, Page, Subanswer, Subrequest};
 
@@ -399,6 +399,7 @@ pub(crate) fn raw_record(record: &Record, names: &ReadNames) -> Result<RawRecord
         };
         fields.insert(*field, value);
     }
+    translate::values(&mut fields, names);
     Ok(RawRecord { id: id_of(record)?, fields })
 }
 

@@ -243,7 +243,7 @@ mod tests {
         );
         let next = changed(&package(), Some(stamp), Some(Position { stamp, id }));
         let place = "(SystemModstamp > 2026-11-26T10:00:00Z OR (SystemModstamp = \
-                     2026-11-26T10:00:00Z AND Id > 'a0L000000000001AAA'))";
+                     2026-11-26T10:00:00Z AND Id > 'a0L000000000001EAA'))";
         assert!(next.contains(place), "{next}");
         let everything = all(&Package::Name("Who's there".into()), Some(id));
         assert!(
@@ -266,7 +266,7 @@ mod tests {
     #[test]
     fn a_row_is_read_whole_or_says_what_it_lacks() {
         let good = json!({
-            "attributes": {}, "Id": "a0L000000000001AAA", "Name": "L-00001", "IsDeleted": false,
+            "attributes": {}, "Id": "a0L000000000001EAA", "Name": "L-00001", "IsDeleted": false,
             "sfLma__License_Status__c": "Trial", "sfLma__Expiration__c": "2027-01-31",
             "sfLma__Subscriber_Org_ID__c": "00D5g000000Test",
             "SystemModstamp": "2026-11-26T10:00:00.000+0000",

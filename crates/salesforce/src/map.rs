@@ -3,9 +3,22 @@
 
 use std::collections::BTreeMap;
 
-use sloe_core::inbound::Field;
+use serde_json::Value as Json;
+use sloe_core::inbound::{Field, Value};
 
 use crate::error::Error;
+use crate::row::Figure;
+
+mod entries;
+mod file;
+pub(crate) mod keys;
+mod package;
+mod parse;
+mod preset;
+pub(crate) mod translate;
+
+pub use parse::MappingFault;
+pub use preset::{PRESETS, preset};
 
 /// The objects that Sloe writes attendees to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -41,8 +54,15 @@ pub enum Column {
     RegisteredAt,
 }
 
+impl Column {
+    /// Whether it names another record.
+    pub(crate) fn is_lookup(self) -> bool {
+        matches!(self, Self::Event | Self::Item | Self::Session | Self::Attendee)
+    }
+}
+
 /// An object that Sloe reads.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ReadNames {
     /// API name of the object.
     pub object: String,
@@ -54,17 +74,78 @@ pub struct ReadNames {
     pub children: Option<String>,
     /// Where Sloe writes what is sold, held and left.
     pub figures: FigureNames,
+    /// What the org's words mean, by field: `"*"` stands for any other word,
+    /// `""` for an empty field.
+    pub values: BTreeMap<Field, BTreeMap<String, Value>>,
+    /// What holds where a field is absent or empty.
+    pub fallback: BTreeMap<Field, Value>,
 }
 
-/// The fields for the figures of an event, item or session.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The fields for the figures of an event, item or session; those the org
+/// lacks are absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FigureNames {
     /// Seats sold, those of attendees made in Salesforce included.
-    pub sold: String,
+    pub sold: Option<String>,
     /// Seats held by open checkouts.
-    pub held: String,
+    pub held: Option<String>,
     /// Seats left; empty when unlimited.
-    pub remaining: String,
+    pub remaining: Option<String>,
+}
+
+impl FigureNames {
+    /// Those that the org has.
+    pub fn all(&self) -> impl Iterator<Item = &String> {
+        self.sold.iter().chain(&self.held).chain(&self.remaining)
+    }
+}
+
+/// An org's words for whether somebody comes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusWords {
+    /// Written for somebody who comes.
+    pub registered: String,
+    /// Written for somebody who doesn't.
+    pub cancelled: String,
+    /// Read as: takes a seat. Never empty.
+    pub seated: Vec<String>,
+    /// Read as: cancelled in the org, the seat is free. Never empty.
+    pub freed: Vec<String>,
+}
+
+impl Default for StatusWords {
+    fn default() -> Self {
+        Self::of("Registered", "Cancelled")
+    }
+}
+
+impl StatusWords {
+    /// One word each, both ways.
+    #[must_use]
+    pub fn of(registered: &str, cancelled: &str) -> Self {
+        Self {
+            registered: registered.to_owned(),
+            cancelled: cancelled.to_owned(),
+            seated: vec![registered.to_owned()],
+            freed: vec![cancelled.to_owned()],
+        }
+    }
+}
+
+/// Which attendees made in Salesforce take a seat: those without Sloe's
+/// external id whose status says so, and that this rule lets through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExternalRule {
+    /// Whether any do.
+    pub count: bool,
+    /// Fields that must hold these values besides.
+    pub only: BTreeMap<String, Json>,
+}
+
+impl Default for ExternalRule {
+    fn default() -> Self {
+        Self { count: true, only: BTreeMap::new() }
+    }
 }
 
 /// An object that Sloe writes rows to.
@@ -74,16 +155,53 @@ pub struct WriteNames {
     pub object: String,
     /// The external id field.
     pub key: String,
-    /// The field for the row's version.
-    pub version: String,
-    /// API names of the fields.
+    /// The field for the row's version; without it the org can't refuse an
+    /// older state that comes late.
+    pub version: Option<String>,
+    /// API names of the fields; a field that the org lacks is absent.
     pub columns: BTreeMap<Column, String>,
     /// The parent's relationship name, for naming it by external id.
     pub parent: Option<String>,
+    /// The lookups that are master-detail, or that a roll-up counts over: the
+    /// org locks these parents while it writes a row.
+    pub masters: Vec<Column>,
+    /// Whether somebody comes, in the org's words.
+    pub statuses: StatusWords,
+    /// Which of these records, if made in Salesforce, take a seat.
+    pub external: ExternalRule,
+    /// The org's own fields that every row sets to a fixed value.
+    pub constants: BTreeMap<String, Json>,
+    /// The org's own fields that a record's first row sets, for what the org
+    /// requires and Sloe doesn't know.
+    pub defaults: BTreeMap<String, Json>,
 }
 
-/// All names of one org.
-#[derive(Clone, Debug, PartialEq, Eq)]
+impl WriteNames {
+    /// Whether rows of different attendees lock one and the same record, so
+    /// that they must not be written side by side.
+    #[must_use]
+    pub fn parent_locks(&self) -> bool {
+        self.masters.iter().any(|column| *column != Column::Attendee)
+    }
+
+    /// The org's own fields that a row sets; a record's first row sets more.
+    pub(crate) fn own(&self, first: bool) -> impl Iterator<Item = (&String, &Json)> {
+        self.constants.iter().chain(self.defaults.iter().filter(move |_| first))
+    }
+}
+
+/// What an org's date-times mean.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Times {
+    /// Moments, as Salesforce means them.
+    #[default]
+    Utc,
+    /// Wall clock times of the event's time zone that were stored as if they were UTC.
+    Wall,
+}
+
+/// All names of one org, and what its words mean.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Mapping {
     /// Events.
     pub event: ReadNames,
@@ -95,36 +213,47 @@ pub struct Mapping {
     pub attendee: WriteNames,
     /// Attendees' sessions.
     pub session_attendee: WriteNames,
-    /// The status of somebody who comes.
-    pub registered: String,
-    /// The status of somebody who doesn't.
-    pub cancelled: String,
+    /// How its date-times are read.
+    pub times: Times,
 }
 
 impl Default for Mapping {
     /// Sloe's own package, without a namespace.
     fn default() -> Self {
         Self {
-            event: event_names(),
-            item: item_names(),
-            session: session_names(),
-            attendee: attendee_names(),
-            session_attendee: session_attendee_names(),
-            registered: "Registered".into(),
-            cancelled: "Cancelled".into(),
+            event: package::event_names(),
+            item: package::item_names(),
+            session: package::session_names(),
+            attendee: package::attendee_names(),
+            session_attendee: package::session_attendee_names(),
+            times: Times::Utc,
         }
     }
 }
 
 impl Mapping {
-    /// The same names as a managed package installs them: `NS__` before every custom name.
+    /// The same names as a managed package installs them: `NS__` before every
+    /// custom name that has no namespace yet.
     #[must_use]
-    pub fn with_namespace(mut self, namespace: &str) -> Self {
+    pub fn with_namespace(self, namespace: &str) -> Self {
+        self.with_namespace_except(namespace, &[])
+    }
+
+    fn with_namespace_except(mut self, namespace: &str, except: &[String]) -> Self {
         self.each_name(&mut |name| {
-            if name.ends_with("__c") || name.ends_with("__r") {
+            let stem = name.strip_suffix("__c").or_else(|| name.strip_suffix("__r"));
+            if stem.is_some_and(|stem| !stem.contains("__")) && !except.contains(name) {
                 *name = format!("{namespace}__{name}");
             }
         });
+        self
+    }
+
+    /// The zone of events that name none, unless the mapping says.
+    #[must_use]
+    pub fn or_time_zone(mut self, zone: &str) -> Self {
+        let known = self.event.fallback.entry(Field::TimeZone);
+        known.or_insert_with(|| Value::Text(zone.to_owned()));
         self
     }
 
@@ -137,18 +266,36 @@ impl Mapping {
         }
     }
 
+    /// The names of the object that figures of this kind go to.
+    pub(crate) fn read(&self, of: Figure) -> &ReadNames {
+        match of {
+            Figure::Event => &self.event,
+            Figure::Item => &self.item,
+            Figure::Session => &self.session,
+        }
+    }
+
+    /// Whether the org has a field for any figure of this kind.
+    #[must_use]
+    pub fn has_figures(&self, of: Figure) -> bool {
+        self.read(of).figures.all().next().is_some()
+    }
+
     /// Refuses names that no Salesforce org can have: they are written into
     /// queries and addresses as they stand.
     pub(crate) fn validate(&self) -> Result<(), Error> {
         let mut bad = Vec::new();
-        self.clone().each_name(&mut |name| {
-            let fits = name.len() <= 80
-                && name.starts_with(|c: char| c.is_ascii_alphabetic())
-                && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-            if !fits {
+        let mut see = |name: &mut String| {
+            if !is_api_name(name) {
                 bad.push(name.clone());
             }
-        });
+        };
+        let mut copy = self.clone();
+        copy.each_name(&mut see);
+        for write in [&self.attendee, &self.session_attendee] {
+            let own = write.constants.keys().chain(write.defaults.keys());
+            own.chain(write.external.only.keys()).for_each(|name| see(&mut name.clone()));
+        }
         let need_children =
             [&self.item, &self.session].iter().any(|n| n.event.is_none() || n.children.is_none());
         if need_children {
@@ -167,16 +314,23 @@ impl Mapping {
             read.event.iter_mut().for_each(&mut *see);
             read.children.iter_mut().for_each(&mut *see);
             let FigureNames { sold, held, remaining } = &mut read.figures;
-            [sold, held, remaining].into_iter().for_each(&mut *see);
+            [sold, held, remaining].into_iter().flatten().for_each(&mut *see);
         }
         for write in [&mut self.attendee, &mut self.session_attendee] {
             see(&mut write.object);
             see(&mut write.key);
-            see(&mut write.version);
+            write.version.iter_mut().for_each(&mut *see);
             write.columns.values_mut().for_each(&mut *see);
             write.parent.iter_mut().for_each(&mut *see);
         }
     }
+}
+
+/// Whether Salesforce could have a name like this.
+pub(crate) fn is_api_name(name: &str) -> bool {
+    name.len() <= 80
+        && name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
 /// The relationship that goes with a lookup field: `Event__c` gives `Event__r`,
@@ -185,125 +339,6 @@ pub(crate) fn relationship(lookup: &str) -> String {
     match lookup.strip_suffix("__c") {
         Some(stem) => format!("{stem}__r"),
         None => lookup.strip_suffix("Id").unwrap_or(lookup).to_owned(),
-    }
-}
-
-fn figures() -> FigureNames {
-    FigureNames { sold: "Sold__c".into(), held: "Held__c".into(), remaining: "Remaining__c".into() }
-}
-
-fn fields(names: &[(Field, &str)]) -> BTreeMap<Field, String> {
-    names.iter().map(|(field, name)| (*field, (*name).to_owned())).collect()
-}
-
-fn event_names() -> ReadNames {
-    ReadNames {
-        object: "Sloe_Event__c".into(),
-        event: None,
-        children: None,
-        figures: figures(),
-        fields: fields(&[
-            (Field::Name, "Name"),
-            (Field::Slug, "Slug__c"),
-            (Field::Published, "Published__c"),
-            (Field::Status, "Status__c"),
-            (Field::Summary, "Summary__c"),
-            (Field::Description, "Description__c"),
-            (Field::StartsAt, "Starts_At__c"),
-            (Field::EndsAt, "Ends_At__c"),
-            (Field::TimeZone, "Time_Zone__c"),
-            (Field::VenueName, "Venue_Name__c"),
-            (Field::VenueAddress, "Venue_Address__c"),
-            (Field::OnlineUrl, "Online_URL__c"),
-            (Field::ImageUrl, "Image_URL__c"),
-            (Field::Limit, "Capacity__c"),
-            (Field::OpensAt, "Registration_Opens_At__c"),
-            (Field::ClosesAt, "Registration_Closes_At__c"),
-            (Field::HoldMinutes, "Hold_Minutes__c"),
-            (Field::MaxPerOrder, "Max_Per_Order__c"),
-            (Field::PrivacyUrl, "Privacy_URL__c"),
-            (Field::OrganizerName, "Organizer_Name__c"),
-            (Field::OrganizerEmail, "Organizer_Email__c"),
-        ]),
-    }
-}
-
-fn item_names() -> ReadNames {
-    ReadNames {
-        object: "Sloe_Item__c".into(),
-        event: Some("Event__c".into()),
-        children: Some("Items__r".into()),
-        figures: figures(),
-        fields: fields(&[
-            (Field::Name, "Name"),
-            (Field::Description, "Description__c"),
-            (Field::Price, "Price__c"),
-            (Field::Currency, "Currency__c"),
-            (Field::Limit, "Quantity__c"),
-            (Field::OpensAt, "Opens_At__c"),
-            (Field::ClosesAt, "Closes_At__c"),
-            (Field::MaxPerOrder, "Max_Per_Order__c"),
-            (Field::Position, "Position__c"),
-            (Field::Active, "Active__c"),
-        ]),
-    }
-}
-
-fn session_names() -> ReadNames {
-    ReadNames {
-        object: "Sloe_Session__c".into(),
-        event: Some("Event__c".into()),
-        children: Some("Sessions__r".into()),
-        figures: figures(),
-        fields: fields(&[
-            (Field::Name, "Name"),
-            (Field::Description, "Description__c"),
-            (Field::Track, "Track__c"),
-            (Field::Speaker, "Speaker__c"),
-            (Field::Room, "Room__c"),
-            (Field::StartsAt, "Starts_At__c"),
-            (Field::EndsAt, "Ends_At__c"),
-            (Field::Limit, "Capacity__c"),
-            (Field::Position, "Position__c"),
-            (Field::Active, "Active__c"),
-        ]),
-    }
-}
-
-fn columns(names: &[(Column, &str)]) -> BTreeMap<Column, String> {
-    names.iter().map(|(column, name)| (*column, (*name).to_owned())).collect()
-}
-
-fn attendee_names() -> WriteNames {
-    WriteNames {
-        object: "Sloe_Attendee__c".into(),
-        key: "Sloe_Id__c".into(),
-        version: "Sloe_Version__c".into(),
-        parent: None,
-        columns: columns(&[
-            (Column::Event, "Event__c"),
-            (Column::Item, "Item__c"),
-            (Column::FirstName, "First_Name__c"),
-            (Column::LastName, "Last_Name__c"),
-            (Column::Email, "Email__c"),
-            (Column::Status, "Registration_Status__c"),
-            (Column::OrderReference, "Order_Reference__c"),
-            (Column::RegisteredAt, "Registered_At__c"),
-        ]),
-    }
-}
-
-fn session_attendee_names() -> WriteNames {
-    WriteNames {
-        object: "Sloe_Session_Attendee__c".into(),
-        key: "Sloe_Id__c".into(),
-        version: "Sloe_Version__c".into(),
-        parent: Some("Attendee__r".into()),
-        columns: columns(&[
-            (Column::Attendee, "Attendee__c"),
-            (Column::Session, "Session__c"),
-            (Column::Status, "Registration_Status__c"),
-        ]),
     }
 }
 
@@ -318,7 +353,8 @@ mod tests {
         assert_eq!(mapping.event.fields.get(&Field::Name).map(String::as_str), Some("Name"));
         assert_eq!(mapping.item.children.as_deref(), Some("sloe__Items__r"));
         assert_eq!(mapping.session_attendee.parent.as_deref(), Some("sloe__Attendee__r"));
-        assert_eq!(mapping.registered, "Registered");
+        assert_eq!(mapping.attendee.statuses.registered, "Registered");
+        assert_eq!(mapping.clone().with_namespace("other"), mapping);
     }
 
     #[test]

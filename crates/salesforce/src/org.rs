@@ -13,7 +13,7 @@ use crate::auth::Credentials;
 use crate::batch::bulk::{self, Adopted, Job, JobId, Operation, Rows};
 use crate::batch::collections::{self, Sent};
 use crate::batch::together::{self, Together};
-use crate::check::{self, FormRules, Missing};
+use crate::check::{self, Finding, FormRules};
 use crate::client::{API_VERSION, Client, Options, Request, limits_path};
 use crate::error::Error;
 use crate::fetch::{self, EventPages};
@@ -69,6 +69,16 @@ impl Org {
         Self { inner: Arc::new(Inner { client, mapping }) }
     }
 
+    /// The same org under other names.
+    ///
+    /// # Errors
+    /// [`Error::Settings`] when the mapping can't be.
+    pub fn with_mapping(&self, mapping: Mapping) -> Result<Self, Error> {
+        mapping.validate()?;
+        let client = self.inner.client.clone();
+        Ok(Self { inner: Arc::new(Inner { client, mapping: Arc::new(mapping) }) })
+    }
+
     /// The names in use.
     #[must_use]
     pub fn mapping(&self) -> &Mapping {
@@ -79,8 +89,7 @@ impl Org {
     /// their detail: rows side by side that share one run into each other.
     #[must_use]
     pub fn parent_locks(&self, kind: RowKind) -> Vec<Column> {
-        let named = self.mapping().rows(kind).parent.is_some();
-        if named { vec![Column::Attendee] } else { Vec::new() }
+        self.mapping().rows(kind).masters.clone()
     }
 
     pub(crate) fn parts(&self) -> (&Client, &Mapping) {
@@ -110,11 +119,12 @@ impl Org {
         Ok(OrgIdentity { org: token.org, user: token.user, instance_url })
     }
 
-    /// What the org lacks of what the mapping names; empty when it is ready.
+    /// In what the org and the mapping differ, blockers first; without a
+    /// blocker the org is ready.
     ///
     /// # Errors
     /// As any call.
-    pub async fn check(&self) -> Result<Vec<Missing>, Error> {
+    pub async fn check(&self) -> Result<Vec<Finding>, Error> {
         let (client, mapping) = self.parts();
         check::check(client, mapping).await
     }

@@ -1,5 +1,6 @@
 //! The queries that Sloe asks, in SOQL, from the names of a mapping.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use reqwest::Url;
@@ -8,7 +9,7 @@ use sloe_core::time::Timestamp;
 
 use crate::client::API_VERSION;
 use crate::look::{Mark, Watched};
-use crate::map::{Column, Mapping, ReadNames, relationship};
+use crate::map::{Column, Mapping, ReadNames, WriteNames, relationship};
 
 /// Which events a query is about.
 #[derive(Clone, Copy)]
@@ -47,15 +48,19 @@ pub(crate) fn events(mapping: &Mapping, scope: Scope<'_>) -> String {
 /// Attendees that Sloe didn't make, counted by event and item.
 pub(crate) fn external_by_item(mapping: &Mapping, events: &[SfId]) -> String {
     let names = &mapping.attendee;
-    let (event, item) = (column(mapping, Column::Event), column(mapping, Column::Item));
+    let event = column(mapping, Column::Event);
+    let groups = match names.columns.get(&Column::Item) {
+        Some(item) => format!("{event}, {item}"),
+        None => event.to_owned(),
+    };
     format!(
-        "SELECT {event}, {item}, COUNT(Id) {COUNT} FROM {} WHERE {} AND {} = null AND {} = {} \
-         GROUP BY {event}, {item}",
+        "SELECT {groups}, COUNT(Id) {COUNT} FROM {} WHERE {} AND {} = null AND {}{} \
+         GROUP BY {groups}",
         names.object,
         among(event, events),
         names.key,
-        column(mapping, Column::Status),
-        quoted(&mapping.registered),
+        one_of(column(mapping, Column::Status), &names.statuses.seated),
+        external_only(names),
     )
 }
 
@@ -66,16 +71,17 @@ pub(crate) fn external_by_session(mapping: &Mapping, events: &[SfId]) -> String 
     let session = name(Column::Session);
     let (parent, event) = event_of_session(mapping);
     let event_of_session = format!("{parent}.{event}");
+    let parent = names.parent.as_deref().unwrap_or_default();
+    let status_of_attendee = format!("{parent}.{}", column(mapping, Column::Status));
     format!(
-        "SELECT {session}, COUNT(Id) {COUNT} FROM {} WHERE {} AND {} = null AND {} = {status} \
-         AND {}.{} = {status} GROUP BY {session}",
+        "SELECT {session}, COUNT(Id) {COUNT} FROM {} WHERE {} AND {} = null AND {} AND {}{} \
+         GROUP BY {session}",
         names.object,
         among(&event_of_session, events),
         names.key,
-        name(Column::Status),
-        names.parent.as_deref().unwrap_or_default(),
-        column(mapping, Column::Status),
-        status = quoted(&mapping.registered),
+        one_of(name(Column::Status), &names.statuses.seated),
+        one_of(&status_of_attendee, &mapping.attendee.statuses.seated),
+        external_only(names),
     )
 }
 
@@ -84,13 +90,12 @@ pub(crate) fn cancelled(mapping: &Mapping, events: &[SfId], since: Option<Timest
     let names = &mapping.attendee;
     let event = column(mapping, Column::Event);
     let mut soql = format!(
-        "SELECT {event}, {} FROM {} WHERE {} AND {} != null AND ({} = {} OR IsDeleted = true)",
+        "SELECT {event}, {} FROM {} WHERE {} AND {} != null AND ({} OR IsDeleted = true)",
         names.key,
         names.object,
         among(event, events),
         names.key,
-        column(mapping, Column::Status),
-        quoted(&mapping.cancelled),
+        one_of(column(mapping, Column::Status), &names.statuses.freed),
     );
     if let Some(since) = since {
         let _ = write!(soql, " AND SystemModstamp >= {}", since.to_rfc3339());
@@ -115,6 +120,21 @@ pub(crate) fn bulk_children(names: &ReadNames) -> String {
     )
 }
 
+/// The active validation rules of these objects, for the Tooling API.
+pub(crate) fn validation_rules(objects: &[&String]) -> String {
+    let objects: Vec<String> = objects.iter().map(|object| (*object).clone()).collect();
+    format!(
+        "SELECT ValidationName, ErrorDisplayField, EntityDefinition.QualifiedApiName \
+         FROM ValidationRule WHERE Active = true AND {}",
+        one_of("EntityDefinition.QualifiedApiName", &objects)
+    )
+}
+
+/// The address of a query of what the org is made of.
+pub(crate) fn tooling_address(soql: &str) -> String {
+    address(soql, false).replacen("/query?", "/tooling/query?", 1)
+}
+
 /// How a place in a session leads to the event: the session's relationship,
 /// and the session's lookup.
 pub(crate) fn event_of_session(mapping: &Mapping) -> (String, String) {
@@ -137,10 +157,9 @@ pub(crate) fn changed(mapping: &Mapping, of: Watched, mark: &Mark, rows: usize) 
             format!("Id, {}, {}", column(mapping, Column::Event), attendee.key),
             attendee.object.clone(),
             format!(
-                " AND ({} = null OR {} = {} OR IsDeleted = true)",
+                " AND ({} = null OR {} OR IsDeleted = true)",
                 attendee.key,
-                column(mapping, Column::Status),
-                quoted(&mapping.cancelled)
+                one_of(column(mapping, Column::Status), &attendee.statuses.freed),
             ),
         ),
         Watched::SessionAttendee => {
@@ -172,7 +191,9 @@ pub(crate) fn address(soql: &str, all: bool) -> String {
 
 fn field_list(names: &ReadNames) -> String {
     let mut list = "Id".to_owned();
-    for name in names.fields.values() {
+    // Two of Sloe's fields may be one of the org's, and no query may name one twice.
+    let mut seen = BTreeSet::new();
+    for name in names.fields.values().filter(|name| seen.insert(name.to_ascii_lowercase())) {
         list.push_str(", ");
         list.push_str(name);
     }
@@ -193,6 +214,30 @@ pub(crate) fn among(field: &str, ids: &[SfId]) -> String {
     }
 }
 
+/// A condition that a text field holds one of these words.
+fn one_of(field: &str, words: &[String]) -> String {
+    match words {
+        [only] => format!("{field} = {}", quoted(only)),
+        _ => {
+            let list: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+            format!("{field} IN ({})", list.join(", "))
+        }
+    }
+}
+
+/// What else must be so of a record that Sloe didn't make, for it to take a seat.
+fn external_only(names: &WriteNames) -> String {
+    let mut conditions = String::new();
+    if !names.external.count {
+        conditions.push_str(" AND Id = null");
+    }
+    for (field, value) in &names.external.only {
+        let value = value.as_str().map_or_else(|| value.to_string(), quoted);
+        let _ = write!(conditions, " AND {field} = {value}");
+    }
+    conditions
+}
+
 /// A text as SOQL writes it (SOQL and SOSL Reference, "Quoted String Escape Sequences").
 pub(crate) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
@@ -202,6 +247,7 @@ pub(crate) fn quoted(text: &str) -> String {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
+    use crate::map::StatusWords;
 
     fn ids() -> [SfId; 2] {
         [SfId::parse("a00000000000001").unwrap(), SfId::parse("a00000000000002").unwrap()]
@@ -268,8 +314,28 @@ mod tests {
 
     #[test]
     fn a_word_of_the_mapping_cannot_end_its_own_text() {
-        let mapping = Mapping { registered: "Who's \\ in".into(), ..Mapping::default() };
+        let mut mapping = Mapping::default();
+        mapping.attendee.statuses = StatusWords::of("Who's \\ in", "Out");
         assert!(external_by_item(&mapping, &ids()).contains("= 'Who\\'s \\\\ in'"));
+    }
+
+    #[test]
+    fn counts_follow_the_mapping_s_words_and_rule_and_do_without_an_item() {
+        let mut mapping = Mapping::default();
+        mapping.attendee.columns.remove(&Column::Item);
+        mapping.attendee.statuses.seated = vec!["Registered".into(), "Pending".into()];
+        mapping.attendee.external.only.insert("Kind__c".into(), "Gue'st".into());
+        mapping.attendee.external.only.insert("Paid__c".into(), true.into());
+        let soql = external_by_item(&mapping, &ids()[..1]);
+        assert_eq!(
+            soql,
+            "SELECT Event__c, COUNT(Id) total FROM Sloe_Attendee__c \
+             WHERE Event__c = 'a00000000000001AAA' AND Sloe_Id__c = null \
+             AND Registration_Status__c IN ('Registered', 'Pending') \
+             AND Kind__c = 'Gue\\'st' AND Paid__c = true GROUP BY Event__c"
+        );
+        mapping.attendee.external.count = false;
+        assert!(external_by_item(&mapping, &ids()).contains(" AND Id = null"));
     }
 
     #[test]

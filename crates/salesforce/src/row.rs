@@ -29,14 +29,14 @@ pub enum Cell {
 
 impl Cell {
     /// As the text that both JSON and CSV carry; `None` empties the field.
-    pub(crate) fn text(&self, mapping: &Mapping) -> Option<String> {
+    pub(crate) fn text(&self, names: &WriteNames) -> Option<String> {
         match self {
             Self::Null => None,
             Self::Text(text) => Some(text.clone()).filter(|text| !text.is_empty()),
             Self::Id(id) => Some(id.to_string()),
             Self::Time(time) => Some(time.to_rfc3339()),
-            Self::Status(Status::Registered) => Some(mapping.registered.clone()),
-            Self::Status(Status::Cancelled) => Some(mapping.cancelled.clone()),
+            Self::Status(Status::Registered) => Some(names.statuses.registered.clone()),
+            Self::Status(Status::Cancelled) => Some(names.statuses.cancelled.clone()),
         }
     }
 }
@@ -122,9 +122,12 @@ impl Row {
             Some(id) => record.insert("id".into(), Value::String(id.to_string())),
             None => record.insert(names.key.clone(), Value::String(self.key.clone())),
         };
-        record.insert(names.version.clone(), Value::from(self.version));
+        if let Some(version) = &names.version {
+            record.insert(version.clone(), Value::from(self.version));
+        }
+        record.extend(names.own(id.is_none()).map(|(name, value)| (name.clone(), value.clone())));
         for (column, cell) in &self.cells {
-            let value = cell.text(mapping).map_or(Value::Null, Value::String);
+            let value = cell.text(names).map_or(Value::Null, Value::String);
             if let (Column::Attendee, Some(parent)) = (column, &names.parent) {
                 let by_key = serde_json::json!({ mapping.attendee.key.as_str(): value });
                 record.insert(parent.clone(), by_key);
@@ -230,7 +233,8 @@ fn judge_one(error: SaveError, names: &WriteNames, updating: bool) -> RowOutcome
     let SaveError { status_code: code, message, fields } = error;
     let blames = |name: &str| fields.iter().any(|field| field.eq_ignore_ascii_case(name));
     // The package's validation rule puts its error on the version field.
-    if code == "FIELD_CUSTOM_VALIDATION_EXCEPTION" && blames(&names.version) {
+    let versioned = names.version.as_deref().is_some_and(blames);
+    if code == "FIELD_CUSTOM_VALIDATION_EXCEPTION" && versioned {
         return RowOutcome::Stale;
     }
     if updating && fields.is_empty() && is_gone(&code) {

@@ -174,13 +174,54 @@ pub(crate) struct Describe {
     pub(crate) child_relationships: Vec<ChildRelationship>,
 }
 
+/// All objects of the org, in short.
+#[derive(Deserialize)]
+pub(crate) struct DescribedOrg {
+    pub(crate) sobjects: Vec<DescribedObject>,
+}
+
+/// One of them.
+#[derive(Deserialize)]
+pub(crate) struct DescribedObject {
+    pub(crate) name: String,
+}
+
+/// A validation rule, as the Tooling API tells it.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct ValidationRule {
+    pub(crate) validation_name: String,
+    #[serde(default)]
+    pub(crate) error_display_field: Option<String>,
+    #[serde(default)]
+    pub(crate) entity_definition: Option<EntityName>,
+}
+
+/// The object that a rule is for.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct EntityName {
+    pub(crate) qualified_api_name: String,
+}
+
 /// A field of an object.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct DescribedField {
     pub(crate) name: String,
+    /// `string`, `picklist`, `reference` …
+    #[serde(default, rename = "type")]
+    pub(crate) kind: String,
     #[serde(default)]
     pub(crate) length: u32,
+    /// Worked out by the org: a formula or a roll-up.
+    #[serde(default)]
+    pub(crate) calculated: bool,
+    #[serde(default)]
+    pub(crate) reference_to: Vec<String>,
+    /// There on the lookups of a detail to its master only.
+    #[serde(default)]
+    pub(crate) relationship_order: Option<i64>,
     #[serde(default)]
     pub(crate) nillable: bool,
     #[serde(default)]
@@ -215,4 +256,7 @@ pub(crate) struct ChildRelationship {
     pub(crate) relationship_name: Option<String>,
     #[serde(rename = "childSObject", default)]
     pub(crate) child_object: String,
+    /// The child's lookup.
+    #[serde(default)]
+    pub(crate) field: String,
 }

@@ -34,17 +34,23 @@ pub enum Collection {
     Verified,
     /// An org's API calls, counted.
     Budgets,
+    /// What orgs call their objects and fields.
+    Mappings,
     /// How the last refreshes of an org's events went, and what was read then.
     Reads,
     /// Up to where changes in an org were read.
     Marks,
+    /// Whether an org tells of changes by itself, and up to where it did.
+    ChangeEvents,
     /// Settings of the platform itself, its wrapped keys among them.
     Platform,
+    /// Staff's sign-in links and sessions; hashes only.
+    Staff,
 }
 
 impl Collection {
     /// All of them, for tools.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::Orgs,
         Self::Licenses,
         Self::Snapshots,
@@ -58,9 +64,12 @@ impl Collection {
         Self::DeadLetters,
         Self::Verified,
         Self::Budgets,
+        Self::Mappings,
         Self::Reads,
         Self::Marks,
+        Self::ChangeEvents,
         Self::Platform,
+        Self::Staff,
     ];
 
     /// Its stable name in stored form.
@@ -80,9 +89,12 @@ impl Collection {
             Self::DeadLetters => "dead_letters",
             Self::Verified => "verified",
             Self::Budgets => "budgets",
+            Self::Mappings => "mappings",
             Self::Reads => "reads",
             Self::Marks => "marks",
+            Self::ChangeEvents => "change_events",
             Self::Platform => "platform",
+            Self::Staff => "staff",
         }
     }
 }
@@ -127,6 +139,18 @@ impl Key {
     #[must_use]
     pub fn platform(name: &str) -> Self {
         Self::new(Collection::Platform, name.to_owned())
+    }
+
+    /// A sign-in link of staff, by a part of its token's hash.
+    #[must_use]
+    pub fn staff_link(hash: &str) -> Self {
+        Self::new(Collection::Staff, format!("link/{hash}"))
+    }
+
+    /// A session of staff, by a part of its secret's hash.
+    #[must_use]
+    pub fn staff_session(hash: &str) -> Self {
+        Self::new(Collection::Staff, format!("session/{hash}"))
     }
 
     /// An event's snapshot.
@@ -195,6 +219,12 @@ impl Key {
         Self::scoped(Collection::Budgets, scope, "calls")
     }
 
+    /// What an org calls its objects and fields.
+    #[must_use]
+    pub fn mapping(scope: OrgScope) -> Self {
+        Self::scoped(Collection::Mappings, scope, "mapping")
+    }
+
     /// How a refresh went: of an event by its Salesforce id, or of the whole org.
     #[must_use]
     pub fn read(scope: OrgScope, of: &str) -> Self {
@@ -205,6 +235,12 @@ impl Key {
     #[must_use]
     pub fn marks(scope: OrgScope) -> Self {
         Self::scoped(Collection::Marks, scope, "poll")
+    }
+
+    /// One of the notes about an org's change events.
+    #[must_use]
+    pub fn change_events(scope: OrgScope, name: &str) -> Self {
+        Self::scoped(Collection::ChangeEvents, scope, name)
     }
 
     fn scoped(collection: Collection, scope: OrgScope, id: &str) -> Self {

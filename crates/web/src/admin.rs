@@ -2,9 +2,12 @@
 //! Answers are plain JSON; the commands make sentences of them.
 
 mod budget;
+mod changes;
 mod doctor;
 mod hook;
 pub mod license;
+mod mapping;
+mod staff;
 mod sync;
 
 use axum::Json;
@@ -26,8 +29,10 @@ use crate::error::{Cause, Problem};
 use crate::state::AppState;
 
 pub use budget::choose_budget;
+pub use changes::switch_changes;
 pub use doctor::examine;
 pub use hook::rotate_hook;
+pub use mapping::{change_mapping, check_org, findings, show_mapping};
 
 /// The admin API, below `/api/v1/admin`.
 pub fn router(state: AppState) -> Router<AppState> {
@@ -36,12 +41,17 @@ pub fn router(state: AppState) -> Router<AppState> {
         .route("/orgs/list", post(list_orgs))
         .route("/orgs/hook", post(hook::rotate))
         .route("/orgs/budget", post(budget::budget))
+        .route("/orgs/changes", post(changes::changes))
+        .route("/orgs/check", post(mapping::check))
+        .route("/orgs/mapping", post(mapping::show))
+        .route("/orgs/mapping/change", post(mapping::change))
         .route("/doctor", post(doctor::doctor))
         .merge(license::routes())
         .route("/refresh", post(refresh))
         .route("/sync", post(drained))
         .merge(sync::router())
         .route("/persons/erase", post(erase))
+        .route("/staff/link", post(staff::link))
         .layer(from_fn_with_state(state, require_token))
 }
 
@@ -70,6 +80,7 @@ async fn connect_org(
         "org_id": id.to_string(),
         "hook_secret": connected.hook.secret,
         "hook_signing": connected.hook.signing,
+        "findings": findings(&connected.findings),
     })))
 }
 
@@ -83,6 +94,10 @@ async fn list_orgs(State(state): State<AppState>) -> Result<Json<Value>, Problem
         let mut troubles: Vec<_> =
             state.engine.refreshes(org.id()).iter().filter_map(trouble).collect();
         troubles.extend(calls.trouble());
+        let changes = state.engine.changes(org.id()).await;
+        let changes = changes.map_err(|error| refused(error.to_string()))?;
+        troubles.extend(changes.trouble());
+        troubles.extend(org.mapping.trouble.clone());
         orgs.push(json!({
             "slug": slug,
             "org_id": org.id().to_string(),
@@ -90,6 +105,7 @@ async fn list_orgs(State(state): State<AppState>) -> Result<Json<Value>, Problem
             "live": live,
             "troubles": troubles,
             "calls": budget::show(&calls),
+            "changes": changes::show(&changes),
         }));
     }
     Ok(Json(json!({ "orgs": orgs, "troubles": state.engine.license_source().troubles() })))

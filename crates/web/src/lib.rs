@@ -17,6 +17,7 @@ pub mod routes;
 pub mod serve;
 pub mod site;
 pub mod stack;
+pub mod staff;
 pub mod state;
 
 pub use routes::{admin_app, app};

@@ -13,7 +13,7 @@ use crate::api::{event, hold, order, registration};
 use crate::error::{Cause, Problem};
 use crate::stack::{self, MAX_BODY, Stack};
 use crate::state::AppState;
-use crate::{admin, health, hooks, openapi, problems, site};
+use crate::{admin, health, hooks, openapi, problems, site, staff};
 
 /// For programs: the JSON API.
 fn programs() -> Router<AppState> {
@@ -51,7 +51,8 @@ fn operation() -> Router<AppState> {
         .route("/problems/{name}", get(problems::explain))
 }
 
-/// For people: the site, which takes forms from its own pages only.
+/// For people: the site and the staff console, which take forms from their own
+/// pages only.
 fn pages(state: &AppState) -> Router<AppState> {
     let mut own = CsrfLayer::new();
     if let Some(url) = &state.settings.public_url {
@@ -61,7 +62,7 @@ fn pages(state: &AppState) -> Router<AppState> {
             Err(error) => tracing::error!(%error, "the public URL is no origin"),
         }
     }
-    site::router().layer(own)
+    site::router().merge(staff::router(state)).layer(own)
 }
 
 /// Everything the public can reach.

@@ -33,6 +33,7 @@ use crate::problems;
 use crate::state::Settings;
 use meters::Meters;
 use rate::Addresses;
+pub(crate) use rate::caller;
 
 /// Bytes that a request's body may have.
 pub(crate) const MAX_BODY: usize = 64 * 1024;

@@ -10,6 +10,7 @@ use sloe_engine::engine::Engine;
 
 use crate::mailbox::Mailbox;
 use crate::site::rendered::Rendered;
+use crate::staff::Desk;
 
 /// What the composition root decides about the web.
 #[derive(Clone, Debug)]
@@ -37,6 +38,8 @@ pub struct Settings {
     pub in_flight: usize,
     /// How long a request may take.
     pub deadline: Duration,
+    /// What everything is kept in, in words for staff; empty if that is not told.
+    pub store: String,
 }
 
 impl Default for Settings {
@@ -52,6 +55,7 @@ impl Default for Settings {
             behind_proxy: false,
             in_flight: 8_192,
             deadline: Duration::from_secs(15),
+            store: String::new(),
         }
     }
 }
@@ -103,6 +107,8 @@ pub struct Shared {
     pub settings: Settings,
     /// Pages as they are sent.
     pub rendered: Rendered,
+    /// What the staff console keeps.
+    pub staff: Desk,
     /// Renders metrics; `None` if nothing records them.
     pub metrics: Option<PrometheusHandle>,
     phase: AtomicU8,
@@ -122,7 +128,8 @@ impl AppState {
     pub fn new(engine: Engine, settings: Settings, metrics: Option<PrometheusHandle>) -> Self {
         let phase = AtomicU8::new(Phase::Starting as u8);
         let rendered = Rendered::default();
-        Self(Arc::new(Shared { engine, settings, rendered, metrics, phase }))
+        let staff = Desk::default();
+        Self(Arc::new(Shared { engine, settings, rendered, staff, metrics, phase }))
     }
 }
 

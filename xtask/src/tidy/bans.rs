@@ -93,7 +93,7 @@ const fn reminder(word: &'static str) -> Ban {
 }
 
 const fn host(word: &'static str) -> Ban {
-    let files = |path: &str| path != "Cargo.lock";
+    let files = |path: &str| path != "Cargo.lock" && !path.ends_with("/Cargo.lock");
     Ban { word, part: Part::Text, files, tests: true, what: HOST, instead: BY_CONFIG }
 }
 

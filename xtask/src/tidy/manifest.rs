@@ -39,6 +39,8 @@ pub(super) fn read(files: &[File]) -> Result<Vec<Manifest>, String> {
     let manifests: Result<Vec<Manifest>, String> =
         named.map(|file| Manifest::parse(&file.path, &file.text)).collect();
     let mut manifests = manifests?;
+    // A tool that is a workspace of its own shares nothing with this one.
+    manifests.retain(|m| m.path == "Cargo.toml" || !m.table.contains_key("workspace"));
     manifests.sort_by_key(|manifest| manifest.path != "Cargo.toml");
     match manifests.first() {
         Some(first) if first.path == "Cargo.toml" => Ok(manifests),

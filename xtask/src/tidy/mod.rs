@@ -6,6 +6,7 @@
 
 mod bans;
 mod docs;
+mod generated;
 mod justified;
 mod layers;
 mod manifest;
@@ -65,6 +66,7 @@ fn check() -> Result<Vec<Fault>, String> {
     faults.extend(docs::check(&sources));
     faults.extend(size::check(&sources, &size::Exceptions::read(&files)?));
     faults.extend(bans::check(&files, &sources));
+    faults.extend(generated::check(&files));
     faults.extend(manifest::check(&manifests));
     faults.extend(layers::check(&manifests));
     faults.extend(layers::check_core_tree(&core));

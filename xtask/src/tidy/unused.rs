@@ -18,7 +18,12 @@ struct Unnamed {
     reason: &'static str,
 }
 
-const UNNAMED: [Unnamed; 0] = [];
+const UNNAMED: [Unnamed; 2] = [
+    Unnamed { package: "sloe-salesforce", name: "prost", reason: GENERATED },
+    Unnamed { package: "sloe-sim", name: "prost", reason: GENERATED },
+];
+
+const GENERATED: &str = "generated code names it, as `::prost`";
 
 pub(super) fn check(manifests: &[Manifest], sources: &[Source<'_>]) -> Vec<Fault> {
     let Some((workspace, members)) = manifests.split_first() else { return Vec::new() };

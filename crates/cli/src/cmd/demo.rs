@@ -51,6 +51,10 @@ pub(crate) struct Args {
     rate_limit: u32,
 }
 
+/// How long the demo's console link is good, in milliseconds: whoever starts a
+/// demo may look at everything else first.
+const CONSOLE: i64 = 12 * 60 * 60 * 1_000;
+
 /// The event that the storm is for: it has seats for everybody.
 const STORMED: &str = "keynote-live";
 
@@ -147,11 +151,12 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     }
     progress.step("Reading the licenses".to_owned());
     wait_for_licenses(&platform).await;
+    let console = console(&platform, &url).await?;
     progress.end().await;
     if args.json {
-        println!("{}", ready(&platform, (&orgs, &source), &url, &args)?);
+        println!("{}", ready(&platform, (&orgs, &source), &url, &console, &args)?);
     } else {
-        let greeting = greeting(&args, &platform, (&orgs, &source), &url);
+        let greeting = greeting(&args, &platform, (&orgs, &source), &url, console);
         print!("{}", greeting.text(platform::may_color(&std::io::stdout())));
     }
     platform::asked_to_stop().await;
@@ -259,6 +264,7 @@ async fn connect(
         profile: (show.profile)(),
         credentials,
         expected: Some(OrgId::parse(&running.org_id())?),
+        mapping: None,
     };
     let connected = platform.engine.connect_org(connect).await?;
     let hook = json!({
@@ -310,11 +316,18 @@ fn show_mails(mailbox: mailbox::Mailbox) -> Mailbox {
     }))
 }
 
+/// An address that signs in to the console once.
+async fn console(platform: &Platform, url: &str) -> Result<String, Failure> {
+    let link = platform.engine.make_staff_link(CONSOLE).await?;
+    Ok(format!("{url}{}", sloe_web::staff::sign_in_path(&link)))
+}
+
 fn greeting(
     args: &Args,
     platform: &Platform,
     (orgs, source): (&[org::Running], &org::Running),
     url: &str,
+    console: String,
 ) -> Greeting {
     let facts = |(show, org): (&Show, &org::Running)| {
         let profile = (show.profile)();
@@ -335,6 +348,7 @@ fn greeting(
     Greeting {
         command: platform::own_command(),
         site: url.to_owned(),
+        console,
         orgs: SHOWS.iter().zip(orgs).map(facts).collect(),
         storm,
         licenses: source.url(),
@@ -353,6 +367,7 @@ fn ready(
     platform: &Platform,
     (orgs, source): (&[org::Running], &org::Running),
     url: &str,
+    console: &str,
     args: &Args,
 ) -> Result<Value, Failure> {
     let mut shown = Vec::new();
@@ -376,7 +391,8 @@ fn ready(
     let data = (!args.ephemeral).then(|| args.data.join("platform"));
     Ok(json!({
         "site": url,
-        "console": null,
+        "console": console,
+        "staff": console,
         "token": platform.admin_token(),
         "mailbox": format!("{url}/demo/mailbox"),
         "data": data,

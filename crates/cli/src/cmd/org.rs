@@ -1,7 +1,10 @@
 //! `sloe org`: connects orgs, to a running platform or to a store at rest.
 
 mod budget;
+mod changes;
+mod check;
 mod hook;
+mod mapping;
 
 use std::path::PathBuf;
 
@@ -28,6 +31,15 @@ pub(crate) enum Org {
     /// Show or choose how much of its API allowance an org lets Sloe have.
     #[command(after_help = BUDGET_EXAMPLE)]
     Budget(budget::Budget),
+    /// Show or switch whether the org tells of changes by itself.
+    #[command(after_help = CHANGES_EXAMPLE)]
+    Changes(changes::Changes),
+    /// Compare an org with its mapping, and say what it lacks.
+    #[command(after_help = check::EXAMPLES)]
+    Check(check::Check),
+    /// Show or choose what an org calls its objects and fields.
+    #[command(after_help = mapping::EXAMPLES)]
+    Mapping(mapping::MappingArgs),
     /// Make a new secret for the Update button; the one before stays good until it is ended.
     #[command(after_help = HOOK_EXAMPLE)]
     RotateHook(hook::RotateHook),
@@ -36,7 +48,16 @@ pub(crate) enum Org {
 const ADD_EXAMPLE: &str = "\
 Example:
   sloe org add --slug acme --name 'Acme Events' --url https://acme.my.salesforce.com \\
-       --client-id 3MVG9… --client-secret-file secret.txt";
+       --client-id 3MVG9… --client-secret-file secret.txt
+  sloe org add … --preset blackthorn     an org with the Blackthorn Events package
+  sloe org add … --mapping FILE          an org with objects of its own";
+
+const CHANGES_EXAMPLE: &str = "\
+Examples:
+  sloe org changes acme         how its change events stand
+  sloe org changes acme --on    follow them: a change shows within a second, at no API call
+
+In the org's Setup, Change Data Capture, select Sloe Event, Sloe Item and Sloe Session first.";
 
 const BUDGET_EXAMPLE: &str = "\
 Examples:
@@ -105,6 +126,17 @@ pub(crate) struct Add {
     /// Audience of the JWT bearer flow.
     #[arg(long, default_value = "https://login.salesforce.com")]
     audience: String,
+    /// Follow the org's change events (Change Data Capture over the Pub/Sub API).
+    #[arg(long)]
+    change_events: bool,
+    #[command(flatten)]
+    events_from: changes::From,
+    /// File with what the org calls its objects and fields; see sloe org mapping --help.
+    #[arg(long, value_name = "FILE", conflicts_with = "preset")]
+    mapping: Option<PathBuf>,
+    /// A mapping that comes with Sloe: sloe or blackthorn.
+    #[arg(long, value_name = "NAME", value_parser = sloe_salesforce::map::PRESETS)]
+    preset: Option<String>,
 }
 
 pub(crate) async fn run(org: Org) -> Result<(), Failure> {
@@ -112,16 +144,24 @@ pub(crate) async fn run(org: Org) -> Result<(), Failure> {
         Org::Add(add) => connect(*add).await,
         Org::List { at } => list(at).await,
         Org::Budget(budget) => budget::run(budget).await,
+        Org::Changes(changes) => changes::run(changes).await,
+        Org::Check(check) => check::run(check).await,
+        Org::Mapping(mapping) => mapping::run(mapping).await,
         Org::RotateHook(rotate) => hook::run(rotate).await,
     }
 }
 
 async fn connect(add: Add) -> Result<(), Failure> {
     let at = add.at.store.clone();
+    let (changes, from) = (add.change_events, add.events_from.clone());
+    if from.pubsub_url.is_some() && !changes {
+        return Err(Failure::new("--pubsub-url goes with --change-events"));
+    }
     let connect = add.read()?;
     let (id, secrets) = match Running::find(at.directory()).await {
         Some(running) => {
             let answer = running.ask("orgs", &connect.to_json()).await?;
+            check::print_findings(&answer);
             let [id, secret, signing] =
                 ["org_id", "hook_secret", "hook_signing"].map(|key| text(&answer, key));
             (id, HookSecrets { secret, signing })
@@ -130,7 +170,8 @@ async fn connect(add: Add) -> Result<(), Failure> {
             let engine = boot::start_engine_alone(at.directory())?;
             let connected = engine.connect_org(connect).await;
             engine.stop().await;
-            let Connected { org, hook } = connected?;
+            let Connected { org, hook, findings } = connected?;
+            check::print_findings(&json!({ "findings": sloe_web::admin::findings(&findings) }));
             (org.id().to_string(), hook)
         }
     };
@@ -138,11 +179,17 @@ async fn connect(add: Add) -> Result<(), Failure> {
     println!();
     hook::print(&id, &secrets);
     println!("They are shown only now. The ones before stay good until the next.");
+    if changes {
+        let told = changes::switch(&at, &id, Some(true), &from).await?;
+        println!();
+        println!("{}", changes::describe(&told));
+    }
     Ok(())
 }
 
 impl Add {
     fn read(self) -> Result<Connect, Failure> {
+        let mapping = mapping::choose(self.mapping.as_deref(), self.preset.as_deref())?;
         let flow = match (self.client_secret_file, self.jwt_key_file, self.username) {
             (Some(file), _, _) => Flow::ClientCredentials {
                 client_id: self.client_id,
@@ -172,7 +219,7 @@ impl Add {
             retention_days: self.retention_days,
         };
         let credentials = Credentials { login_url: self.url, flow };
-        Ok(Connect { profile, credentials, expected: None })
+        Ok(Connect { profile, credentials, expected: None, mapping })
     }
 }
 
@@ -206,7 +253,10 @@ async fn list(at: At) -> Result<(), Failure> {
                 let live = if engine.is_live(org.id()) { "yes" } else { "no" };
                 let (slug, name) = (org.profile.slug.clone(), org.profile.name.clone());
                 let known = engine.calls(org.id()).await?;
-                troubles.extend(known.trouble().map(|told| format!("{slug}: {told}")));
+                let changes = engine.changes(org.id()).await?;
+                let told = known.trouble().into_iter().chain(org.mapping.trouble.clone());
+                let told = told.chain(changes.trouble());
+                troubles.extend(told.map(|told| format!("{slug}: {told}")));
                 let told = known.told.map(|told| (told.used, told.max));
                 let calls = calls(told, known.ours, known.left);
                 rows.push([slug, org.id().to_string(), name, live.to_owned(), calls]);

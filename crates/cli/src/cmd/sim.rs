@@ -17,12 +17,13 @@ Examples:
   sloe sim org --daily-limit 15000 --concurrent-limit 5 --json
   sloe sim org --source --listen 127.0.0.1:9003    the org that licenses others
 
-While it runs, at its address: records and activity in a browser, and under /__control what goes wrong:
-  curl -X PUT http://127.0.0.1:9000/__control/faults -d '{\"latency\": {\"p50_ms\": 120, \"p99_ms\": 900}}'
-  curl -X PUT http://127.0.0.1:9000/__control/faults -d '{\"errors\": {\"SERVER_UNAVAILABLE\": 0.1}, \"seed\": 7}'
-  curl -X PUT http://127.0.0.1:9000/__control/limits -d '{\"others_per_minute\": 600}'
-  curl -X PUT http://127.0.0.1:9000/__control/maintenance -d '{\"minutes\": 15}'
-  curl -X DELETE http://127.0.0.1:9000/__control/faults
+While it runs: records and activity at its address in a browser, and what goes wrong by its control API:
+  C=http://127.0.0.1:9000/__control
+  curl -X PUT $C/faults -d '{\"latency\": {\"p50_ms\": 120, \"p99_ms\": 900}}'
+  curl -X PUT $C/faults -d '{\"errors\": {\"SERVER_UNAVAILABLE\": 0.1}, \"seed\": 7}'
+  curl -X PUT $C/limits -d '{\"others_per_minute\": 600}'
+  curl -X PUT $C/maintenance -d '{\"minutes\": 15}'
+  curl -X DELETE $C/faults
 All of it: docs/simulated-org.md";
 
 #[derive(Subcommand)]
@@ -55,6 +56,15 @@ pub(crate) struct Org {
     /// Long calls at once.
     #[arg(long)]
     concurrent_limit: Option<u32>,
+    /// Serve HTTPS with this certificate (PEM, its chain behind it).
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's private key (PEM).
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Where the Pub/Sub API listens, for change events; nowhere unless given.
+    #[arg(long, value_name = "ADDRESS")]
+    pubsub_listen: Option<SocketAddr>,
     /// Print one JSON object once ready.
     #[arg(long)]
     json: bool,
@@ -80,13 +90,16 @@ pub(crate) async fn run(sim: Sim) -> Result<(), Failure> {
         concurrent_limit: args.concurrent_limit,
         now: jiff::Timestamp::now,
     };
-    let running = org::start(options).await?;
+    let tls = args.tls_cert.zip(args.tls_key).map(|(cert, key)| org::Tls { cert, key });
+    let doors = org::Doors { tls, pubsub: args.pubsub_listen };
+    let running = org::start_with(options, doors).await?;
     if args.json {
         let ready = json!({
             "url": running.url(),
             "org_id": running.org_id(),
             "client_id": running.client_id(),
             "client_secret": running.client_secret(),
+            "pubsub": running.pubsub_url(),
         });
         println!("{ready}");
     } else {
@@ -94,6 +107,9 @@ pub(crate) async fn run(sim: Sim) -> Result<(), Failure> {
         println!("  org            {}", running.org_id());
         println!("  client id      {}", running.client_id());
         println!("  client secret  {}", running.client_secret());
+        if let Some(url) = running.pubsub_url() {
+            println!("  change events  {url}");
+        }
         println!("  records        {}/", running.url());
         println!("  faults         {}/__control", running.url());
     }

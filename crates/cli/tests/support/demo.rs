@@ -27,6 +27,7 @@ struct Ready {
     site: String,
     token: String,
     mailbox: String,
+    staff: String,
     orgs: Vec<ReadyOrg>,
     source: ReadySource,
 }
@@ -61,6 +62,8 @@ pub(crate) struct Demo {
     pub(crate) site: String,
     /// The page of the mailbox.
     pub(crate) mailbox: String,
+    /// Signs in to the staff console once.
+    pub(crate) staff: String,
     /// The org that licenses the others.
     pub(crate) source: String,
     /// What operators' commands show when they ask it.
@@ -161,6 +164,7 @@ impl Demo {
             home,
             site: String::new(),
             mailbox: String::new(),
+            staff: String::new(),
             source: String::new(),
             token: String::new(),
             orgs: Vec::new(),
@@ -171,6 +175,7 @@ impl Demo {
         let ready: Ready = serde_json::from_str(&line).expect("the demo prints one JSON object");
         demo.site = ready.site;
         demo.mailbox = ready.mailbox;
+        demo.staff = ready.staff;
         demo.source = ready.source.url;
         demo.token = ready.token;
         demo.orgs = ready.orgs.into_iter().map(|org| Org::new(org, &demo.client)).collect();
@@ -257,6 +262,23 @@ impl Demo {
             if why["live"] == live { Ok(()) } else { Err(why.to_string()) }
         })
         .await;
+    }
+
+    /// Another link to the console, as `sloe staff link` asks it of a platform
+    /// that runs.
+    pub(crate) async fn staff_link(&self) -> String {
+        let url = self.url("/api/v1/admin/staff/link");
+        let asked = self.client.post(url).bearer_auth(&self.token).json(&json!({}));
+        text(&json_of(asked).await["url"])
+    }
+
+    /// Runs a command on the store of a demo that keeps it; what it prints.
+    pub(crate) fn sloe(&self, args: &[&str]) -> String {
+        let store = format!("embedded:{}", self.home.path().join("data/platform").display());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sloe"));
+        let output = command.args(args).args(["--store", &store]).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
     }
 
     /// Registers people by the API: its status and its answer.
@@ -398,6 +420,17 @@ impl Org {
         let answer = request.json(fields).bearer_auth(self.token().await).send().await.unwrap();
         let status = answer.status();
         assert!(status.is_success(), "{object} {record}: {status} {:?}", answer.text().await);
+    }
+
+    /// Makes it misbehave from now on, in place of what it did before.
+    pub(crate) async fn misbehave(&self, faults: &Value) {
+        json_of(self.client.put(format!("{}/__control/faults", self.url)).json(faults)).await;
+    }
+
+    /// Lets it be as it should be.
+    pub(crate) async fn behave(&self) {
+        let asked = self.client.delete(format!("{}/__control/faults", self.url)).send().await;
+        assert!(asked.unwrap().status().is_success());
     }
 
     /// Presses Update on an event's page, as a program may.

@@ -271,7 +271,7 @@ impl Engine {
     }
 }
 
-/// Gives an org's letters after `after` one by one, until `see` says no more.
+/// Gives an org's letters that staff have not accepted after `after` one by one, until `see` says no more.
 pub(super) fn each_letter(
     store: &dyn Store,
     scope: OrgScope,
@@ -288,7 +288,7 @@ pub(super) fn each_letter(
                 tracing::error!(org = %scope.org(), "a dead letter can't be read");
                 continue;
             };
-            if !see(key.local_id(), dead)? {
+            if !dead.accepted && !see(key.local_id(), dead)? {
                 return Ok(());
             }
         }

@@ -18,7 +18,7 @@ use super::letters::{LetterFilter, each_letter};
 use crate::engine::Engine;
 use crate::error::Denied;
 use crate::worker::outbox::file::{self, Dead, Retry};
-use crate::worker::outbox::letter::{ANY, PARENT};
+use crate::worker::outbox::letter::PARENT;
 
 /// Rows written down in one commit, so that claims get their turn in between.
 const AT_ONCE: usize = 500;
@@ -74,13 +74,17 @@ impl Engine {
             let (conflicts, others): (Vec<_>, Vec<_>) =
                 letters.into_iter().partition(|(_, dead)| dead.conflict);
             unknown.extend(others.into_iter().map(|(key, _)| key));
-            let gone = |(key, _): &(String, Dead)| Write {
-                key: Key::dead_letter(scope, key),
-                version: ANY,
-                body: None,
-            };
+            // The outbox notes it with what it knows of the record; until then the letter stands
+            // as accepted, also over a restart.
             for some in conflicts.chunks(AT_ONCE) {
-                store.put(&some.iter().map(gone).collect::<Vec<_>>())?;
+                let mut writes = Vec::with_capacity(some.len());
+                for (key, dead) in some {
+                    let key = Key::dead_letter(scope, key);
+                    let version = store.get(&key)?.map_or(0, |found| found.version) + 1;
+                    let accepted = Dead { accepted: true, ..dead.clone() };
+                    writes.push(Write { key, version, body: Some(file::encode(&accepted)) });
+                }
+                store.put(&writes)?;
             }
             let keys: Vec<_> = conflicts.into_iter().map(|(key, _)| key).collect();
             Ok((Replayed { rows: keys.len(), unknown }, keys))
@@ -178,7 +182,7 @@ fn wanted(
             for key in keys {
                 let found = store.get(&Key::dead_letter(scope, &key))?;
                 let dead = found.and_then(|found| Dead::read(&found).ok());
-                match dead.filter(|_| !is_mail(&key)) {
+                match dead.filter(|dead| !is_mail(&key) && !dead.accepted) {
                     Some(dead) => letters.push((key, dead)),
                     None => unknown.push(key),
                 }

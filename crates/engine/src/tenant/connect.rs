@@ -7,10 +7,13 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use sloe_core::ids::OrgId;
-use sloe_salesforce::{Credentials, Flow, Mapping, Missing, Options, Org as Client};
+use sloe_salesforce::{
+    Credentials, Finding, Flow, Mapping, MappingFault, Options, Org as Client, Severity,
+};
 
 use super::{HookSecrets, Org, OrgError, Profile};
 use crate::engine::Engine;
+use crate::mapping::Moved;
 
 /// A new org, or a change of a connected one.
 #[derive(Clone, Debug)]
@@ -22,6 +25,8 @@ pub struct Connect {
     /// The org it must be, if the caller knows: protects against signing in
     /// to another one by mistake.
     pub expected: Option<OrgId>,
+    /// The text of its mapping; `None` leaves it as it is: at first Sloe's own package.
+    pub mapping: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -29,6 +34,8 @@ struct Wire {
     profile: Profile,
     login_url: String,
     expected: Option<String>,
+    #[serde(default)]
+    mapping: Option<String>,
     #[serde(flatten)]
     flow: WireFlow,
 }
@@ -62,6 +69,7 @@ impl Connect {
             profile: self.profile.clone(),
             login_url: self.credentials.login_url.clone(),
             expected: self.expected.map(|org| org.to_string()),
+            mapping: self.mapping.clone(),
             flow,
         };
         serde_json::to_value(wire).unwrap_or_default()
@@ -89,6 +97,7 @@ impl Connect {
             profile: wire.profile,
             credentials: Credentials { login_url: wire.login_url, flow },
             expected: expected.map_err(|error| error.to_string())?,
+            mapping: wire.mapping,
         })
     }
 }
@@ -100,6 +109,8 @@ pub struct Connected {
     pub org: Arc<Org>,
     /// The hook's secrets; told only here.
     pub hook: HookSecrets,
+    /// What isn't as it should be, but keeps nothing from working.
+    pub findings: Vec<Finding>,
 }
 
 /// Why an org was not connected.
@@ -117,16 +128,29 @@ pub enum ConnectError {
         found: OrgId,
     },
     /// The org lacks what the mapping names.
-    #[error("the org is not ready: {}", list(.0))]
-    Missing(Vec<Missing>),
+    #[error("the org is not ready:\n{}", list(.0))]
+    NotReady(Vec<Finding>),
+    /// Every fault of the mapping.
+    #[error("the mapping can't be used:\n{}", faults(.0))]
+    Mapping(Vec<MappingFault>),
+    /// The org holds records under the names before.
+    #[error(transparent)]
+    Moved(#[from] Moved),
     /// The profile or the store.
     #[error(transparent)]
     Org(#[from] OrgError),
 }
 
-fn list(missing: &[Missing]) -> String {
-    let each = missing.iter().map(|missing| format!("{} {}", missing.what, missing.fix));
-    each.collect::<Vec<_>>().join("; ")
+fn list(findings: &[Finding]) -> String {
+    let blockers = findings.iter().filter(|finding| finding.severity == Severity::Blocker);
+    let lines: Vec<String> =
+        blockers.map(|finding| format!("- {} {}", finding.what, finding.fix)).collect();
+    lines.join("\n")
+}
+
+fn faults(faults: &[MappingFault]) -> String {
+    let lines: Vec<String> = faults.iter().map(|fault| format!("- {fault}")).collect();
+    lines.join("\n")
 }
 
 impl Engine {
@@ -135,17 +159,25 @@ impl Engine {
     /// # Errors
     /// [`ConnectError`]; then nothing is written.
     pub async fn connect_org(&self, connect: Connect) -> Result<Connected, ConnectError> {
-        let client =
-            Client::new(connect.credentials.clone(), Mapping::default(), Options::default())?;
+        let mapping = connect.mapping.as_deref().map(Mapping::parse).transpose();
+        let mapping = mapping.map_err(ConnectError::Mapping)?;
+        let signing_in = Mapping::default();
+        let client = Client::new(connect.credentials.clone(), signing_in, Options::default())?;
         let found = client.identify().await?.org;
         if let Some(expected) = connect.expected
             && expected != found
         {
             return Err(ConnectError::OtherOrg { expected, found });
         }
-        let missing = client.check().await?;
-        if !missing.is_empty() {
-            return Err(ConnectError::Missing(missing));
+        let before = self.registry().by_id(found);
+        let known = before.as_ref().and_then(|org| org.mapping.mapping.clone());
+        if let (Some(new), Some(old), Some(org)) = (&mapping, &known, &before) {
+            self.may_move(org, old, new).await?;
+        }
+        let wanted = mapping.clone().or(known).unwrap_or_default();
+        let findings = client.with_mapping(wanted)?.check().await?;
+        if findings.iter().any(|finding| finding.severity == Severity::Blocker) {
+            return Err(ConnectError::NotReady(findings));
         }
         let (org, hook) = self.registry().connect(
             &**self.store(),
@@ -153,6 +185,12 @@ impl Engine {
             connect.profile,
             connect.credentials,
         )?;
-        Ok(Connected { org, hook })
+        let org = match mapping.zip(connect.mapping) {
+            Some((mapping, text)) => {
+                self.keep_mapping(&org, mapping, text).await.map_err(OrgError::from)?
+            }
+            None => org,
+        };
+        Ok(Connected { org, hook, findings })
     }
 }

@@ -1,7 +1,7 @@
 //! All connected orgs, by id and by slug.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use sloe_core::budget::Rules;
@@ -9,11 +9,11 @@ use sloe_core::ids::OrgId;
 use sloe_core::time;
 use sloe_salesforce::Credentials;
 use sloe_store::api::{Store, StoreError};
-use sloe_store::key::{Collection, Range};
+use sloe_store::key::{self, Collection, Range};
 
 use super::hook::{self, HookSecrets};
 use super::stored::{self, Opened, Profile};
-use super::{Licenses, Org};
+use super::{Licenses, Org, OrgMapping};
 use crate::clock::World;
 use crate::seal::Key;
 
@@ -81,6 +81,8 @@ pub struct Registry {
     pub licenses: Licenses,
     master: Key,
     world: Arc<dyn World>,
+    /// Held by whoever makes a new org of an old one.
+    changing: Mutex<()>,
     /// Signed hook calls of late.
     pub(super) taken: hook::Taken,
 }
@@ -93,14 +95,17 @@ impl Registry {
     pub fn load(store: &dyn Store, master: Key, world: Arc<dyn World>) -> Result<Self, OrgError> {
         let licenses = Licenses::default();
         licenses.load(store)?;
+        let changing = Mutex::default();
         let (orgs, taken) = (ArcSwap::default(), hook::Taken::default());
-        let registry = Self { orgs, licenses, master, world, taken };
+        let registry = Self { orgs, licenses, master, world, changing, taken };
         let mut orgs = Vec::new();
         for (key, document) in store.scan(Range::All(Collection::Orgs), None, usize::MAX)? {
             let id = OrgId::parse(key.id()).map_err(|e| OrgError::Damaged(e.to_string()))?;
             let opened = stored::decode(&document.body, &registry.master, id.as_bytes())?;
             let scope = store.open_org(id)?.ok_or(OrgError::Damaged("it is gone".to_owned()))?;
-            orgs.push(Arc::new(org(scope, opened, document.version)));
+            let mapping = store.get(&key::Key::mapping(scope))?;
+            let mapping = mapping.map(|stored| OrgMapping::take(&stored, None));
+            orgs.push(Arc::new(org(scope, opened, document.version, mapping.unwrap_or_default())));
         }
         for org in orgs {
             registry.insert(&org);
@@ -141,6 +146,7 @@ impl Registry {
         connection: Credentials,
     ) -> Result<(Arc<Org>, HookSecrets), OrgError> {
         self.check(id, &profile)?;
+        let _turn = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.by_id(id);
         let key = match &before {
             Some(org) => org.key.clone(),
@@ -155,7 +161,7 @@ impl Registry {
             hook_secrets: std::iter::once(hook::hash(&fresh.secret)).chain(known).collect(),
             budget: before.as_ref().map_or_else(Rules::default, |org| org.budget),
         };
-        let version = before.map_or(1, |org| org.version + 1);
+        let version = before.as_ref().map_or(1, |org| org.version + 1);
         Ok((self.keep(store, id, opened, version)?, fresh))
     }
 
@@ -179,6 +185,7 @@ impl Registry {
         id: OrgId,
         change: impl FnOnce(&mut Opened),
     ) -> Result<Option<Arc<Org>>, OrgError> {
+        let _turn = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(before) = self.by_id(id) else { return Ok(None) };
         let mut opened = Opened {
             profile: before.profile.clone(),
@@ -200,9 +207,20 @@ impl Registry {
     ) -> Result<Arc<Org>, OrgError> {
         let body = stored::encode(&opened, &self.master, &*self.world, id.as_bytes())?;
         let scope = store.add_org(id, version, body)?;
-        let org = Arc::new(org(scope, opened, version));
+        let mapping = self.by_id(id).map(|org| Arc::clone(&org.mapping)).unwrap_or_default();
+        let org = Arc::new(org(scope, opened, version, mapping));
         self.insert(&org);
         Ok(org)
+    }
+
+    /// Puts another mapping in force for an org, if it is still connected.
+    pub(crate) fn set_mapping(&self, id: OrgId, mapping: OrgMapping) -> Option<Arc<Org>> {
+        let mapping = Arc::new(mapping);
+        let _turn = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.by_id(id)?;
+        let org = Arc::new(Org { mapping, ..Org::clone(&before) });
+        self.insert(&org);
+        Some(org)
     }
 
     pub(super) fn random_key(&self) -> Result<Key, OrgError> {
@@ -253,8 +271,14 @@ impl Registry {
     }
 }
 
-fn org(scope: sloe_store::scope::OrgScope, opened: Opened, version: u64) -> Org {
+fn org(
+    scope: sloe_store::scope::OrgScope,
+    opened: Opened,
+    version: u64,
+    mapping: impl Into<Arc<OrgMapping>>,
+) -> Org {
     Org {
+        mapping: mapping.into(),
         scope,
         profile: opened.profile,
         connection: Arc::new(opened.connection),

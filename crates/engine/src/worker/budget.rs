@@ -205,6 +205,8 @@ pub struct Calls24h {
     pub at_once: usize,
     /// How much Sloe may take.
     pub rules: Rules,
+    /// Sloe's own by hours since 1970.
+    pub hours: Vec<(i64, u64)>,
     /// Until when nothing is written to the org; then Sloe looks whether something may be.
     pub waits_until: Option<Timestamp>,
 }
@@ -217,7 +219,7 @@ impl Calls24h {
         };
         let (ours, left) = (book.ours(now), book.left(Purpose::Outbox, now));
         let (at_once, rules) = (book.at_once(now), book.rules());
-        Self { told: book.told(), ours, left, at_once, rules, waits_until }
+        Self { told: book.told(), ours, left, at_once, rules, hours: book.hours(), waits_until }
     }
 
     /// Why nothing is written to the org now, for its staff; `None` if something may be.

@@ -9,10 +9,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sloe_core::catalog::{AttendeeForm, FieldRule};
 use sloe_core::ids::{EventRef, OrgId};
 use sloe_core::time::Timestamp;
-use sloe_salesforce::{Credentials, FormRules, Gate, Mapping, Options, Org as Client, Usage};
+use sloe_salesforce::{
+    Credentials, Error, FormRules, Gate, Mapping, Options, Org as Client, Usage,
+};
 use tokio::sync::Notify;
 
 use super::budget::Budget;
+use super::changes;
 use super::inbox::Inbox;
 use super::outbox;
 use super::outbox::mend::Repair;
@@ -24,7 +27,10 @@ use super::verify;
 use crate::engine::Engine;
 use crate::refresh::{Progress, Refresh};
 use crate::sync::Sync;
-use crate::tenant::Org;
+use crate::tenant::{Org, OrgMapping};
+
+/// Why an org is not called at all.
+const NO_MAPPING: &str = "its stored mapping can't be used; see sloe org list";
 
 /// What is known and waits for one org.
 pub(crate) struct OrgWork {
@@ -32,11 +38,13 @@ pub(crate) struct OrgWork {
     pub(super) inbox: Inbox,
     /// Asked by every call.
     pub(super) budget: Arc<Budget>,
-    /// With the version of the org's document that it was made of.
-    client: Mutex<Option<(u64, Client)>>,
+    /// With the version of the org's document and the mapping that it was made of.
+    client: Mutex<Option<(u64, Arc<OrgMapping>, Client)>>,
     /// How the last refreshes went, and what was read then.
     pub(super) reads: Reads,
     pub(super) poll: Mutex<PollState>,
+    /// How the org's change events go.
+    pub(crate) changes: changes::Watch,
     /// How far the refresh of the whole org is that runs.
     pub(super) progress: Mutex<Option<Progress>>,
     form: Mutex<Option<AttendeeForm>>,
@@ -72,6 +80,7 @@ impl OrgWork {
             client: Mutex::default(),
             reads: Reads::default(),
             poll: Mutex::default(),
+            changes: changes::Watch::default(),
             progress: Mutex::default(),
             form: Mutex::default(),
             outbox: Notify::new(),
@@ -89,22 +98,26 @@ impl OrgWork {
     }
 
     /// The handle to the org, made anew when its connection has changed.
-    pub(super) fn client(
-        &self,
-        org: &Org,
-        options: &Options,
-    ) -> Result<Client, sloe_salesforce::Error> {
+    pub(super) fn client(&self, org: &Org, options: &Options) -> Result<Client, Error> {
         let mut cached = lock(&self.client);
-        if let Some((version, client)) = &*cached
+        if let Some((version, mapping, client)) = &*cached
             && *version == org.version
+            && Arc::ptr_eq(mapping, &org.mapping)
         {
             return Ok(client.clone());
         }
+        let mapping = org.mapping.mapping.clone();
+        let mapping = mapping.ok_or_else(|| Error::Settings(NO_MAPPING.to_owned()))?;
+        let client = self.client_by(org, mapping, options)?;
+        *cached = Some((org.version, Arc::clone(&org.mapping), client.clone()));
+        Ok(client)
+    }
+
+    /// A handle to the org by a mapping that need not be in force.
+    fn client_by(&self, org: &Org, mapping: Mapping, options: &Options) -> Result<Client, Error> {
         let gate: Arc<dyn Gate> = Arc::<Budget>::clone(&self.budget);
         let options = Options { expected_org: Some(org.id()), gate: Some(gate), ..options.clone() };
-        let client = Client::new(Credentials::clone(&org.connection), Mapping::default(), options)?;
-        *cached = Some((org.version, client.clone()));
-        Ok(client)
+        named(org, mapping, options)
     }
 
     /// Lets the outbox take up rows that were put among the retries.
@@ -148,7 +161,7 @@ impl OrgWork {
 
     /// The org's API calls, as it told last.
     pub(crate) fn usage(&self) -> Option<Usage> {
-        lock(&self.client).as_ref().and_then(|(_, client)| client.usage())
+        lock(&self.client).as_ref().and_then(|(_, _, client)| client.usage())
     }
 
     /// How the last refreshes went: the whole org's first.
@@ -187,8 +200,9 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// What runs for each org.
 type Task = fn(Engine, Arc<OrgWork>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
-const TASKS: [(&str, Task); 3] = [
+const TASKS: [(&str, Task); 4] = [
     ("refresh", |engine, work| Box::pin(refresh::run(engine, work))),
+    ("changes", |engine, work| Box::pin(changes::run(engine, work))),
     ("outbox", |engine, work| Box::pin(outbox::run(engine, work))),
     ("verify", |engine, work| Box::pin(verify::run(engine, work))),
 ];
@@ -214,6 +228,21 @@ pub(super) fn ensure(engine: &Engine, org: OrgId) -> Option<Arc<OrgWork>> {
         }
     }
     Some(work)
+}
+
+/// A handle to an org by a mapping that need not be in force, inside its budget
+/// where one is kept.
+pub(crate) fn client_by(engine: &Engine, org: &Org, mapping: Mapping) -> Result<Client, Error> {
+    let options = &engine.workers().settings.salesforce;
+    match ensure(engine, org.id()) {
+        Some(work) => work.client_by(org, mapping, options),
+        None => named(org, mapping, Options { expected_org: Some(org.id()), ..options.clone() }),
+    }
+}
+
+fn named(org: &Org, mapping: Mapping, options: Options) -> Result<Client, Error> {
+    let mapping = mapping.or_time_zone(&org.profile.time_zone);
+    Client::new(Credentials::clone(&org.connection), mapping, options)
 }
 
 /// Sees to it that every connected org is worked for.

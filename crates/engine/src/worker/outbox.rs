@@ -260,6 +260,9 @@ impl Drain {
             if let Ok(dead) = file::decode::<Dead>(&document.body)
                 && !is_mail(key.local_id())
             {
+                if dead.accepted {
+                    self.work.accept([key.local_id().to_owned()]);
+                }
                 self.books.dead.insert(key.local_id().to_owned(), Lettered::of(&dead));
             }
         }

@@ -64,6 +64,8 @@ pub(super) async fn run(engine: Engine, work: Arc<OrgWork>) {
         let turn = tokio::select! {
             turn = reader.work.inbox.next() => Some(turn),
             () = reader.poll.due() => None,
+            // Something may have gone untold: look now, whatever was due.
+            () = reader.work.changes.untold() => None,
             () = stopping.cancelled() => return,
         };
         let work = async {
@@ -185,7 +187,7 @@ impl Reader {
         if self.poll.is_stale(self.engine.now()) {
             self.work.inbox.push(None, false);
         }
-        let every = self.engine.workers().settings.poll_every;
+        let every = self.work.changes.every(self.engine.workers().settings.poll_every);
         let looked = match self.client(&org, Purpose::Poll, LOOK) {
             Ok(client) => {
                 let found = self.poll.look(&self.engine, &org, &self.work, &client).await;
@@ -216,7 +218,7 @@ impl Reader {
         };
         let since = since.map(|since| since.plus_millis(-OVERLAP_MILLIS));
         match client.fetch_event(event, since).await? {
-            Some(raw) => self.apply(raw).await,
+            Some(raw) => self.apply(client, raw).await,
             None => {
                 let withdrawn = self.engine.withdraw(Arc::clone(org), event).await;
                 let gone = Done { outcome: Outcome::Gone, records: Some(Vec::new()) };
@@ -225,9 +227,11 @@ impl Reader {
         }
     }
 
-    async fn apply(&mut self, raw: RawEvent) -> Result<Done, Failed> {
+    async fn apply(&mut self, client: &Client, mut raw: RawEvent) -> Result<Done, Failed> {
         let (event, as_of) = (raw.event.id, raw.as_of);
+        // A look sees records one by one, where a day has no zone yet.
         let records = Some(inbound::prints(&raw));
+        client.mapping().moments(&mut raw);
         let outcome = match self.engine.apply_refresh(self.work.org, raw).await {
             Ok(applied) => Outcome::Applied(applied),
             Err(RefreshError::Faulty(faults)) => Outcome::Faulty(faults),
@@ -265,7 +269,7 @@ impl Reader {
                 if self.seen.get(&event).is_some_and(|seen| *seen > raw.as_of) {
                     // It was read by itself since.
                     good += 1;
-                } else if self.apply_of_many(raw).await? {
+                } else if self.apply_of_many(client, raw).await? {
                     good += 1;
                 } else {
                     faulty += 1;
@@ -298,9 +302,9 @@ impl Reader {
 
     /// Applies one event of many; whether it is as Salesforce says. What is
     /// wrong with one holds up no other: it is read again by itself.
-    async fn apply_of_many(&mut self, raw: RawEvent) -> Result<bool, Failed> {
+    async fn apply_of_many(&mut self, client: &Client, raw: RawEvent) -> Result<bool, Failed> {
         let event = Some(raw.event.id);
-        let done = match self.apply(raw).await {
+        let done = match self.apply(client, raw).await {
             Err(failed @ Failed::Here(RefreshError::Unavailable)) => {
                 self.failed(Turn { target: event, failures: 0, asked: None }, &failed);
                 return Ok(false);

@@ -34,6 +34,9 @@ use ours::{Known, Standing};
 const SOON: Duration = Duration::from_secs(60);
 /// How often in a row it is compared again soon, if differences stay.
 const SOON_TIMES: u32 = 3;
+const DAY_MILLIS: i64 = 24 * 60 * 60 * 1_000;
+/// How long an event must be over to be compared once a day only.
+const LONG_OVER_MILLIS: i64 = 7 * DAY_MILLIS;
 /// Rows compared one by one in one go, so that memory stays bounded.
 const AT_ONCE: u64 = 200_000;
 /// External ids of strangers that are remembered.
@@ -96,9 +99,10 @@ pub(super) async fn run(engine: Engine, work: Arc<OrgWork>) {
         let mut repeats = 0;
         let mut pause = first_pause(&engine, &work).await;
         loop {
-            let _ = tokio::time::timeout(pause, work.verify.notified()).await;
+            let asked = tokio::time::timeout(pause, work.verify.notified()).await.is_ok();
             work.verifying.store(true, Ordering::Release);
-            let verified = compare(&engine, &work).await;
+            let whole = asked || is_whole_due(&engine, &work).await;
+            let verified = compare(&engine, &work, whole).await;
             work.verifying.store(false, Ordering::Release);
             let every = engine.workers().settings.verify_every;
             // What was put right is looked at again, but not for ever.
@@ -125,10 +129,17 @@ async fn first_pause(engine: &Engine, work: &OrgWork) -> Duration {
     left.max(SOON.min(every))
 }
 
+/// Whether events long over are due to be compared, too: once a day.
+async fn is_whole_due(engine: &Engine, work: &OrgWork) -> bool {
+    let remembered = engine.verifies(work.org, usize::MAX).await.unwrap_or_default();
+    let whole = remembered.iter().find(|last| last.whole && last.fault.is_none());
+    whole.is_none_or(|last| engine.now().millis_since(last.began) >= DAY_MILLIS)
+}
+
 /// Compares an org and writes down how that went; `None` if nothing could be begun.
-async fn compare(engine: &Engine, work: &Arc<OrgWork>) -> Option<Verified> {
+async fn compare(engine: &Engine, work: &Arc<OrgWork>, whole: bool) -> Option<Verified> {
     let org = engine.registry().by_id(work.org)?;
-    let mut verified = Verified { began: engine.now(), ..Verified::default() };
+    let mut verified = Verified { began: engine.now(), whole, ..Verified::default() };
     let mut pass = Pass { engine, work, org: &org, verified: &mut verified };
     if let Err(halt) = pass.run().await {
         verified.fault = Some(fault(engine, &org, &halt));
@@ -194,8 +205,11 @@ impl Pass<'_> {
         let settings = &self.engine.workers().settings.salesforce;
         let client = self.work.client(self.org, settings)?.for_purpose(Purpose::Verify);
         let standing = Standing::read(self.engine, self.org.scope).await?;
-        let ready = standing.caught_up(self.engine, None).await?;
+        let mut ready = standing.caught_up(self.engine, None).await?;
         self.verified.left_out = standing.events().count().saturating_sub(ready.len()) as u64;
+        if !self.verified.whole {
+            ready.retain(|event| !self.is_long_over(*event));
+        }
         let mut events: BTreeMap<EventRef, OfEvent> = BTreeMap::new();
         standing
             .each(self.engine, None, |known| {
@@ -227,6 +241,12 @@ impl Pass<'_> {
         let [attendees, places] = closer;
         self.closer(&client, &standing, RowKind::Attendee, attendees).await?;
         self.closer(&client, &standing, RowKind::SessionAttendee, places).await
+    }
+
+    fn is_long_over(&self, event: EventRef) -> bool {
+        let now = self.verified.began;
+        let listing = self.engine.catalog().listing(event);
+        listing.is_some_and(|listing| now.millis_since(listing.ends_at) > LONG_OVER_MILLIS)
     }
 
     /// Which events must be looked at more closely, with about how many rows

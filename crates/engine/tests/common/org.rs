@@ -9,7 +9,7 @@ use sloe_engine::engine::Engine;
 use sloe_engine::tenant::Profile;
 use sloe_engine::worker;
 use sloe_salesforce::{Credentials, Flow, Options};
-use sloe_sim::org::{Options as SimOptions, Running, Seed, start};
+use sloe_sim::org::{Doors, Options as SimOptions, Running, Seed, start_with};
 use sloe_store::api::Store;
 
 const SEED: &str = r#"
@@ -75,6 +75,7 @@ Ends_At__c = "today+5d 13:00 Europe/Berlin"
 
 pub struct Org {
     pub running: Running,
+    seed: String,
     /// Keeps the records of an org that is started anew.
     data: Option<tempfile::TempDir>,
     http: reqwest::Client,
@@ -118,11 +119,23 @@ impl Org {
         Self::begin(SEED, "127.0.0.1:0".parse().unwrap(), data, None).await
     }
 
+    /// An org that tells of changes, over its Pub/Sub API.
+    pub async fn telling() -> Self {
+        let any = "127.0.0.1:0".parse().unwrap();
+        Self::open(SEED, any, None, None, Doors { tls: None, pubsub: Some(any) }).await
+    }
+
+    /// An org with objects of its own, that can be started anew.
+    pub async fn seeded(seed: &str) -> Self {
+        let data = Some(tempfile::tempdir().unwrap());
+        Self::begin(seed, "127.0.0.1:0".parse().unwrap(), data, None).await
+    }
+
     /// The same org with the same records, its administrator having changed its setup.
     pub async fn changed(self, change: impl Fn(&str) -> String) -> Self {
         let at = self.running.addr();
         self.running.shutdown().await;
-        Self::begin(&change(SEED), at, self.data, None).await
+        Self::begin(&change(&self.seed), at, self.data, None).await
     }
 
     async fn begin(
@@ -130,6 +143,16 @@ impl Org {
         listen: std::net::SocketAddr,
         data: Option<tempfile::TempDir>,
         daily_limit: Option<u64>,
+    ) -> Self {
+        Self::open(seed, listen, data, daily_limit, Doors::default()).await
+    }
+
+    async fn open(
+        seed: &str,
+        listen: std::net::SocketAddr,
+        data: Option<tempfile::TempDir>,
+        daily_limit: Option<u64>,
+        doors: Doors,
     ) -> Self {
         let options = SimOptions {
             listen,
@@ -139,7 +162,7 @@ impl Org {
             concurrent_limit: None,
             now: jiff::Timestamp::now,
         };
-        let running = start(options).await.unwrap();
+        let running = start_with(options, doors).await.unwrap();
         let http = reqwest::Client::new();
         let form = [
             ("grant_type", "client_credentials"),
@@ -149,7 +172,7 @@ impl Org {
         let url = format!("{}/services/oauth2/token", running.url());
         let body: Json = http.post(url).form(&form).send().await.unwrap().json().await.unwrap();
         let token = body["access_token"].as_str().unwrap().to_owned();
-        Self { running, data, http, token }
+        Self { running, seed: seed.to_owned(), data, http, token }
     }
 
     pub fn id(&self) -> OrgId {
@@ -188,6 +211,13 @@ impl Org {
             url = format!("{}{next}", self.running.url());
             query.clear();
         }
+    }
+
+    /// An object as the org describes it.
+    pub async fn describe(&self, object: &str) -> Json {
+        let url = format!("{}/services/data/v62.0/sobjects/{object}/describe", self.running.url());
+        let request = self.http.get(url).bearer_auth(&self.token);
+        request.send().await.unwrap().json().await.unwrap()
     }
 
     /// The org's Bulk jobs by id, and their states.
@@ -286,6 +316,18 @@ impl Org {
     pub async fn faults(&self, faults: Json) {
         let url = format!("{}/__control/faults", self.running.url());
         assert!(self.http.put(url).json(&faults).send().await.unwrap().status().is_success());
+    }
+
+    /// Sets how change events are made and told, as the control API takes it.
+    pub async fn event_knobs(&self, knobs: Json) {
+        self.control(reqwest::Method::PUT, "events", knobs).await;
+    }
+
+    /// Any other call of the control API.
+    pub async fn control(&self, method: reqwest::Method, path: &str, body: Json) {
+        let url = format!("{}/__control/{path}", self.running.url());
+        let answer = self.http.request(method, url).json(&body).send().await.unwrap();
+        assert!(answer.status().is_success(), "{path}: {}", answer.text().await.unwrap());
     }
 
     /// Changes the org's limits and use, as the control API takes them; how they stand then.

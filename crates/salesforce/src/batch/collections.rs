@@ -8,8 +8,8 @@ use sloe_core::ids::SfId;
 
 use crate::client::{API_VERSION, Client, Request};
 use crate::error::Error;
-use crate::map::{Mapping, ReadNames, RowKind, WriteNames};
-use crate::row::{Figure, FigureRow, Row, RowOutcome, Update, judge};
+use crate::map::{Mapping, RowKind, WriteNames};
+use crate::row::{FigureRow, Row, RowOutcome, Update, judge};
 use crate::wire::{Collection, Saved};
 
 /// Rows that one call takes.
@@ -81,17 +81,16 @@ pub(crate) async fn update_figures(
 }
 
 fn figure_record(mapping: &Mapping, row: &FigureRow) -> Map<String, Value> {
-    let names: &ReadNames = match row.of {
-        Figure::Event => &mapping.event,
-        Figure::Item => &mapping.item,
-        Figure::Session => &mapping.session,
-    };
+    let names = mapping.read(row.of);
     let mut record = Map::new();
     record.insert("attributes".into(), serde_json::json!({ "type": names.object }));
     record.insert("id".into(), Value::String(row.id.to_string()));
-    record.insert(names.figures.sold.clone(), row.sold.into());
-    record.insert(names.figures.held.clone(), row.held.into());
-    record.insert(names.figures.remaining.clone(), row.remaining.into());
+    let figures = [
+        (&names.figures.sold, row.sold.into()),
+        (&names.figures.held, row.held.into()),
+        (&names.figures.remaining, row.remaining.into()),
+    ];
+    record.extend(figures.into_iter().filter_map(|(name, value)| Some((name.clone()?, value))));
     record
 }
 

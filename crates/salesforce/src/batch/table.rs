@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::io::Cursor;
 
 use bytes::Bytes;
+use serde_json::Value as Json;
 use sloe_core::ids::SfId;
 
 use crate::client::Coming;
@@ -35,17 +36,20 @@ pub(crate) fn write(
         .collect();
     let mut out = csv::WriterBuilder::new().from_writer(Vec::new());
     let key = if by_id { "Id" } else { names.key.as_str() };
-    let head = [key, names.version.as_str()].into_iter();
+    let own: Vec<(&String, String)> =
+        names.own(!by_id).map(|(name, value)| (name, own_text(value))).collect();
+    let head = std::iter::once(key).chain(names.version.as_deref());
+    let head = head.chain(own.iter().map(|(name, _)| name.as_str()));
     out.write_record(head.chain(columns.iter().map(|(_, name)| name.as_str()))).map_err(broken)?;
 
     let mut order: Vec<&Line<'_>> = lines.iter().collect();
-    order.sort_by_cached_key(|(_, row)| {
-        (cell_text(row, Column::Attendee, mapping), row.key.clone())
-    });
+    order.sort_by_cached_key(|(_, row)| (cell_text(row, Column::Attendee, names), row.key.clone()));
     for (id, row) in order {
         let key = id.map_or_else(|| row.key.clone(), |id| id.to_string());
-        let cells = columns.iter().map(|(column, _)| cell_text(row, *column, mapping));
-        let head = [key, row.version.to_string()].into_iter();
+        let cells = columns.iter().map(|(column, _)| cell_text(row, *column, names));
+        let version = names.version.as_ref().map(|_| row.version.to_string());
+        let head = std::iter::once(key).chain(version);
+        let head = head.chain(own.iter().map(|(_, value)| value.clone()));
         out.write_record(head.chain(cells)).map_err(broken)?;
     }
     let bytes = out.into_inner();
@@ -56,10 +60,15 @@ fn has(row: &Row, column: Column) -> bool {
     row.cells.iter().any(|(c, _)| *c == column)
 }
 
-fn cell_text(row: &Row, column: Column, mapping: &Mapping) -> String {
+/// The org's own value as CSV carries it.
+fn own_text(value: &Json) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn cell_text(row: &Row, column: Column, names: &WriteNames) -> String {
     match row.cells.iter().rev().find(|(c, _)| *c == column) {
         None => String::new(),
-        Some((_, cell)) => cell.text(mapping).unwrap_or_else(|| CSV_NULL.to_owned()),
+        Some((_, cell)) => cell.text(names).unwrap_or_else(|| CSV_NULL.to_owned()),
     }
 }
 
@@ -247,6 +256,39 @@ mod tests {
             file,
             "Sloe_Id__c,Sloe_Version__c,Attendee__r.Sloe_Id__c\nb,1,p1\na,1,p2\nc,1,p2\n"
         );
+    }
+
+    #[test]
+    fn the_org_s_own_fields_are_set_and_its_defaults_only_in_the_first_row() {
+        let mut mapping = Mapping::default();
+        mapping.attendee.version = None;
+        mapping.attendee.constants.insert("Source__c".into(), "Sloe, web".into());
+        mapping.attendee.defaults.insert("Rank__c".into(), 3.into());
+        let row = Row::new("k1".into(), 3).with_status(crate::row::Status::Cancelled);
+        let file = text(&[(None, &row)], &mapping, &mapping.attendee);
+        assert_eq!(
+            file,
+            "Sloe_Id__c,Source__c,Rank__c,Registration_Status__c\nk1,\"Sloe, web\",3,Cancelled\n"
+        );
+        let id = SfId::parse("a03000000000001").unwrap();
+        let file = text(&[(Some(id), &row)], &mapping, &mapping.attendee);
+        assert_eq!(
+            file,
+            "Id,Source__c,Registration_Status__c\na03000000000001AAA,\"Sloe, web\",Cancelled\n"
+        );
+    }
+
+    #[test]
+    fn rows_of_a_master_stand_together() {
+        let mut mapping = Mapping::default();
+        mapping.attendee.masters = vec![Column::Event];
+        let row = |key: &str, event: &str| {
+            Row::new(key.into(), 1).with(Column::Event, Cell::Text(event.into()))
+        };
+        let rows = [row("a", "e2"), row("b", "e1"), row("c", "e2")];
+        let lines: Vec<Line<'_>> = rows.iter().map(|row| (None, row)).collect();
+        let file = text(&lines, &mapping, &mapping.attendee);
+        assert_eq!(file, "Sloe_Id__c,Sloe_Version__c,Event__c\nb,1,e1\na,1,e2\nc,1,e2\n");
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod fake;
 mod gate;
 mod large;
 mod login;
+mod mapping;
 mod poison;
 mod rows;
 mod setup;

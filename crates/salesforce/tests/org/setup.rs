@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 use sloe_core::inbound::Field;
 use sloe_salesforce::map::{ReadNames, WriteNames};
-use sloe_salesforce::{Column, Error, FieldRule, Mapping, Org};
+use sloe_salesforce::{Column, Error, FieldRule, Mapping, Org, Severity};
 
 use crate::fake::{Fake, Reply, Seen, quick};
 
@@ -29,13 +29,13 @@ fn object(fields: &[Json]) -> Json {
 }
 
 fn readable(names: &ReadNames) -> Json {
-    let figures = [&names.figures.sold, &names.figures.held, &names.figures.remaining];
+    let figures = names.figures.all();
     let all = names.fields.values().chain(&names.event).chain(figures);
     object(&all.map(|name| field(name)).collect::<Vec<_>>())
 }
 
 fn writable(names: &WriteNames) -> Json {
-    let all = names.columns.values().chain([&names.key, &names.version]);
+    let all = names.columns.values().chain([&names.key]).chain(&names.version);
     object(&all.map(|name| field(name)).collect::<Vec<_>>())
 }
 
@@ -54,6 +54,12 @@ fn complete(object: &str) -> Option<Json> {
 
 async fn org_with(describe: fn(&str) -> Option<Json>) -> Org {
     let fake = Fake::start(move |seen: &Seen| {
+        if seen.path == "/services/data/v62.0/sobjects" {
+            return Reply::json(&json!({ "sobjects": [{ "name": "sloe__Sloe_Item__c" }] }));
+        }
+        if seen.path.starts_with("/services/data/v62.0/tooling/query") {
+            return Reply::json(&json!({ "done": true, "records": rules() }));
+        }
         let name = seen.path.strip_prefix("/services/data/v62.0/sobjects/").unwrap();
         match describe(name.strip_suffix("/describe").unwrap()) {
             Some(found) => Reply::json(&found),
@@ -64,6 +70,21 @@ async fn org_with(describe: fn(&str) -> Option<Json>) -> Org {
     fake.org()
 }
 
+/// The rules of Sloe's package, and one of the org's own.
+fn rules() -> Json {
+    let rule = |name: &str, object: &str, field: Json| {
+        json!({
+            "ValidationName": name, "ErrorDisplayField": field,
+            "EntityDefinition": { "QualifiedApiName": object },
+        })
+    };
+    json!([
+        rule("Newest_State_Wins", "Sloe_Attendee__c", json!("Sloe_Version__c")),
+        rule("Newest_State_Wins", "Sloe_Session_Attendee__c", json!("Sloe_Version")),
+        rule("Adults_Only", "Sloe_Attendee__c", Json::Null),
+    ])
+}
+
 fn entry<'a>(describe: &'a mut Json, name: &str) -> &'a mut Json {
     let fields = describe["fields"].as_array_mut().unwrap();
     fields.iter_mut().find(|field| field["name"] == name).unwrap()
@@ -71,8 +92,11 @@ fn entry<'a>(describe: &'a mut Json, name: &str) -> &'a mut Json {
 
 #[tokio::test]
 async fn an_org_with_everything_lacks_nothing() {
-    let missing = org_with(complete).await.check().await.unwrap();
-    assert_eq!(missing, []);
+    let found = org_with(complete).await.check().await.unwrap();
+    // The org's own rule is worth a word, and keeps nothing from working.
+    let [finding] = found.as_slice() else { panic!("{found:#?}") };
+    assert_eq!((finding.severity, finding.code), (Severity::Note, "validation-rule"));
+    assert!(finding.what.contains("Adults_Only"), "{finding:?}");
 }
 
 #[tokio::test]
@@ -122,8 +146,92 @@ async fn every_lack_is_named_in_one_go_with_what_to_do() {
     ] {
         assert!(text.contains(part), "{part} is not in:\n{text}");
     }
-    assert_eq!(missing.len(), 10, "{text}");
+    assert_eq!(missing.len(), 11, "{text}");
     assert!(missing.iter().all(|m| !m.fix.is_empty()));
+    let blockers = missing.iter().take_while(|m| m.severity == Severity::Blocker).count();
+    assert_eq!(blockers, 10, "blockers come first: {missing:#?}");
+    let item = missing.iter().find(|m| m.object == "Sloe_Item__c").unwrap();
+    assert!(item.fix.contains("The org has sloe__Sloe_Item__c"), "{item:?}");
+}
+
+#[tokio::test]
+async fn types_lengths_relations_and_rights_that_do_not_fit_are_named() {
+    let org = org_with(|name| {
+        let mut found = complete(name)?;
+        let mut change =
+            |field: &str, key: &str, value: Json| entry(&mut found, field)[key] = value;
+        match name {
+            "Sloe_Event__c" => {
+                change("Starts_At__c", "type", json!("string"));
+                change("Remaining__c", "calculated", json!(true));
+                change("Status__c", "type", json!("picklist"));
+                let words = json!([
+                    { "value": "Scheduled", "active": true }, { "value": "Held", "active": true },
+                ]);
+                change("Status__c", "picklistValues", words);
+                found["childRelationships"][0]["relationshipName"] = json!("Tickets__r");
+                found["childRelationships"][0]["field"] = json!("Event__c");
+            }
+            "Sloe_Attendee__c" => {
+                change("Sloe_Id__c", "length", json!(40));
+                change("Order_Reference__c", "type", json!("string"));
+                change("Order_Reference__c", "length", json!(5));
+                change("Event__c", "type", json!("reference"));
+                change("Event__c", "referenceTo", json!(["Campaign"]));
+                change("Item__c", "type", json!("reference"));
+                change("Item__c", "referenceTo", json!(["Sloe_Item__c"]));
+                change("Item__c", "relationshipOrder", json!(0));
+                change("Registration_Status__c", "updateable", json!(false));
+                let fields = found["fields"].as_array_mut().unwrap();
+                fields.retain(|f| f["name"] != "Email__c");
+                fields.push(field("E_mail__c"));
+            }
+            _ => {}
+        }
+        Some(found)
+    })
+    .await;
+    let found = org.check().await.unwrap();
+    let told = |finding: &sloe_salesforce::Finding| {
+        format!("{}: {} {}", finding.code, finding.what, finding.fix)
+    };
+    let text = found.iter().map(told).collect::<Vec<_>>().join("\n");
+    for part in [
+        "wrong-type: The field Sloe_Event__c.Starts_At__c is of type string",
+        "not-updateable: The field Sloe_Event__c.Remaining__c is worked out by the org",
+        "word-unknown: Records whose Sloe_Event__c.Status__c is Held would be refused",
+        "The org calls it Tickets__r",
+        "too-short: Sloe_Attendee__c.Sloe_Id__c takes 40 characters; Sloe writes up to 64",
+        "too-short: Sloe_Attendee__c.Order_Reference__c takes 5 characters",
+        "wrong-type: The field Sloe_Attendee__c.Event__c is of type reference; it must be a lookup \
+         to Sloe_Event__c",
+        "master-detail: Sloe_Attendee__c.Item__c is master-detail",
+        "no-rights: The field Sloe_Attendee__c.Registration_Status__c",
+        "field-missing: The field Sloe_Attendee__c.Email__c isn't there, or Sloe may not write it. \
+         The org has E_mail__c",
+    ] {
+        assert!(text.contains(part), "{part} is not in:\n{text}");
+    }
+    // With the rule of the org's own.
+    assert_eq!(found.len(), 11, "{text}");
+}
+
+#[tokio::test]
+async fn without_a_version_field_and_without_rights_to_see_rules_the_org_works_but_says_so() {
+    let fake = Fake::start(move |seen: &Seen| {
+        if seen.path.contains("/tooling/") {
+            return Reply::error(403, "INSUFFICIENT_ACCESS", "no");
+        }
+        let name = seen.path.strip_prefix("/services/data/v62.0/sobjects/").unwrap();
+        Reply::json(&complete(name.strip_suffix("/describe").unwrap()).unwrap())
+    })
+    .await;
+    let mut mapping = Mapping::default();
+    mapping.attendee.version = None;
+    mapping.attendee.constants.insert("Sloe_Version__c".into(), 1.into());
+    let found = fake.org().with_mapping(mapping).unwrap().check().await.unwrap();
+    let codes: Vec<&str> = found.iter().map(|finding| finding.code).collect();
+    assert_eq!(codes, ["no-version", "rules-unknown"], "{found:#?}");
 }
 
 #[tokio::test]

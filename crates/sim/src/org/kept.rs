@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::api::jobs::{self, Outcome};
 use super::api::{query, query_job};
 use super::data::Database;
+use super::events::{Event, Knobs};
 use super::limits::Allowance;
 use super::state::{Hook, State, lock};
 
@@ -51,14 +52,26 @@ pub(crate) enum Entry {
     Serials { jobs: u64, results: u64 },
     /// An ingest job, without its data and outcomes.
     Ingest(jobs::Stored),
-    /// The outcomes of an ingest job's rows from this one on.
-    Outcomes { job: String, first: usize, rows: Vec<Outcome> },
+    /// The outcomes of an ingest job's rows from this one on; from the last known one on where it isn't told, as in
+    /// logs from when batches were worked on one after the other.
+    Outcomes {
+        job: String,
+        #[serde(default)]
+        first: Option<usize>,
+        rows: Vec<Outcome>,
+    },
     /// An ingest job is deleted.
     IngestGone { job: String },
     /// A query job.
     Query(query_job::Stored),
     /// A query job is deleted.
     QueryGone { job: String },
+    /// A change event.
+    Change(Event),
+    /// How change events are made, kept and told.
+    ChangeKnobs(Knobs),
+    /// How far change events are: the last, the last that is not kept any more, the last transaction.
+    ChangeMarks { last: u64, floor: u64, transaction: u64 },
     /// A query result that can be paged through.
     Results(query::Stored),
 }
@@ -82,7 +95,9 @@ impl State {
         for entry in std::mem::take(&mut *lock(&self.later)) {
             database.note(entry);
         }
+        let events = self.events.gather(database);
         let rows = database.commit()?;
+        self.events.publish(events);
         lock(&self.stats).rows_written += rows as u64;
         Ok(())
     }
@@ -132,6 +147,7 @@ impl State {
         out.extend(self.limit_entries());
         out.push(Entry::Hook(lock(&self.hook).clone()));
         out.extend(self.session_entries());
+        self.events.entries(&mut out);
         self.jobs.entries(database, &mut out);
         self.query_jobs.entries(database, &mut out);
         self.cursors.entries(&mut out);
@@ -159,6 +175,11 @@ impl State {
                 }
                 Entry::Limits(_) => {}
                 Entry::Hook(hook) => *lock(&self.hook) = hook,
+                Entry::Change(event) => self.events.restore(event),
+                Entry::ChangeKnobs(knobs) => self.events.set_knobs(knobs),
+                Entry::ChangeMarks { last, floor, transaction } => {
+                    self.events.restore_marks(last, floor, transaction);
+                }
                 Entry::Serials { jobs, results } => {
                     self.last_job.fetch_max(jobs, Ordering::Relaxed);
                     self.cursors.restore_last(results);

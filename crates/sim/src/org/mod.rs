@@ -6,6 +6,7 @@
 
 mod api;
 mod data;
+mod events;
 mod faults;
 mod formula;
 mod kept;
@@ -19,11 +20,13 @@ mod seed;
 mod server;
 mod soql;
 mod state;
+mod tls;
 mod traffic;
 mod work;
 
 pub use seed::Seed;
-pub use server::{Options, Running, start};
+pub use server::{Doors, Options, Running, start, start_with};
+pub use tls::Tls;
 
 /// Why an org can't start.
 #[derive(Debug, thiserror::Error)]
@@ -32,13 +35,23 @@ pub enum Error {
     #[error("the seed can't be used: {0}")]
     Seed(String),
     /// The address can't be listened on.
-    #[error("{address} can't be listened on: {source}; choose another with --listen")]
+    #[error("{address} can't be listened on: {source}; choose another with {option}")]
     Listen {
         /// Which address.
         address: std::net::SocketAddr,
+        /// The option that names it.
+        option: &'static str,
         /// Why.
         source: std::io::Error,
     },
+    /// The certificate or its key can't be used.
+    #[error("the certificate can't be used: {0}")]
+    Tls(String),
+    /// This build has no Pub/Sub API.
+    #[error(
+        "this build has no Pub/Sub API: build it with `--features full`, or leave --pubsub-listen out"
+    )]
+    NoPubSub,
     /// The data directory can't be used.
     #[error("{0}")]
     Data(String),

@@ -7,10 +7,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::Router;
+use axum::serve::Listener;
 use jiff::Timestamp;
 use sloe_core::ids::SfId;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::data::Database;
@@ -19,7 +20,8 @@ use super::limits::Allowance;
 use super::schema::Schema;
 use super::seed::{self, Seed};
 use super::state::{App, Parts, State};
-use super::{Error, api, page};
+use super::tls::{Tls, TlsListener};
+use super::{Error, api, events, page};
 
 /// What an enterprise org may do in a day.
 const DAILY: u64 = 100_000;
@@ -46,27 +48,46 @@ pub struct Options {
     pub now: fn() -> Timestamp,
 }
 
+/// What an org has beside its plain address.
+#[derive(Clone, Debug, Default)]
+pub struct Doors {
+    /// Encrypts everything; without it all is plain HTTP.
+    pub tls: Option<Tls>,
+    /// Where the Pub/Sub API listens; port 0 takes a free one. None: nowhere.
+    pub pubsub: Option<SocketAddr>,
+}
+
 /// An org that listens.
 pub struct Running {
     address: SocketAddr,
+    pubsub: Option<SocketAddr>,
     state: Arc<State>,
     client: Option<(String, String)>,
-    stop: Option<oneshot::Sender<()>>,
-    server: JoinHandle<()>,
+    stop: Option<watch::Sender<()>>,
+    servers: Vec<JoinHandle<()>>,
     worker: JoinHandle<()>,
+}
+
+/// Starts an org on plain HTTP, without the Pub/Sub API; returns once it listens.
+///
+/// # Errors
+/// The seed, the address or the data directory can't be used.
+pub async fn start(options: Options) -> Result<Running, Error> {
+    start_with(options, Doors::default()).await
 }
 
 /// Starts an org; returns once it listens.
 ///
 /// # Errors
-/// The seed, the address or the data directory can't be used.
-pub async fn start(options: Options) -> Result<Running, Error> {
-    let listener = TcpListener::bind(options.listen)
-        .await
-        .map_err(|source| Error::Listen { address: options.listen, source })?;
-    let address = listener
-        .local_addr()
-        .map_err(|source| Error::Listen { address: options.listen, source })?;
+/// The seed, an address, the certificate or the data directory can't be used.
+pub async fn start_with(options: Options, doors: Doors) -> Result<Running, Error> {
+    let tls = doors.tls.as_ref().map(Tls::load).transpose()?;
+    let (listener, address) = bind(options.listen, "--listen").await?;
+    let pubsub = match doors.pubsub {
+        Some(_) if !events::SERVED => return Err(Error::NoPubSub),
+        Some(address) => Some(bind(address, "--pubsub-listen").await?),
+        None => None,
+    };
     let allowance = Allowance {
         daily: options.daily_limit.unwrap_or(DAILY),
         concurrent: options.concurrent_limit.unwrap_or(CONCURRENT),
@@ -87,11 +108,12 @@ pub async fn start(options: Options) -> Result<Running, Error> {
         .map_err(|e| Error::Machine(format!("no HTTP client can be made: {e}")))?;
     let (uploaded, jobs) = mpsc::unbounded_channel();
     let state = Arc::new(State::new(Parts {
-        url: format!("http://{address}"),
+        url: format!("{}://{address}", if tls.is_some() { "https" } else { "http" }),
         name: seed.org.name.clone(),
         now: database.clock(),
         apps,
         database,
+        edition: seed.org.edition.clone(),
         given: allowance,
         hook: seed.hook.clone(),
         uploaded,
@@ -99,18 +121,52 @@ pub async fn start(options: Options) -> Result<Running, Error> {
     }));
     restore(&state, entries).await?;
     let worker = tokio::spawn(work(Arc::clone(&state), jobs));
-    let (stop, stopped) = oneshot::channel();
-    let router = router(Arc::clone(&state));
-    let server = tokio::spawn(async move {
-        let serving = axum::serve(listener, router).with_graceful_shutdown(async {
-            // A dropped sender stops the org as well.
-            let _ = stopped.await;
+    let (stop, stopped) = watch::channel(());
+    let mut servers = vec![open(listener, tls.clone(), router(Arc::clone(&state)), &stopped)?];
+    let mut pubsub_at = None;
+    if let Some((listener, address)) = pubsub {
+        pubsub_at = Some(address);
+        servers.push(open(listener, tls, events::router(&state), &stopped)?);
+    }
+    let pubsub = pubsub_at;
+    Ok(Running { address, pubsub, state, client, stop: Some(stop), servers, worker })
+}
+
+async fn bind(
+    address: SocketAddr,
+    option: &'static str,
+) -> Result<(TcpListener, SocketAddr), Error> {
+    let fault = |source| Error::Listen { address, option, source };
+    let listener = TcpListener::bind(address).await.map_err(fault)?;
+    let address = listener.local_addr().map_err(fault)?;
+    Ok((listener, address))
+}
+
+/// Serves a listener until the other end of `stopped` is dropped.
+fn open(
+    listener: TcpListener,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    router: Router,
+    stopped: &watch::Receiver<()>,
+) -> Result<JoinHandle<()>, Error> {
+    let Some(config) = tls else { return Ok(serve(listener, router, stopped.clone())) };
+    let listener = TlsListener::new(listener, config).map_err(|e| Error::Machine(e.to_string()))?;
+    Ok(serve(listener, router, stopped.clone()))
+}
+
+fn serve<L>(listener: L, router: Router, mut stopped: watch::Receiver<()>) -> JoinHandle<()>
+where
+    L: Listener<Addr = SocketAddr>,
+{
+    tokio::spawn(async move {
+        let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
+            // An error is what is waited for: the sender is gone.
+            let _ = stopped.changed().await;
         });
         if let Err(error) = serving.await {
             tracing::error!(%error, "the simulated org stopped serving");
         }
-    });
-    Ok(Running { address, state, client, stop: Some(stop), server, worker })
+    })
 }
 
 /// Takes up what an earlier run kept beside records; the jobs it left go on.
@@ -191,6 +247,7 @@ fn router(state: Arc<State>) -> Router {
         .route("/services/{*rest}", api.clone())
         .route("/id/{*rest}", api)
         .merge(api::control::routes())
+        .merge(events::control::routes())
         .merge(page::routes())
         .fallback(api::serve_loosely)
         .layer(axum::extract::DefaultBodyLimit::max(1024 * 1024))
@@ -223,6 +280,13 @@ impl Running {
     #[must_use]
     pub fn url(&self) -> String {
         self.state.url.clone()
+    }
+
+    /// Where its Pub/Sub API is, as a URL, if it has one.
+    #[must_use]
+    pub fn pubsub_url(&self) -> Option<String> {
+        let scheme = self.state.url.split("://").next().unwrap_or_default();
+        self.pubsub.map(|address| format!("{scheme}://{address}"))
     }
 
     /// Its id, of 18 characters.
@@ -262,8 +326,11 @@ impl Running {
         drop(self.stop.take());
         // Stalled calls would never end.
         self.state.faults.send_replace(Arc::default());
-        if tokio::time::timeout(DRAIN, &mut self.server).await.is_err() {
-            self.server.abort();
+        self.state.events.end();
+        for server in &mut self.servers {
+            if tokio::time::timeout(DRAIN, &mut *server).await.is_err() {
+                server.abort();
+            }
         }
         self.state.stopping.store(true, Ordering::Relaxed);
         self.state.unlocked.notify_all();

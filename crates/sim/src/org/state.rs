@@ -16,6 +16,7 @@ use super::api::query::Cursors;
 use super::api::query_job::QueryJobs;
 use super::api::reply::Reply;
 use super::data::{Database, RowError};
+use super::events::Events;
 use super::faults::Faults;
 use super::kept::Entry;
 use super::limits::{Allowance, Exceeded, Meter};
@@ -119,6 +120,7 @@ pub(crate) struct State {
     /// Room for batches of Bulk jobs.
     pub(crate) batches: Arc<Semaphore>,
     pub(crate) hook: Mutex<Option<Hook>>,
+    pub(crate) events: Events,
     pub(crate) stats: Mutex<Stats>,
     pub(crate) traffic: Mutex<Traffic>,
     pub(crate) meter: Mutex<Meter>,
@@ -141,6 +143,7 @@ pub(crate) struct Parts {
     pub(crate) now: fn() -> Timestamp,
     pub(crate) apps: Vec<App>,
     pub(crate) database: Database,
+    pub(crate) edition: String,
     pub(crate) given: Allowance,
     pub(crate) hook: Option<Hook>,
     pub(crate) uploaded: mpsc::UnboundedSender<String>,
@@ -171,6 +174,7 @@ impl State {
             lock_wait_ms: AtomicU64::new(LOCK_WAIT_MS),
             batches: Arc::new(Semaphore::new(BATCHES)),
             hook: Mutex::new(parts.hook),
+            events: Events::new(&parts.edition),
             stats: Mutex::new(Stats::default()),
             traffic: Mutex::default(),
             meter: Mutex::new(Meter::new(parts.given)),
@@ -400,6 +404,8 @@ impl State {
         let daily = lock(&self.meter).allowance.daily;
         let used = self.used();
         let batches = self.jobs.batches_today(self);
+        let events = self.events.knobs().daily;
+        let (_, delivered) = self.events.counts((self.now)().as_millisecond());
         let queries = self.query_jobs.today(self.clock());
         let full = |max: u64| json!({ "Max": max, "Remaining": max });
         Reply::json(
@@ -409,7 +415,7 @@ impl State {
                 "DailyBulkApiBatches": { "Max": 15_000, "Remaining": 15_000_u64.saturating_sub(batches) },
                 "DailyBulkV2QueryJobs": { "Max": 10_000, "Remaining": 10_000_u64.saturating_sub(queries) },
                 "DailyBulkV2QueryFileStorageMB": full(976_562),
-                "DailyDeliveredPlatformEvents": full(25_000),
+                "DailyDeliveredPlatformEvents": { "Max": events, "Remaining": events.saturating_sub(delivered) },
                 "HourlyPublishedPlatformEvents": full(250_000),
                 "ConcurrentAsyncGetReportInstances": full(200),
                 "DataStorageMB": full(5_120),

@@ -6,6 +6,8 @@ mod changes;
 mod client;
 mod composite;
 mod compressed;
+#[cfg(feature = "pubsub")]
+mod events;
 mod faults;
 mod handbook;
 mod licenses;
@@ -18,3 +20,4 @@ mod records;
 mod restart;
 mod sign_in;
 mod standard;
+mod tls;

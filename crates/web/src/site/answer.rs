@@ -48,17 +48,17 @@ pub struct Failure {
 
 impl Failure {
     /// With its page.
-    pub(super) fn new(cause: Cause, page: MessagePage) -> Self {
+    pub(crate) fn new(cause: Cause, page: MessagePage) -> Self {
         Self { status: cause.entry().status, page: Box::new(page), retry_after: None }
     }
 
     /// The engine's refusal with its page.
-    pub(super) fn denied(denied: &Denied, page: MessagePage) -> Self {
+    pub(crate) fn denied(denied: &Denied, page: MessagePage) -> Self {
         Self { status: status_of(denied), page: Box::new(page), retry_after: None }
     }
 
     /// With the seconds after which trying again makes sense.
-    pub(super) fn after(mut self, seconds: u64) -> Self {
+    pub(crate) fn after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds);
         self
     }

@@ -28,7 +28,7 @@ pub struct Asset {
     gzip: Bytes,
 }
 
-static ASSETS: LazyLock<[Asset; 3]> = LazyLock::new(|| {
+static ASSETS: LazyLock<[Asset; 5]> = LazyLock::new(|| {
     [
         // Sloe's own look first: the rules after it and an org's look override it.
         Asset::new(
@@ -40,6 +40,16 @@ static ASSETS: LazyLock<[Asset; 3]> = LazyLock::new(|| {
             "site.js",
             "text/javascript; charset=utf-8",
             include_str!("../../assets/site.js").to_owned(),
+        ),
+        Asset::new(
+            "staff.css",
+            "text/css; charset=utf-8",
+            include_str!("../../assets/staff.css").to_owned(),
+        ),
+        Asset::new(
+            "staff.js",
+            "text/javascript; charset=utf-8",
+            include_str!("../../assets/staff.js").to_owned(),
         ),
         Asset::new("sloe.svg", "image/svg+xml", include_str!("../../assets/sloe.svg").to_owned()),
     ]
@@ -114,7 +124,7 @@ fn find(file: &str) -> Option<&'static Asset> {
 
 /// Answers with a file in the form the client takes, or 304. What kind of file
 /// it is and how long it keeps, the caller adds.
-pub(super) fn respond(
+pub(crate) fn respond(
     headers: &HeaderMap,
     etag: &HeaderValue,
     plain: &Bytes,

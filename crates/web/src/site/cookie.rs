@@ -18,7 +18,8 @@ fn is_name(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-fn value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+/// The value of the cookie `name`.
+pub(crate) fn value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let pairs = headers
         .get_all(header::COOKIE)
         .iter()
@@ -69,7 +70,8 @@ pub(super) fn remember_hold(
     ]
 }
 
-fn cookie(
+/// A cookie to set, or to forget with 0 seconds.
+pub(crate) fn cookie(
     name: &str,
     value: &str,
     path: &str,

@@ -9,7 +9,7 @@ pub mod answer;
 pub mod assets;
 pub mod checkout;
 pub mod color;
-mod cookie;
+pub(crate) mod cookie;
 pub mod event_page;
 pub mod form;
 pub mod front;

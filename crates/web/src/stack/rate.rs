@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use axum::extract::Request;
+use axum::http::{Extensions, HeaderMap};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
@@ -50,29 +51,35 @@ impl Addresses {
         checked.map_err(|until| until.wait_time_from(self.clock.now()))
     }
 
-    /// Who asks; `None` for this machine itself. A home has a whole IPv6
-    /// network of 64 bits, so that is what counts as one address.
+    /// Who asks; `None` for this machine itself.
     fn address(&self, request: &Request) -> Option<IpAddr> {
-        let forwarded = || {
-            // The last entry is the proxy's own word, all before it the caller's.
-            let all = request.headers().get_all("x-forwarded-for");
-            let last = all.iter().next_back()?.to_str().ok()?;
-            last.rsplit(',').next()?.trim().parse().ok()
-        };
-        let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
-        let address = if self.behind_proxy { forwarded().or(peer) } else { peer }?;
-        let address = address.to_canonical();
-        if address.is_loopback() {
-            return None;
-        }
-        Some(match address {
-            IpAddr::V6(v6) => {
-                let [a, b, c, d, ..] = v6.segments();
-                IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-            }
-            v4 @ IpAddr::V4(_) => v4,
-        })
+        caller(request.headers(), request.extensions(), self.behind_proxy)
+            .filter(|address| !address.is_loopback())
     }
+}
+
+/// Who calls, as far as that can be told. A home has a whole IPv6 network of
+/// 64 bits, so that is what counts as one address.
+pub(crate) fn caller(
+    headers: &HeaderMap,
+    extensions: &Extensions,
+    behind_proxy: bool,
+) -> Option<IpAddr> {
+    let forwarded = || {
+        // The last entry is the proxy's own word, all before it the caller's.
+        let last = headers.get_all("x-forwarded-for").iter().next_back()?.to_str().ok()?;
+        last.rsplit(',').next()?.trim().parse().ok()
+    };
+    let peer = extensions.get::<Peer>().map(|peer| peer.0.ip());
+    let address: IpAddr = if behind_proxy { forwarded().or(peer) } else { peer }?;
+    let address = address.to_canonical();
+    Some(match address {
+        IpAddr::V6(v6) if !v6.is_loopback() => {
+            let [a, b, c, d, ..] = v6.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+        other => other,
+    })
 }
 
 #[cfg(test)]

@@ -25,6 +25,8 @@ pub(super) struct Greeting {
     pub(super) command: String,
     /// The site's address, without a slash at the end.
     pub(super) site: String,
+    /// Signs in to the console once.
+    pub(super) console: String,
     pub(super) orgs: Vec<OrgFacts>,
     /// None if no event is there to register for.
     pub(super) storm: Option<Storm>,
@@ -77,6 +79,8 @@ impl Greeting {
             writeln!(out, "\n  {bold}{}{plain}", org.name)?;
             rows.iter().try_for_each(|one| row(out, one))?;
         }
+        writeln!(out, "\n  {bold}Staff console{plain}, signs in once")?;
+        writeln!(out, "  {link}{}{plain}", self.console)?;
         if let Some(first) = self.orgs.first() {
             writeln!(
                 out,
@@ -153,6 +157,7 @@ mod tests {
         Greeting {
             command: "cargo run --release --".to_owned(),
             site: "http://127.0.0.1:8080".to_owned(),
+            console: "http://127.0.0.1:8080/staff/sign-in/1".to_owned(),
             orgs: vec![org("Meridian", "meridian", 8081), org("Harbor", "harbor", 8082)],
             storm: Some(Storm {
                 event: "meridian/keynote-live".to_owned(),
@@ -185,6 +190,7 @@ mod tests {
             "http://127.0.0.1:8080/demo/mailbox ",
             "http://127.0.0.1:8080/openapi.json\n",
             "http://127.0.0.1:8080/meridian\n",
+            "http://127.0.0.1:8080/staff/sign-in/1\n",
             "http://127.0.0.1:8082/ ",
             "http://127.0.0.1:8083/ ",
             "Data is kept in ./sloe-data.",

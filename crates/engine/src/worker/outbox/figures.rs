@@ -96,6 +96,7 @@ impl Figures {
             let changed = counts
                 .iter()
                 .filter_map(|count| row(event, count))
+                .filter(|row| client.mapping().has_figures(row.of))
                 .filter(|row| offered.contains(&row.id) && known.get(&row.id) != Some(row));
             rows.extend(changed.map(|row| (event, row)));
             told.push((event, version));

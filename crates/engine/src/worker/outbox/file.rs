@@ -90,6 +90,9 @@ pub(crate) struct Dead {
     /// The org deleted or changed the record, rather than refused it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) conflict: bool,
+    /// Staff left the record to the org; the outbox has still to note that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) accepted: bool,
     /// It went although the org was believed to have it, or to have deleted it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) forced: bool,

@@ -78,6 +78,9 @@ impl Drain {
         repair: &Repair,
         found: Option<&(u64, Delivered)>,
     ) -> Vec<Write> {
+        if found.is_some_and(|(_, delivered)| delivered.theirs) {
+            return Vec::new();
+        }
         match repair.mend {
             Mend::Resend if self.books.retries.contains_key(key) => Vec::new(),
             Mend::Resend => {
@@ -135,6 +138,7 @@ impl Drain {
             confirmed_at: Some(repair.confirmed_at.0),
             conflict: true,
             forced: true,
+            accepted: false,
             sealed_message: None,
         };
         self.books.dead.insert(key.to_owned(), Lettered::of(&dead));
@@ -149,6 +153,8 @@ impl Drain {
             let mut writes = Vec::new();
             for key in some {
                 self.books.dead.remove(key);
+                let letter = Key::dead_letter(org.scope, key);
+                writes.push(Write { key: letter, version: letter::ANY, body: None });
                 writes.extend(self.books.forget_retry(org, key));
                 if let Some((version, delivered)) = known.get(key) {
                     let theirs = Delivered { theirs: true, ..delivered.clone() };

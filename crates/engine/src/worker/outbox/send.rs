@@ -18,6 +18,9 @@ use crate::engine::Engine;
 use crate::tenant::Org;
 use crate::worker::stored;
 
+/// Rows of a Bulk job that Salesforce works through one after the other; more
+/// are batches side by side.
+const ONE_BATCH: usize = 10_000;
 /// What a Bulk job says of a row that it doesn't know.
 const NOT_REPORTED: &str = "not-reported";
 
@@ -214,8 +217,11 @@ impl Sender<'_> {
         mut lines: Vec<Line>,
     ) -> Result<(), Halt> {
         let mut unfit = Vec::new();
+        // Rows of different attendees that lock one record must not go side by side.
+        let shared = self.client.parent_locks(kind).iter().any(|lock| *lock != Column::Attendee);
+        let most = if shared { ONE_BATCH } else { MAX_BULK_ROWS };
         while !lines.is_empty() {
-            let rest = lines.split_off(lines.len().min(MAX_BULK_ROWS));
+            let rest = lines.split_off(lines.len().min(most));
             let rows = self.rows(&lines).await?;
             let both = lines.into_iter().zip(rows);
             let (fit, others): (Vec<_>, Vec<_>) = both.partition(|(_, row)| row.fits_a_file());

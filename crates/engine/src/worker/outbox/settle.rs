@@ -203,6 +203,7 @@ impl Sender<'_> {
             conflict,
             // A conflict is sent by its id, so that nothing is made anew.
             forced: work.forced || conflict,
+            accepted: false,
             sealed_message: sealed.map(|bytes| sloe_core::ids::base32::encode(&bytes)),
         };
         self.books.dead.insert(key.clone(), Lettered::of(&dead));

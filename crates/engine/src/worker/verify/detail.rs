@@ -63,7 +63,6 @@ impl Detail<'_> {
         client.rows_of(self.kind, event.event, about, see).await?;
         verified.one_by_one += known.len() as u64;
         let (differ, strangers) = comparison.differences();
-        let nothing = differ.is_empty() && strangers.is_empty();
         let rows: BTreeMap<RecordKey, Known> =
             known.into_iter().map(|row| (row.key, row)).collect();
         let lettered = rows.values().filter(|row| row.letter.is_some());
@@ -71,18 +70,23 @@ impl Detail<'_> {
         let settled = lettered
             .filter(|row| matches!(row.ours, Ours::Sent { .. }) && !differing.contains(&row.key));
         self.work.mend(settled.map(|row| repair(row, Mend::Settled)).collect());
-        if nothing {
-            if expected.unsure == 0 {
+        let mut unsure = expected.unsure;
+        let (mut sure, mut others) = (Vec::new(), Vec::new());
+        if !differ.is_empty() || !strangers.is_empty() {
+            let differing = differ.len();
+            (sure, others) = self.again(event, &rows, differ, strangers).await?;
+            unsure += differing.saturating_sub(sure.len()) as u64;
+            verified.unsure += differing.saturating_sub(sure.len()) as u64;
+            sure = self.elsewhere(client, sure).await?;
+        }
+        if sure.is_empty() && others.is_empty() {
+            if unsure == 0 {
                 let about = (event, self.kind);
                 marks::note(self.engine, self.org.scope, about, &expected, &found).await?;
             }
             return Ok(());
         }
-        let differing = differ.len();
-        let (sure, strangers) = self.again(event, &rows, differ, strangers).await?;
-        verified.unsure += differing.saturating_sub(sure.len()) as u64;
-        let sure = self.elsewhere(client, sure).await?;
-        for stranger in strangers {
+        for stranger in others {
             verified.note(Difference::Surplus, false);
             if verified.surplus.len() < STRANGERS {
                 verified.surplus.push(stranger);
@@ -100,7 +104,9 @@ impl Detail<'_> {
         differ: Vec<(RecordKey, Difference)>,
         strangers: Vec<String>,
     ) -> Result<(Sure, Vec<String>), Halt> {
-        let standing = Standing::read(self.engine, self.org.scope).await?;
+        let ours = differ.iter().map(|(key, _)| key.text());
+        let about = ours.chain(strangers.iter().cloned()).collect();
+        let standing = Standing::read_about(self.engine, self.org.scope, about).await?;
         if !standing.caught_up(self.engine, Some(event)).await?.contains(&event) {
             return Ok((Vec::new(), Vec::new()));
         }
@@ -122,7 +128,8 @@ impl Detail<'_> {
                     Some(key) => standing.look(store, &key)?,
                     None => None,
                 };
-                if known.is_none_or(|known| known.event != event) {
+                // The org may move an attendee to another of its events.
+                if known.is_none() {
                     left.push(text);
                 }
             }

@@ -26,6 +26,7 @@ pub(super) async fn compare(
     for event in events.iter().copied() {
         let open = engine.catalog().listing(event).is_some_and(|listing| listing.ends_at > now);
         let Some(org) = engine.registry().by_id(event.org).filter(|_| open) else { continue };
+        let Some(mapping) = &org.mapping.mapping else { continue };
         let key = figures::key(org.scope, event);
         let told = stored(engine, move |store| store.get(&key)).await?;
         // An event that can't be counted now is compared another time.
@@ -40,6 +41,7 @@ pub(super) async fn compare(
             let Some(found) = counted.figures.get(&row.id) else { continue };
             let wanted =
                 Figures { sold: Some(row.sold), held: Some(row.held), remaining: row.remaining };
+            let wanted = wanted.as_held(mapping, row.of);
             differ += u64::from(*found != wanted);
         }
         for _ in 0..differ {

@@ -10,7 +10,7 @@ use sloe_core::ids::{ClaimId, EventRef, PublicId, SfId};
 use sloe_core::time::Timestamp;
 use sloe_core::verify::{Ours, RecordKey};
 use sloe_salesforce::RowKind;
-use sloe_store::api::{Destination, Store, StoreError};
+use sloe_store::api::{Destination, Document, Store, StoreError};
 use sloe_store::key::{Collection, Key, Range};
 use sloe_store::record::order::{self, Order};
 use sloe_store::scope::OrgScope;
@@ -65,31 +65,87 @@ pub(super) struct Standing {
     retries: BTreeSet<String>,
     /// Letters, by external id.
     letters: BTreeMap<String, String>,
+    /// Kinds of rows whose versions the org has no field for.
+    unversioned: Vec<RowKind>,
+    /// Rows that staff have just left to the org.
+    accepted: BTreeSet<String>,
+}
+
+/// Kinds of rows whose versions an org's mapping has no field for.
+fn unversioned(engine: &Engine, scope: OrgScope) -> Vec<RowKind> {
+    let org = engine.registry().by_id(scope.org());
+    let mut kinds = vec![RowKind::Attendee, RowKind::SessionAttendee];
+    kinds.retain(|kind| {
+        let mapping = org.as_ref().and_then(|org| org.mapping.mapping.as_ref());
+        mapping.is_some_and(|mapping| mapping.rows(*kind).version.is_none())
+    });
+    kinds
 }
 
 impl Standing {
-    /// How the outbox of an org stands, and its events.
+    /// How the outbox of an org stands, with its events.
     pub(super) async fn read(engine: &Engine, scope: OrgScope) -> Result<Arc<Self>, StoreError> {
+        let unversioned = unversioned(engine, scope);
         let read = stored(engine, move |store| {
-            // What is not pending has been passed to the journal's end.
-            let mut latest: BTreeMap<_, _> = store.journals()?.into_iter().collect();
-            latest.retain(|event, _| event.org == scope.org());
-            let mut cursors = latest.clone();
-            for pending in store.pending(Destination::Org)? {
-                if let Some(cursor) = cursors.get_mut(&pending.event) {
-                    *cursor = pending.cursor;
-                }
-            }
+            let mut standing = Self::begin(store, scope, unversioned)?;
             let all = |collection| store.scan(Range::Org(collection, scope), None, usize::MAX);
             let name = |(key, _): (Key, _)| key.local_id().to_owned();
-            let retries = all(Collection::Retries)?.into_iter().map(name).collect();
-            let letters = all(Collection::DeadLetters)?.into_iter().filter_map(|(key, found)| {
-                let dead = file::decode::<Dead>(&found.body).ok()?;
-                Some((key.local_id().to_owned(), dead.code))
-            });
-            Ok(Self { scope, cursors, latest, retries, letters: letters.collect() })
+            standing.retries = all(Collection::Retries)?.into_iter().map(name).collect();
+            for (key, found) in all(Collection::DeadLetters)? {
+                standing.note(key.local_id().to_owned(), &found);
+            }
+            Ok(standing)
         });
         read.await.map(Arc::new)
+    }
+
+    /// The same, with retries and letters of these rows only.
+    pub(super) async fn read_about(
+        engine: &Engine,
+        scope: OrgScope,
+        keys: Vec<String>,
+    ) -> Result<Arc<Self>, StoreError> {
+        let unversioned = unversioned(engine, scope);
+        let read = stored(engine, move |store| {
+            let mut standing = Self::begin(store, scope, unversioned)?;
+            for key in keys {
+                if let Some(found) = store.get(&Key::dead_letter(scope, &key))? {
+                    standing.note(key.clone(), &found);
+                }
+                if store.get(&Key::retry(scope, &key))?.is_some() {
+                    standing.retries.insert(key);
+                }
+            }
+            Ok(standing)
+        });
+        read.await.map(Arc::new)
+    }
+
+    fn begin(
+        store: &dyn Store,
+        scope: OrgScope,
+        unversioned: Vec<RowKind>,
+    ) -> Result<Self, StoreError> {
+        // What is not pending has been passed to the journal's end.
+        let mut latest: BTreeMap<_, _> = store.journals()?.into_iter().collect();
+        latest.retain(|event, _| event.org == scope.org());
+        let mut cursors = latest.clone();
+        for pending in store.pending(Destination::Org)? {
+            if let Some(cursor) = cursors.get_mut(&pending.event) {
+                *cursor = pending.cursor;
+            }
+        }
+        let (retries, letters, accepted) = Default::default();
+        Ok(Self { scope, cursors, latest, retries, letters, unversioned, accepted })
+    }
+
+    fn note(&mut self, key: String, letter: &Document) {
+        let Ok(dead) = file::decode::<Dead>(&letter.body) else { return };
+        if dead.accepted {
+            self.accepted.insert(key);
+        } else {
+            self.letters.insert(key, dead.code);
+        }
     }
 
     pub(super) fn events(&self) -> impl Iterator<Item = EventRef> {
@@ -134,13 +190,16 @@ impl Standing {
         let refused = letter.as_ref().is_some_and(|code| !letter::is_compared(code));
         let passed = self.cursors.get(&order.event).is_some_and(|cursor| order.version <= *cursor);
         let ours = match &delivered {
-            _ if by_org => Ours::Theirs,
+            _ if by_org || self.accepted.contains(&text) => Ours::Theirs,
             Some((_, known)) if known.gone || known.theirs => Ours::Theirs,
             _ if !passed || self.retries.contains(&text) => Ours::Moving,
             None if refused => Ours::Absent,
             Some(_) if refused => Ours::Moving,
             // It was refused and then erased: there is nothing left to tell.
             Some((_, known)) if erased && known.id.is_none() => Ours::Moving,
+            Some(_) if self.unversioned.contains(&kind(&key)) => {
+                Ours::Sent { version: Some(0), registered }
+            }
             Some((version, _)) => Ours::Sent { version: Some(*version), registered },
             // The outbox has passed it, and nothing says what became of it.
             None => Ours::Sent { version: None, registered },

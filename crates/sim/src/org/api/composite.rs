@@ -182,6 +182,7 @@ fn run(
         if_modified_since: header("if-modified-since"),
         content_type: Some("application/json".to_owned()),
         body: body.into(),
+        client: call.client.clone(),
         user: call.user,
     };
     Ok(route::answer(state, database, &inner))

@@ -23,7 +23,7 @@ use crate::org::work::LOCK_WAIT_MS;
 /// The largest number of calls a limit may be.
 const MOST: u64 = 1_000_000_000;
 
-pub(super) type Answer = Response<axum::body::Body>;
+pub(crate) type Answer = Response<axum::body::Body>;
 
 /// The control API's addresses.
 pub(crate) fn routes() -> Router<Arc<Org>> {
@@ -43,11 +43,11 @@ pub(crate) fn routes() -> Router<Arc<Org>> {
         .merge(super::licenses::routes())
 }
 
-pub(super) fn ok(body: &impl serde::Serialize) -> Answer {
+pub(crate) fn ok(body: &impl serde::Serialize) -> Answer {
     Reply::json(200, body).into_response()
 }
 
-pub(super) fn refuse(message: &str) -> Answer {
+pub(crate) fn refuse(message: &str) -> Answer {
     Reply::json(StatusCode::UNPROCESSABLE_ENTITY.as_u16(), &json!({ "error": message }))
         .into_response()
 }
@@ -68,7 +68,7 @@ async fn overview(State(org): State<Arc<Org>>) -> Answer {
         "name": org.name,
         "url": org.url,
         "apps": org.apps.iter().map(|app| app.name.as_str()).collect::<Vec<_>>(),
-        "resources": ["faults", "hook", "limits", "locks", "maintenance", "save", "stats", "tokens"],
+        "resources": ["events", "faults", "hook", "limits", "locks", "maintenance", "save", "stats", "tokens"],
     }))
 }
 

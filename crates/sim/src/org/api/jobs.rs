@@ -95,6 +95,8 @@ pub(crate) struct Job {
     pub(crate) crlf: bool,
     pub(crate) phase: Phase,
     pub(crate) user: SfId,
+    /// The client that opened it, if it said.
+    pub(crate) client: Option<String>,
     pub(crate) created: i64,
     pub(crate) stamp: i64,
     pub(crate) data: bytes::Bytes,
@@ -119,6 +121,8 @@ pub(crate) struct Stored {
     crlf: bool,
     phase: Phase,
     user: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client: Option<String>,
     created: i64,
     stamp: i64,
     millis: u64,
@@ -141,6 +145,7 @@ impl Job {
             crlf: self.crlf,
             phase: self.phase,
             user: self.user.to_string(),
+            client: self.client.clone(),
             created: self.created,
             stamp: self.stamp,
             millis: self.millis,
@@ -166,6 +171,7 @@ impl Job {
             crlf: stored.crlf,
             phase: stored.phase,
             user: SfId::parse(&stored.user).ok()?,
+            client: stored.client,
             created: stored.created,
             stamp: stored.stamp,
             data: bytes::Bytes::new(),
@@ -258,7 +264,7 @@ impl Jobs {
             out.push(job.entry(database));
             let outcomes = job.outcomes.iter().map(|(first, rows)| Entry::Outcomes {
                 job: job.id.clone(),
-                first: *first,
+                first: Some(*first),
                 rows: rows.clone(),
             });
             out.extend(outcomes);
@@ -280,10 +286,12 @@ impl Jobs {
         self.add(job);
     }
 
-    /// Takes up what became of a job's rows from this one on.
-    pub(crate) fn restore_outcomes(&self, id: &str, first: usize, outcomes: Vec<Outcome>) {
+    /// Takes up what became of a job's rows from this one on, or from the last known one on.
+    pub(crate) fn restore_outcomes(&self, id: &str, first: Option<usize>, outcomes: Vec<Outcome>) {
         if let Some(job) = self.get(id) {
-            lock(&job).add_outcomes(first, outcomes);
+            let mut job = lock(&job);
+            let first = first.unwrap_or(job.processed);
+            job.add_outcomes(first, outcomes);
         }
     }
 

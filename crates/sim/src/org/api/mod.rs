@@ -19,6 +19,7 @@ pub(crate) mod reply;
 pub(crate) mod results;
 pub(crate) mod retrieve;
 pub(crate) mod route;
+pub(crate) mod tooling;
 pub(crate) mod worker;
 
 use std::io::Read;
@@ -282,6 +283,7 @@ fn answer_call(org: &Org, request: Received, admitted: Admitted) -> Reply {
         version,
         path,
         parameters: route::parameters(&request.query),
+        client: request.header("sforce-call-options").and_then(|options| client(&options)),
         query_options: request.header("sforce-query-options"),
         content_type: request.header(header::CONTENT_TYPE.as_str()),
         if_modified_since: request.header(header::IF_MODIFIED_SINCE.as_str()),
@@ -297,7 +299,10 @@ fn answer_call(org: &Org, request: Received, admitted: Admitted) -> Reply {
 fn run(org: &Org, call: &Call, kind: &str) -> Reply {
     let done = org.transact(
         kind,
-        |database| route::answer(org, database, call),
+        |database| {
+            database.set_origin(reply::origin("rest", &call.version, call.client.as_deref()));
+            route::answer(org, database, call)
+        },
         |database, reply| {
             org.trim(database);
             reply
@@ -308,6 +313,12 @@ fn run(org: &Org, call: &Call, kind: &str) -> Reply {
         ApiError::new(500, "UNKNOWN_EXCEPTION", "The simulated org couldn't keep this change.")
             .reply()
     })
+}
+
+/// The client that `Sforce-Call-Options` names: `client=ID, …`.
+fn client(options: &str) -> Option<String> {
+    let mut options = options.split([',', ';']).filter_map(|option| option.split_once('='));
+    options.find(|(name, _)| name.trim() == "client").map(|(_, id)| id.trim().to_owned())
 }
 
 fn identified(org: &Org, path: &str) -> Option<SfId> {

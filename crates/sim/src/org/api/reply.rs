@@ -18,6 +18,8 @@ pub(crate) struct Call {
     /// What follows the version, decoded.
     pub(crate) path: Vec<String>,
     pub(crate) parameters: Vec<(String, String)>,
+    /// The client that `Sforce-Call-Options` names.
+    pub(crate) client: Option<String>,
     /// `Sforce-Query-Options`, if sent.
     pub(crate) query_options: Option<String>,
     pub(crate) content_type: Option<String>,
@@ -26,6 +28,12 @@ pub(crate) struct Call {
     pub(crate) body: bytes::Bytes,
     /// Who calls.
     pub(crate) user: SfId,
+}
+
+/// Who made a change, as change events say it: `com/salesforce/api/rest/62.0;client=ID`.
+pub(crate) fn origin(api: &str, version: &str, client: Option<&str>) -> String {
+    let client = client.map_or_else(String::new, |id| format!(";client={id}"));
+    format!("com/salesforce/api/{api}/{}{client}", version.trim_start_matches('v'))
 }
 
 impl Call {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::reply::{ApiError, Call, Reply};
-use super::{collections, composite, graph, ingest, query, query_job, recent, records};
+use super::{collections, composite, graph, ingest, query, query_job, recent, records, tooling};
 use crate::org::data::Database;
 use crate::org::state::State;
 
@@ -100,7 +100,7 @@ fn find(state: &State, database: &mut Database, call: &Call) -> Result<Reply, Ap
         ["jobs", "ingest", rest @ ..] => ingest::answer(state, database, call, rest),
         ["jobs", "query", rest @ ..] => query_job::answer(state, database, call, rest),
         ["limits"] => Ok(state.limits_reply()),
-        ["tooling", ..] => Err(ApiError::unsupported("Tooling API")),
+        ["tooling", rest @ ..] => tooling::answer(database, call, rest),
         ["recent"] => recent::answer(database, call),
         ["search" | "parameterizedSearch", ..] => Err(ApiError::unsupported("SOSL")),
         _ => Err(ApiError::not_found()),

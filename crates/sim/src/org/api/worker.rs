@@ -10,6 +10,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 
 use super::input::{Target, cell, column};
 use super::jobs::{Job, Operation, Outcome, Phase};
+use super::reply::origin;
 use crate::org::data::{Assign, Database, RowError};
 use crate::org::kept::Entry;
 use crate::org::schema::Object;
@@ -211,9 +212,11 @@ fn commit_chunk(
         if over() {
             return None;
         }
+        database.set_origin(origin("bulkapi", &facts.version, facts.client.as_deref()));
         let rows = write_chunk(database, plan, &object, chunk, &hurt);
         // In one commit with the rows, so that a killed org never does a row twice.
-        database.note(Entry::Outcomes { job: facts.id.clone(), first, rows: rows.clone() });
+        let (job, rows_kept) = (facts.id.clone(), rows.clone());
+        database.note(Entry::Outcomes { job, first: Some(first), rows: rows_kept });
         Some(rows)
     };
     let done = state.transact(KIND, work, |database, rows| {

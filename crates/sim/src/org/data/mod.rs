@@ -36,6 +36,8 @@ pub(crate) struct Database {
     undo: Vec<(usize, SfId, Option<Row>)>,
     /// What the open transaction changes beside the rows.
     notes: Vec<Entry>,
+    /// What makes the open transaction's changes, as change events say it.
+    origin: String,
     locks: Locks,
 }
 
@@ -60,6 +62,7 @@ impl Database {
             log: None,
             undo: Vec::new(),
             notes: Vec::new(),
+            origin: String::new(),
             locks: Locks::default(),
         }
     }
@@ -157,23 +160,40 @@ impl Database {
             self.log = Some(log);
             if let Err(error) = written {
                 self.roll_back(Mark { rows: 0, notes: 0 });
+                self.origin.clear();
                 return Err(error);
             }
         }
         let rows = self.undo.len();
         self.undo.clear();
         self.notes.clear();
+        self.origin.clear();
         Ok(rows)
     }
 
     /// The rows the open transaction has touched, each once.
     fn touched(&self) -> impl Iterator<Item = (usize, &Row)> {
+        self.changed().map(|(object, _, row)| (object, row))
+    }
+
+    /// The rows the open transaction has changed, each once, as it was before and as it is.
+    pub(crate) fn changed(&self) -> impl Iterator<Item = (usize, Option<&Row>, &Row)> {
         let mut seen = std::collections::HashSet::new();
-        self.undo.iter().filter_map(move |(object, id, _)| {
+        self.undo.iter().filter_map(move |(object, id, before)| {
             let first = seen.insert((*object, *id));
-            let row = if first { self.table(*object).get(*id) } else { None };
-            row.map(|row| (*object, row))
+            let after = if first { self.table(*object).get(*id) } else { None };
+            after.map(|after| (*object, before.as_ref(), after))
         })
+    }
+
+    /// Says what makes the open transaction's changes.
+    pub(crate) fn set_origin(&mut self, origin: String) {
+        self.origin = origin;
+    }
+
+    /// What makes them; empty if no API does.
+    pub(crate) fn origin(&self) -> &str {
+        &self.origin
     }
 
     /// Stores a row as part of the open transaction.

@@ -7,7 +7,7 @@ use super::luck::{LONGEST_MS, Latency};
 use crate::org::knobs::Knobs;
 
 /// The kinds of call there are, as the statistics call them.
-pub(crate) const KINDS: [&str; 10] = [
+pub(crate) const KINDS: [&str; 11] = [
     "query",
     "queryAll",
     "sobjects",
@@ -16,6 +16,7 @@ pub(crate) const KINDS: [&str; 10] = [
     "bulk_ingest",
     "bulk_query",
     "limits",
+    "pubsub",
     "token",
     "other",
 ];

@@ -47,6 +47,7 @@ pub(crate) fn routes() -> Router<Arc<Org>> {
         .route("/r/{id}/delete", get(confirm).post(delete))
         .route("/activity", get(activity))
         .route("/update", post(update))
+        .route("/events", get(view::events::show))
         .route("/assets/org.css", get(|| async { asset("text/css; charset=utf-8", STYLE) }))
         .route("/assets/org.js", get(|| async { asset("text/javascript; charset=utf-8", SCRIPT) }))
         .route("/assets/org.svg", get(|| async { asset("image/svg+xml", ICON) }))
@@ -176,6 +177,8 @@ fn store(
 ) -> Response {
     let typed = form::typed(database, object, body);
     let user = form::person(database);
+    // No API makes this change.
+    database.set_origin(String::new());
     let assigns = if database.object(object).managed {
         license::assigns(database, id, &Terms::typed(&typed))
     } else {
@@ -223,6 +226,7 @@ async fn delete(State(org): State<Arc<Org>>, Path(id): Path<String>) -> Response
         return missing(&org, &database);
     };
     let user = form::person(&database);
+    database.set_origin(String::new());
     let result = database.delete(object, id, user);
     let result = result.and_then(|()| {
         org.commit(&mut database).map_err(|error| vec![RowError::new("UNKNOWN_EXCEPTION", error)])

@@ -1,5 +1,7 @@
 //! What the templates show, gathered from the database.
 
+pub(super) mod events;
+
 use askama::Template;
 use sloe_core::ids::SfId;
 
@@ -19,6 +21,9 @@ const COLUMNS: usize = 6;
 
 /// What Sloe writes: shown, not edited, as the package's layouts have it.
 const FIGURES: [&str; 5] = ["Sold__c", "Held__c", "Remaining__c", "Sloe_Id__c", "Sloe_Version__c"];
+
+/// What the frame calls the page of change events; no object is called so.
+const EVENTS: &str = "events";
 
 /// What a title is made of.
 const NAMES: [&str; 5] = ["Name", "FirstName", "LastName", "First_Name__c", "Last_Name__c"];
@@ -144,18 +149,19 @@ pub(super) fn frame(
     current: &str,
     notice: Option<Notice>,
 ) -> Frame {
+    // People come to the vendor's org for its licenses.
+    let is_source = database.schema().find(lma::LICENSE).is_some();
     let objects = database.schema().objects().iter().enumerate();
     let mut objects: Vec<NavObject> = objects
-        .filter(|(_, object)| object.writable || object.managed)
+        .filter(|(_, object)| if is_source { object.managed } else { object.writable })
         .map(|(number, object)| NavObject {
             name: object.name.clone(),
             plural: object.plural.clone(),
             count: grouped(&database.table(number).live().to_string()),
         })
         .collect();
-    // What the org is about first: an app's objects, then its own.
-    objects
-        .sort_by_key(|object| (!object.name.starts_with("sfLma__"), !object.name.ends_with("__c")));
+    // The org's own objects first.
+    objects.sort_by_key(|object| !object.name.ends_with("__c"));
     let daily = lock(&org.meter).allowance.daily;
     let used = org.used();
     Frame {

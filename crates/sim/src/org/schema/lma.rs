@@ -14,9 +14,9 @@ pub(crate) const STATUSES: [&str; 4] = ["Active", "Suspended", "Trial", "Uninsta
 pub(crate) const MODIFIED: [&str; 3] =
     ["sfLma__License_Status__c", "sfLma__Licensed_Seats__c", "sfLma__Expiration__c"];
 
-/// Package, package version and license.
+/// License, package and package version.
 pub(crate) fn objects() -> Vec<Object> {
-    vec![package(), version(), license()]
+    vec![license(), package(), version()]
 }
 
 fn text(name: &str, label: &str, length: usize) -> Field {

@@ -95,6 +95,28 @@ struct ObjectFacts {
     name: String,
     label: String,
     plural: String,
+    /// The form of the numbers that the org gives as names, `A-{0000}` for instance; without it a name is a text
+    /// that must be given.
+    #[serde(default)]
+    auto_number: Option<String>,
+}
+
+impl ObjectFacts {
+    fn name_field(&self) -> Result<Field, String> {
+        let label = format!("{} Name", self.label);
+        let Some(form) = &self.auto_number else {
+            let mut name = Field::new("Name", &label, Kind::Text(80));
+            name.required = true;
+            return Ok(name);
+        };
+        let (prefix, rest) = form
+            .split_once('{')
+            .ok_or_else(|| format!("object {}: auto_number needs {{0…}}", self.name))?;
+        let width = rest.len().saturating_sub(1);
+        let mut name = Field::new("Name", &label, Kind::AutoNumber(prefix.to_owned(), width));
+        name.writable = false;
+        Ok(name)
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -103,7 +125,8 @@ struct FieldFacts {
     object: String,
     name: String,
     label: String,
-    /// Text, LongTextArea, Email, Phone, Url, Number, Currency, Checkbox, Date, DateTime, Picklist or Lookup.
+    /// Text, LongTextArea, Email, Phone, Url, Number, Currency, Checkbox, Date, DateTime, Picklist, Lookup or
+    /// MasterDetail.
     r#type: String,
     #[serde(default)]
     length: Option<usize>,
@@ -119,6 +142,12 @@ struct FieldFacts {
     values: Vec<String>,
     #[serde(default)]
     to: Option<String>,
+    /// What the parent calls its children in SOQL, `Items__r` for instance.
+    #[serde(default)]
+    children: Option<String>,
+    /// Nobody may write it through the API: it stands for a formula or a roll-up, and is empty.
+    #[serde(default)]
+    read_only: bool,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -242,10 +271,10 @@ impl Seed {
                 return Err(format!("there is an object {} already", facts.name));
             }
             let mut object = Object::new(&facts.name, &facts.label, &facts.plural, "");
-            let mut name = Field::new("Name", &format!("{} Name", facts.label), Kind::Text(80));
-            name.required = true;
-            object.push_stored(name);
-            object.push_stamps(true);
+            object.push_stored(facts.name_field()?);
+            let of_object = |field: &&FieldFacts| field.object == facts.name;
+            let detail = self.fields.iter().filter(of_object).any(FieldFacts::is_detail);
+            object.push_stamps(!detail);
             objects.push(object);
         }
         for facts in &self.fields {
@@ -297,25 +326,31 @@ impl FieldFacts {
                 values: self.values.iter().map(|v| (v.clone(), false)).collect(),
                 restricted: true,
             },
-            "Lookup" => {
+            "Lookup" | "MasterDetail" => {
                 let to = self
                     .to
                     .clone()
-                    .ok_or_else(|| format!("field {}: a Lookup needs `to`", self.name))?;
+                    .ok_or_else(|| format!("field {}: a {} needs `to`", self.name, self.r#type))?;
                 let relationship = self.name.strip_suffix("__c").map(|stem| format!("{stem}__r"));
                 Kind::Reference(Reference {
                     to,
                     relationship: relationship.unwrap_or_else(|| self.name.clone()),
-                    children: None,
-                    on_delete: OnDelete::Clear,
+                    children: self.children.clone(),
+                    on_delete: if self.is_detail() { OnDelete::Cascade } else { OnDelete::Clear },
                 })
             }
             other => return Err(format!("field {}: unknown type {other}", self.name)),
         };
         let mut field = Field::new(&self.name, &self.label, kind);
-        field.required = self.required;
+        field.required = self.required || self.is_detail();
+        field.frozen = self.is_detail();
+        field.writable = !self.read_only;
         field.unique = self.unique || self.external_id;
         field.external_id = self.external_id;
         Ok(field)
+    }
+
+    fn is_detail(&self) -> bool {
+        self.r#type == "MasterDetail"
     }
 }

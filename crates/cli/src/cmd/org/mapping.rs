@@ -1,0 +1,136 @@
+//! `sloe org mapping`: what an org calls its objects and fields.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::{Value, json};
+use sloe_salesforce::Mapping;
+use sloe_salesforce::map::{PRESETS, preset};
+
+use super::check::print_findings;
+use super::{At, text};
+use crate::boot;
+use crate::cmd::Failure;
+use crate::platform::Running;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  sloe org mapping --print > mapping.toml                 a template, complete and commented
+  sloe org mapping --print --preset blackthorn            the one for Blackthorn Events
+  sloe org mapping acme --file mapping.toml               checks it against the org, then uses it
+  sloe org mapping acme                                   the one in force, and since when
+  sloe org mapping acme --back                            the one before it, at once";
+
+#[derive(Args)]
+pub(crate) struct MappingArgs {
+    #[command(flatten)]
+    at: At,
+    /// Id or slug of the org.
+    #[arg(required_unless_present = "print")]
+    org: Option<String>,
+    /// Put the mapping of this file in force, - for standard input.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["preset", "back", "print"])]
+    file: Option<PathBuf>,
+    /// A mapping that comes with Sloe: sloe or blackthorn.
+    #[arg(long, value_name = "NAME", value_parser = PRESETS)]
+    preset: Option<String>,
+    /// Put the mapping before the one in force in force again.
+    #[arg(long, conflicts_with_all = ["preset", "print"])]
+    back: bool,
+    /// Print a mapping that comes with Sloe, as a template.
+    #[arg(long, conflicts_with = "org")]
+    print: bool,
+    /// Print JSON.
+    #[arg(long, conflicts_with = "print")]
+    json: bool,
+}
+
+pub(super) async fn run(args: MappingArgs) -> Result<(), Failure> {
+    let chosen = args.preset.as_deref();
+    if args.print {
+        print!("{}", preset(chosen.unwrap_or("sloe")).unwrap_or_default());
+        return Ok(());
+    }
+    let org = args.org.clone().unwrap_or_default();
+    let wanted = choose(args.file.as_deref(), chosen)?;
+    if wanted.is_none() && !args.back {
+        return show(&args, &org).await;
+    }
+    let body = json!({ "org": org, "text": wanted, "back": args.back });
+    let answer = match Running::find(args.at.store.directory()).await {
+        Some(running) => running.ask("orgs/mapping/change", &body).await?,
+        None => {
+            let engine = boot::start_engine_alone(args.at.store.directory())?;
+            let changed = sloe_web::admin::change_mapping(&engine, &body).await;
+            engine.stop().await;
+            changed.map_err(Failure::new)?
+        }
+    };
+    let stored = answer.get("stored").and_then(Value::as_bool).unwrap_or(false);
+    if args.json {
+        println!("{answer}");
+    } else {
+        for fault in answer.get("faults").and_then(Value::as_array).into_iter().flatten() {
+            println!("{}", text(fault, "text"));
+        }
+        print_findings(&answer);
+        if stored {
+            println!("The mapping of {org} is in force; the whole org is being read anew.");
+        }
+    }
+    if stored {
+        return Ok(());
+    }
+    Err(Failure::new(format!("the mapping of {org} stays as it was")))
+}
+
+/// The text of a mapping file or preset, if one is chosen; every fault of a
+/// file, before anybody is asked.
+pub(super) fn choose(file: Option<&Path>, named: Option<&str>) -> Result<Option<String>, Failure> {
+    let Some(path) = file else {
+        return Ok(named.and_then(preset).map(str::to_owned));
+    };
+    let read = match path == Path::new("-") {
+        true => std::io::read_to_string(std::io::stdin()),
+        false => std::fs::read_to_string(path),
+    };
+    let text =
+        read.map_err(|error| Failure::new(format!("{} can't be read: {error}", path.display())))?;
+    if let Err(faults) = Mapping::parse(&text) {
+        let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        let (file, count) = (path.display(), lines.len());
+        return Err(Failure::new(format!(
+            "{file} has {count} fault(s), so nothing was changed:\n{}",
+            lines.join("\n")
+        )));
+    }
+    Ok(Some(text))
+}
+
+async fn show(args: &MappingArgs, org: &str) -> Result<(), Failure> {
+    let body = json!({ "org": org });
+    let answer = match Running::find(args.at.store.directory()).await {
+        Some(running) => running.ask("orgs/mapping", &body).await?,
+        None => {
+            let engine = boot::start_engine_alone(args.at.store.directory())?;
+            let shown = sloe_web::admin::show_mapping(&engine, &body);
+            engine.stop().await;
+            shown.map_err(Failure::new)?
+        }
+    };
+    if args.json {
+        println!("{answer}");
+        return Ok(());
+    }
+    let slug = text(&answer, "slug");
+    match answer.get("since").and_then(Value::as_str) {
+        Some(since) => println!("# In force for {slug} since {since}."),
+        None => println!("# In force for {slug} since it was connected: Sloe's own package."),
+    }
+    if let Some(trouble) = answer.get("trouble").and_then(Value::as_str) {
+        println!("# {trouble}");
+    }
+    println!();
+    print!("{}", text(&answer, "text"));
+    Ok(())
+}

@@ -1,0 +1,33 @@
+//! `sloe staff`: who may look at the console.
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::Failure;
+use super::org::{At, text};
+use crate::platform::Running;
+
+#[derive(Subcommand)]
+pub(crate) enum Staff {
+    /// Print an address that signs in to the console once, within 15 minutes.
+    #[command(after_help = "Example:\n  sloe staff link --store embedded:./sloe-data")]
+    Link {
+        #[command(flatten)]
+        at: At,
+    },
+}
+
+pub(crate) async fn run(staff: Staff) -> Result<(), Failure> {
+    let Staff::Link { at } = staff;
+    let directory = at.store.directory();
+    let Some(running) = Running::find(directory).await else {
+        return Err(Failure::new(format!(
+            "no platform runs on {}: start it with sloe serve, or name its store with --store",
+            directory.display()
+        )));
+    };
+    let answer = running.ask("staff/link", &json!({})).await?;
+    println!("{}", text(&answer, "url"));
+    eprintln!("It signs in once, until {}.", text(&answer, "until"));
+    Ok(())
+}

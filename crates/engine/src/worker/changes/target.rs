@@ -1,0 +1,115 @@
+//! From changes to what is to be read again.
+
+use std::collections::BTreeSet;
+
+use sloe_core::ids::SfId;
+use sloe_salesforce::events::{Change, ChangeKind, Entity};
+
+/// Changed events from which the whole org is read at once.
+const MANY: usize = 100;
+
+/// What changes ask for.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Wanted {
+    /// What to read again; `None` is the whole org, alone then.
+    pub(super) targets: BTreeSet<Option<SfId>>,
+    /// Changes that ask for nothing.
+    pub(super) passed_over: u64,
+}
+
+/// What to read again after `changes`; `event_of` knows which event a record
+/// was last read with.
+pub(super) fn wanted(changes: &[Change], event_of: impl Fn(SfId) -> Option<SfId>) -> Wanted {
+    let mut wanted = Wanted::default();
+    for change in changes {
+        if change.own || !change.public {
+            wanted.passed_over += 1;
+            continue;
+        }
+        if change.kind == ChangeKind::Overflow || change.records.is_empty() {
+            wanted.targets.insert(None);
+            continue;
+        }
+        for record in &change.records {
+            if change.entity == Entity::Event {
+                wanted.targets.insert(Some(*record));
+                continue;
+            }
+            // A record that moved is news of both events; of one that nobody knows, of any.
+            let known = event_of(*record);
+            if known.is_none() && change.event.is_none() {
+                wanted.targets.insert(None);
+            }
+            wanted.targets.extend(known.into_iter().chain(change.event).map(Some));
+        }
+    }
+    if wanted.targets.contains(&None) || wanted.targets.len() > MANY {
+        wanted.targets = BTreeSet::from([None]);
+    }
+    wanted
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use sloe_core::time::Timestamp;
+    use sloe_salesforce::events::ReplayId;
+
+    use super::*;
+
+    fn id(kind: &str, n: usize) -> SfId {
+        SfId::parse(&format!("{kind}{n:012}")).unwrap()
+    }
+
+    fn change(entity: Entity, kind: ChangeKind, records: &[SfId]) -> Change {
+        Change {
+            entity,
+            kind,
+            records: records.to_vec(),
+            event: None,
+            own: false,
+            fields: Vec::new(),
+            public: true,
+            at: Timestamp(0),
+            replay: ReplayId::new(&[1]),
+        }
+    }
+
+    fn targets(changes: &[Change]) -> Vec<Option<SfId>> {
+        let known = |record: SfId| (record == id("a01", 1)).then(|| id("a00", 1));
+        wanted(changes, known).targets.into_iter().collect()
+    }
+
+    #[test]
+    fn a_change_of_a_part_is_news_of_the_event_it_is_of() {
+        let update = |entity, record| change(entity, ChangeKind::Update, &[record]);
+        let (one, two) = (Some(id("a00", 1)), Some(id("a00", 2)));
+        assert_eq!(targets(&[update(Entity::Event, id("a00", 2))]), [two]);
+        assert_eq!(targets(&[update(Entity::Item, id("a01", 1))]), [one]);
+        let moved = Change { event: two, ..update(Entity::Item, id("a01", 1)) };
+        assert_eq!(targets(&[moved]), [one, two]);
+        let new =
+            Change { event: two, ..change(Entity::Item, ChangeKind::Create, &[id("a01", 9)]) };
+        assert_eq!(targets(&[new]), [two]);
+        let gap = change(Entity::Item, ChangeKind::Gap, &[id("a01", 1)]);
+        assert_eq!(targets(&[gap]), [one]);
+    }
+
+    #[test]
+    fn what_can_t_be_told_apart_is_news_of_the_whole_org() {
+        let event = change(Entity::Event, ChangeKind::Update, &[id("a00", 2)]);
+        let unknown = change(Entity::Session, ChangeKind::Update, &[id("a02", 9)]);
+        assert_eq!(targets(&[event.clone(), unknown]), [None]);
+        assert_eq!(targets(&[event, change(Entity::Item, ChangeKind::Overflow, &[])]), [None]);
+        let all: Vec<SfId> = (0..=MANY).map(|n| id("a00", n)).collect();
+        assert_eq!(targets(&[change(Entity::Event, ChangeKind::Update, &all)]), [None]);
+    }
+
+    #[test]
+    fn our_own_writes_and_what_nobody_sees_are_passed_over() {
+        let event = || change(Entity::Event, ChangeKind::Update, &[id("a00", 2)]);
+        let (own, figures) = (Change { own: true, ..event() }, Change { public: false, ..event() });
+        let wanted = wanted(&[own, figures], |_| None);
+        assert_eq!(wanted, Wanted { targets: BTreeSet::new(), passed_over: 2 });
+    }
+}

@@ -1,0 +1,168 @@
+//! What staff can do: plain forms, and back to the page that shows it.
+
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use sloe_core::ids::SfId;
+use sloe_engine::sync::{LetterFilter, Which};
+
+use super::ago;
+use super::answer::{self, Did, Failure};
+use super::door::Slug;
+use super::draw::counted;
+use super::letters;
+use super::overview::Asked;
+use super::view::{ConfirmPage, Frame};
+use super::words;
+use crate::error::Cause;
+use crate::site::form::SiteForm;
+use crate::state::AppState;
+
+/// Rows that one form may name.
+const MOST: usize = 500;
+
+fn bad(what: &str) -> Failure {
+    Failure::new(Cause::Invalid, words::bad_form(what))
+}
+
+/// `POST /staff/orgs/{org}/refresh`: an `event`, or the whole org.
+///
+/// # Errors
+/// A page that says why.
+pub(super) async fn refresh(
+    State(app): State<AppState>,
+    Slug(org): Slug,
+    form: SiteForm,
+) -> Result<Response, Failure> {
+    let event = match form.first("event") {
+        None => None,
+        Some(text) => {
+            Some(SfId::parse(text).map_err(|error| bad(&format!("“event” is no id: {error}.")))?)
+        }
+    };
+    app.engine.request_update(org.id(), event);
+    app.staff.forget().await;
+    Ok(answer::done(&app, &format!("/staff/orgs/{}#reads", org.profile.slug), Did::Refresh, 1))
+}
+
+/// `POST /staff/orgs/{org}/compare`.
+///
+/// # Errors
+/// A page that says why.
+pub(super) async fn compare(
+    State(app): State<AppState>,
+    Slug(org): Slug,
+    _own: SiteForm,
+) -> Result<Response, Failure> {
+    app.engine
+        .request_verify(org.id())
+        .map_err(|_| Failure::new(Cause::NotReady, words::no_worker()))?;
+    app.staff.forget().await;
+    Ok(answer::done(&app, &format!("/staff/orgs/{}#compare", org.profile.slug), Did::Compare, 1))
+}
+
+/// Which letters a form means: `only` one, the `id`s chosen, or `all` of a kind.
+fn which(form: &SiteForm) -> Result<Option<Which>, Failure> {
+    if let Some(only) = form.first("only") {
+        return Ok(Some(Which::Rows(vec![only.to_owned()])));
+    }
+    if form.first("all").is_some() {
+        let filter = letters::filter(|name| form.first(name).filter(|value| !value.is_empty()));
+        return Ok(Some(Which::All(filter)));
+    }
+    let ids: Vec<_> = form.all("id").map(str::to_owned).collect();
+    if ids.len() > MOST {
+        return Err(bad("It names more rows than a page shows."));
+    }
+    Ok((!ids.is_empty()).then_some(Which::Rows(ids)))
+}
+
+/// `POST /staff/orgs/{org}/replay`.
+///
+/// # Errors
+/// A page that says why.
+pub(super) async fn replay(
+    State(app): State<AppState>,
+    Slug(org): Slug,
+    form: SiteForm,
+) -> Result<Response, Failure> {
+    let back = format!("/staff/orgs/{}#letters", org.profile.slug);
+    let Some(which) = which(&form)? else {
+        return Ok(answer::done(&app, &back, Did::Nothing, 0));
+    };
+    let asked = app.engine.replay(org.id(), which).await;
+    let asked = asked.map_err(|denied| answer::refused(&denied))?;
+    app.staff.forget().await;
+    Ok(answer::done(&app, &back, Did::Replay, asked.rows))
+}
+
+/// `GET /staff/orgs/{org}/accept`: asks first, for it can't be undone.
+///
+/// # Errors
+/// A page that says why.
+pub(super) async fn confirm_accept(
+    State(app): State<AppState>,
+    Slug(org): Slug,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Failure> {
+    let asked = Asked::read(query.as_deref());
+    let only = asked.get("only");
+    let fields: Vec<_> = match only {
+        Some(only) => vec![("only".to_owned(), only.to_owned())],
+        None => vec![("all".to_owned(), "yes".to_owned())],
+    };
+    let count = match only {
+        Some(_) => 1,
+        None => {
+            let filter = LetterFilter { conflict: Some(true), ..LetterFilter::default() };
+            let piles = app.engine.piles(org.id(), &filter).await;
+            let piles = piles.map_err(|denied| answer::refused(&denied))?;
+            piles.iter().map(|pile| pile.count).sum()
+        }
+    };
+    let path = format!("/staff/orgs/{}", org.profile.slug);
+    if count == 0 {
+        return Ok(answer::done(&app, &format!("{path}#letters"), Did::Accept, 0));
+    }
+    let rows = counted(count, "row", "rows");
+    let page = ConfirmPage {
+        frame: Frame {
+            title: format!("Leave deleted · {}", org.profile.name),
+            as_of: ago::clock(app.engine.now()),
+            here: path.clone(),
+            path: path.clone(),
+            ..Frame::default()
+        },
+        name: org.profile.name.clone(),
+        heading: format!("Leave {rows} deleted?"),
+        text: vec![
+            "Somebody deleted these records in Salesforce while Sloe had something to tell them. Sloe never makes a deleted record again; it only keeps asking you what to do.".to_owned(),
+            "If you leave them deleted, Sloe forgets that it asked. This can’t be undone here. The registrants’ orders and tickets stay as they are.".to_owned(),
+        ],
+        action: format!("{path}/accept"),
+        fields,
+        label: format!("Leave {rows} deleted"),
+        back: format!("{path}#letters"),
+    };
+    Ok(answer::plain(&page))
+}
+
+/// `POST /staff/orgs/{org}/accept`.
+///
+/// # Errors
+/// A page that says why.
+pub(super) async fn accept(
+    State(app): State<AppState>,
+    Slug(org): Slug,
+    form: SiteForm,
+) -> Result<Response, Failure> {
+    let back = format!("/staff/orgs/{}#letters", org.profile.slug);
+    let which = match which(&form)? {
+        None => return Ok(answer::done(&app, &back, Did::Nothing, 0)),
+        Some(Which::All(filter)) => Which::All(LetterFilter { conflict: Some(true), ..filter }),
+        Some(rows) => rows,
+    };
+    let done = app.engine.accept_conflicts(org.id(), which).await;
+    let done = done.map_err(|denied| answer::refused(&denied))?;
+    app.staff.forget().await;
+    Ok(answer::done(&app, &back, Did::Accept, done.rows))
+}

@@ -1,0 +1,107 @@
+//! The dead letters of an org's page: counted by kind, and one by one.
+
+use sloe_engine::engine::Engine;
+use sloe_engine::sync::{Letter, LetterFilter, Pile};
+
+use super::ago::Ago;
+use super::answer::{self, Failure};
+use super::draw::counted;
+use super::facts::{Facts, Stored};
+use super::overview::Asked;
+use super::view::{LetterRow, Letters, PileRow};
+
+/// Letters on one page.
+const LISTED: usize = 25;
+
+/// Which letters `code`, `field` and `conflict` mean; none of them is all.
+pub(super) fn filter<'a>(get: impl Fn(&str) -> Option<&'a str>) -> LetterFilter {
+    let conflict = match get("conflict") {
+        Some("yes") => Some(true),
+        Some("no") => Some(false),
+        _ => None,
+    };
+    let text = |name| get(name).map(str::to_owned);
+    LetterFilter { event: None, code: text("code"), field: text("field"), conflict }
+}
+
+/// The letters that the address asks for.
+pub(super) async fn page(
+    engine: &Engine,
+    facts: &Facts,
+    stored: &Stored,
+    asked: &Asked,
+) -> Result<Letters, Failure> {
+    let slug = &facts.org.profile.slug;
+    let filter = filter(|name| asked.get(name));
+    let after = asked.get("after").map(str::to_owned);
+    let later = after.is_some();
+    let found = engine.letters(facts.org.id(), &filter, after, LISTED).await;
+    let found = found.map_err(|denied| answer::refused(&denied))?;
+    let next = found.next.map(|next| {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        for name in ["code", "field", "conflict"] {
+            if let Some(value) = asked.get(name) {
+                query.append_pair(name, value);
+            }
+        }
+        query.append_pair("after", &next);
+        format!("/staff/orgs/{slug}?{}#letters", query.finish())
+    });
+    Ok(Letters {
+        total: stored.piles.iter().map(|pile| pile.count).sum(),
+        piles: stored.piles.iter().map(|pile| pile_row(facts, pile)).collect(),
+        rows: found.letters.into_iter().map(|letter| row(facts, letter)).collect(),
+        chosen: (filter != LetterFilter::default())
+            .then(|| filter.code.unwrap_or_else(|| "one kind".to_owned())),
+        next,
+        later,
+    })
+}
+
+/// Whoever can do something about it; empty if nobody has to.
+pub(super) fn who(owner: &'static str) -> &'static str {
+    if owner == "nobody" { "" } else { owner }
+}
+
+fn pile_row(facts: &Facts, pile: &Pile) -> PileRow {
+    let field = pile.fields.first().cloned().unwrap_or_default();
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("code", &pile.code);
+    if !field.is_empty() {
+        query.append_pair("field", &field);
+    }
+    query.append_pair("conflict", if pile.conflict { "yes" } else { "no" });
+    PileRow {
+        count: pile.count,
+        rows: counted(pile.count, "row", "rows"),
+        kind: pile.kind.word(),
+        code: pile.code.clone(),
+        field,
+        conflict: pile.conflict,
+        means: pile.means.clone(),
+        fix: pile.fix.clone(),
+        owner: who(pile.owner),
+        since: Ago::new(pile.since, facts.at),
+        href: format!("/staff/orgs/{}?{}#letters", facts.org.profile.slug, query.finish()),
+    }
+}
+
+fn row(facts: &Facts, letter: Letter) -> LetterRow {
+    LetterRow {
+        box_id: format!("row-{}", letter.key.replace(|c: char| !c.is_ascii_alphanumeric(), "-")),
+        kind: letter.kind.word(),
+        order: format!("{} no. {}", letter.reference, letter.place),
+        event: facts.name_of(letter.event.event),
+        code: letter.code,
+        fields: letter.fields.join(", "),
+        means: letter.means,
+        message: letter.message,
+        fix: letter.fix,
+        owner: who(letter.owner),
+        tries: letter.tries,
+        since: Ago::new(letter.since, facts.at),
+        replaying: letter.replaying,
+        conflict: letter.conflict,
+        key: letter.key,
+    }
+}
