@@ -45,7 +45,7 @@ pub(super) fn run(scratch: &Scratch, minutes: u64, rows: &mut Vec<Row>) -> Resul
         let bar = &bar;
         let start = |rate| scope.spawn(move || measure(scratch, rate, minutes, bar));
         let running: Vec<_> = RATES.into_iter().map(start).collect();
-        let ended = running.into_iter().map(|one| one.join());
+        let ended = running.into_iter().map(std::thread::ScopedJoinHandle::join);
         ended.map(|one| one.map_err(|_| "a measurement panicked".to_owned())?).collect()
     });
     bar.end();

@@ -74,8 +74,7 @@ pub(super) fn run(scratch: &Scratch, rows: &mut Vec<Row>) -> Result<(), String> 
     }
     let facts = people + (expected.len() * 2 / 3 + expected.len() / 6) as u64;
     println!(
-        "\n{people} attendees, {facts} registrations and cancellations of them; {} rows in the org",
-        sent
+        "\n{people} attendees, {facts} registrations and cancellations of them; {sent} rows in the org"
     );
     #[allow(clippy::cast_precision_loss)]
     let (calls, sent, above) =
@@ -121,7 +120,7 @@ fn change(
             process::ask(("DELETE", &world.site, &path), "", "")?.json()?;
         }
         let stands = people.into_iter().zip([false, false, !whole]);
-        expected.extend(stands.map(|(name, stands)| (name, stands)));
+        expected.extend(stands);
     }
     Ok(())
 }
