@@ -279,19 +279,6 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_a_master_stand_together() {
-        let mut mapping = Mapping::default();
-        mapping.attendee.masters = vec![Column::Event];
-        let row = |key: &str, event: &str| {
-            Row::new(key.into(), 1).with(Column::Event, Cell::Text(event.into()))
-        };
-        let rows = [row("a", "e2"), row("b", "e1"), row("c", "e2")];
-        let lines: Vec<Line<'_>> = rows.iter().map(|row| (None, row)).collect();
-        let file = text(&lines, &mapping, &mapping.attendee);
-        assert_eq!(file, "Sloe_Id__c,Sloe_Version__c,Event__c\nb,1,e1\na,1,e2\nc,1,e2\n");
-    }
-
-    #[test]
     fn an_error_text_is_taken_apart_even_with_colons_in_the_message() {
         let error =
             parse_error("REQUIRED_FIELD_MISSING:Required fields are missing: [Name]:Name --");

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use sloe_salesforce::{RowKind, RowOutcome, fits_one_call};
+use sloe_salesforce::{RowOutcome, fits_one_call};
 
 use super::Halt;
 use super::send::{Line, Sender, Work};
@@ -30,8 +30,12 @@ impl Sender<'_> {
         let lines = self.unsent(attendees).await?;
         let (attendees, mut rest): (Vec<_>, Vec<_>) = lines.into_iter().partition(fresh);
         let lines = self.unsent(sessions).await?;
-        let lines = self.with_parents(RowKind::SessionAttendee, lines).await?;
-        let (sessions, mut rest_sessions): (Vec<_>, Vec<_>) = lines.into_iter().partition(fresh);
+        // Those of an attendee that was refused before wait for what becomes of it now.
+        let ready = |line: &Line| {
+            let parent = line.work.record.claim.attendee_key(line.work.record.place);
+            fresh(line) && !self.books.is_absent(&parent)
+        };
+        let (sessions, mut rest_sessions): (Vec<_>, Vec<_>) = lines.into_iter().partition(ready);
         if attendees.is_empty() || sessions.is_empty() {
             rest.extend(attendees);
             rest_sessions.extend(sessions);
