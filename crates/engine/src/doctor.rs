@@ -1,6 +1,6 @@
 //! How everything is, in words: what `sloe doctor` prints. Every line comes
 //! from what Sloe knows already, so asking costs no call to an org. A new line
-//! is a function here and its place in [`org_lines`] or [`platform_lines`].
+//! is a function here and its place in `org_lines` or `platform_lines`.
 
 use sloe_core::ids::OrgId;
 use sloe_core::time::Timestamp;

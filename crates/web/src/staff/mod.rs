@@ -2,9 +2,9 @@
 //! for whoever keeps the platform running. Server-rendered; it works without
 //! script, which adds that the page follows what happens.
 //!
-//! [`door`] lets staff in, [`facts`] asks the engine, [`judge`] says what is
-//! the matter, and the pages show it: [`overview`] and [`org`]. What staff can
-//! do is in [`act`].
+//! `door` lets staff in, `facts` asks the engine, `judge` says what is
+//! the matter, and the pages show it: `overview` and `org`. What staff can
+//! do is in `act`.
 
 mod act;
 mod ago;
