@@ -234,7 +234,8 @@ pub(crate) fn start(engine: &Engine) {
             mail::look(engine, mailer)
         },
     );
-    driver::drive(engine, "licenses", often, |engine| &engine.workers().nothing, license::look);
+    driver::drive(engine, "licenses", often, |engine| &engine.workers().nothing, license::follow);
+    driver::drive(engine, "license-source", often, |e| &e.workers().nothing, license::look);
     let now_and_then = Duration::from_secs(10);
     driver::drive(engine, "mappings", now_and_then, |e| &e.workers().nothing, mapping::look);
     let daily = Duration::from_secs(24 * 60 * 60);
