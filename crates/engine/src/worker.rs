@@ -137,6 +137,11 @@ impl Workers {
         self.settings.licenses.as_ref()
     }
 
+    /// How often each org is compared with what it was sent.
+    pub(crate) fn verify_every(&self) -> Duration {
+        self.settings.verify_every
+    }
+
     /// What is known of an org's work, if any was ever done.
     pub(crate) fn known(&self, org: OrgId) -> Option<Arc<OrgWork>> {
         self.orgs.get(&org).map(|work| Arc::clone(&*work))

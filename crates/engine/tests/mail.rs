@@ -11,7 +11,7 @@ use common::{connect, event, org_id, person, place, raw, start};
 use sloe_engine::claims::RequestId;
 use sloe_engine::engine::Engine;
 use sloe_engine::mail::{MailBody, MailSettings};
-use sloe_engine::sync::LetterFilter;
+use sloe_engine::sync::{LetterFilter, LetterKind, Which};
 use sloe_engine::worker::Settings;
 use sloe_store::api::{Destination, Store};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -139,6 +139,15 @@ async fn an_order_s_mail_has_text_html_and_calendar_and_one_bad_address_stops_no
     let letters = page.letters;
     assert_eq!(letters.len(), 1);
     assert_eq!((letters[0].code.as_str(), letters[0].message.as_ref()), ("smtp-550", None));
+    // Nobody can send it again; whoever has seen to it puts it aside.
+    let all =
+        || Which::All(LetterFilter { kind: Some(LetterKind::Mail), ..LetterFilter::default() });
+    assert_eq!(engine.replay(org_id(1), all()).await.unwrap().rows, 0);
+    let rows = LetterFilter { kind: Some(LetterKind::Attendee), ..LetterFilter::default() };
+    assert_eq!(engine.put_mails_aside(org_id(1), Which::All(rows)).await.unwrap(), 0);
+    assert_eq!(engine.put_mails_aside(org_id(1), all()).await.unwrap(), 1);
+    assert_eq!(engine.put_mails_aside(org_id(1), all()).await.unwrap(), 0);
+    assert!(engine.piles(org_id(1), &LetterFilter::default()).await.unwrap().is_empty());
     engine.stop().await;
 }
 

@@ -27,6 +27,9 @@ pub enum LetterKind {
 }
 
 impl LetterKind {
+    /// All there are.
+    pub const ALL: [Self; 3] = [Self::Attendee, Self::SessionAttendee, Self::Mail];
+
     /// In words: `attendee`, `session attendee` or `mail`.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -95,18 +98,21 @@ pub struct LetterFilter {
     pub code: Option<String>,
     /// That blame this field.
     pub field: Option<String>,
+    /// About such records only.
+    pub kind: Option<LetterKind>,
     /// Conflicts only, or refusals only.
     pub conflict: Option<bool>,
 }
 
 impl LetterFilter {
-    pub(super) fn wants(&self, dead: &Dead) -> bool {
+    pub(super) fn wants(&self, key: &str, dead: &Dead) -> bool {
         let event = || EventRef::from_partition(&dead.event).map(|event| event.event);
         self.event.is_none_or(|wanted| event() == Some(wanted))
             && self.code.as_ref().is_none_or(|code| code.eq_ignore_ascii_case(&dead.code))
             && self.field.as_ref().is_none_or(|field| {
                 dead.fields.iter().any(|blamed| blamed.eq_ignore_ascii_case(field))
             })
+            && self.kind.is_none_or(|kind| kind == LetterKind::of(key))
             && self.conflict.is_none_or(|conflict| conflict == dead.conflict)
     }
 }
@@ -196,7 +202,7 @@ impl Engine {
         self.blocking(move |store| {
             let mut page = LetterPage::default();
             each_letter(store, scope, after.as_deref(), |key, dead| {
-                if !filter.wants(&dead) {
+                if !filter.wants(key, &dead) {
                     return Ok(true);
                 }
                 if page.letters.len() == limit {
@@ -222,7 +228,7 @@ impl Engine {
         let counted = self.blocking(move |store| {
             let mut piles = BTreeMap::new();
             each_letter(store, scope, None, |key, dead| {
-                if filter.wants(&dead) {
+                if filter.wants(key, &dead) {
                     let since = Timestamp(dead.since.unwrap_or(dead.at));
                     let kind = LetterKind::of(key);
                     let entry = piles

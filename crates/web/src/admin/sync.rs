@@ -98,6 +98,7 @@ impl Wanted {
             event: event.map_err(|error| refused(error.to_string()))?,
             code: self.code.clone(),
             field: self.field.clone(),
+            kind: None,
             conflict: self.conflict,
         })
     }

@@ -1,5 +1,7 @@
 //! What a comparison with the org came to, in words.
 
+use std::time::Duration;
+
 use sloe_core::time::Timestamp;
 use sloe_core::verify::Difference;
 use sloe_engine::verify::Verified;
@@ -9,6 +11,15 @@ use super::draw::{count, counted};
 use super::facts::Facts;
 use super::judge::Level;
 use super::view::{Line, Pass};
+
+/// Comparisons that may be missed before the last one counts as old.
+const MISSED: i64 = 3;
+
+/// Whether a comparison that is to be made anew every so often was not for long.
+pub(super) fn is_old(verified: &Verified, every: Duration, now: Timestamp) -> bool {
+    let every = i64::try_from(every.as_millis()).unwrap_or(i64::MAX);
+    now.millis_since(verified.ended) > every.saturating_mul(MISSED)
+}
 
 /// What differs, for people.
 pub(super) fn word(difference: Difference) -> &'static str {
@@ -81,7 +92,11 @@ pub(super) fn lines(facts: &Facts) -> Vec<Line> {
         None => lines.push(Line::new("Not compared yet").level(Level::Busy)),
         Some(verified) => {
             let at = Some(Ago::new(verified.ended, facts.at));
-            lines.push(Line::new(sentence(verified)).at(at).level(level(verified)));
+            let mut level = level(verified);
+            if is_old(verified, stored.compare_every, facts.at) {
+                level = level.max(Level::Busy);
+            }
+            lines.push(Line::new(sentence(verified)).at(at).level(level));
             if verified.unsure > 0 {
                 let rows = counted_u64(verified.unsure, "row was", "rows were");
                 lines.push(Line::new(format!("{rows} still on the way or refused")));

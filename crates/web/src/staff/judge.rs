@@ -1,13 +1,16 @@
 //! What is the matter with an org, the worst first, and what to do about it.
 //! Nothing is in order here that Sloe has not seen to be.
 
+use std::time::Duration;
+
 use sloe_core::time::Timestamp;
 use sloe_engine::refresh::{Outcome, Refresh};
-use sloe_engine::sync::Pile;
+use sloe_engine::sync::{LetterKind, Pile};
 use sloe_engine::verify::Verified;
 
 use super::ago::{self, Ago};
 use super::compare;
+use super::draw::counted;
 use super::facts::{Facts, Stored};
 use super::letters;
 
@@ -17,6 +20,8 @@ const PATIENCE_MILLIS: i64 = 15 * 60 * 1_000;
 const PAUSE_MILLIS: i64 = 60 * 1_000;
 /// How long a task that broke down is told of, in milliseconds.
 const STUMBLED_MILLIS: i64 = 24 * 60 * 60 * 1_000;
+/// How old the last comparison may be before somebody should look, in milliseconds.
+const NEGLECTED_MILLIS: i64 = 24 * 60 * 60 * 1_000;
 /// Faulty events that are named one by one.
 const NAMED: usize = 3;
 
@@ -120,6 +125,11 @@ pub(super) fn judge(facts: &Facts) -> Verdict {
         ),
     }
     found.reading(facts);
+    if let Some(trouble) = &facts.org.mapping.trouble {
+        let level = if facts.org.mapping.is_in_force() { Level::Warn } else { Level::Bad };
+        let todo = "Whoever runs Sloe can; sloe org check says what it must fit.";
+        found.add(level, trouble.clone(), todo.to_owned(), None, "reads");
+    }
     if !facts.license.live {
         found.add(
             Level::Warn,
@@ -174,7 +184,7 @@ impl Found {
 
     /// The way to Salesforce.
     fn writing(&mut self, stored: &Stored) {
-        let Stored { calls, sync, piles, verified, changes } = stored;
+        let Stored { calls, sync, piles, verified, compare_every, changes } = stored;
         if let Some(fault) = &sync.fault {
             let (means, remedy) = (fault.means.clone(), fault.remedy.clone());
             self.add(Level::Bad, means, remedy, Some(fault.at), "sync");
@@ -209,7 +219,10 @@ impl Found {
             self.add(Level::Warn, what, todo.to_owned(), None, "reads");
         }
         match verified {
-            Some(verified) => self.compared(verified),
+            Some(verified) => {
+                self.compared(verified);
+                self.aged(verified, *compare_every);
+            }
             None => self.busy.push("it was not compared with Salesforce yet".to_owned()),
         }
         if !sync.is_drained() {
@@ -237,12 +250,30 @@ impl Found {
         }
     }
 
+    /// A comparison says nothing of what came long after it.
+    fn aged(&mut self, verified: &Verified, every: Duration) {
+        if !compare::is_old(verified, every, self.now) {
+            return;
+        }
+        if self.now.millis_since(verified.ended) < NEGLECTED_MILLIS {
+            self.busy.push("it was not compared with Salesforce for long".to_owned());
+            return;
+        }
+        let what = "It was not compared with Salesforce for more than a day.";
+        let todo = "Press Compare now. If that does not help, look for the reason in the log.";
+        self.add(Level::Warn, what.to_owned(), todo.to_owned(), Some(verified.ended), "compare");
+    }
+
     fn pile(&mut self, pile: &Pile) {
         let count = pile.count;
-        let rows = if count == 1 { "1 row".to_owned() } else { format!("{count} rows") };
         let (level, what) = if pile.conflict {
-            (Level::Warn, format!("{rows} were deleted in Salesforce. {}", pile.means))
+            let rows = counted(count, "row needs", "rows need");
+            (Level::Warn, format!("{rows} a decision. {}", pile.means))
+        } else if pile.kind == LetterKind::Mail {
+            let mails = counted(count, "confirmation mail", "confirmation mails");
+            (Level::Warn, format!("{mails} could not be delivered. {}", pile.means))
         } else {
+            let rows = counted(count, "row", "rows");
             (Level::Bad, format!("{rows} could not be delivered. {}", pile.means))
         };
         let level = if letters::who(pile.owner).is_empty() { Level::Warn } else { level };
@@ -296,3 +327,6 @@ impl Found {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! The dead letters of an org's page: counted by kind, and one by one.
 
 use sloe_engine::engine::Engine;
-use sloe_engine::sync::{Letter, LetterFilter, Pile};
+use sloe_engine::sync::{Letter, LetterFilter, LetterKind, Pile};
 
 use super::ago::Ago;
 use super::answer::{self, Failure};
@@ -13,15 +13,20 @@ use super::view::{LetterRow, Letters, PileRow};
 /// Letters on one page.
 const LISTED: usize = 25;
 
-/// Which letters `code`, `field` and `conflict` mean; none of them is all.
+/// What names the letters of a pile in an address or a form.
+pub(super) const NAMES: [&str; 4] = ["code", "field", "kind", "conflict"];
+
+/// Which letters these [`NAMES`] mean; none of them is all.
 pub(super) fn filter<'a>(get: impl Fn(&str) -> Option<&'a str>) -> LetterFilter {
     let conflict = match get("conflict") {
         Some("yes") => Some(true),
         Some("no") => Some(false),
         _ => None,
     };
+    let kind = get("kind");
+    let kind = kind.and_then(|wanted| LetterKind::ALL.into_iter().find(|k| k.word() == wanted));
     let text = |name| get(name).map(str::to_owned);
-    LetterFilter { event: None, code: text("code"), field: text("field"), conflict }
+    LetterFilter { event: None, code: text("code"), field: text("field"), kind, conflict }
 }
 
 /// The letters that the address asks for.
@@ -39,7 +44,7 @@ pub(super) async fn page(
     let found = found.map_err(|denied| answer::refused(&denied))?;
     let next = found.next.map(|next| {
         let mut query = form_urlencoded::Serializer::new(String::new());
-        for name in ["code", "field", "conflict"] {
+        for name in NAMES {
             if let Some(value) = asked.get(name) {
                 query.append_pair(name, value);
             }
@@ -65,15 +70,19 @@ pub(super) fn who(owner: &'static str) -> &'static str {
 
 fn pile_row(facts: &Facts, pile: &Pile) -> PileRow {
     let field = pile.fields.first().cloned().unwrap_or_default();
+    let path = format!("/staff/orgs/{}", facts.org.profile.slug);
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("code", &pile.code);
     if !field.is_empty() {
         query.append_pair("field", &field);
     }
+    query.append_pair("kind", pile.kind.word());
     query.append_pair("conflict", if pile.conflict { "yes" } else { "no" });
+    let query = query.finish();
     PileRow {
         count: pile.count,
         rows: counted(pile.count, "row", "rows"),
+        is_mail: pile.kind == LetterKind::Mail,
         kind: pile.kind.word(),
         code: pile.code.clone(),
         field,
@@ -82,7 +91,8 @@ fn pile_row(facts: &Facts, pile: &Pile) -> PileRow {
         fix: pile.fix.clone(),
         owner: who(pile.owner),
         since: Ago::new(pile.since, facts.at),
-        href: format!("/staff/orgs/{}?{}#letters", facts.org.profile.slug, query.finish()),
+        href: format!("{path}?{query}#letters"),
+        accept: format!("{path}/accept?{query}"),
     }
 }
 
@@ -90,6 +100,7 @@ fn row(facts: &Facts, letter: Letter) -> LetterRow {
     LetterRow {
         box_id: format!("row-{}", letter.key.replace(|c: char| !c.is_ascii_alphanumeric(), "-")),
         kind: letter.kind.word(),
+        is_mail: letter.kind == LetterKind::Mail,
         order: format!("{} no. {}", letter.reference, letter.place),
         event: facts.name_of(letter.event.event),
         code: letter.code,

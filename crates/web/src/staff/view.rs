@@ -222,6 +222,8 @@ pub(super) struct OrgPage {
     pub(super) live: bool,
     pub(super) why: String,
     pub(super) licenses: Vec<String>,
+    /// As of when that is known.
+    pub(super) license_known: Line,
     pub(super) calls: Calls,
     pub(super) rules: String,
     pub(super) hours: Option<Hours>,
@@ -290,6 +292,8 @@ pub(super) struct PileRow {
     pub(super) count: usize,
     pub(super) rows: String,
     pub(super) kind: &'static str,
+    /// Mails are not sent again, but put aside.
+    pub(super) is_mail: bool,
     pub(super) code: String,
     /// The first field it blames; empty if it blames none.
     pub(super) field: String,
@@ -300,6 +304,8 @@ pub(super) struct PileRow {
     pub(super) since: Ago,
     /// The page that shows it alone.
     pub(super) href: String,
+    /// The page that asks whether to leave it to the org, if it is one of conflicts.
+    pub(super) accept: String,
 }
 
 /// One dead letter.
@@ -308,6 +314,7 @@ pub(super) struct LetterRow {
     pub(super) key: String,
     pub(super) box_id: String,
     pub(super) kind: &'static str,
+    pub(super) is_mail: bool,
     pub(super) order: String,
     pub(super) event: String,
     pub(super) code: String,
