@@ -79,7 +79,7 @@ impl Greeting {
             writeln!(out, "\n  {bold}{}{plain}", org.name)?;
             rows.iter().try_for_each(|one| row(out, one))?;
         }
-        writeln!(out, "\n  {bold}Staff console{plain}, signs in once")?;
+        writeln!(out, "\n  {bold}Staff console{plain}, signs in once within 12 hours")?;
         writeln!(out, "  {link}{}{plain}", self.console)?;
         if let Some(first) = self.orgs.first() {
             writeln!(
