@@ -295,6 +295,20 @@ impl Calls24h {
         Self { told: book.told(), ours, left, at_once, rules, hours: book.hours(), waits_until }
     }
 
+    /// Whether what is told to do about a fault is what is told when only the
+    /// org's budget keeps a call: nothing is wrong then, and it passes by itself.
+    #[must_use]
+    pub fn is_the_remedy(told: &str) -> bool {
+        told == sloe_salesforce::BUDGET_REMEDY
+    }
+
+    /// Whether everybody's calls together have come to what Sloe leaves alone.
+    #[must_use]
+    pub fn is_at_the_reserve(&self) -> bool {
+        let line = 100 - u128::from(self.rules.reserve());
+        self.told.is_some_and(|told| u128::from(told.used) * 100 >= u128::from(told.max) * line)
+    }
+
     /// Why nothing is written to the org now, for its staff; `None` if something may be.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {

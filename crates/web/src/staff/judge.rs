@@ -7,6 +7,7 @@ use sloe_core::time::Timestamp;
 use sloe_engine::refresh::{Outcome, Refresh};
 use sloe_engine::sync::{LetterKind, Pile};
 use sloe_engine::verify::Verified;
+use sloe_engine::worker::Calls24h;
 
 use super::ago::{self, Ago};
 use super::compare;
@@ -182,10 +183,16 @@ impl Found {
         self.troubles.push(Trouble { level, what, todo, since, part });
     }
 
+    /// Whether something of that part of the page is the matter.
+    fn tells(&self, part: &str) -> bool {
+        self.troubles.iter().any(|trouble| trouble.part == part)
+    }
+
     /// The way to Salesforce.
     fn writing(&mut self, stored: &Stored) {
         let Stored { calls, sync, piles, verified, compare_every, changes } = stored;
-        if let Some(fault) = &sync.fault {
+        let fault = sync.fault.as_ref().filter(|fault| !Calls24h::is_the_remedy(&fault.remedy));
+        if let Some(fault) = fault {
             let (means, remedy) = (fault.means.clone(), fault.remedy.clone());
             self.add(Level::Bad, means, remedy, Some(fault.at), "sync");
         }
@@ -195,17 +202,24 @@ impl Found {
         let waits = calls.waits_until.filter(|until| until.millis_since(self.now) > PAUSE_MILLIS);
         if let Some(until) = waits {
             let until = ago::length(until.millis_since(self.now));
-            self.add(
-                Level::Warn,
-                format!("Sloe keeps to its share of the org’s API calls: {} are left.", calls.left),
-                format!("Nothing to do: it looks again within {until}, and no registration is lost. Raise its share if this happens often."),
-                None,
-                "calls",
-            );
+            let (what, else_) = if calls.is_at_the_reserve() {
+                let what =
+                    "The org’s API calls are used up but for the part that Sloe leaves alone.";
+                (what.to_owned(), "See which integration uses them if this happens often.")
+            } else {
+                let what = "Sloe keeps to its share of the org’s API calls";
+                (
+                    format!("{what}: {} are left.", calls.left),
+                    "Raise its share if this happens often.",
+                )
+            };
+            let todo = "Nothing to do: it looks again within";
+            let todo = format!("{todo} {until}, and no registration is lost. {else_}");
+            self.add(Level::Warn, what, todo, None, "calls");
         }
         let waiting = sync.waiting_since.filter(|_| !sync.is_drained());
         let long = waiting.filter(|since| self.now.millis_since(*since) > PATIENCE_MILLIS);
-        if let (Some(since), None, None) = (long, &sync.fault, waits) {
+        if let (Some(since), None, None) = (long, fault, waits) {
             self.add(
                 Level::Warn,
                 "Rows have been waiting for Salesforce for long.".to_owned(),
@@ -233,7 +247,12 @@ impl Found {
     fn compared(&mut self, verified: &Verified) {
         let level = compare::level(verified);
         if let Some(fault) = &verified.fault {
-            let what = format!("It could not be compared as a whole. {}", fault.means);
+            let means = if Calls24h::is_the_remedy(&fault.remedy) {
+                "Sloe keeps to its share of the org’s API calls."
+            } else {
+                &fault.means
+            };
+            let what = format!("It could not be compared as a whole. {means}");
             self.add(Level::Warn, what, fault.remedy.clone(), Some(fault.at), "compare");
         }
         if level == Level::Bad {
@@ -289,7 +308,9 @@ impl Found {
         match facts.whole() {
             None => self.busy.push("it is read for the first time".to_owned()),
             Some(whole) => {
-                if let Outcome::Failed { means, remedy, again } = &whole.outcome {
+                if let Outcome::Failed { means, remedy, again } = &whole.outcome
+                    && !(Calls24h::is_the_remedy(remedy) && self.tells("calls"))
+                {
                     let (means, remedy) = (means.clone(), remedy.clone());
                     let level = if *again { Level::Warn } else { Level::Bad };
                     self.add(level, means, remedy, Some(whole.at), "reads");

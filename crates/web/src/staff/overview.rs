@@ -88,7 +88,7 @@ fn page(frame: Frame, judged: &[Judged<'_>], asked: &Asked, platform: Platform) 
     shown.sort_by_key(|(facts, verdict)| {
         (std::cmp::Reverse(verdict.level), facts.org.profile.name.to_lowercase())
     });
-    let worst = judged.iter().map(|(_, verdict)| verdict.level).max().unwrap_or_default();
+    let worst = judged.iter().map(|(_, verdict)| verdict.level).max().unwrap_or(Level::Busy);
     let level = worst.max(platform.level());
     let (who, heading) = heading(judged, level);
     let lead = lead(judged, level, platform.level() == level);

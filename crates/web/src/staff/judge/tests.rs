@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use sloe_core::budget::Told;
 use sloe_core::ids::{OrgId, SfId};
 use sloe_core::verify::Difference;
 use sloe_engine::changes::{Changes, Part, Source};
@@ -206,6 +207,7 @@ async fn a_pause_is_worth_a_word_only_if_somebody_could_notice() {
     };
     assert_eq!(waits(MINUTE).await.0, Level::Good);
     says(&waits(2 * HOUR).await, Level::Warn, "its share of the org’s API calls");
+    says(&used_up().await, Level::Warn, "but for the part that Sloe leaves alone");
     let since = |facts: &mut Facts, ago: i64| {
         let at = facts.at.plus_millis(-ago);
         stored(facts).sync.waiting_since = Some(at);
@@ -219,6 +221,40 @@ async fn a_pause_is_worth_a_word_only_if_somebody_could_notice() {
     stored(&mut facts).sync.fault = Some(fault(&facts));
     let troubles = judge(&facts).troubles;
     assert_eq!(troubles.len(), 1, "{troubles:?}");
+}
+
+/// All calls of the org are gone, and whatever Sloe began waits for that.
+async fn used_up() -> (Level, String) {
+    let mut facts = well().await;
+    let error = sloe_salesforce::Error::Budget {
+        call: "send rows",
+        until: facts.at.plus_millis(HOUR),
+        closed: true,
+    };
+    let (means, remedy) = (error.means(), error.remedy());
+    let at = facts.at;
+    let failed = Outcome::Failed { means: means.clone(), remedy: remedy.clone(), again: true };
+    facts.refreshes = vec![refresh(&facts, None, failed)];
+    let stored = stored(&mut facts);
+    stored.sync.fault = Some(SyncFault { at, means, remedy });
+    stored.sync.pending_events = 1;
+    stored.sync.waiting_since = Some(at.plus_millis(-HOUR));
+    stored.calls.waits_until = Some(at.plus_millis(HOUR));
+    stored.calls.told = Some(Told { used: 990, max: 1_000, at });
+    let Verdict { level, troubles, .. } = judge(&facts);
+    assert_eq!(troubles.len(), 1, "it is told once: {troubles:?}");
+    (level, troubles[0].what.clone())
+}
+
+#[tokio::test]
+async fn going_slowly_is_no_trouble() {
+    let slow = after(|facts| {
+        let remedy = sloe_salesforce::BUDGET_REMEDY.to_owned();
+        let fault = SyncFault { at: facts.at, means: "Few are left.".into(), remedy };
+        stored(facts).sync.fault = Some(fault);
+        stored(facts).sync.pending_events = 1;
+    });
+    says(&slow.await, Level::Busy, "on their way");
 }
 
 #[tokio::test]
