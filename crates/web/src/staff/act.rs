@@ -150,7 +150,7 @@ pub(super) async fn confirm_accept(
         frame: Frame {
             title: format!("Leave to Salesforce · {}", org.profile.name),
             as_of: ago::clock(app.engine.now()),
-            here: path.clone(),
+            here: asked.here(&format!("{path}/accept")),
             path: path.clone(),
             ..Frame::default()
         },

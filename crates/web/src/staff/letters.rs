@@ -81,7 +81,13 @@ fn pile_row(facts: &Facts, pile: &Pile) -> PileRow {
     let query = query.finish();
     PileRow {
         count: pile.count,
-        rows: counted(pile.count, "row", "rows"),
+        rows: match pile.kind {
+            LetterKind::Attendee => counted(pile.count, "attendee", "attendees"),
+            LetterKind::SessionAttendee => {
+                counted(pile.count, "place in a session", "places in sessions")
+            }
+            LetterKind::Mail => counted(pile.count, "mail", "mails"),
+        },
         is_mail: pile.kind == LetterKind::Mail,
         kind: pile.kind.word(),
         code: pile.code.clone(),

@@ -290,7 +290,9 @@ pub(super) struct Letters {
 #[derive(Clone, Debug)]
 pub(super) struct PileRow {
     pub(super) count: usize,
+    /// The same, with what they are.
     pub(super) rows: String,
+    /// What they are, for the form.
     pub(super) kind: &'static str,
     /// Mails are not sent again, but put aside.
     pub(super) is_mail: bool,
