@@ -318,6 +318,13 @@ impl Org {
         assert!(self.http.put(url).json(&faults).send().await.unwrap().status().is_success());
     }
 
+    /// How many calls the first of the faults has hit.
+    pub async fn hits(&self) -> u64 {
+        let url = format!("{}/__control/faults", self.running.url());
+        let faults: Json = self.http.get(url).send().await.unwrap().json().await.unwrap();
+        faults["faults"][0]["hits"].as_u64().unwrap()
+    }
+
     /// Sets how change events are made and told, as the control API takes it.
     pub async fn event_knobs(&self, knobs: Json) {
         self.control(reqwest::Method::PUT, "events", knobs).await;
