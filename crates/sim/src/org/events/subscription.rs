@@ -281,7 +281,7 @@ impl Events {
         let knobs = self.knobs();
         let mut out = Vec::with_capacity(events.len());
         for event in events {
-            if lock(&self.repeats).pick(knobs.duplicate_rate) {
+            if lock(&self.repeats).hits(knobs.duplicate_rate) {
                 out.push(event.clone());
             }
             out.push(event);
