@@ -228,6 +228,9 @@ async fn every_fault_of_a_rule_is_named_and_nothing_changes() {
         ("limits", json!({ "daily": -1, "used": "x", "other": 1 }), 3),
         ("locks", json!({ "wait_ms": "long" }), 1),
         ("maintenance", json!({ "until": "never", "form": 1 }), 2),
+        ("hook", json!({ "url": "localhost", "secret": "two\nlines", "key": "x" }), 3),
+        ("hook", json!({ "url": 7 }), 2),
+        ("events", json!({ "selected": ["Nobody__c"], "idle_ms": 0, "gap_rate": 2, "x": 1 }), 4),
     ] {
         let (status, body) = org.send(Method::PUT, &format!("/__control/{path}"), bad).await;
         assert_eq!((status.as_u16(), body["faults"].as_array().unwrap().len()), (422, count));

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{Response, StatusCode};
+use axum::http::{HeaderValue, Response, StatusCode};
 use axum::routing::{get, post};
 use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
@@ -48,12 +48,11 @@ pub(crate) fn ok(body: &impl serde::Serialize) -> Answer {
 }
 
 pub(crate) fn refuse(message: &str) -> Answer {
-    Reply::json(StatusCode::UNPROCESSABLE_ENTITY.as_u16(), &json!({ "error": message }))
-        .into_response()
+    refuse_all(&[message.to_owned()])
 }
 
 /// Names everything that is wrong with what was sent.
-fn refuse_all(faults: &[String]) -> Answer {
+pub(crate) fn refuse_all(faults: &[String]) -> Answer {
     let body = json!({ "error": faults.join("; "), "faults": faults });
     Reply::json(StatusCode::UNPROCESSABLE_ENTITY.as_u16(), &body).into_response()
 }
@@ -212,14 +211,24 @@ async fn show_hook(State(org): State<Arc<Org>>) -> Answer {
 }
 
 async fn set_hook(State(org): State<Arc<Org>>, body: Bytes) -> Answer {
-    let hook: Hook = match read(&body) {
-        Ok(hook) => hook,
-        Err(refused) => return *refused,
-    };
-    if !hook.url.starts_with("http://") && !hook.url.starts_with("https://") {
-        return refuse("url begins with http:// or https://");
+    let mut knobs = Knobs::parse(&body);
+    let (url, secret) = (knobs.needed("url"), knobs.needed("secret"));
+    let address = reqwest::Url::parse(&url)
+        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    if !address && !url.is_empty() {
+        knobs.fault("url", "is an address that begins with http:// or https://");
     }
-    change_hook(org, Some(hook)).await
+    if HeaderValue::from_str(&secret).is_err() {
+        knobs.fault(
+            "secret",
+            "goes into a header: it has no line breaks and no letters beyond ASCII",
+        );
+    }
+    let wrong = knobs.end();
+    if !wrong.is_empty() {
+        return refuse_all(&wrong);
+    }
+    change_hook(org, Some(Hook { url, secret })).await
 }
 
 async fn remove_hook(State(org): State<Arc<Org>>) -> Answer {
