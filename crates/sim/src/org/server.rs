@@ -334,6 +334,7 @@ impl Running {
         }
         self.state.stopping.store(true, Ordering::Relaxed);
         self.state.unlocked.notify_all();
+        self.state.maintenance.send_replace(None);
         // The receiver is the worker itself, which may have ended.
         let _ = self.state.uploaded.send(String::new());
         if let Err(error) = self.worker.await {

@@ -164,7 +164,7 @@ async fn show_maintenance(State(org): State<Arc<Org>>) -> Answer {
 async fn set_maintenance(State(org): State<Arc<Org>>, body: Bytes) -> Answer {
     match Window::parse(&body, (org.now)()) {
         Ok(window) => {
-            *lock(&org.maintenance) = Some(window);
+            change_maintenance(&org, Some(window));
             show_maintenance(State(org)).await
         }
         Err(faults) => refuse_all(&faults),
@@ -172,14 +172,25 @@ async fn set_maintenance(State(org): State<Arc<Org>>, body: Bytes) -> Answer {
 }
 
 async fn end_maintenance(State(org): State<Arc<Org>>) -> Answer {
-    *lock(&org.maintenance) = None;
+    change_maintenance(&org, None);
     show_maintenance(State(org)).await
 }
 
+/// Under the database's lock: no Bulk row is written any more once a window is answered for.
+fn change_maintenance(org: &Org, window: Option<Window>) {
+    let _database = lock(&org.database);
+    org.maintenance.send_replace(window);
+}
+
 async fn show_locks(State(org): State<Arc<Org>>) -> Answer {
-    let held = lock(&org.database).locks().held();
+    let (held, waiting) = {
+        let mut database = lock(&org.database);
+        let locks = database.locks();
+        (locks.held(), locks.waiting())
+    };
     let held: Vec<&str> = held.iter().map(SfId::as_str).collect();
-    ok(&json!({ "wait_ms": org.lock_wait_ms.load(Ordering::Relaxed), "held": held }))
+    let wait_ms = org.lock_wait_ms.load(Ordering::Relaxed);
+    ok(&json!({ "wait_ms": wait_ms, "held": held, "waiting": waiting }))
 }
 
 async fn set_locks(State(org): State<Arc<Org>>, body: Bytes) -> Answer {

@@ -164,7 +164,7 @@ async fn receive(org: &Org, request: Request) -> Result<Received, Reply> {
     let path = parts.uri.path().to_owned();
     let kind = kind_of(&path);
     let about = Owned { kind, method: parts.method.to_string(), path: path.clone() };
-    if let Some(window) = org.window().filter(|window| window.is_on((org.now)())) {
+    if let Some(window) = org.window_on() {
         return Err(failed(org, &window.failure()));
     }
     let refusal = org.faults.borrow().refuses(&about.about());
