@@ -16,7 +16,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::data::Database;
 use super::kept::Entry;
-use super::limits::Allowance;
+use super::limits::{Allowance, LOGINS};
 use super::schema::Schema;
 use super::seed::{self, Seed};
 use super::state::{App, Parts, State};
@@ -92,6 +92,7 @@ pub async fn start_with(options: Options, doors: Doors) -> Result<Running, Error
         daily: options.daily_limit.unwrap_or(DAILY),
         concurrent: options.concurrent_limit.unwrap_or(CONCURRENT),
         long_after_ms: LONG_AFTER_MS,
+        logins: LOGINS,
     };
     let seed = options.seed.clone();
     let client = seed.apps.iter().find_map(|app| {

@@ -99,6 +99,7 @@ async fn show_limits(State(org): State<Arc<Org>>) -> Answer {
         "daily": allowance.daily,
         "concurrent": allowance.concurrent,
         "long_after_ms": allowance.long_after_ms,
+        "logins_per_hour": allowance.logins,
         "used": used,
         "under_way": meter.under_way(),
         "others_per_minute": others.per_minute,
@@ -113,6 +114,7 @@ async fn set_limits(State(org): State<Arc<Org>>, body: Bytes) -> Answer {
     let small = |number: Option<u64>| number.and_then(|n| u32::try_from(n).ok());
     let concurrent = small(knobs.whole("concurrent", 100_000));
     let long_after_ms = knobs.whole("long_after_ms", 3_600_000);
+    let logins = knobs.whole("logins_per_hour", MOST);
     let per_minute = knobs.whole("others_per_minute", MOST);
     let long_running = small(knobs.whole("others_long_running", 100_000));
     let wrong = knobs.end();
@@ -132,6 +134,7 @@ async fn set_limits(State(org): State<Arc<Org>>, body: Bytes) -> Answer {
         allowance.daily = daily.unwrap_or(allowance.daily);
         allowance.concurrent = concurrent.unwrap_or(allowance.concurrent);
         allowance.long_after_ms = long_after_ms.unwrap_or(allowance.long_after_ms);
+        allowance.logins = logins.unwrap_or(allowance.logins);
     }
     if let Some(used) = used {
         org.set_used(used);
