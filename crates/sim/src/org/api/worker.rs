@@ -24,7 +24,7 @@ pub(crate) const BATCH: usize = 10_000;
 /// What these rows are to the fault knobs.
 const KIND: &str = "bulk_ingest";
 
-type Reader = csv::Reader<std::io::Cursor<bytes::Bytes>>;
+pub(super) type Reader = csv::Reader<std::io::Cursor<bytes::Bytes>>;
 
 pub(super) fn reader(job: &Job) -> Reader {
     csv::ReaderBuilder::new()
