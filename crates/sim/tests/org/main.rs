@@ -19,5 +19,6 @@ mod query;
 mod records;
 mod restart;
 mod sign_in;
+mod soql;
 mod standard;
 mod tls;
