@@ -22,3 +22,4 @@ mod sign_in;
 mod soql;
 mod standard;
 mod tls;
+mod tree;
