@@ -311,6 +311,7 @@ impl Round<'_> {
             confirmed_at: None,
             conflict: false,
             forced: false,
+            there: false,
             accepted: false,
             sealed_message: None,
         };
