@@ -9,7 +9,7 @@ mod driver;
 mod failed;
 mod inbox;
 pub(crate) mod license;
-mod mail;
+pub(crate) mod mail;
 mod orders;
 pub(crate) mod orgs;
 pub(crate) mod outbox;
@@ -135,6 +135,18 @@ impl Workers {
     /// Where licenses are replicated from, if from anywhere.
     pub(crate) fn license_source(&self) -> Option<&SourceOrg> {
         self.settings.licenses.as_ref()
+    }
+
+    /// Whether mail is sent at all.
+    pub(crate) fn sends_mail(&self) -> bool {
+        self.mailer.is_some()
+    }
+
+    /// Lets mails go that were put among those to be sent again.
+    pub(crate) fn ask_mail(&self) {
+        if let Some(mailer) = &self.mailer {
+            mailer.ask();
+        }
     }
 
     /// What is known of an org's work, if any was ever done.

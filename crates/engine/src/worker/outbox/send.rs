@@ -12,8 +12,9 @@ use sloe_salesforce::{
 use sloe_store::api::{StoreError, Write};
 use sloe_store::key::Key;
 
+use super::books::Books;
 use super::file::{self, Delivered};
-use super::{Books, Halt, letter, plan};
+use super::{Halt, letter, plan};
 use crate::engine::Engine;
 use crate::tenant::Org;
 use crate::worker::stored;
@@ -43,6 +44,10 @@ pub(super) struct Line {
 }
 
 impl Line {
+    pub(super) fn key(&self) -> String {
+        self.work.record.key.clone()
+    }
+
     /// The parents that the row locks: rows that share one stay together, so
     /// that batches side by side don't wait for each other.
     fn parents(&self, locks: &[Column]) -> Vec<String> {
@@ -75,10 +80,9 @@ impl Sender<'_> {
     /// stands durably among the retries or dead letters.
     pub(super) async fn send(&mut self, kind: RowKind, work: Vec<Work>) -> Result<(), Halt> {
         let (mut upserts, mut updates) = (Vec::new(), Vec::new());
-        let lines = self.unsent(work).await?;
-        let lines = self.with_parents(kind, lines).await?;
+        let lines = self.unsent(kind, work).await?;
+        let mut lines = self.with_parents(kind, lines).await?;
         let locks = self.client.parent_locks(kind);
-        let mut lines = lines;
         lines.sort_by_cached_key(|line| line.parents(&locks));
         for line in lines {
             if line.id.is_some() { updates.push(line) } else { upserts.push(line) }
@@ -97,7 +101,11 @@ impl Sender<'_> {
 
     /// Leaves out what the org has in this state or a later one, and what was
     /// deleted there.
-    pub(super) async fn unsent(&mut self, work: Vec<Work>) -> Result<Vec<Line>, Halt> {
+    pub(super) async fn unsent(
+        &mut self,
+        kind: RowKind,
+        work: Vec<Work>,
+    ) -> Result<Vec<Line>, Halt> {
         let scope = self.org.scope;
         let read = move |store: &dyn sloe_store::api::Store| {
             let look = |work: Work| {
@@ -128,7 +136,7 @@ impl Sender<'_> {
             }
         }
         self.write(settled).await?;
-        Ok(lines)
+        self.look_first(kind, lines).await
     }
 
     /// Sets rows aside whose parent was: they would be refused, again and again.
@@ -201,13 +209,24 @@ impl Sender<'_> {
         operation: Operation,
         lines: Vec<Line>,
     ) -> Result<(), Halt> {
+        if lines.is_empty() {
+            return Ok(());
+        }
         let rows = self.rows(&lines).await?;
         let sent = match operation {
-            Operation::Upsert => self.client.upsert(kind, &rows).await,
+            Operation::Upsert => {
+                self.ask(&lines).await?;
+                self.client.upsert(kind, &rows).await
+            }
             Operation::Update => self.client.update(kind, &updates(&lines, rows)).await,
         };
+        let rest = lines.iter().skip(sent.outcomes.len());
+        let rest: Vec<_> = rest.map(Line::key).collect();
         self.settle(lines.into_iter().zip(sent.outcomes).collect()).await?;
-        sent.halted.map_or(Ok(()), |error| Err(Halt::Org(error)))
+        match sent.halted {
+            None => Ok(()),
+            Some(error) => Err(self.in_vain(error, &rest).await),
+        }
     }
 
     async fn by_bulk(
