@@ -16,6 +16,7 @@ use reqwest::Method;
 use serde_json::Value as Json;
 use sloe_core::ids::SfId;
 use sloe_core::inbound::{Field, RawEvent, RawRecord, Value};
+use sloe_core::limits;
 use sloe_core::time::Timestamp;
 
 use bulk::{Bulk, Ended, Family};
@@ -339,6 +340,9 @@ async fn read_counts(
         if let Some(session) = id_in(&record, session)? {
             counts.by_session.insert(session, count_in(&record)?);
         }
+    }
+    if answers.0.len() == 0 {
+        return Ok(counts);
     }
     for record in answers.next_page(client).await? {
         let key = record.get(&mapping.attendee.key).and_then(Json::as_str);
