@@ -96,6 +96,8 @@ struct Stored {
 struct Found {
     events: BTreeSet<SfId>,
     cancelled: BTreeMap<SfId, Vec<String>>,
+    /// Whether an attendee made in the org may have been another event's before.
+    moved: bool,
 }
 
 fn print_of(mapping: &Mapping) -> String {
@@ -193,6 +195,9 @@ impl Poll {
             if marks.is_empty() {
                 break;
             }
+        }
+        if found.moved {
+            recount(engine, org, work, &client, &mut found).await?;
         }
         for (event, keys) in &found.cancelled {
             let event = EventRef { org: org.id(), event: *event };
@@ -331,17 +336,45 @@ fn judge(work: &OrgWork, change: &Changed, found: &mut Found) -> bool {
             found.events.extend(was.into_iter().chain(change.event));
         }
         Watched::Attendee | Watched::SessionAttendee => match (&change.key, change.event) {
-            (_, None) => {}
+            (Some(_), None) => {}
             (Some(key), Some(event)) => {
                 found.cancelled.entry(event).or_default().push(key.clone());
                 return true;
             }
-            (None, Some(event)) => {
-                found.events.extend(work.reads.known(event).map(|(event, _)| event));
+            (None, event) => {
+                let known = event.and_then(|event| work.reads.known(event));
+                found.events.extend(known.map(|(event, _)| event));
+                found.moved |= change.edited;
+                return true;
             }
         },
     }
     found.events.len() > before || change.event.is_some()
+}
+
+/// An attendee that was moved to another event says nothing of the one it was
+/// in: what is counted there is news of each event to come that counted any,
+/// where it is something else than what was read last.
+async fn recount(
+    engine: &Engine,
+    org: &Org,
+    work: &OrgWork,
+    client: &Client,
+    found: &mut Found,
+) -> Result<(), Failed> {
+    let now = engine.now();
+    let to_come = |event: SfId| {
+        let listing = engine.catalog().listing(EventRef { org: org.id(), event });
+        listing.is_some_and(|listing| listing.ends_at > now)
+    };
+    let mut counted = work.reads.external();
+    counted.retain(|(event, _)| !found.events.contains(event) && to_come(*event));
+    let events: Vec<_> = counted.iter().map(|(event, _)| *event).collect();
+    let there = client.count_external(&events).await?;
+    let other = |(record, count): &(SfId, u32)| there.get(record).copied().unwrap_or(0) != *count;
+    let lost = counted.into_iter().filter(|(_, counts)| counts.iter().any(other));
+    found.events.extend(lost.map(|(event, _)| event));
+    Ok(())
 }
 
 impl Engine {
