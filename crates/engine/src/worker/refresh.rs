@@ -183,7 +183,8 @@ impl Reader {
         let Some(org) = self.engine.registry().by_id(self.work.org) else {
             return self.poll.again(LONGEST);
         };
-        if self.poll.is_stale(self.engine.now()) {
+        let whole_waits = || self.work.inbox.targets().contains(&None);
+        if self.poll.is_stale(self.engine.now()) && !whole_waits() {
             self.work.inbox.push(None, false);
         }
         let every = self.work.changes.every(self.engine.workers().settings.poll_every);
