@@ -15,6 +15,7 @@ use sloe_core::time::Timestamp;
 use sloe_engine::changes::{Changes, ChangesError, Part, Source};
 use sloe_engine::claims::RequestId;
 use sloe_engine::engine::Engine;
+use sloe_engine::refresh::{Outcome, Refresh};
 use sloe_engine::worker;
 
 const EVENT: &str = "a005g0000000001";
@@ -221,6 +222,23 @@ async fn without_a_place_or_a_delivery_left_sloe_looks_by_itself_and_says_so() {
     org.event_knobs(json!({ "subscribers": 10 })).await;
     engine.set_change_events(org.id(), source).await.unwrap();
     healthy(&engine, &org).await;
+    engine.stop().await;
+    org.running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_looked_for_before_the_org_was_read_as_a_whole() {
+    let (org, place) = (Org::telling().await, place());
+    org.faults(json!({ "error_rate": 1.0, "error_status": 503, "kinds": ["query"] })).await;
+    let engine = start(&place, Some(drowsy()));
+    org.connect(&engine, &*place.store);
+    let failed = |refresh: &Refresh| matches!(refresh.outcome, Outcome::Failed { .. });
+    until("the org can't be read", async || engine.refreshes(org.id()).iter().any(failed)).await;
+    follow(&engine, &org).await;
+    org.faults(json!({})).await;
+    org.shown(&engine).await;
+    let state = engine.poll_state(org.id()).unwrap();
+    assert_eq!((state.fault, state.count), (None, 0), "there was nothing to go on from");
     engine.stop().await;
     org.running.shutdown().await;
 }

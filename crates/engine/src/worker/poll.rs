@@ -40,6 +40,8 @@ const PAGES: usize = 20;
 const SETTLED_MILLIS: i64 = 2_000;
 /// Rows remembered of the overlap.
 const SEEN: usize = 50_000;
+/// How far apart looks begin that are made because something may have gone untold.
+const APART: Duration = Duration::from_secs(10);
 /// How often marks are written down that moved by time only.
 const KEEP: Duration = Duration::from_secs(5 * 60);
 /// Marks older than this are given up: the whole org is read instead, and at
@@ -73,6 +75,8 @@ pub(super) struct Poll {
     seen: BTreeMap<SfId, Timestamp>,
     /// When to look next; `None` while there are no marks.
     next: Option<Instant>,
+    /// When the last look began.
+    begun: Option<Instant>,
     /// When the whole org was last read, by its clock.
     whole: Option<Timestamp>,
     failures: u32,
@@ -163,6 +167,14 @@ impl Poll {
         self.next = Some(Instant::now() + pause);
     }
 
+    /// Something may have gone untold: the next look comes now, or soon after
+    /// the last one. Where there are no marks, the whole org is about to be read.
+    pub(super) fn hurry(&mut self) {
+        let now = Instant::now();
+        let soon = self.begun.map_or(now, |begun| now.max(begun + APART));
+        self.next = self.next.map(|next| next.min(soon));
+    }
+
     /// Whether the whole org is to be read again, because that is long ago.
     pub(super) fn is_stale(&self, now: Timestamp) -> bool {
         self.whole.is_some_and(|whole| now.millis_since(whole) >= WHOLE_MILLIS)
@@ -177,6 +189,7 @@ impl Poll {
         work: &OrgWork,
         client: &Client,
     ) -> Result<usize, Failed> {
+        self.begun = Some(Instant::now());
         let client = client.for_purpose(Purpose::Poll);
         let (mut found, mut as_of) = (Found::default(), None);
         let (mut marks, mut acted) = (self.marks.clone(), Vec::new());

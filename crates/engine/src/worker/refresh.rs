@@ -65,8 +65,10 @@ pub(super) async fn run(engine: Engine, work: Arc<OrgWork>) {
         let turn = tokio::select! {
             turn = reader.work.inbox.next() => Some(turn),
             () = reader.poll.due() => None,
-            // Something may have gone untold: look now, whatever was due.
-            () = reader.work.changes.untold() => None,
+            () = reader.work.changes.untold() => {
+                reader.poll.hurry();
+                continue;
+            }
             () = stopping.cancelled() => return,
         };
         let work = async {

@@ -160,6 +160,7 @@ impl Follower<'_> {
                     news = &mut next => news,
                     () = tokio::time::sleep(SETTLED) => {
                         self.stands();
+                        settled = true;
                         next.await
                     }
                 }
