@@ -195,6 +195,9 @@ impl Follower<'_> {
         for target in &wanted.targets {
             self.work.inbox.push(*target, false);
         }
+        if wanted.look {
+            self.work.changes.look();
+        }
         let told = news.changes.len() as u64;
         let last = news.changes.iter().map(|change| change.at).max();
         self.work.changes.change(|state| {
