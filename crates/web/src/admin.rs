@@ -185,5 +185,5 @@ fn find_org(engine: &Engine, body: &Value) -> Result<OrgId, String> {
 }
 
 fn refused(why: impl Into<String>) -> Problem {
-    Problem::new(Cause::Invalid, why.into())
+    Problem::plain(Cause::Invalid, why.into())
 }
