@@ -175,6 +175,7 @@ impl Engine {
             self.may_move(org, old, new).await?;
         }
         let wanted = mapping.clone().or(known).unwrap_or_default();
+        let wanted = wanted.or_time_zone(&connect.profile.time_zone);
         let findings = client.with_mapping(wanted)?.check().await?;
         if findings.iter().any(|finding| finding.severity == Severity::Blocker) {
             return Err(ConnectError::NotReady(findings));
