@@ -24,7 +24,7 @@ pub(crate) use org::Org;
 pub(crate) use sim_org::SimOrg;
 
 /// Bound of everything that is waited for; far beyond what it takes.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How often somebody who waits looks again.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);

@@ -381,11 +381,11 @@ impl Org {
     }
 }
 
-/// Looks again and again until it is so; half a minute without is a failure.
+/// Looks again and again until it is so; a minute and a half without is a failure.
 pub async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
-    let give_up = tokio::time::Instant::now() + Duration::from_secs(30);
+    let give_up = tokio::time::Instant::now() + Duration::from_secs(90);
     while !so().await {
-        assert!(tokio::time::Instant::now() < give_up, "{what}: not within half a minute");
+        assert!(tokio::time::Instant::now() < give_up, "{what}: not within 90 s");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
