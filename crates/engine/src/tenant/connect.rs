@@ -182,6 +182,11 @@ impl Engine {
         if findings.iter().any(|finding| finding.severity == Severity::Blocker) {
             return Err(ConnectError::NotReady(findings));
         }
+        // What is left of it from before goes first.
+        while self.registry().is_leaving(found) {
+            let gone = self.finish_removals().await;
+            gone.map_err(|why| OrgError::Store(StoreError::Unavailable(why)))?;
+        }
         let (org, hook) = self.registry().connect(
             &**self.store(),
             found,

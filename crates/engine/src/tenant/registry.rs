@@ -260,6 +260,11 @@ impl Registry {
         self.leaving().values().copied().collect()
     }
 
+    /// Whether an org is still being deleted.
+    pub(crate) fn is_leaving(&self, id: OrgId) -> bool {
+        self.leaving().contains_key(&id)
+    }
+
     /// Nothing of an org is left.
     pub(crate) fn has_left(&self, id: OrgId) {
         self.leaving().remove(&id);
