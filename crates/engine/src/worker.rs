@@ -165,6 +165,13 @@ impl Workers {
         }
     }
 
+    /// Ends all that runs for an org, at its next safe point.
+    pub(crate) fn forget(&self, org: OrgId) {
+        if let Some((_, work)) = self.orgs.remove(&org) {
+            work.left.cancel();
+        }
+    }
+
     fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         let Some(runtime) = &self.runtime else { return };
         let stopping = self.stopping.clone();
@@ -249,6 +256,13 @@ pub(crate) fn start(engine: &Engine) {
     driver::drive(engine, "licenses", often, |engine| &engine.workers().nothing, license::look);
     let now_and_then = Duration::from_secs(10);
     driver::drive(engine, "mappings", now_and_then, |e| &e.workers().nothing, mapping::look);
+    driver::drive(
+        engine,
+        "removals",
+        now_and_then,
+        |e| &e.news().removals,
+        |engine| async move { engine.finish_removals().await.map(drop) },
+    );
     let daily = Duration::from_secs(24 * 60 * 60);
     driver::drive(engine, "retention", daily, |engine| &engine.workers().nothing, retention::look);
     let compared = Arc::new(orders::Compared::default());
