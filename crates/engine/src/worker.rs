@@ -7,6 +7,7 @@ pub(crate) mod budget;
 pub(crate) mod changes;
 mod driver;
 mod failed;
+mod halt;
 mod inbox;
 pub(crate) mod license;
 mod mail;

@@ -15,16 +15,14 @@ use std::time::Duration;
 use sloe_core::budget::Purpose;
 use sloe_core::ids::EventRef;
 use sloe_core::verify::Expected;
-use sloe_salesforce::{COUNTED_EVENTS, Counted, Error, Org as Client, RowKind};
-use sloe_store::api::StoreError;
+use sloe_salesforce::{COUNTED_EVENTS, Counted, Org as Client, RowKind};
 
+use super::halt::Halt;
 use super::orgs::OrgWork;
 use super::outbox::letter;
 use super::outbox::mend::{Mend, Repair};
 use super::stored;
 use crate::engine::Engine;
-use crate::refresh::RefreshError;
-use crate::sync::SyncFault;
 use crate::tenant::Org;
 use crate::verify::{self, Verified};
 use detail::Detail;
@@ -41,32 +39,6 @@ const LONG_OVER_MILLIS: i64 = 7 * DAY_MILLIS;
 const AT_ONCE: u64 = 200_000;
 /// External ids of strangers that are remembered.
 const STRANGERS: usize = 20;
-
-/// Why a comparison ends early.
-#[derive(Debug)]
-pub(super) enum Halt {
-    Org(Error),
-    Store(StoreError),
-    Ledger(RefreshError),
-}
-
-impl From<Error> for Halt {
-    fn from(error: Error) -> Self {
-        Self::Org(error)
-    }
-}
-
-impl From<StoreError> for Halt {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl From<RefreshError> for Halt {
-    fn from(error: RefreshError) -> Self {
-        Self::Ledger(error)
-    }
-}
 
 /// What Sloe expects of an event: attendees, and places in sessions.
 #[derive(Clone, Copy, Default)]
@@ -142,7 +114,7 @@ async fn compare(engine: &Engine, work: &Arc<OrgWork>, whole: bool) -> Option<Ve
     let mut verified = Verified { began: engine.now(), whole, ..Verified::default() };
     let mut pass = Pass { engine, work, org: &org, verified: &mut verified };
     if let Err(halt) = pass.run().await {
-        verified.fault = Some(fault(engine, &org, &halt));
+        verified.fault = Some(halt.tell(org.id(), engine.now(), "verify"));
     }
     verified.ended = engine.now();
     let (found, rows) = (verified.found(), verified.rows);
@@ -169,26 +141,6 @@ fn show(org: &Org, verified: &Verified) {
         let labels = [("org", label.clone()), ("kind", difference.name().to_owned())];
         metrics::counter!("sloe_org_differences_total", &labels).increment(found.found);
     }
-}
-
-fn fault(engine: &Engine, org: &Org, halt: &Halt) -> SyncFault {
-    let at = engine.now();
-    let again = "Sloe compares again by itself.".to_owned();
-    let (means, remedy) = match halt {
-        Halt::Org(error) => {
-            tracing::warn!(org = %org.id(), %error, "a comparison ended early");
-            (error.means(), error.remedy())
-        }
-        Halt::Store(error) => {
-            tracing::error!(org = %org.id(), %error, "a comparison can't use the store");
-            ("Sloe's store does not answer.".to_owned(), "Look at Sloe's log.".to_owned())
-        }
-        Halt::Ledger(error) => {
-            tracing::warn!(org = %org.id(), %error, "a comparison ended early");
-            (error.to_string(), again)
-        }
-    };
-    SyncFault { at, means, remedy }
 }
 
 /// One comparison of one org.

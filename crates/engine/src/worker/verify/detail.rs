@@ -13,11 +13,12 @@ use sloe_core::verify::{
 use sloe_salesforce::{Org as Client, OrgRow, RowKind};
 
 use super::ours::{Known, Standing};
-use super::{Halt, STRANGERS, marks, repair};
+use super::{STRANGERS, marks, repair};
 use crate::engine::Engine;
 use crate::sync::SyncFault;
 use crate::tenant::Org;
 use crate::verify::Verified;
+use crate::worker::halt::Halt;
 use crate::worker::orgs::OrgWork;
 use crate::worker::outbox::letter::{CHANGED, MISSING};
 use crate::worker::outbox::mend::{Mend, Repair};
