@@ -186,9 +186,10 @@ impl Pass<'_> {
         let all: Vec<EventRef> = events.keys().copied().collect();
         for some in all.chunks(COUNTED_EVENTS) {
             let ids: Vec<_> = some.iter().map(|event| event.event).collect();
+            let told = figures::told(self.engine, self.org.scope, some).await?;
             let counted = client.count_rows(&ids).await?;
             self.sort_out(some, &events, &counted, &mut closer).await?;
-            figures::compare(self.engine, self.work, some, &counted, self.verified).await?;
+            figures::compare(self.engine, self.work, told, &counted, self.verified).await?;
         }
         let [attendees, places] = closer;
         self.closer(&client, &standing, RowKind::Attendee, attendees).await?;

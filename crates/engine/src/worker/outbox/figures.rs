@@ -108,6 +108,8 @@ impl Figures {
             self.wanted.extend(told.iter().map(|(event, _)| *event));
             return Err(halt);
         }
+        // Those with a record that could not be told now are not told yet.
+        told.retain(|(event, _)| !self.wanted.contains(event));
         let scope = org.scope;
         let write = |(event, version): &(EventRef, u64)| Write {
             key: key(scope, *event),
