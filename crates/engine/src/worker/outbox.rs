@@ -101,6 +101,11 @@ impl Books {
         self.dead.get(key).is_some_and(|letter| !letter.compared)
     }
 
+    /// Whether a letter says that a comparison found it to differ.
+    fn is_compared(&self, key: &str) -> bool {
+        self.dead.get(key).is_some_and(|letter| letter.compared)
+    }
+
     fn forget_dead(&mut self, org: &Org, key: &str) -> Option<Write> {
         self.dead.remove(key)?;
         Some(Write { key: Key::dead_letter(org.scope, key), version: letter::ANY, body: None })
