@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use common::org::{Org, hasty, status, until};
 use common::{Place, person, place, start};
 use serde_json::{Value as Json, json};
+use sloe_core::ids::{EventRef, SfId};
 use sloe_engine::claims::{Confirmed, RequestId};
 use sloe_engine::engine::Engine;
 use sloe_engine::sync::{Letter, LetterFilter, Which};
@@ -193,6 +194,54 @@ async fn an_event_of_more_rows_than_memory_takes_is_compared_in_parts() {
     engine.accept_conflicts(org.id(), all).await.unwrap();
     until("it is accepted", async || verify(&org, &engine).await.is_clean()).await;
     assert_eq!(verify(&org, &engine).await.one_by_one, 0, "all parts were noted");
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_differs_in_an_event_long_over_or_without_orders_is_not_forgotten() {
+    let place = place();
+    let every = std::time::Duration::from_millis(100);
+    let settings = worker::Settings { verify_every: every, ..hasty(2_000) };
+    let (org, engine, _) = begin_with(&place, settings, 1).await;
+    let over = json!({
+        "Starts_At__c": "2020-05-01T09:00:00.000+0000", "Ends_At__c": "2020-05-01T17:00:00.000+0000",
+    });
+    org.change("Sloe_Event__c", org.event().event.as_str(), over.clone()).await;
+    let mut fields = over;
+    fields["Name"] = "Without Orders".into();
+    fields["Published__c"] = true.into();
+    fields["Time_Zone__c"] = "UTC".into();
+    let other = org.create("Sloe_Event__c", fields).await;
+    engine.request_refresh(org.id(), None);
+    let events = [org.event(), EventRef { event: SfId::parse(&other).unwrap(), ..org.event() }];
+    until("both are over", async || {
+        let over = |event: &EventRef| {
+            let shown = engine.event(event.public_id()).ok();
+            shown.is_some_and(|(_, snapshot)| snapshot.ends_at < engine.now())
+        };
+        events.iter().all(over)
+    })
+    .await;
+    for event in events {
+        let fields = json!({
+            "Event__c": event.event.as_str(), "Sloe_Id__c": format!("made-up-{}", event.event),
+            "First_Name__c": "A", "Last_Name__c": "B", "Email__c": "a@example.org",
+            "Registration_Status__c": "Registered", "Sloe_Version__c": 1,
+        });
+        org.create("Sloe_Attendee__c", fields).await;
+    }
+    verify(&org, &engine).await;
+    let began = engine.last_verify(org.id()).await.unwrap().expect(EXPECTED).began;
+    // Nobody asks for these.
+    until("it is compared three times more", async || {
+        let all = engine.verifies(org.id(), 100).await.unwrap();
+        all.iter().filter(|verified| verified.began > began).count() >= 3
+    })
+    .await;
+    let all = engine.verifies(org.id(), 100).await.unwrap();
+    for verified in all.iter().filter(|verified| verified.began >= began) {
+        assert_eq!(found(verified), BTreeMap::from([("surplus", (2, 0))]), "{verified:?}");
+    }
     engine.stop().await;
 }
 

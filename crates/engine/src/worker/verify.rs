@@ -93,11 +93,13 @@ async fn first_pause(engine: &Engine, work: &OrgWork) -> Duration {
     left.max(SOON.min(every))
 }
 
-/// Whether events long over are due to be compared, too: once a day.
+/// Whether all events are due to be compared: once a day, and as long as the
+/// last time found something. What differs in an event long over would be
+/// forgotten otherwise when the others are in order.
 async fn is_whole_due(engine: &Engine, work: &OrgWork) -> bool {
     let remembered = engine.verifies(work.org, usize::MAX).await.unwrap_or_default();
-    let whole = remembered.iter().find(|last| last.whole && last.fault.is_none());
-    whole.is_none_or(|last| engine.now().millis_since(last.began) >= DAY_MILLIS)
+    let last = remembered.iter().find(|last| last.whole);
+    last.is_none_or(|last| !last.is_clean() || engine.now().millis_since(last.began) >= DAY_MILLIS)
 }
 
 /// Compares an org and writes down how that went; `None` if nothing could be begun.
@@ -155,6 +157,10 @@ impl Pass<'_> {
             ready.retain(|event| !self.is_long_over(*event));
         }
         let mut events: BTreeMap<EventRef, OfEvent> = BTreeMap::new();
+        if self.verified.whole {
+            // Also those without an order: the org may hold rows that none of ours are.
+            events.extend(ready.iter().map(|event| (*event, OfEvent::default())));
+        }
         let see = |known: Known| {
             let of_event = events.entry(known.event).or_default();
             match known.kind() {
