@@ -20,7 +20,7 @@ pub(crate) use browser::{Browser, Look};
 pub(crate) use demo::{Demo, Left, Org, attendee};
 
 /// Bound of everything that is waited for; far beyond what it takes.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How often somebody who waits looks again.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);

@@ -318,6 +318,13 @@ impl Org {
         assert!(self.http.put(url).json(&faults).send().await.unwrap().status().is_success());
     }
 
+    /// How many calls the first of the faults has hit.
+    pub async fn hits(&self) -> u64 {
+        let url = format!("{}/__control/faults", self.running.url());
+        let faults: Json = self.http.get(url).send().await.unwrap().json().await.unwrap();
+        faults["faults"][0]["hits"].as_u64().unwrap()
+    }
+
     /// Sets how change events are made and told, as the control API takes it.
     pub async fn event_knobs(&self, knobs: Json) {
         self.control(reqwest::Method::PUT, "events", knobs).await;
@@ -374,11 +381,11 @@ impl Org {
     }
 }
 
-/// Looks again and again until it is so; half a minute without is a failure.
+/// Looks again and again until it is so; a minute and a half without is a failure.
 pub async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
-    let give_up = tokio::time::Instant::now() + Duration::from_secs(30);
+    let give_up = tokio::time::Instant::now() + Duration::from_secs(90);
     while !so().await {
-        assert!(tokio::time::Instant::now() < give_up, "{what}: not within half a minute");
+        assert!(tokio::time::Instant::now() < give_up, "{what}: not within 90 s");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
