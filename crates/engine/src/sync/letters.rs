@@ -40,6 +40,12 @@ impl LetterKind {
         }
     }
 
+    /// Reads [`LetterKind::word`] back.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+
     fn of(key: &str) -> Self {
         if is_mail(key) {
             Self::Mail
@@ -98,7 +104,9 @@ pub struct LetterFilter {
     pub code: Option<String>,
     /// That blame this field.
     pub field: Option<String>,
-    /// About such records only.
+    /// That blame these fields, in this order, and no others: a pile's.
+    pub fields: Option<Vec<String>>,
+    /// About records of this kind.
     pub kind: Option<LetterKind>,
     /// Conflicts only, or refusals only.
     pub conflict: Option<bool>,
@@ -112,6 +120,7 @@ impl LetterFilter {
             && self.field.as_ref().is_none_or(|field| {
                 dead.fields.iter().any(|blamed| blamed.eq_ignore_ascii_case(field))
             })
+            && self.fields.as_ref().is_none_or(|fields| *fields == dead.fields)
             && self.kind.is_none_or(|kind| kind == LetterKind::of(key))
             && self.conflict.is_none_or(|conflict| conflict == dead.conflict)
     }
@@ -183,6 +192,21 @@ pub struct WaitingPage {
 
 /// What the letters of a pile have in common.
 type PileOf = (String, Vec<String>, LetterKind, bool);
+
+impl Pile {
+    /// What its letters, and no others, have in common.
+    #[must_use]
+    pub fn filter(&self) -> LetterFilter {
+        LetterFilter {
+            event: None,
+            code: Some(self.code.clone()),
+            field: None,
+            fields: Some(self.fields.clone()),
+            kind: Some(self.kind),
+            conflict: Some(self.conflict),
+        }
+    }
+}
 
 impl Engine {
     /// Rows of an org that failed for good, by external id: up to `limit`

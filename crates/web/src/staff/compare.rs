@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use sloe_core::time::Timestamp;
 use sloe_core::verify::Difference;
+use sloe_engine::sync::SyncFault;
 use sloe_engine::verify::Verified;
+use sloe_engine::worker::Calls24h;
 
 use super::ago::Ago;
 use super::draw::{count, counted};
@@ -51,6 +53,14 @@ fn with_fault(verified: &Verified, level: Level) -> Level {
     if verified.fault.is_some() { level.max(Level::Warn) } else { level }
 }
 
+/// Why a comparison ended early, without when it may go on: that is told of the calls.
+pub(super) fn means(fault: &SyncFault) -> &str {
+    if Calls24h::is_the_remedy(&fault.remedy) {
+        return "Sloe keeps to its share of the org’s API calls.";
+    }
+    &fault.means
+}
+
 /// What a comparison found, in a sentence.
 pub(super) fn sentence(verified: &Verified) -> String {
     let rows = usize::try_from(verified.rows).unwrap_or(usize::MAX);
@@ -61,8 +71,8 @@ pub(super) fn sentence(verified: &Verified) -> String {
             .map(|(difference, found)| format!("{} {}", count(found.found), word(*difference)))
             .collect();
         return format!(
-            "{} differ: {}",
-            counted_u64(verified.found(), "row", "rows"),
+            "{}: {}",
+            counted_u64(verified.found(), "row differs", "rows differ"),
             parts.join(", ")
         );
     }
@@ -118,7 +128,7 @@ pub(super) fn passes(all: &[Verified], now: Timestamp) -> Vec<Pass> {
             notes.push(format!("not Sloe’s: {}", verified.surplus.join(", ")));
         }
         if let Some(fault) = &verified.fault {
-            notes.push(format!("{} {}", fault.means, fault.remedy));
+            notes.push(format!("{} {}", means(fault), fault.remedy));
         }
         Pass {
             at: Ago::new(verified.ended, now),

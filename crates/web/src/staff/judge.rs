@@ -247,12 +247,7 @@ impl Found {
     fn compared(&mut self, verified: &Verified) {
         let level = compare::level(verified);
         if let Some(fault) = &verified.fault {
-            let means = if Calls24h::is_the_remedy(&fault.remedy) {
-                "Sloe keeps to its share of the org’s API calls."
-            } else {
-                &fault.means
-            };
-            let what = format!("It could not be compared as a whole. {means}");
+            let what = format!("It could not be compared as a whole. {}", compare::means(fault));
             self.add(Level::Warn, what, fault.remedy.clone(), Some(fault.at), "compare");
         }
         if level == Level::Bad {
@@ -260,7 +255,8 @@ impl Found {
                 "Salesforce does not hold what it was sent. {}.",
                 compare::sentence(verified)
             );
-            let todo = "Some of it Sloe does not put right by itself: see below, and decide in Salesforce.";
+            let todo =
+                "Some of it Sloe does not put right by itself: see below what needs a decision.";
             self.add(Level::Bad, what, todo.to_owned(), Some(verified.ended), "compare");
         } else if verified.found() > 0 {
             self.busy.push("rows that differed are being put right".to_owned());

@@ -13,20 +13,23 @@ use super::view::{LetterRow, Letters, PileRow};
 /// Letters on one page.
 const LISTED: usize = 25;
 
-/// What names the letters of a pile in an address or a form.
-pub(super) const NAMES: [&str; 4] = ["code", "field", "kind", "conflict"];
+/// What an address or a form says of letters.
+pub(super) const NAMES: [&str; 4] = ["code", "kind", "field", "conflict"];
 
-/// Which letters these [`NAMES`] mean; none of them is all.
+/// Which letters `code`, `kind`, `field` and `conflict` mean; none of them is
+/// all. With a `kind`, `field` has all the fields blamed, or none of them.
 pub(super) fn filter<'a>(get: impl Fn(&str) -> Option<&'a str>) -> LetterFilter {
     let conflict = match get("conflict") {
         Some("yes") => Some(true),
         Some("no") => Some(false),
         _ => None,
     };
-    let kind = get("kind");
-    let kind = kind.and_then(|wanted| LetterKind::ALL.into_iter().find(|k| k.word() == wanted));
     let text = |name| get(name).map(str::to_owned);
-    LetterFilter { event: None, code: text("code"), field: text("field"), kind, conflict }
+    let kind = get("kind").and_then(LetterKind::parse);
+    let all = || get("field").map_or_else(Vec::new, |f| f.split(',').map(str::to_owned).collect());
+    let fields = kind.map(|_| all());
+    let field = text("field").filter(|_| fields.is_none());
+    LetterFilter { event: None, code: text("code"), field, fields, kind, conflict }
 }
 
 /// The letters that the address asks for.
@@ -69,14 +72,12 @@ pub(super) fn who(owner: &'static str) -> &'static str {
 }
 
 fn pile_row(facts: &Facts, pile: &Pile) -> PileRow {
-    let field = pile.fields.first().cloned().unwrap_or_default();
     let path = format!("/staff/orgs/{}", facts.org.profile.slug);
     let mut query = form_urlencoded::Serializer::new(String::new());
-    query.append_pair("code", &pile.code);
-    if !field.is_empty() {
-        query.append_pair("field", &field);
+    query.append_pair("code", &pile.code).append_pair("kind", pile.kind.word());
+    if !pile.fields.is_empty() {
+        query.append_pair("field", &pile.fields.join(","));
     }
-    query.append_pair("kind", pile.kind.word());
     query.append_pair("conflict", if pile.conflict { "yes" } else { "no" });
     let query = query.finish();
     PileRow {
@@ -91,7 +92,8 @@ fn pile_row(facts: &Facts, pile: &Pile) -> PileRow {
         is_mail: pile.kind == LetterKind::Mail,
         kind: pile.kind.word(),
         code: pile.code.clone(),
-        field,
+        blamed: pile.fields.join(", "),
+        fields: pile.fields.join(","),
         conflict: pile.conflict,
         means: pile.means.clone(),
         fix: pile.fix.clone(),
