@@ -198,6 +198,18 @@ impl Error {
         }
     }
 
+    /// Whether a call that came to nothing here may have taken effect in the org
+    /// all the same. A refusal in the org's own words took none.
+    #[must_use]
+    pub fn may_have_arrived(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Deadline { .. } | Self::Malformed { .. } => true,
+            // From something between; 503 comes before anything is done.
+            Self::Status { status, .. } => matches!(status, 408 | 500 | 502 | 504),
+            _ => false,
+        }
+    }
+
     /// Whether one row of a call may be why the whole call was refused: a
     /// trigger that breaks on it, or a value that the org can't even read.
     pub(crate) fn may_be_one_row(&self) -> bool {

@@ -48,6 +48,10 @@ pub(crate) fn answer(
     let request: Request = call.json()?;
     check(&request)?;
     let parts = &request.composite_request;
+    if parts.iter().any(|part| part.method != Method::GET.as_str()) {
+        // Besides being a composite call.
+        state.note_call("composite_write");
+    }
     let (answers, _) = run_all(state, database, call, parts, request.all_or_none);
     let mut out = Vec::new();
     write(&mut out, &answers);
