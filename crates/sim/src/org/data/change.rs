@@ -2,6 +2,7 @@
 
 use sloe_core::ids::SfId;
 
+use super::compute::fill_in;
 use super::{Database, Row, RowError, Value};
 use crate::org::codes;
 use crate::org::formula::Subject;
@@ -102,6 +103,7 @@ impl Database {
                 row.set(field.slot, Value::Text(number.into()));
             }
         }
+        fill_in(&shape, &mut row);
         self.check(object, &shape, &row, None)?;
         self.lock_for(object, None, Some(&row))?;
         self.note_id(object, id);
@@ -136,6 +138,7 @@ impl Database {
         row.stamp = row.modified;
         row.modified_by = user;
         self.assign(&shape, &mut row, assigns)?;
+        fill_in(&shape, &mut row);
         self.check(object, &shape, &row, Some(&old))?;
         self.lock_for(object, Some(&old), Some(&row))?;
         self.put(object, row);
