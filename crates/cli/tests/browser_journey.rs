@@ -102,7 +102,12 @@ async fn edit_in_the_org(demo: &Demo, desk: &Browser) {
         if now == edited { Ok(()) } else { Err(format!("left is {left:?}")) }
     })
     .await;
-    assert!(page_of(demo, PAGE).await.1.contains(NAME));
+    // Counts change a moment before the page does.
+    eventually(async || match page_of(demo, PAGE).await.1.contains(NAME) {
+        true => Ok(()),
+        false => Err("the page has the name of before".to_owned()),
+    })
+    .await;
     assert_eq!(page_of(demo, OTHER).await, before, "another event's page is untouched");
 }
 

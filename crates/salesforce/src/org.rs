@@ -228,8 +228,9 @@ impl Org {
         bulk::open(client, mapping, kind, operation).await
     }
 
-    /// Sends `rows` by `job` and waits for their outcomes, in their order. Keys
-    /// must be unique among them. On an error the job may still run: record
+    /// Sends `rows` by `job` and waits for their outcomes, in their order. Those
+    /// that lock one parent belong side by side: the org works on some 10,000 at
+    /// a time. Keys must be unique among them. On an error the job may still run: record
     /// it as open and [`Org::bulk_adopt`] it later.
     ///
     /// # Errors

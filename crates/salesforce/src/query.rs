@@ -215,7 +215,7 @@ pub(crate) fn among(field: &str, ids: &[SfId]) -> String {
 }
 
 /// A condition that a text field holds one of these words.
-fn one_of(field: &str, words: &[String]) -> String {
+pub(crate) fn one_of(field: &str, words: &[String]) -> String {
     match words {
         [only] => format!("{field} = {}", quoted(only)),
         _ => {

@@ -229,6 +229,18 @@ impl Org {
         jobs.iter().map(both).collect()
     }
 
+    /// How many rows all Bulk jobs together did and did not write.
+    pub async fn bulk_rows(&self) -> (u64, u64) {
+        let (mut written, mut failed) = (0, 0);
+        for (id, _) in self.jobs().await {
+            let job = self.job_call(reqwest::Method::GET, &format!("/{id}"), Json::Null).await;
+            let count = |name: &str| job[name].as_u64().unwrap();
+            failed += count("numberRecordsFailed");
+            written += count("numberRecordsProcessed") - count("numberRecordsFailed");
+        }
+        (written, failed)
+    }
+
     /// Completes a job that was left open; how many rows it held.
     pub async fn rows_of_open_job(&self, id: &str) -> u64 {
         let close = serde_json::json!({ "state": "UploadComplete" });
@@ -316,6 +328,13 @@ impl Org {
     pub async fn faults(&self, faults: Json) {
         let url = format!("{}/__control/faults", self.running.url());
         assert!(self.http.put(url).json(&faults).send().await.unwrap().status().is_success());
+    }
+
+    /// How many calls the first of the faults has hit.
+    pub async fn hits(&self) -> u64 {
+        let url = format!("{}/__control/faults", self.running.url());
+        let faults: Json = self.http.get(url).send().await.unwrap().json().await.unwrap();
+        faults["faults"][0]["hits"].as_u64().unwrap()
     }
 
     /// Sets how change events are made and told, as the control API takes it.

@@ -28,7 +28,7 @@ pub(super) struct Figures {
     gather: Duration,
     /// When any were last told.
     at: Option<Instant>,
-    /// When all that had changed were last told.
+    /// When all that had changed were last told; a call that failed told nothing.
     round: Option<Instant>,
     wanted: BTreeSet<EventRef>,
     known: BTreeMap<EventRef, Known>,
@@ -101,12 +101,14 @@ impl Figures {
             rows.extend(changed.map(|row| (event, row)));
             told.push((event, version));
         }
-        if round && !rows.is_empty() {
-            self.round = Some(Instant::now());
-        }
         if let Err(halt) = self.send(client, &rows).await {
             self.wanted.extend(told.iter().map(|(event, _)| *event));
             return Err(halt);
+        }
+        // Those with a record that could not be told now are not told yet.
+        told.retain(|(event, _)| !self.wanted.contains(event));
+        if round && !rows.is_empty() {
+            self.round = Some(Instant::now());
         }
         let scope = org.scope;
         let write = |(event, version): &(EventRef, u64)| Write {
