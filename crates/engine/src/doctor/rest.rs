@@ -57,9 +57,10 @@ async fn looks(engine: &Engine, org: &Org) -> Line {
         Err(error) => unreadable(subject, &error),
         Ok(None) => Line::note(subject, "None is on record: the org is read as a whole first."),
         Ok(Some(noted)) => {
+            // Some of them may have been made since that was noted.
             let waiting = match noted.due {
                 0 => String::new(),
-                due => format!("; {due} reading(s) that were asked for are to be made"),
+                due => format!("; at the start {due} event(s) are read again"),
             };
             // Marks are by the org's clock, which may be ahead of ours.
             let at = Timestamp(noted.up_to.0.min(engine.now().0));

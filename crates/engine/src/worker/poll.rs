@@ -394,7 +394,7 @@ async fn recount(
 pub(crate) struct Noted {
     /// Changes before are known.
     pub(crate) up_to: Timestamp,
-    /// Refreshes that were asked for and not made yet.
+    /// Refreshes that were asked for and not made then.
     pub(crate) due: usize,
 }
 
