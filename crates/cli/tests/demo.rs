@@ -55,6 +55,21 @@ fn sloe(directory: &Path, args: &[&str]) -> String {
     String::from_utf8(done.stdout).unwrap()
 }
 
+/// An org tells of its changes by itself once it is asked to.
+async fn follow_changes(directory: &Path, org: &Value) {
+    let (slug, pubsub) = (org["slug"].as_str().unwrap(), org["pubsub"].as_str().unwrap());
+    sloe(directory, &["org", "changes", slug, "--on", "--pubsub-url", pubsub]);
+    let give_up = tokio::time::Instant::now() + std::time::Duration::from_secs(120);
+    loop {
+        let told = sloe(directory, &["org", "changes", slug]);
+        if told.matches("followed since").count() == 3 && !told.contains("not followed") {
+            return;
+        }
+        assert!(tokio::time::Instant::now() < give_up, "{told}");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+}
+
 #[tokio::test]
 async fn a_demo_is_ready_with_every_published_event_also_when_an_org_can_not_be_read_again() {
     let directory = tempfile::tempdir().unwrap();
@@ -87,6 +102,7 @@ async fn a_demo_is_ready_with_every_published_event_also_when_an_org_can_not_be_
         let count: Value = count.send().await.unwrap().json().await.unwrap();
         assert_eq!(count["totalSize"], org["events"].as_array().unwrap().len(), "{org}");
     }
+    follow_changes(directory.path(), &demo.ready["orgs"][1]).await;
     // Nobody is needed, and it says so by how it ends.
     let told = sloe(directory.path(), &["doctor"]);
     assert!(told.contains("meridian (00D") && told.contains("ok  connection"), "{told}");
@@ -98,7 +114,7 @@ async fn a_demo_is_ready_with_every_published_event_also_when_an_org_can_not_be_
     let slug = demo.ready["orgs"][0]["slug"].as_str().unwrap().to_owned();
     let told = format!("{slug}: Sloe keeps to its share of the org's API calls (0 left)");
     sloe(directory.path(), &["event", "refresh", "--org", &slug]);
-    let give_up = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
+    let give_up = tokio::time::Instant::now() + std::time::Duration::from_secs(120);
     loop {
         let list = sloe(directory.path(), &["org", "list"]);
         if list.contains("100000 of 100000") && list.contains(&told) {

@@ -15,7 +15,7 @@ mod orders;
 pub(crate) mod orgs;
 pub(crate) mod outbox;
 pub(crate) mod poll;
-mod reads;
+pub(crate) mod reads;
 pub(crate) mod refresh;
 mod retention;
 mod supervise;
@@ -134,6 +134,11 @@ impl Workers {
             runs: Mutex::default(),
             stumbled: supervise::Stumbled::default(),
         })
+    }
+
+    /// Whether nothing runs beside requests, as on a store that a tool looks at.
+    pub(crate) fn at_rest(&self) -> bool {
+        self.runtime.is_none()
     }
 
     /// Where licenses are replicated from, if from anywhere.
