@@ -7,9 +7,10 @@ pub(crate) mod budget;
 pub(crate) mod changes;
 mod driver;
 mod failed;
+mod halt;
 mod inbox;
 pub(crate) mod license;
-mod mail;
+pub(crate) mod mail;
 mod orders;
 pub(crate) mod orgs;
 pub(crate) mod outbox;
@@ -62,6 +63,8 @@ pub struct Settings {
     pub figures_every: Duration,
     /// How often each org is compared with what it was sent.
     pub verify_every: Duration,
+    /// How many rows a comparison has in memory at a time; `None` for as many as is sensible.
+    pub compared_at_once: Option<u64>,
     /// How far apart looks for changes are that nobody told of.
     pub poll_every: Duration,
     /// How confirmations are sent; `None` sends none, also not later.
@@ -78,6 +81,7 @@ impl Default for Settings {
             bulk_from: 2_000,
             figures_every: Duration::from_secs(60),
             verify_every: Duration::from_secs(60 * 60),
+            compared_at_once: None,
             poll_every: Duration::from_secs(60),
             mail: None,
             licenses: None,
@@ -135,6 +139,18 @@ impl Workers {
     /// Where licenses are replicated from, if from anywhere.
     pub(crate) fn license_source(&self) -> Option<&SourceOrg> {
         self.settings.licenses.as_ref()
+    }
+
+    /// Whether mail is sent at all.
+    pub(crate) fn sends_mail(&self) -> bool {
+        self.mailer.is_some()
+    }
+
+    /// Lets mails go that were put among those to be sent again.
+    pub(crate) fn ask_mail(&self) {
+        if let Some(mailer) = &self.mailer {
+            mailer.ask();
+        }
     }
 
     /// What is known of an org's work, if any was ever done.
