@@ -61,6 +61,11 @@ impl Org {
         self.events.get(slug).unwrap_or_else(|| panic!("{slug} is no event of {}", self.slug))
     }
 
+    /// The slugs of the events that there were at the start.
+    pub(crate) fn events(&self) -> impl Iterator<Item = &str> {
+        self.events.keys().map(String::as_str)
+    }
+
     /// The app that Sloe signs in by.
     pub(crate) fn client_id(&self) -> &str {
         &self.client_id
