@@ -276,6 +276,14 @@ async fn disconnected(desk: &Desk) {
     assert!(!demo.sloe(&["org", "list"]).contains("thornfield"));
     let (_, why) = demo.refused(&["org", "remove", "thornfield", "--yes"]);
     has(&why, &["no org \"thornfield\" is connected"]);
+    eventually(async || {
+        let asked = demo.client().get(demo.url("/metrics")).bearer_auth(demo.token());
+        let shown = asked.send().await.map_err(|e| e.to_string())?;
+        let shown = shown.text().await.map_err(|e| e.to_string())?;
+        let gone = "sloe_org_outbox_pending{org=\"00D5g0000BthornEQA\"} NaN";
+        if shown.contains(gone) { Ok(()) } else { Err(shown) }
+    })
+    .await;
     let all = "SELECT Id FROM conference360__Attendee__c WHERE Sloe_Id__c != null";
     assert_eq!(desk.sim.org.query(all).await.len(), 2, "what the org has is the org's");
 }
