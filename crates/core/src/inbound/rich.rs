@@ -142,6 +142,14 @@ impl Writer {
         }
     }
 
+    /// Keeps a cell apart from the one before it in its row.
+    fn cell(&mut self) {
+        if std::mem::replace(&mut self.row, true) {
+            self.end(Break::Space);
+            self.mark = "| ".to_owned();
+        }
+    }
+
     fn entry(&mut self) {
         self.end(Break::Line);
         self.mark = match self.lists.last_mut() {
