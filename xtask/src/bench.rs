@@ -6,6 +6,7 @@
 //! the cores.
 
 mod client;
+mod compare;
 mod hours;
 mod nginx;
 mod outage;
@@ -22,7 +23,7 @@ use crate::{Outcome, cargo};
 use table::Row;
 
 /// Which benchmarks, and what each shows.
-const ALL: [(&str, &str); 11] = [
+const ALL: [(&str, &str); 12] = [
     ("P1", "registrations a second on one event, against a bare server"),
     ("P3", "half a million registrations on one event, then 10,000 refusals"),
     ("P8", "event pages a second, against a bare server and nginx"),
@@ -34,6 +35,7 @@ const ALL: [(&str, &str); 11] = [
     ("S2", "from the Update button to the new page"),
     ("S3", "100,000 rows and more, changed again and again, after an outage of 72 h"),
     ("S4", "refresh of an org of 1,000 events: time, memory, what readers notice"),
+    ("S5", "100,000 rows and more, compared with what the org holds"),
 ];
 /// Minutes of S1.
 const MINUTES: u64 = 5;
@@ -114,6 +116,9 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
     }
     if wanted("S4") {
         update::whole_org(&scratch, &mut rows)?;
+    }
+    if wanted("S5") {
+        compare::run(&scratch, &mut rows)?;
     }
     rows.sort_by_key(Row::order);
     let text = table::text(&rows);

@@ -152,16 +152,34 @@ impl Group {
 pub struct Tally {
     /// Those with a ticket.
     pub registered: Group,
-    /// All others.
+    /// Those that had one.
+    pub cancelled: Group,
+    /// Those that say something that Sloe never writes.
     pub others: Group,
 }
 
 impl Tally {
+    /// How many rows there are.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.groups().iter().fold(0, |rows, (_, group)| rows.saturating_add(group.count))
+    }
+
+    fn groups(&self) -> [(RowStatus, Group); 3] {
+        let Self { registered, cancelled, others } = *self;
+        [
+            (RowStatus::Registered, registered),
+            (RowStatus::Cancelled, cancelled),
+            (RowStatus::Other, others),
+        ]
+    }
+
     /// Takes in a group of rows.
     pub fn add(&mut self, status: RowStatus, group: Group) {
         let to = match status {
             RowStatus::Registered => &mut self.registered,
-            RowStatus::Cancelled | RowStatus::Other => &mut self.others,
+            RowStatus::Cancelled => &mut self.cancelled,
+            RowStatus::Other => &mut self.others,
         };
         to.count = to.count.saturating_add(group.count);
         to.versions = to.versions.saturating_add(group.versions);
@@ -187,7 +205,7 @@ impl Expected {
                 self.tally.registered.add(version);
             }
             Ours::Sent { version: Some(version), registered: false } => {
-                self.tally.others.add(version);
+                self.tally.cancelled.add(version);
             }
             Ours::Sent { version: None, .. } | Ours::Moving => self.unsure += 1,
             Ours::Theirs => self.theirs += 1,
@@ -195,10 +213,19 @@ impl Expected {
         }
     }
 
-    /// Whether there is nothing to compare.
+    /// How many rows there are.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
+    pub fn rows(&self) -> u64 {
+        self.tally.rows() + self.theirs + self.unsure
+    }
+
+    /// Takes in other rows of the same event and object.
+    pub fn join(&mut self, others: &Self) {
+        for (status, group) in others.tally.groups() {
+            self.tally.add(status, group);
+        }
+        self.theirs += others.theirs;
+        self.unsure += others.unsure;
     }
 
     /// Whether counts alone say that the org holds what it should: they are as
@@ -211,17 +238,46 @@ impl Expected {
     }
 }
 
-/// Rows of one event and object, compared one by one.
-#[derive(Clone, Debug, Default)]
-pub struct Comparison {
-    ours: BTreeMap<RecordKey, (Ours, Option<Theirs>)>,
+/// Rows of one event and object, compared one by one. Of each row Sloe may
+/// note something, `N`, to know it by afterwards.
+#[derive(Clone, Debug)]
+pub struct Comparison<N> {
+    ours: BTreeMap<RecordKey, (Ours, N, Option<Theirs>)>,
     surplus: Vec<String>,
 }
 
-impl Comparison {
+impl<N> Default for Comparison<N> {
+    fn default() -> Self {
+        Self { ours: BTreeMap::new(), surplus: Vec::new() }
+    }
+}
+
+/// What a comparison row by row came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compared<N> {
+    /// Rows of ours that differ, by key, with what was known and noted of them.
+    pub differ: Vec<Differs<N>>,
+    /// External ids that are none of ours.
+    pub surplus: Vec<String>,
+}
+
+/// A row of ours that differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Differs<N> {
+    /// Which.
+    pub key: RecordKey,
+    /// What Sloe knew of it.
+    pub ours: Ours,
+    /// What was noted with it.
+    pub note: N,
+    /// How it differs.
+    pub how: Difference,
+}
+
+impl<N> Comparison<N> {
     /// Takes in a row that Sloe knows.
-    pub fn expect(&mut self, key: RecordKey, ours: Ours) {
-        self.ours.insert(key, (ours, None));
+    pub fn expect(&mut self, key: RecordKey, ours: Ours, note: N) {
+        self.ours.insert(key, (ours, note, None));
     }
 
     /// Takes in a row that the org holds, by its external id.
@@ -229,7 +285,7 @@ impl Comparison {
         let known = RecordKey::parse(key).and_then(|key| self.ours.get_mut(&key));
         match known {
             // One that lives says more than one in the recycle bin.
-            Some((_, seen)) => {
+            Some((_, _, seen)) => {
                 if seen.is_none_or(|seen| seen.deleted) {
                     *seen = Some(theirs);
                 }
@@ -251,17 +307,19 @@ impl Comparison {
         self.ours.is_empty()
     }
 
-    /// Rows of ours that differ, by key, and external ids that are none of ours.
+    /// What differs; rows that agree are given to `agrees`.
     #[must_use]
-    pub fn differences(self) -> (Vec<(RecordKey, Difference)>, Vec<String>) {
-        let judged = self.ours.into_iter().filter_map(|(key, (ours, theirs))| {
-            judge(ours, theirs).map(|difference| (key, difference))
-        });
-        let mut found: Vec<_> = judged.collect();
-        found.sort_unstable();
+    pub fn judged(self, mut agrees: impl FnMut(RecordKey, Ours, N)) -> Compared<N> {
+        let mut differ = Vec::new();
+        for (key, (ours, note, theirs)) in self.ours {
+            match judge(ours, theirs) {
+                Some(how) => differ.push(Differs { key, ours, note, how }),
+                None => agrees(key, ours, note),
+            }
+        }
         let mut surplus = self.surplus;
         surplus.sort_unstable();
-        (found, surplus)
+        Compared { differ, surplus }
     }
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod budget;
 pub(crate) mod changes;
 mod driver;
 mod failed;
+mod halt;
 mod inbox;
 pub(crate) mod license;
 pub(crate) mod mail;
@@ -62,6 +63,8 @@ pub struct Settings {
     pub figures_every: Duration,
     /// How often each org is compared with what it was sent.
     pub verify_every: Duration,
+    /// How many rows a comparison has in memory at a time; `None` for as many as is sensible.
+    pub compared_at_once: Option<u64>,
     /// How far apart looks for changes are that nobody told of.
     pub poll_every: Duration,
     /// How confirmations are sent; `None` sends none, also not later.
@@ -78,6 +81,7 @@ impl Default for Settings {
             bulk_from: 2_000,
             figures_every: Duration::from_secs(60),
             verify_every: Duration::from_secs(60 * 60),
+            compared_at_once: None,
             poll_every: Duration::from_secs(60),
             mail: None,
             licenses: None,
@@ -165,6 +169,13 @@ impl Workers {
         }
     }
 
+    /// Ends all that runs for an org, at its next safe point.
+    pub(crate) fn forget(&self, org: OrgId) {
+        if let Some((_, work)) = self.orgs.remove(&org) {
+            work.left.cancel();
+        }
+    }
+
     fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         let Some(runtime) = &self.runtime else { return };
         let stopping = self.stopping.clone();
@@ -249,6 +260,13 @@ pub(crate) fn start(engine: &Engine) {
     driver::drive(engine, "licenses", often, |engine| &engine.workers().nothing, license::look);
     let now_and_then = Duration::from_secs(10);
     driver::drive(engine, "mappings", now_and_then, |e| &e.workers().nothing, mapping::look);
+    driver::drive(
+        engine,
+        "removals",
+        now_and_then,
+        |e| &e.news().removals,
+        |engine| async move { engine.finish_removals().await.map(drop) },
+    );
     let daily = Duration::from_secs(24 * 60 * 60);
     driver::drive(engine, "retention", daily, |engine| &engine.workers().nothing, retention::look);
     let compared = Arc::new(orders::Compared::default());

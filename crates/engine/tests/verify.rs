@@ -9,10 +9,12 @@ use std::collections::BTreeMap;
 use common::org::{Org, hasty, status, until};
 use common::{Place, person, place, start};
 use serde_json::{Value as Json, json};
+use sloe_core::ids::{EventRef, SfId};
 use sloe_engine::claims::{Confirmed, RequestId};
 use sloe_engine::engine::Engine;
 use sloe_engine::sync::{Letter, LetterFilter, Which};
 use sloe_engine::verify::Verified;
+use sloe_engine::worker;
 use sloe_salesforce::RowKind;
 use sloe_store::api::{Store, Write};
 use sloe_store::key::Key;
@@ -20,8 +22,16 @@ use sloe_store::key::Key;
 const EXPECTED: &str = "an org with a few orders, all sent";
 
 async fn begin(place: &Place, orders: usize) -> (Org, Engine, Vec<Confirmed>) {
+    begin_with(place, hasty(2_000), orders).await
+}
+
+async fn begin_with(
+    place: &Place,
+    settings: worker::Settings,
+    orders: usize,
+) -> (Org, Engine, Vec<Confirmed>) {
     let org = Org::start().await;
-    let engine = start(place, Some(hasty(2_000)));
+    let engine = start(place, Some(settings));
     org.connect(&engine, &*place.store);
     org.shown(&engine).await;
     let mut all = Vec::new();
@@ -134,6 +144,108 @@ async fn attendees_cancelled_or_deleted_behind_sloe_s_back_free_their_seats() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancelled_attendee_deleted_in_the_org_is_left_out_without_a_word() {
+    let place = place();
+    let (org, engine, orders) = begin(&place, 2).await;
+    engine.cancel(&orders[0].token, None).await.unwrap();
+    settled(&org, &engine).await;
+    let gone = record(&org, &key(&engine, &orders[0]).await).await;
+    org.delete("Sloe_Attendee__c", id(&gone)).await;
+    let verified = verify(&org, &engine).await;
+    let found = found(&verified);
+    assert_eq!(
+        found.get("deleted").map(|(found, mended)| found == mended),
+        Some(true),
+        "{found:?}"
+    );
+    until("it is not found again", async || verify(&org, &engine).await.is_clean()).await;
+    assert_eq!(letters(&engine, &org).await.len(), 0);
+    assert_eq!(engine.availability(org.event()).await.unwrap().left, Some(999));
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_of_more_rows_than_memory_takes_is_compared_in_parts() {
+    let place = place();
+    // Orders are looked at 250 at a time.
+    let settings = worker::Settings { compared_at_once: Some(1), ..hasty(2_000) };
+    let (org, engine, orders) = begin_with(&place, settings, 260).await;
+    let cancelled = record(&org, &key(&engine, &orders[0]).await).await;
+    org.change("Sloe_Attendee__c", id(&cancelled), status("Cancelled")).await;
+    let changed = record(&org, &key(&engine, &orders[259]).await).await;
+    let newer = json!({ "Sloe_Version__c": 100_000 });
+    org.change("Sloe_Attendee__c", id(&changed), newer).await;
+    let lost = key(&engine, &orders[130]).await;
+    let renamed = record(&org, &lost).await;
+    org.change("Sloe_Attendee__c", id(&renamed), json!({ "Sloe_Id__c": "somebody-else-s" })).await;
+    tamper(&place, &org, &lost, |_| None);
+    let verified = verify(&org, &engine).await;
+    let wanted = BTreeMap::from([
+        ("cancelled", (1, 1)),
+        ("changed", (1, 0)),
+        ("missing", (1, 1)),
+        ("surplus", (1, 0)),
+    ]);
+    assert_eq!(found(&verified), wanted, "{verified:?}");
+    assert_eq!((verified.one_by_one, verified.surplus), (260, vec!["somebody-else-s".to_owned()]));
+    org.change("Sloe_Attendee__c", id(&renamed), json!({ "Sloe_Id__c": null })).await;
+    until("a letter says so", async || letters(&engine, &org).await.len() == 1).await;
+    let all = Which::All(LetterFilter::default());
+    engine.accept_conflicts(org.id(), all).await.unwrap();
+    until("it is accepted", async || verify(&org, &engine).await.is_clean()).await;
+    assert_eq!(verify(&org, &engine).await.one_by_one, 0, "all parts were noted");
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_differs_in_an_event_long_over_or_without_orders_is_not_forgotten() {
+    let place = place();
+    let every = std::time::Duration::from_millis(100);
+    let settings = worker::Settings { verify_every: every, ..hasty(2_000) };
+    let (org, engine, _) = begin_with(&place, settings, 1).await;
+    let over = json!({
+        "Starts_At__c": "2020-05-01T09:00:00.000+0000", "Ends_At__c": "2020-05-01T17:00:00.000+0000",
+    });
+    org.change("Sloe_Event__c", org.event().event.as_str(), over.clone()).await;
+    let mut fields = over;
+    fields["Name"] = "Without Orders".into();
+    fields["Published__c"] = true.into();
+    fields["Time_Zone__c"] = "UTC".into();
+    let other = org.create("Sloe_Event__c", fields).await;
+    engine.request_refresh(org.id(), None);
+    let events = [org.event(), EventRef { event: SfId::parse(&other).unwrap(), ..org.event() }];
+    until("both are over", async || {
+        let over = |event: &EventRef| {
+            let shown = engine.event(event.public_id()).ok();
+            shown.is_some_and(|(_, snapshot)| snapshot.ends_at < engine.now())
+        };
+        events.iter().all(over)
+    })
+    .await;
+    for event in events {
+        let fields = json!({
+            "Event__c": event.event.as_str(), "Sloe_Id__c": format!("made-up-{}", event.event),
+            "First_Name__c": "A", "Last_Name__c": "B", "Email__c": "a@example.org",
+            "Registration_Status__c": "Registered", "Sloe_Version__c": 1,
+        });
+        org.create("Sloe_Attendee__c", fields).await;
+    }
+    verify(&org, &engine).await;
+    let began = engine.last_verify(org.id()).await.unwrap().expect(EXPECTED).began;
+    // Nobody asks for these.
+    until("it is compared three times more", async || {
+        let all = engine.verifies(org.id(), 100).await.unwrap();
+        all.iter().filter(|verified| verified.began > began).count() >= 3
+    })
+    .await;
+    let all = engine.verifies(org.id(), 100).await.unwrap();
+    for verified in all.iter().filter(|verified| verified.began >= began) {
+        assert_eq!(found(verified), BTreeMap::from([("surplus", (2, 0))]), "{verified:?}");
+    }
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_that_are_lost_or_older_than_sent_go_again() {
     let place = place();
     let (org, engine, orders) = begin(&place, 4).await;
@@ -162,6 +274,14 @@ async fn rows_that_are_lost_or_older_than_sent_go_again() {
     assert_eq!(org.attendees().await.len(), 5);
     let remembered = engine.verifies(org.id(), 10).await.unwrap();
     assert_eq!(remembered.iter().map(Verified::found).collect::<Vec<_>>(), [0, 3]);
+    // It went again and is older all the same: once more would be for ever.
+    tamper(&place, &org, &stale, |version| version.map(|version| version + 100));
+    let verified = verify(&org, &engine).await;
+    assert_eq!(found(&verified), BTreeMap::from([("stale", (1, 0))]), "{verified:?}");
+    until("a letter says so", async || letters(&engine, &org).await.len() == 1).await;
+    engine.replay(org.id(), Which::Rows(vec![stale])).await.unwrap();
+    until("no letter is left", async || letters(&engine, &org).await.is_empty()).await;
+    clean(&org, &engine).await;
     engine.stop().await;
 }
 
@@ -187,8 +307,11 @@ async fn what_the_org_changed_is_shown_until_staff_say_who_is_right() {
     assert!(all.iter().all(|letter| letter.conflict && letter.code == "changed-in-org"), "{all:?}");
     let state = engine.sync_state(org.id()).await.unwrap();
     assert_eq!((state.dead_letters, state.conflicts), (0, 2));
-    // Sloe is right about the first, the org about the second.
-    engine.replay(org.id(), Which::Rows(vec![back.clone()])).await.unwrap();
+    // Sloe is right about the first, the org about the second: it would refuse a lower version.
+    engine.replay(org.id(), Which::Rows(vec![back.clone(), ahead.clone()])).await.unwrap();
+    until("one letter is left", async || letters(&engine, &org).await.len() == 1).await;
+    org.drained(&engine).await;
+    assert_eq!(letters(&engine, &org).await[0].key, ahead, "the org did not take it");
     engine.accept_conflicts(org.id(), Which::Rows(vec![ahead])).await.unwrap();
     until("no letter is left", async || letters(&engine, &org).await.is_empty()).await;
     assert_eq!(record(&org, &back).await["Registration_Status__c"], "Cancelled");
@@ -220,6 +343,8 @@ async fn a_place_in_a_session_deleted_in_the_org_is_a_conflict_and_figures_are_t
     org.delete("Sloe_Session_Attendee__c", id(&places[0])).await;
     let verified = verify(&org, &engine).await;
     assert_eq!(found(&verified), BTreeMap::from([("deleted", (1, 0))]), "{verified:?}");
+    // Until it is noted, every comparison finds it.
+    until("a letter says so", async || letters(&engine, &org).await.len() == 1).await;
     let wrong = json!({ "Sold__c": 77, "Remaining__c": 1 });
     org.change("Sloe_Event__c", org.event().event.as_str(), wrong).await;
     // Figures are compared once Sloe has noted that it told the newest.
@@ -228,7 +353,6 @@ async fn a_place_in_a_session_deleted_in_the_org_is_a_conflict_and_figures_are_t
         found(&verified) == BTreeMap::from([("figures", (1, 1))])
     })
     .await;
-    until("a letter says so", async || letters(&engine, &org).await.len() == 1).await;
     assert_eq!(letters(&engine, &org).await[0].code, "deleted-in-org");
     clean(&org, &engine).await;
     assert_eq!(org.records("SELECT Id FROM Sloe_Session_Attendee__c").await.len(), 3);

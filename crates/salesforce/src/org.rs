@@ -176,6 +176,16 @@ impl Org {
         look::look(client, mapping, marks).await
     }
 
+    /// Seats that attendees take whom Sloe did not make: of each of `events` that
+    /// has any, and of its sessions. One API call for 200 events.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn count_external(&self, events: &[SfId]) -> Result<BTreeMap<SfId, u32>, Error> {
+        let (client, mapping) = self.parts();
+        fetch::external(client, mapping, events).await
+    }
+
     /// Rows by external id, 200 a call, each made or brought up to date.
     pub async fn upsert(&self, kind: RowKind, rows: &[Row]) -> Sent {
         let (client, mapping) = self.parts();

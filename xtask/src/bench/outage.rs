@@ -36,7 +36,7 @@ pub(super) fn run(scratch: &Scratch, rows: &mut Vec<Row>) -> Result<(), String> 
     let bar = Bar::new("S3 what piles up", EVENTS as u64 * (STEADY + CHANGING as u64));
     let mut expected = BTreeMap::new();
     for number in 0..EVENTS {
-        storm(scratch, &world, number)?;
+        storm(scratch, &world, &format!("bench/outage-{number}"), STEADY)?;
         bar.at((number as u64 + 1) * STEADY);
         change(&world, number, &mut expected)?;
         bar.at((number as u64 + 1) * (STEADY + CHANGING as u64));
@@ -49,17 +49,10 @@ pub(super) fn run(scratch: &Scratch, rows: &mut Vec<Row>) -> Result<(), String> 
     world.faults(&json!([]))?;
     let (began, mut most) = (Instant::now(), idle);
     let bar = Bar::new("S3 attendees there", people);
-    let pending = "sloe_org_outbox_pending";
-    process::wait(Duration::from_secs(600), Duration::from_millis(200), || {
+    arrived(&world, people, |arrived| {
         most = most.max(world.memory()?.0);
-        let arrived = world.org_stats()?.0;
         bar.at(arrived);
-        let left = world.metric(pending)?;
-        if arrived >= people && left < 1.0 {
-            Ok(())
-        } else {
-            Err(format!("{arrived} of {people} attendees arrived, {left} batches wait"))
-        }
+        Ok(())
     })?;
     let seconds = began.elapsed().as_secs_f64();
     bar.end();
@@ -89,13 +82,37 @@ pub(super) fn run(scratch: &Scratch, rows: &mut Vec<Row>) -> Result<(), String> 
     Ok(())
 }
 
-/// Registrations as fast as they are taken.
-fn storm(scratch: &Scratch, world: &World, number: usize) -> Result<(), String> {
-    let report = scratch.path("outage.json");
+/// Waits until so many attendees are in the org and nothing more is on its way;
+/// how many there are is told meanwhile.
+pub(super) fn arrived(
+    world: &World,
+    people: u64,
+    mut tell: impl FnMut(u64) -> Result<(), String>,
+) -> Result<(), String> {
+    let pending = "sloe_org_outbox_pending";
+    process::wait(Duration::from_secs(600), Duration::from_millis(200), || {
+        let arrived = world.org_stats()?.0;
+        tell(arrived)?;
+        let left = world.metric(pending)?;
+        if arrived >= people && left < 1.0 {
+            Ok(())
+        } else {
+            Err(format!("{arrived} of {people} attendees arrived, {left} batches wait"))
+        }
+    })
+}
+
+/// Registrations for up to two sessions each, as fast as they are taken.
+pub(super) fn storm(
+    scratch: &Scratch,
+    world: &World,
+    event: &str,
+    visitors: u64,
+) -> Result<(), String> {
+    let report = scratch.path("storm.json");
     let mut command: Command = process::sloe();
-    let event = format!("bench/outage-{number}");
-    command.args(["storm", "--target", &world.site, "--event", &event, "--burst"]);
-    command.args(["--visitors", &STEADY.to_string(), "--connections", "64", "--sessions", "2"]);
+    command.args(["storm", "--target", &world.site, "--event", event, "--burst"]);
+    command.args(["--visitors", &visitors.to_string(), "--connections", "64", "--sessions", "2"]);
     command.args(["--read-back", "0", "--json"]).arg(&report);
     command.stdout(std::process::Stdio::null());
     cargo::run(&mut command)

@@ -137,11 +137,22 @@ impl World {
         Ok(values.sum())
     }
 
-    fn metrics(&self) -> Result<String, String> {
+    /// The header that lets an operator in.
+    fn operator(&self) -> Result<String, String> {
         let file = self.store.join("running.json");
         let text = std::fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
         let note: Value = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
-        let header = format!("Authorization: Bearer {}", field(&note, "token"));
+        Ok(format!("Authorization: Bearer {}", field(&note, "token")))
+    }
+
+    /// What an operator's command asks of the platform.
+    pub(super) fn admin(&self, path: &str, body: &Value) -> Result<Value, String> {
+        let call = ("POST", self.site.as_str(), &*format!("/api/v1/admin/{path}"));
+        process::ask(call, &self.operator()?, &body.to_string())?.json()
+    }
+
+    fn metrics(&self) -> Result<String, String> {
+        let header = self.operator()?;
         let (status, body) = process::http(("GET", &self.site, "/metrics"), &header, "")?;
         if status != 200 {
             return Err(format!("/metrics answers {status}"));

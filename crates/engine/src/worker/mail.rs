@@ -302,10 +302,10 @@ impl Round<'_> {
 
     fn settle(&self, state: &mut State, mail: (EventRef, ClaimId), posted: Posted) -> Vec<Write> {
         let (event, claim) = mail;
-        let Some(org) = self.engine.registry().by_id(event.org) else { return Vec::new() };
-        let name = format!("mail {}", claim.text());
         let again = state.again.get_or_insert_default();
         let (version, before) = again.remove(&mail).unzip();
+        let Some(org) = self.engine.registry().by_id(event.org) else { return Vec::new() };
+        let name = format!("mail {}", claim.text());
         let version = version.unwrap_or(0) + 1;
         let attempts = before.as_ref().map_or(0, |again| again.attempts) + 1;
         let key = Key::retry(org.scope, &name);

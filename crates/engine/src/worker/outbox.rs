@@ -26,10 +26,11 @@ use sloe_core::ids::EventRef;
 use sloe_core::outbox::Plan;
 use sloe_core::time::Timestamp;
 use sloe_salesforce::{Advice, Error, Job, RowKind};
-use sloe_store::api::{Destination, StoreError, Write};
+use sloe_store::api::{Destination, Write};
 use sloe_store::key::Key;
 use tokio::time::Instant;
 
+use super::halt::{self, Halt};
 use super::orgs::{OrgWork, lock};
 use super::stored;
 use crate::engine::Engine;
@@ -52,26 +53,6 @@ const LONGEST: Duration = Duration::from_secs(15);
 const MENDING: Duration = Duration::from_secs(60);
 /// What a drain is to the budget.
 const SEND: &str = "send rows";
-
-/// Why a drain ends early. What was settled before is written down.
-#[derive(Debug)]
-pub(super) enum Halt {
-    Org(Error),
-    Store(StoreError),
-    Ledger(RefreshError),
-}
-
-impl From<Error> for Halt {
-    fn from(error: Error) -> Self {
-        Self::Org(error)
-    }
-}
-
-impl From<StoreError> for Halt {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
 
 /// One org's outbox until the engine stops.
 pub(super) async fn run(engine: Engine, work: Arc<OrgWork>) {
@@ -177,7 +158,7 @@ impl Drain {
             // Somebody must mend the figures' fields; rows don't wait for that.
             Err(Halt::Org(error)) if error.advice() == Advice::Stop => {
                 tracing::warn!(org = %org.id(), %error, "figures can't be told");
-                self.untold = Some(fault(self.engine.now(), &error));
+                self.untold = Some(halt::of_org(self.engine.now(), &error));
                 Ok(())
             }
             Ok(true) => {
@@ -337,38 +318,19 @@ impl Drain {
         let growing = self.apart(LONGEST.min(Duration::from_secs(1 << self.failures.min(6))));
         self.failures = self.failures.saturating_add(1);
         self.unsure = true;
-        let (fault, pause) = match halt {
-            Halt::Org(error @ Error::Budget { .. }) => {
-                tracing::info!(%org, %error, "the outbox waits");
+        sync.fault = Some(halt.tell(org, at, "outbox"));
+        Some(match halt {
+            Halt::Org(Error::Budget { .. }) => {
                 (self.held, self.failures) = (true, 0);
-                (fault(at, &error), Duration::ZERO)
+                Duration::ZERO
             }
-            Halt::Org(error) => {
-                tracing::warn!(%org, %error, "the outbox waits");
-                let pause = match error.advice() {
-                    Advice::Retry | Advice::Reauthenticate => growing,
-                    Advice::Wait | Advice::Stop | Advice::DeadLetter => MENDING,
-                };
-                (fault(at, &error), pause)
-            }
-            Halt::Store(error) => {
-                tracing::error!(%org, %error, "the outbox can't use the store");
-                let means = "Sloe's store does not answer.".to_owned();
-                (SyncFault { at, means, remedy: "Look at Sloe's log.".to_owned() }, growing)
-            }
-            Halt::Ledger(error) => {
-                tracing::warn!(%org, %error, "the outbox waits for a ledger");
-                let remedy = "Sloe tries again by itself.".to_owned();
-                (SyncFault { at, means: error.to_string(), remedy }, growing)
-            }
-        };
-        sync.fault = Some(fault);
-        Some(pause)
+            Halt::Org(error) => match error.advice() {
+                Advice::Retry | Advice::Reauthenticate => growing,
+                Advice::Wait | Advice::Stop | Advice::DeadLetter => MENDING,
+            },
+            Halt::Store(_) | Halt::Ledger(_) => growing,
+        })
     }
-}
-
-fn fault(at: Timestamp, error: &Error) -> SyncFault {
-    SyncFault { at, means: error.means(), remedy: error.remedy() }
 }
 
 /// Tells each org's task whether its journals have news.

@@ -2,12 +2,13 @@
 //! differences put right: counts and sums of many events in one call, and row
 //! by row only where those differ. Goes last of all that calls the org.
 
+mod closer;
 mod detail;
 mod figures;
 mod marks;
 mod ours;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -15,20 +16,16 @@ use std::time::Duration;
 use sloe_core::budget::Purpose;
 use sloe_core::ids::EventRef;
 use sloe_core::verify::Expected;
-use sloe_salesforce::{COUNTED_EVENTS, Counted, Error, Org as Client, RowKind};
-use sloe_store::api::StoreError;
+use sloe_salesforce::{COUNTED_EVENTS, Counted, RowKind};
 
+use super::halt::Halt;
 use super::orgs::OrgWork;
-use super::outbox::letter;
 use super::outbox::mend::{Mend, Repair};
 use super::stored;
 use crate::engine::Engine;
-use crate::refresh::RefreshError;
-use crate::sync::SyncFault;
 use crate::tenant::Org;
 use crate::verify::{self, Verified};
-use detail::Detail;
-use ours::{Known, Standing};
+use ours::{Enough, Known, Standing};
 
 /// How soon an org is compared after a start, and again after differences.
 const SOON: Duration = Duration::from_secs(60);
@@ -37,36 +34,8 @@ const SOON_TIMES: u32 = 3;
 const DAY_MILLIS: i64 = 24 * 60 * 60 * 1_000;
 /// How long an event must be over to be compared once a day only.
 const LONG_OVER_MILLIS: i64 = 7 * DAY_MILLIS;
-/// Rows compared one by one in one go, so that memory stays bounded.
-const AT_ONCE: u64 = 200_000;
 /// External ids of strangers that are remembered.
 const STRANGERS: usize = 20;
-
-/// Why a comparison ends early.
-#[derive(Debug)]
-pub(super) enum Halt {
-    Org(Error),
-    Store(StoreError),
-    Ledger(RefreshError),
-}
-
-impl From<Error> for Halt {
-    fn from(error: Error) -> Self {
-        Self::Org(error)
-    }
-}
-
-impl From<StoreError> for Halt {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl From<RefreshError> for Halt {
-    fn from(error: RefreshError) -> Self {
-        Self::Ledger(error)
-    }
-}
 
 /// What Sloe expects of an event: attendees, and places in sessions.
 #[derive(Clone, Copy, Default)]
@@ -81,11 +50,6 @@ impl OfEvent {
             RowKind::Attendee => &self.attendees,
             RowKind::SessionAttendee => &self.places,
         }
-    }
-
-    fn rows(&self, kind: RowKind) -> u64 {
-        let Expected { tally, theirs, unsure } = self.of(kind);
-        tally.registered.count + tally.others.count + theirs + unsure
     }
 }
 
@@ -129,11 +93,13 @@ async fn first_pause(engine: &Engine, work: &OrgWork) -> Duration {
     left.max(SOON.min(every))
 }
 
-/// Whether events long over are due to be compared, too: once a day.
+/// Whether all events are due to be compared: once a day, and as long as the
+/// last time found something. What differs in an event long over would be
+/// forgotten otherwise when the others are in order.
 async fn is_whole_due(engine: &Engine, work: &OrgWork) -> bool {
     let remembered = engine.verifies(work.org, usize::MAX).await.unwrap_or_default();
-    let whole = remembered.iter().find(|last| last.whole && last.fault.is_none());
-    whole.is_none_or(|last| engine.now().millis_since(last.began) >= DAY_MILLIS)
+    let last = remembered.iter().find(|last| last.whole);
+    last.is_none_or(|last| !last.is_clean() || engine.now().millis_since(last.began) >= DAY_MILLIS)
 }
 
 /// Compares an org and writes down how that went; `None` if nothing could be begun.
@@ -142,7 +108,7 @@ async fn compare(engine: &Engine, work: &Arc<OrgWork>, whole: bool) -> Option<Ve
     let mut verified = Verified { began: engine.now(), whole, ..Verified::default() };
     let mut pass = Pass { engine, work, org: &org, verified: &mut verified };
     if let Err(halt) = pass.run().await {
-        verified.fault = Some(fault(engine, &org, &halt));
+        verified.fault = Some(halt.tell(org.id(), engine.now(), "verify"));
     }
     verified.ended = engine.now();
     let (found, rows) = (verified.found(), verified.rows);
@@ -171,26 +137,6 @@ fn show(org: &Org, verified: &Verified) {
     }
 }
 
-fn fault(engine: &Engine, org: &Org, halt: &Halt) -> SyncFault {
-    let at = engine.now();
-    let again = "Sloe compares again by itself.".to_owned();
-    let (means, remedy) = match halt {
-        Halt::Org(error) => {
-            tracing::warn!(org = %org.id(), %error, "a comparison ended early");
-            (error.means(), error.remedy())
-        }
-        Halt::Store(error) => {
-            tracing::error!(org = %org.id(), %error, "a comparison can't use the store");
-            ("Sloe's store does not answer.".to_owned(), "Look at Sloe's log.".to_owned())
-        }
-        Halt::Ledger(error) => {
-            tracing::warn!(org = %org.id(), %error, "a comparison ended early");
-            (error.to_string(), again)
-        }
-    };
-    SyncFault { at, means, remedy }
-}
-
 /// One comparison of one org.
 struct Pass<'a> {
     engine: &'a Engine,
@@ -211,21 +157,23 @@ impl Pass<'_> {
             ready.retain(|event| !self.is_long_over(*event));
         }
         let mut events: BTreeMap<EventRef, OfEvent> = BTreeMap::new();
-        standing
-            .each(self.engine, None, |known| {
-                if ready.contains(&known.event) {
-                    let of_event = events.entry(known.event).or_default();
-                    match known.kind() {
-                        RowKind::Attendee => of_event.attendees.add(known.ours),
-                        RowKind::SessionAttendee => of_event.places.add(known.ours),
-                    }
-                }
-            })
-            .await?;
+        if self.verified.whole {
+            // Also those without an order: the org may hold rows that none of ours are.
+            events.extend(ready.iter().map(|event| (*event, OfEvent::default())));
+        }
+        let see = |known: Known| {
+            let of_event = events.entry(known.event).or_default();
+            match known.kind() {
+                RowKind::Attendee => of_event.attendees.add(known.ours),
+                RowKind::SessionAttendee => of_event.places.add(known.ours),
+            }
+            Enough::No
+        };
+        standing.each(self.engine, &Arc::new(ready), None, see).await?;
         self.verified.events = events.len() as u64;
         for of_event in events.values() {
             for kind in [RowKind::Attendee, RowKind::SessionAttendee] {
-                self.verified.rows += of_event.rows(kind);
+                self.verified.rows += of_event.of(kind).rows();
                 self.verified.unsure += of_event.of(kind).unsure;
             }
         }
@@ -234,9 +182,10 @@ impl Pass<'_> {
         let all: Vec<EventRef> = events.keys().copied().collect();
         for some in all.chunks(COUNTED_EVENTS) {
             let ids: Vec<_> = some.iter().map(|event| event.event).collect();
+            let told = figures::told(self.engine, self.org.scope, some).await?;
             let counted = client.count_rows(&ids).await?;
             self.sort_out(some, &events, &counted, &mut closer).await?;
-            figures::compare(self.engine, self.work, some, &counted, self.verified).await?;
+            figures::compare(self.engine, self.work, told, &counted, self.verified).await?;
         }
         let [attendees, places] = closer;
         self.closer(&client, &standing, RowKind::Attendee, attendees).await?;
@@ -250,7 +199,7 @@ impl Pass<'_> {
     }
 
     /// Which events must be looked at more closely, with about how many rows
-    /// each has; letters about the others are settled.
+    /// each has.
     async fn sort_out(
         &self,
         some: &[EventRef],
@@ -271,75 +220,10 @@ impl Pass<'_> {
                 let found = found.copied().unwrap_or_default();
                 let before = marks.get(&(*event, kind));
                 if !of_event.of(kind).agrees(&found, before) {
-                    let there = found.registered.count + found.others.count;
-                    closer.insert(*event, of_event.rows(kind).max(there));
+                    closer.insert(*event, of_event.of(kind).rows().max(found.rows()));
                 }
             }
         }
-        Ok(())
-    }
-
-    /// Compares events row by row, as many at a time as memory allows.
-    async fn closer(
-        &mut self,
-        client: &Client,
-        standing: &Arc<Standing>,
-        kind: RowKind,
-        mut events: BTreeMap<EventRef, u64>,
-    ) -> Result<(), Halt> {
-        self.settle_letters(standing, kind, &events.keys().copied().collect()).await?;
-        while !events.is_empty() {
-            let (mut some, mut rows) = (BTreeMap::new(), 0);
-            while let Some((event, about)) = events.pop_first() {
-                some.insert(event, about);
-                rows += about;
-                if rows >= AT_ONCE {
-                    break;
-                }
-            }
-            let wanted: BTreeSet<_> = some.keys().copied().collect();
-            let mut known: BTreeMap<EventRef, Vec<Known>> = BTreeMap::new();
-            standing
-                .each(self.engine, Some(wanted), |row| {
-                    if row.kind() == kind {
-                        known.entry(row.event).or_default().push(row);
-                    }
-                })
-                .await?;
-            for (event, about) in some {
-                let known = known.remove(&event).unwrap_or_default();
-                let detail = Detail { engine: self.engine, work: self.work, org: self.org, kind };
-                detail.compare(client, event, about, known, self.verified).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Letters that only a comparison settles, of events whose counts agree.
-    async fn settle_letters(
-        &self,
-        standing: &Arc<Standing>,
-        kind: RowKind,
-        differ: &BTreeSet<EventRef>,
-    ) -> Result<(), Halt> {
-        let compared = standing.letters().filter(|(_, code)| letter::is_compared(code));
-        let keys: Vec<_> = compared
-            .filter_map(|(key, _)| sloe_core::verify::RecordKey::parse(key))
-            .filter(|key| ours::kind(key) == kind)
-            .collect();
-        if keys.is_empty() {
-            return Ok(());
-        }
-        let standing = Arc::clone(standing);
-        let found = stored(self.engine, move |store| {
-            let look = |key| standing.look(store, &key);
-            keys.into_iter().map(look).collect::<Result<Vec<_>, _>>()
-        });
-        let settled = found.await?.into_iter().flatten();
-        let settled = settled.filter(|known| !differ.contains(&known.event));
-        let settled =
-            settled.filter(|known| matches!(known.ours, sloe_core::verify::Ours::Sent { .. }));
-        self.work.mend(settled.map(|known| repair(&known, Mend::Settled)).collect());
         Ok(())
     }
 }

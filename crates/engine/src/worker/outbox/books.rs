@@ -38,14 +38,18 @@ pub(super) struct Lettered {
     there: bool,
     /// It waits for its parent only.
     orphan: bool,
+    /// A comparison found it to differ.
+    compared: bool,
 }
 
 impl Lettered {
     pub(super) fn of(dead: &Dead) -> Self {
+        let compared = letter::is_compared(&dead.code);
         Self {
             conflict: dead.conflict,
-            there: dead.there || letter::is_compared(&dead.code),
+            there: dead.there || compared,
             orphan: dead.code == letter::PARENT,
+            compared,
         }
     }
 }
@@ -148,6 +152,11 @@ impl Books {
     /// Whether a row is not in the org, and a letter says so.
     pub(super) fn is_absent(&self, key: &str) -> bool {
         self.dead.get(key).is_some_and(|letter| !letter.there)
+    }
+
+    /// Whether a letter says that a comparison found it to differ.
+    pub(super) fn is_compared(&self, key: &str) -> bool {
+        self.dead.get(key).is_some_and(|letter| letter.compared)
     }
 
     /// Rows with a letter that wait for this attendee only, and are not about to go.

@@ -109,6 +109,8 @@ impl Figures {
             self.wanted.extend(told.iter().map(|(event, _)| *event));
             return Err(halt);
         }
+        // Those with a record that could not be told now are not told yet.
+        told.retain(|(event, _)| !self.wanted.contains(event));
         if round && !rows.is_empty() {
             self.round = Some(Instant::now());
         }

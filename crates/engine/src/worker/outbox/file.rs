@@ -23,6 +23,29 @@ pub(crate) struct Delivered {
     /// Staff left it to the org: whatever it holds is right.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) theirs: bool,
+    /// How often this same state was sent again since it went for the first
+    /// time: two looks at the same version are of the same row only if this is
+    /// the same, too.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) resent: u32,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+/// What the org was known to hold of a record when somebody looked: its
+/// version, and how often that was sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) version: u64,
+    pub(crate) resent: u32,
+}
+
+impl Seen {
+    pub(crate) fn of(version: u64, delivered: &Delivered) -> Self {
+        Self { version, resent: delivered.resent }
+    }
 }
 
 impl Delivered {

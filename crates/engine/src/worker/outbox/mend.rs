@@ -10,7 +10,7 @@ use sloe_store::api::Write;
 use sloe_store::key::Key;
 
 use super::books::Lettered;
-use super::file::{self, Dead, Delivered, Retry};
+use super::file::{self, Dead, Delivered, Retry, Seen};
 use super::{Drain, Halt, letter};
 use crate::tenant::Org;
 use crate::worker::orgs::lock;
@@ -28,6 +28,9 @@ pub(crate) enum Mend {
     Resend,
     /// The org deleted it: it never comes back, and staff are told.
     Gone,
+    /// The org deleted it after it was cancelled: it never comes back, and
+    /// there is nothing to tell.
+    LeftOut,
     /// Staff must say who is right.
     Ask(&'static str),
     /// Nothing differs any more: the letter that said so goes.
@@ -40,8 +43,8 @@ pub(crate) struct Repair {
     pub(crate) key: RecordKey,
     pub(crate) event: EventRef,
     pub(crate) confirmed_at: Timestamp,
-    /// The version that the org was known to hold when it was compared.
-    pub(crate) seen: Option<u64>,
+    /// What the org was known to hold when it was compared.
+    pub(crate) seen: Option<Seen>,
     /// The version that changed the order last.
     pub(crate) version: u64,
     pub(crate) mend: Mend,
@@ -49,10 +52,23 @@ pub(crate) struct Repair {
 
 type Known = BTreeMap<String, (u64, Delivered)>;
 
+impl Repair {
+    /// The version of the state that it is about.
+    fn state(&self) -> u64 {
+        self.seen.map_or(self.version, |seen| seen.version)
+    }
+}
+
 impl Drain {
     /// Mends what comparisons found, unless the record has changed since.
     pub(super) async fn mend(&mut self, org: &Org) -> Result<(), Halt> {
         let accepted = std::mem::take(&mut *lock(&self.work.accepted));
+        let accepting = self.accept(org, accepted.iter().cloned().collect()).await;
+        if accepting.is_err() {
+            lock(&self.work.accepted).extend(accepted);
+            return accepting;
+        }
+        // What is lost of these by a failure, the next comparison finds again.
         let repairs = std::mem::take(&mut *lock(&self.work.repairs));
         for some in repairs.chunks(AT_ONCE) {
             let keys: Vec<_> = some.iter().map(|repair| repair.key.text()).collect();
@@ -62,13 +78,14 @@ impl Drain {
             for repair in some {
                 let key = repair.key.text();
                 let found = known.get(&key);
-                if found.map(|(version, _)| *version) == repair.seen {
+                let now_known = found.map(|(version, known)| Seen::of(*version, known));
+                if now_known == repair.seen {
                     writes.extend(self.mend_one(org, now, &key, repair, found));
                 }
             }
             stored(&self.engine, move |store| store.put(&writes)).await?;
         }
-        self.accept(org, accepted.into_iter().collect()).await
+        Ok(())
     }
 
     fn mend_one(
@@ -89,7 +106,7 @@ impl Drain {
                     event: repair.event.partition(),
                     claim: repair.key.claim.text(),
                     place: repair.key.place,
-                    version: repair.seen.unwrap_or(repair.version),
+                    version: repair.state(),
                     confirmed_at: Some(repair.confirmed_at.0),
                     attempts: 0,
                     not_before: now.0,
@@ -99,15 +116,19 @@ impl Drain {
                 };
                 vec![self.books.remember_retry(org, key, now, retry)]
             }
-            Mend::Gone => {
+            Mend::Gone | Mend::LeftOut => {
                 let id = found.and_then(|(_, delivered)| delivered.id.clone());
-                let version = repair.seen.unwrap_or(repair.version);
-                let gone = Delivered { id, gone: true, theirs: false };
-                let [away, write] = replace(org, key, version, &gone);
-                let letter = self.ask_staff(org, now, key, repair, letter::DELETED);
-                [away, write].into_iter().chain(letter).collect()
+                let gone = Delivered { id, gone: true, theirs: false, resent: 0 };
+                let known = replace(org, key, repair.state(), &gone);
+                let letter = match repair.mend {
+                    Mend::Gone => self.ask_staff(org, now, key, repair, letter::DELETED),
+                    _ => self.books.forget_dead(org, key),
+                };
+                known.into_iter().chain(letter).collect()
             }
             Mend::Ask(code) => self.ask_staff(org, now, key, repair, code).into_iter().collect(),
+            // The row may have been refused meanwhile: then a letter says that.
+            Mend::Settled if !self.books.is_compared(key) => Vec::new(),
             Mend::Settled => self.books.forget_dead(org, key).into_iter().collect(),
         }
     }
@@ -125,7 +146,7 @@ impl Drain {
             return None;
         }
         tracing::warn!(org = %org.id(), code, "the org holds something else than it was sent");
-        let state = repair.seen.unwrap_or(repair.version);
+        let state = repair.state();
         let dead = Dead {
             event: repair.event.partition(),
             claim: repair.key.claim.text(),

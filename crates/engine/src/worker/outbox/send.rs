@@ -41,6 +41,8 @@ pub(super) struct Work {
 pub(super) struct Line {
     pub(super) work: Work,
     pub(super) id: Option<SfId>,
+    /// How often the state that the org has was sent again.
+    pub(super) resent: u32,
 }
 
 impl Line {
@@ -122,13 +124,15 @@ impl Sender<'_> {
             match known {
                 // What was deleted there goes by its id, or not at all.
                 Some((_, known)) if work.forced && (known.id.is_some() || !known.gone) => {
-                    lines.push(Line { id: known.record(), work });
+                    lines.push(Line { id: known.record(), resent: known.resent, work });
                 }
                 Some((version, known)) if known.gone || version >= work.version => {
                     settled.extend(self.books.forget_retry(&self.org, &work.record.key));
                 }
-                Some((_, known)) => lines.push(Line { work, id: known.record() }),
-                None => lines.push(Line { work, id: None }),
+                Some((_, known)) => {
+                    lines.push(Line { id: known.record(), resent: known.resent, work });
+                }
+                None => lines.push(Line { work, id: None, resent: 0 }),
             }
         }
         self.write(settled).await?;
@@ -363,7 +367,7 @@ mod tests {
         };
         let org = OrgId::parse("00D5g000000Test").unwrap();
         let event = EventRef { org, event: id("a00", event) };
-        Line { work: Work { event, version: 1, record, forced: false }, id: None }
+        Line { work: Work { event, version: 1, record, forced: false }, id: None, resent: false }
     }
 
     fn arranged(lines: Vec<Line>, locks: &[Column]) -> Vec<(String, String, u128)> {

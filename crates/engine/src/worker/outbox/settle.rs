@@ -54,35 +54,41 @@ impl Sender<'_> {
         let answered: Vec<_> = answered.map(|(line, _)| line.key()).collect();
         for (line, outcome) in done {
             let key = line.key();
-            let Line { work, id } = line;
+            let (work, id) = (&line.work, line.id);
             let before = letters.get(&key);
             match outcome {
                 RowOutcome::Delivered { id, .. } => {
-                    self.lag(now, &work);
-                    self.delivered(&mut settled, &work, Some(id), false);
-                    settled.writes.extend(self.children_go(now, &work));
+                    self.lag(now, work);
+                    self.delivered(&mut settled, &line, Some(id), false);
+                    settled.writes.extend(self.children_go(now, work));
                 }
                 // Its id is as well known as before.
-                RowOutcome::Stale => self.delivered(&mut settled, &work, id, false),
+                RowOutcome::Stale => {
+                    self.delivered(&mut settled, &line, line.id, false);
+                    if work.forced && self.books.is_compared(&key) {
+                        // The org won't have it: what the letter says is still so.
+                        continue;
+                    }
+                }
                 // The org never had it, and now there is nothing left to tell it.
                 RowOutcome::Rejected(_) if work.record.erased => {
-                    self.delivered(&mut settled, &work, id, false);
+                    self.delivered(&mut settled, &line, line.id, false);
                 }
                 RowOutcome::Deleted => {
-                    self.delivered(&mut settled, &work, id, true);
-                    settled.writes.push(self.conflict(now, (&work, id), before));
+                    self.delivered(&mut settled, &line, id, true);
+                    settled.writes.push(self.conflict(now, (work, id), before));
                     if work.record.session.is_none() {
                         settled.deleted.push((work.event, key));
                     }
                     continue;
                 }
                 RowOutcome::Retry { code } => {
-                    settled.writes.extend(self.again(now, (&work, id), &code, before));
+                    settled.writes.extend(self.again(now, (work, id), &code, before));
                     continue;
                 }
                 RowOutcome::Rejected(rejection) => {
                     let person = people.get(&key).and_then(Option::as_ref);
-                    let dead = self.dead(now, (&work, id), &rejection, person, before);
+                    let dead = self.dead(now, (work, id), &rejection, person, before);
                     settled.writes.push(dead);
                     settled.writes.extend(self.books.forget_retry(&self.org, &key));
                     continue;
@@ -120,10 +126,12 @@ impl Sender<'_> {
     }
 
     /// Notes what the org holds of a record, which is then no retry any more.
-    fn delivered(&mut self, settled: &mut Settled, work: &Work, id: Option<SfId>, gone: bool) {
+    fn delivered(&mut self, settled: &mut Settled, line: &Line, id: Option<SfId>, gone: bool) {
+        let work = &line.work;
         let key = Key::delivered(self.org.scope, &work.record.key);
-        let body =
-            Some(file::encode(&Delivered { id: id.map(|id| id.to_string()), gone, theirs: false }));
+        let id = id.map(|id| id.to_string());
+        let resent = if work.forced { line.resent.saturating_add(1) } else { 0 };
+        let body = Some(file::encode(&Delivered { id, gone, theirs: false, resent }));
         let write = Write { key: key.clone(), version: work.version, body };
         if work.forced {
             // The same version is there already, and says something else.

@@ -17,13 +17,7 @@ impl Sender<'_> {
         attendees: Vec<Work>,
         sessions: Vec<Work>,
     ) -> Result<(Vec<Work>, Vec<Work>), Halt> {
-        let bulk_from = self.engine.workers().settings.bulk_from;
-        if self.adopt.is_some()
-            || attendees.is_empty()
-            || sessions.is_empty()
-            || attendees.len().max(sessions.len()) >= bulk_from
-            || !fits_one_call(attendees.len(), sessions.len())
-        {
+        if !self.may_go_together(attendees.len(), sessions.len()) {
             return Ok((attendees, sessions));
         }
         let fresh = |line: &Line| line.id.is_none();
@@ -83,6 +77,13 @@ impl Sender<'_> {
         self.settle(done).await?;
         self.not_made(&unmade).await?;
         Ok((works(rest), works(rest_sessions)))
+    }
+
+    /// Whether there are some of both kinds, few enough for one call.
+    fn may_go_together(&self, attendees: usize, sessions: usize) -> bool {
+        let few = attendees.max(sessions) < self.engine.workers().settings.bulk_from;
+        let both = attendees.min(sessions) > 0;
+        self.adopt.is_none() && both && few && fits_one_call(attendees, sessions)
     }
 }
 

@@ -1,11 +1,13 @@
 //! Whether events, items and sessions show the figures that they were told.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sloe_core::ids::EventRef;
 use sloe_core::verify::Difference;
 use sloe_salesforce::{Counted, Figures};
 use sloe_store::api::StoreError;
+use sloe_store::scope::OrgScope;
 
 use crate::engine::Engine;
 use crate::verify::Verified;
@@ -13,25 +15,42 @@ use crate::worker::orgs::{OrgWork, lock};
 use crate::worker::outbox::figures;
 use crate::worker::stored;
 
-/// Has figures told again that the org doesn't hold as they were told. Those
+/// Up to which version the org was told the figures of events. Read before the
+/// org is asked: what it is told while it answers is no difference.
+pub(super) async fn told(
+    engine: &Engine,
+    scope: OrgScope,
+    events: &[EventRef],
+) -> Result<BTreeMap<EventRef, u64>, StoreError> {
+    let events = events.to_vec();
+    stored(engine, move |store| {
+        let mut told = BTreeMap::new();
+        for event in events {
+            let found = store.get(&figures::key(scope, event))?;
+            told.extend(found.map(|found| (event, found.version)));
+        }
+        Ok(told)
+    })
+    .await
+}
+
+/// Has figures told again that the org doesn't hold as they were `told`. Those
 /// of an event with news are told anyway.
 pub(super) async fn compare(
     engine: &Engine,
     work: &Arc<OrgWork>,
-    events: &[EventRef],
+    told: BTreeMap<EventRef, u64>,
     counted: &Counted,
     verified: &mut Verified,
 ) -> Result<(), StoreError> {
     let now = engine.now();
-    for event in events.iter().copied() {
+    for (event, told) in told {
         let open = engine.catalog().listing(event).is_some_and(|listing| listing.ends_at > now);
         let Some(org) = engine.registry().by_id(event.org).filter(|_| open) else { continue };
         let Some(mapping) = &org.mapping.mapping else { continue };
-        let key = figures::key(org.scope, event);
-        let told = stored(engine, move |store| store.get(&key)).await?;
         // An event that can't be counted now is compared another time.
         let Ok((version, counts)) = engine.desk().counts(event).await else { continue };
-        if told.is_none_or(|told| told.version != version) {
+        if told != version {
             continue;
         }
         let offered = figures::offered(engine, event);

@@ -16,8 +16,8 @@ use crate::worker::outbox::file;
 use crate::worker::outbox::letter::ANY;
 use crate::worker::stored;
 
-/// Count and sum of those registered, then of the others.
-type Sums = [u64; 4];
+/// Count and sum of those registered, of those cancelled, of the others.
+type Sums = [u64; 6];
 
 #[derive(Serialize, Deserialize)]
 struct Mark {
@@ -27,14 +27,19 @@ struct Mark {
 }
 
 fn sums(tally: &Tally) -> Sums {
-    let Tally { registered, others } = tally;
-    [registered.count, registered.versions, others.count, others.versions]
+    let Tally { registered, cancelled, others } = tally;
+    let [registered, cancelled, others] =
+        [registered, cancelled, others].map(|group| (group.count, group.versions));
+    [registered.0, registered.1, cancelled.0, cancelled.1, others.0, others.1]
 }
 
-fn tally([count, versions, others, their_versions]: Sums) -> Tally {
+fn tally(sums: Sums) -> Tally {
+    let [registered, their_versions, cancelled, cancelled_versions, others, others_versions] = sums;
+    let group = |count, versions| Group { count, versions };
     Tally {
-        registered: Group { count, versions },
-        others: Group { count: others, versions: their_versions },
+        registered: group(registered, their_versions),
+        cancelled: group(cancelled, cancelled_versions),
+        others: group(others, others_versions),
     }
 }
 

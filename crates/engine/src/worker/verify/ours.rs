@@ -17,12 +17,16 @@ use sloe_store::scope::OrgScope;
 use tokio::time::Instant;
 
 use crate::engine::Engine;
-use crate::worker::outbox::file::{self, Dead, Delivered};
+use crate::worker::outbox::file::{self, Dead, Delivered, Seen};
 use crate::worker::outbox::letter;
 use crate::worker::stored;
 
 /// Orders looked at in one go, so that others get their turn at the store.
 const ORDERS: usize = 250;
+/// Retries and letters read in one go.
+const PAGE: usize = 1_000;
+/// Rows that are looked up once more in one go.
+pub(super) const AGAIN: usize = 1_000;
 /// How long orders may lag behind their journal before their event is left out.
 const LAG: Duration = Duration::from_secs(10);
 /// Between two looks whether they have caught up.
@@ -35,19 +39,26 @@ pub(super) struct Known {
     pub(super) ours: Ours,
     /// The record's id in the org, if it told one.
     pub(super) id: Option<SfId>,
-    /// The version of what the org is known to hold.
-    pub(super) seen: Option<u64>,
+    /// What the org is known to hold.
+    pub(super) seen: Option<Seen>,
     /// The version that changed the order last.
     pub(super) version: u64,
     pub(super) confirmed_at: Timestamp,
-    /// The code of the letter that there is about it.
-    pub(super) letter: Option<String>,
+    /// There is a letter about it.
+    pub(super) lettered: bool,
 }
 
 impl Known {
     pub(super) fn kind(&self) -> RowKind {
         kind(&self.key)
     }
+}
+
+/// Whether whoever looks at rows has seen enough of them for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Enough {
+    Yes,
+    No,
 }
 
 pub(super) fn kind(key: &RecordKey) -> RowKind {
@@ -62,13 +73,13 @@ pub(super) struct Standing {
     /// By event, its journal's last version.
     latest: BTreeMap<EventRef, u64>,
     /// Rows that wait to be sent again.
-    retries: BTreeSet<String>,
-    /// Letters, by external id.
-    letters: BTreeMap<String, String>,
+    retries: BTreeSet<RecordKey>,
+    /// Rows with a letter, and whether a comparison wrote it.
+    letters: BTreeMap<RecordKey, bool>,
     /// Kinds of rows whose versions the org has no field for.
     unversioned: Vec<RowKind>,
     /// Rows that staff have just left to the org.
-    accepted: BTreeSet<String>,
+    accepted: BTreeSet<RecordKey>,
 }
 
 /// Kinds of rows whose versions an org's mapping has no field for.
@@ -88,12 +99,12 @@ impl Standing {
         let unversioned = unversioned(engine, scope);
         let read = stored(engine, move |store| {
             let mut standing = Self::begin(store, scope, unversioned)?;
-            let all = |collection| store.scan(Range::Org(collection, scope), None, usize::MAX);
-            let name = |(key, _): (Key, _)| key.local_id().to_owned();
-            standing.retries = all(Collection::Retries)?.into_iter().map(name).collect();
-            for (key, found) in all(Collection::DeadLetters)? {
-                standing.note(key.local_id().to_owned(), &found);
-            }
+            let retries = |key, _: &Document| {
+                standing.retries.insert(key);
+            };
+            each_row(store, Collection::Retries, scope, retries)?;
+            let letters = |key, found: &Document| standing.note(key, found);
+            each_row(store, Collection::DeadLetters, scope, letters)?;
             Ok(standing)
         });
         read.await.map(Arc::new)
@@ -103,16 +114,17 @@ impl Standing {
     pub(super) async fn read_about(
         engine: &Engine,
         scope: OrgScope,
-        keys: Vec<String>,
+        keys: Vec<RecordKey>,
     ) -> Result<Arc<Self>, StoreError> {
         let unversioned = unversioned(engine, scope);
         let read = stored(engine, move |store| {
             let mut standing = Self::begin(store, scope, unversioned)?;
             for key in keys {
-                if let Some(found) = store.get(&Key::dead_letter(scope, &key))? {
-                    standing.note(key.clone(), &found);
+                let text = key.text();
+                if let Some(found) = store.get(&Key::dead_letter(scope, &text))? {
+                    standing.note(key, &found);
                 }
-                if store.get(&Key::retry(scope, &key))?.is_some() {
+                if store.get(&Key::retry(scope, &text))?.is_some() {
                     standing.retries.insert(key);
                 }
             }
@@ -139,12 +151,12 @@ impl Standing {
         Ok(Self { scope, cursors, latest, retries, letters, unversioned, accepted })
     }
 
-    fn note(&mut self, key: String, letter: &Document) {
+    fn note(&mut self, key: RecordKey, letter: &Document) {
         let Ok(dead) = file::decode::<Dead>(&letter.body) else { return };
         if dead.accepted {
             self.accepted.insert(key);
         } else {
-            self.letters.insert(key, dead.code);
+            self.letters.insert(key, letter::is_compared(&dead.code));
         }
     }
 
@@ -152,9 +164,9 @@ impl Standing {
         self.cursors.keys().copied()
     }
 
-    /// Letters that only a comparison settles, by event's rows that are asked for.
-    pub(super) fn letters(&self) -> impl Iterator<Item = (&String, &String)> {
-        self.letters.iter()
+    /// Rows whose letters only a comparison settles.
+    pub(super) fn compared(&self) -> impl Iterator<Item = RecordKey> {
+        self.letters.iter().filter(|(_, compared)| **compared).map(|(key, _)| *key)
     }
 
     /// The rows of an order.
@@ -186,13 +198,13 @@ impl Standing {
             Some(found) => Some((found.version, file::decode::<Delivered>(&found.body)?)),
             None => None,
         };
-        let letter = self.letters.get(&text).cloned();
-        let refused = letter.as_ref().is_some_and(|code| !letter::is_compared(code));
+        let letter = self.letters.get(&key).copied();
+        let refused = letter == Some(false);
         let passed = self.cursors.get(&order.event).is_some_and(|cursor| order.version <= *cursor);
         let ours = match &delivered {
-            _ if by_org || self.accepted.contains(&text) => Ours::Theirs,
+            _ if by_org || self.accepted.contains(&key) => Ours::Theirs,
             Some((_, known)) if known.gone || known.theirs => Ours::Theirs,
-            _ if !passed || self.retries.contains(&text) => Ours::Moving,
+            _ if !passed || self.retries.contains(&key) => Ours::Moving,
             None if refused => Ours::Absent,
             Some(_) if refused => Ours::Moving,
             // It was refused and then erased: there is nothing left to tell.
@@ -209,44 +221,57 @@ impl Standing {
             event: order.event,
             ours,
             id: delivered.as_ref().and_then(|(_, known)| known.record()),
-            seen: delivered.as_ref().map(|(version, _)| *version),
+            seen: delivered.as_ref().map(|(version, known)| Seen::of(*version, known)),
             version: order.version,
             confirmed_at: order.registered_at,
-            letter,
+            lettered: letter.is_some(),
         })
     }
 
-    /// Gives every row of an org's orders that `wanted` events have to `see`.
+    /// Gives every row of an org's orders that `wanted` events have to `see`,
+    /// order by order from the one behind `after`, until `see` has enough: then
+    /// the order is named that was the last.
     pub(super) async fn each(
         self: &Arc<Self>,
         engine: &Engine,
-        wanted: Option<BTreeSet<EventRef>>,
-        mut see: impl FnMut(Known) + Send,
-    ) -> Result<(), StoreError> {
-        let (mut after, wanted) = (None, Arc::new(wanted));
+        wanted: &Arc<BTreeSet<EventRef>>,
+        after: Option<ClaimId>,
+        mut see: impl FnMut(Known) -> Enough + Send,
+    ) -> Result<Option<ClaimId>, StoreError> {
+        let mut after = after.map(|claim| Key::order(self.scope, claim));
         loop {
-            let (standing, from, only) = (Arc::clone(self), after.take(), Arc::clone(&wanted));
-            let (rows, last) = stored(engine, move |store| {
-                let range = Range::Org(Collection::Orders, standing.scope);
-                let page = store.scan(range, from.as_ref(), ORDERS)?;
-                let mut rows = Vec::new();
-                for (_, document) in &page {
-                    let order = order::decode(&document.body)
-                        .map_err(|error| StoreError::Damaged(error.to_string()))?;
-                    let is_wanted = only.as_ref().as_ref().is_none_or(|w| w.contains(&order.event));
-                    if is_wanted {
-                        rows.extend(standing.rows(store, &order)?);
-                    }
-                }
-                Ok((rows, page.into_iter().nth(ORDERS - 1).map(|(key, _)| key)))
-            })
-            .await?;
-            rows.into_iter().for_each(&mut see);
+            let (standing, from, only) = (Arc::clone(self), after.take(), Arc::clone(wanted));
+            let page = stored(engine, move |store| standing.page(store, from.as_ref(), &only));
+            let (rows, last) = page.await?;
+            let mut enough = false;
+            for row in rows {
+                enough |= see(row) == Enough::Yes;
+            }
             match last {
-                Some(last) => after = Some(last),
-                None => return Ok(()),
+                Some(claim) if enough => return Ok(Some(claim)),
+                Some(claim) => after = Some(Key::order(self.scope, claim)),
+                None => return Ok(None),
             }
         }
+    }
+
+    /// The rows of some orders, and the last of these if there may be more.
+    fn page(
+        &self,
+        store: &dyn Store,
+        from: Option<&Key>,
+        wanted: &BTreeSet<EventRef>,
+    ) -> Result<(Vec<Known>, Option<ClaimId>), StoreError> {
+        let page = store.scan(Range::Org(Collection::Orders, self.scope), from, ORDERS)?;
+        let (mut rows, mut last) = (Vec::new(), None);
+        for (_, document) in &page {
+            let order = read_order(document)?;
+            if wanted.contains(&order.event) {
+                rows.extend(self.rows(store, &order)?);
+            }
+            last = Some(order.claim);
+        }
+        Ok((rows, last.filter(|_| page.len() == ORDERS)))
     }
 
     /// What is known of one row now; `None` if no order has it.
@@ -257,6 +282,23 @@ impl Standing {
     ) -> Result<Option<Known>, StoreError> {
         let Some(order) = order_of(store, self.scope, key.claim)? else { return Ok(None) };
         Ok(self.rows(store, &order)?.into_iter().find(|known| known.key == *key))
+    }
+
+    /// The same of many rows, some at a time so that others get their turn.
+    pub(super) async fn look_at(
+        self: &Arc<Self>,
+        engine: &Engine,
+        keys: &[RecordKey],
+    ) -> Result<Vec<Option<Known>>, StoreError> {
+        let mut found = Vec::with_capacity(keys.len());
+        for some in keys.chunks(AGAIN) {
+            let (standing, some) = (Arc::clone(self), some.to_vec());
+            let looked = stored(engine, move |store| {
+                some.iter().map(|key| standing.look(store, key)).collect::<Result<Vec<_>, _>>()
+            });
+            found.extend(looked.await?);
+        }
+        Ok(found)
     }
 
     /// Events whose orders have caught up with their journal as it was when
@@ -306,7 +348,31 @@ fn order_of(
     scope: OrgScope,
     claim: ClaimId,
 ) -> Result<Option<Order>, StoreError> {
-    let Some(document) = store.get(&Key::order(scope, claim))? else { return Ok(None) };
-    let order = order::decode(&document.body);
-    order.map(Some).map_err(|error| StoreError::Damaged(error.to_string()))
+    store.get(&Key::order(scope, claim))?.as_ref().map(read_order).transpose()
+}
+
+fn read_order(document: &Document) -> Result<Order, StoreError> {
+    order::decode(&document.body).map_err(|error| StoreError::Damaged(error.to_string()))
+}
+
+/// Gives each document about a row to `see`; what has another name is mail's.
+fn each_row(
+    store: &dyn Store,
+    collection: Collection,
+    scope: OrgScope,
+    mut see: impl FnMut(RecordKey, &Document),
+) -> Result<(), StoreError> {
+    let mut after = None;
+    loop {
+        let page = store.scan(Range::Org(collection, scope), after.as_ref(), PAGE)?;
+        for (key, document) in &page {
+            if let Some(key) = RecordKey::parse(key.local_id()) {
+                see(key, document);
+            }
+        }
+        match page.into_iter().nth(PAGE - 1) {
+            Some((last, _)) => after = Some(last),
+            None => return Ok(()),
+        }
+    }
 }
