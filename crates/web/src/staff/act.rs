@@ -106,14 +106,16 @@ pub(super) async fn confirm_accept(
 ) -> Result<Response, Failure> {
     let asked = Asked::read(query.as_deref());
     let only = asked.get("only");
-    let fields: Vec<_> = match only {
+    let mut fields = match only {
         Some(only) => vec![("only".to_owned(), only.to_owned())],
         None => vec![("all".to_owned(), "yes".to_owned())],
     };
+    let kind = letters::NAMES.into_iter().filter(|_| only.is_none());
+    fields.extend(kind.filter_map(|name| Some((name.to_owned(), asked.get(name)?.to_owned()))));
+    let filter = LetterFilter { conflict: Some(true), ..letters::filter(|name| asked.get(name)) };
     let count = match only {
         Some(_) => 1,
         None => {
-            let filter = LetterFilter { conflict: Some(true), ..LetterFilter::default() };
             let piles = app.engine.piles(org.id(), &filter).await;
             let piles = piles.map_err(|denied| answer::refused(&denied))?;
             piles.iter().map(|pile| pile.count).sum()
@@ -124,23 +126,21 @@ pub(super) async fn confirm_accept(
         return Ok(answer::done(&app, &format!("{path}#letters"), Did::Accept, 0));
     }
     let rows = counted(count, "row", "rows");
+    let words = words::leave(&rows, filter.code.as_deref());
     let page = ConfirmPage {
         frame: Frame {
-            title: format!("Leave deleted · {}", org.profile.name),
+            title: format!("{} · {}", words.title, org.profile.name),
             as_of: ago::clock(app.engine.now()),
             here: path.clone(),
             path: path.clone(),
             ..Frame::default()
         },
         name: org.profile.name.clone(),
-        heading: format!("Leave {rows} deleted?"),
-        text: vec![
-            "Somebody deleted these records in Salesforce while Sloe had something to tell them. Sloe never makes a deleted record again; it only keeps asking you what to do.".to_owned(),
-            "If you leave them deleted, Sloe forgets that it asked. This can’t be undone here. The registrants’ orders and tickets stay as they are.".to_owned(),
-        ],
+        heading: format!("{}?", words.label),
+        text: words.text,
         action: format!("{path}/accept"),
         fields,
-        label: format!("Leave {rows} deleted"),
+        label: words.label,
         back: format!("{path}#letters"),
     };
     Ok(answer::plain(&page))

@@ -9,12 +9,13 @@ use super::draw::counted;
 use super::facts::{Facts, Stored};
 use super::overview::Asked;
 use super::view::{LetterRow, Letters, PileRow};
+use super::words;
 
 /// Letters on one page.
 const LISTED: usize = 25;
 
 /// What an address or a form says of letters.
-const NAMES: [&str; 4] = ["code", "kind", "field", "conflict"];
+pub(super) const NAMES: [&str; 4] = ["code", "kind", "field", "conflict"];
 
 /// Which letters `code`, `kind`, `field` and `conflict` mean; none of them is
 /// all. With a `kind`, `field` has all the fields blamed, or none of them.
@@ -78,6 +79,7 @@ fn pile_row(facts: &Facts, pile: &Pile) -> PileRow {
         query.append_pair("field", &pile.fields.join(","));
     }
     query.append_pair("conflict", if pile.conflict { "yes" } else { "no" });
+    let query = query.finish();
     PileRow {
         count: pile.count,
         rows: counted(pile.count, "row", "rows"),
@@ -90,7 +92,8 @@ fn pile_row(facts: &Facts, pile: &Pile) -> PileRow {
         fix: pile.fix.clone(),
         owner: who(pile.owner),
         since: Ago::new(pile.since, facts.at),
-        href: format!("/staff/orgs/{}?{}#letters", facts.org.profile.slug, query.finish()),
+        deleted: words::is_deleted(&pile.code),
+        query,
     }
 }
 
@@ -100,7 +103,6 @@ fn row(facts: &Facts, letter: Letter) -> LetterRow {
         kind: letter.kind.word(),
         order: format!("{} no. {}", letter.reference, letter.place),
         event: facts.name_of(letter.event.event),
-        code: letter.code,
         fields: letter.fields.join(", "),
         means: letter.means,
         message: letter.message,
@@ -110,6 +112,47 @@ fn row(facts: &Facts, letter: Letter) -> LetterRow {
         since: Ago::new(letter.since, facts.at),
         replaying: letter.replaying,
         conflict: letter.conflict,
+        deleted: words::is_deleted(&letter.code),
+        code: letter.code,
         key: letter.key,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_pile_s_form_says_is_that_pile_and_no_other() {
+        let asked = |pairs: &'static [(&str, &str)]| {
+            filter(|name| {
+                let found = pairs.iter().find(|(key, _)| *key == name)?;
+                Some(found.1).filter(|value| !value.is_empty())
+            })
+        };
+        let pile = |fields: &[&str]| LetterFilter {
+            code: Some("STRING_TOO_LONG".to_owned()),
+            fields: Some(fields.iter().map(|field| (*field).to_owned()).collect()),
+            kind: Some(LetterKind::SessionAttendee),
+            conflict: Some(false),
+            ..LetterFilter::default()
+        };
+        let none = asked(&[
+            ("code", "STRING_TOO_LONG"),
+            ("kind", "session attendee"),
+            ("field", ""),
+            ("conflict", "no"),
+        ]);
+        assert_eq!(none, pile(&[]));
+        let two = asked(&[
+            ("code", "STRING_TOO_LONG"),
+            ("kind", "session attendee"),
+            ("field", "First__c,Last__c"),
+            ("conflict", "no"),
+        ]);
+        assert_eq!(two, pile(&["First__c", "Last__c"]));
+        assert_eq!(asked(&[]), LetterFilter::default());
+        let field = Some("Last__c".to_owned());
+        assert_eq!(asked(&[("field", "Last__c")]), LetterFilter { field, ..Default::default() });
     }
 }

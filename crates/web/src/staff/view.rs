@@ -300,8 +300,10 @@ pub(super) struct PileRow {
     pub(super) fix: String,
     pub(super) owner: &'static str,
     pub(super) since: Ago,
-    /// The page that shows it alone.
-    pub(super) href: String,
+    /// Somebody deleted the records; otherwise a conflict is about something else.
+    pub(super) deleted: bool,
+    /// What chooses it alone.
+    pub(super) query: String,
 }
 
 /// One dead letter.
@@ -322,6 +324,8 @@ pub(super) struct LetterRow {
     pub(super) since: Ago,
     pub(super) replaying: bool,
     pub(super) conflict: bool,
+    /// Somebody deleted the record.
+    pub(super) deleted: bool,
 }
 
 /// How the last refresh of an event went.
