@@ -160,6 +160,11 @@ impl Demo {
         &self.token
     }
 
+    /// Its orgs.
+    pub(crate) fn orgs(&self) -> &[Org] {
+        &self.orgs
+    }
+
     /// The simulated org with this slug.
     pub(crate) fn org(&self, slug: &str) -> &Org {
         self.orgs.iter().find(|org| org.slug == slug).expect("an org of the demo")

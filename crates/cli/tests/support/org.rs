@@ -61,6 +61,11 @@ impl Org {
         self.events.get(slug).unwrap_or_else(|| panic!("{slug} is no event of {}", self.slug))
     }
 
+    /// All of those, `org/event`.
+    pub(crate) fn events(&self) -> impl Iterator<Item = String> {
+        self.events.keys().map(|slug| format!("{}/{slug}", self.slug))
+    }
+
     /// The app that Sloe signs in by.
     pub(crate) fn client_id(&self) -> &str {
         &self.client_id

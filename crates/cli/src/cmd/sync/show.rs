@@ -197,16 +197,29 @@ fn more(out: &mut String, answer: &Value) {
     }
 }
 
-/// `sloe sync replay` and `accept`.
-pub(super) fn done(answer: &Value, what: &str) -> String {
-    let mut out = match number(answer, "rows").as_str() {
-        "1" => format!("1 row is {what}."),
-        rows => format!("{rows} rows are {what}."),
+/// `sloe sync replay`.
+pub(super) fn replayed(answer: &Value) -> String {
+    let rows = match number(answer, "rows").as_str() {
+        "0" => "Nothing is sent again.".to_owned(),
+        "1" => "1 row is sent again; its letter goes away once it was taken.".to_owned(),
+        rows => format!("{rows} rows are sent again; their letters go away once they were taken."),
     };
-    for unknown in list(answer, "unknown").iter().filter_map(Value::as_str) {
-        let _ = write!(out, "\n{unknown} is none of the org's letters.");
-    }
-    out
+    format!("{rows}{}", unknown(answer, "letters"))
+}
+
+/// `sloe sync accept`.
+pub(super) fn accepted(answer: &Value) -> String {
+    let rows = match number(answer, "rows").as_str() {
+        "0" => "Nothing is accepted.".to_owned(),
+        "1" => "1 record stays as the org has it.".to_owned(),
+        rows => format!("{rows} records stay as the org has them."),
+    };
+    format!("{rows}{}", unknown(answer, "conflicts"))
+}
+
+fn unknown(answer: &Value, what: &str) -> String {
+    let unknown = list(answer, "unknown").iter().filter_map(Value::as_str);
+    unknown.map(|id| format!("\n{id} is none of the org's {what}.")).collect()
 }
 
 #[cfg(test)]
@@ -231,9 +244,7 @@ mod tests {
         {
             assert!(shown.contains(part), "{part} is missing in\n{shown}");
         }
-        assert_eq!(
-            done(&json!({ "rows": 1, "unknown": [] }), "sent again"),
-            "1 row is sent again."
-        );
+        let told = accepted(&json!({ "rows": 1, "unknown": ["k-2"] }));
+        assert_eq!(told, "1 record stays as the org has it.\nk-2 is none of the org's conflicts.");
     }
 }
