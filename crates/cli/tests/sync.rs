@@ -81,6 +81,7 @@ async fn an_operator_reads_why_a_row_was_refused_and_sends_it_again() {
     // It is refused, not deleted: nothing to accept.
     let accepted = demo.sloe(&["sync", "accept", SLUG, id]);
     assert!(accepted.contains(&format!("{id} is none of the org's conflicts")), "{accepted}");
+    assert_eq!(demo.sloe(&["sync", "accept", SLUG, "--all"]).trim(), "Nothing is accepted.");
     let again = demo.sloe(&["sync", "replay", SLUG, id]);
     assert!(again.contains("1 row is sent again"), "{again}");
     // In vain while the reason is there.

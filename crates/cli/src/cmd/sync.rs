@@ -175,7 +175,8 @@ pub(crate) async fn run(sync: Sync) -> Result<(), Failure> {
             if waiting {
                 print(&out, &ask(&out, "sync/waiting", body).await?, show::waiting);
             } else {
-                print(&out, &ask(&out, "sync/letters", body).await?, show::letters);
+                let answer = ask(&out, "sync/letters", body).await?;
+                print(&out, &answer, |answer| show::letters(answer, &org));
             }
         }
         Sync::Replay { which, out } => {
