@@ -162,11 +162,9 @@ pub(super) fn letters(answer: &Value, org: &str) -> String {
         let (count, code) = (number(pile, "count"), text(pile, "code"));
         let (means, fix) = (text(pile, "means"), text(pile, "fix"));
         let _ = write!(out, "\n\n{count} × {code} ({})\n  {means}\n  {fix}", text(pile, "kind"));
-        match text(pile, "owner").as_str() {
-            "nobody" => {}
-            owner => {
-                let _ = write!(out, "\n  Who can: the {owner}.");
-            }
+        let owner = text(pile, "owner");
+        if owner != "nobody" {
+            let _ = write!(out, "\n  Who can: the {owner}.");
         }
         let same = |letter: &&Value| {
             ["code", "kind", "fields"].iter().all(|key| letter.get(key) == pile.get(key))
@@ -176,16 +174,13 @@ pub(super) fn letters(answer: &Value, org: &str) -> String {
         {
             let _ = write!(out, "\n  Salesforce's words, of the first: {said}");
         }
-        let kind = text(pile, "kind").replace(' ', "-");
-        let _ = write!(
-            out,
-            "\n  Once that is done: sloe sync replay {org} --code {code} --kind {kind}"
-        );
+        let these = format!("{org} --code {code} --kind {}", text(pile, "kind").replace(' ', "-"));
+        // What nobody has to do anything about goes by itself.
+        if owner != "nobody" {
+            let _ = write!(out, "\n  Once that is done: sloe sync replay {these}");
+        }
         if pile.get("conflict").and_then(Value::as_bool).unwrap_or(false) {
-            let _ = write!(
-                out,
-                "\n  To leave them: sloe sync accept {org} --code {code} --kind {kind}"
-            );
+            let _ = write!(out, "\n  To leave them: sloe sync accept {these}");
         }
     }
     more(&mut out, answer);
