@@ -9,7 +9,6 @@ use super::draw::counted;
 use super::facts::{Facts, Stored};
 use super::overview::Asked;
 use super::view::{LetterRow, Letters, PileRow};
-use super::words;
 
 /// Letters on one page.
 const LISTED: usize = 25;
@@ -73,6 +72,7 @@ pub(super) fn who(owner: &'static str) -> &'static str {
 }
 
 fn pile_row(facts: &Facts, pile: &Pile) -> PileRow {
+    let path = format!("/staff/orgs/{}", facts.org.profile.slug);
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("code", &pile.code).append_pair("kind", pile.kind.word());
     if !pile.fields.is_empty() {
@@ -82,7 +82,14 @@ fn pile_row(facts: &Facts, pile: &Pile) -> PileRow {
     let query = query.finish();
     PileRow {
         count: pile.count,
-        rows: counted(pile.count, "row", "rows"),
+        rows: match pile.kind {
+            LetterKind::Attendee => counted(pile.count, "attendee", "attendees"),
+            LetterKind::SessionAttendee => {
+                counted(pile.count, "place in a session", "places in sessions")
+            }
+            LetterKind::Mail => counted(pile.count, "mail", "mails"),
+        },
+        is_mail: pile.kind == LetterKind::Mail,
         kind: pile.kind.word(),
         code: pile.code.clone(),
         blamed: pile.fields.join(", "),
@@ -92,8 +99,8 @@ fn pile_row(facts: &Facts, pile: &Pile) -> PileRow {
         fix: pile.fix.clone(),
         owner: who(pile.owner),
         since: Ago::new(pile.since, facts.at),
-        deleted: words::is_deleted(&pile.code),
-        query,
+        href: format!("{path}?{query}#letters"),
+        accept: format!("{path}/accept?{query}"),
     }
 }
 
@@ -101,8 +108,10 @@ fn row(facts: &Facts, letter: Letter) -> LetterRow {
     LetterRow {
         box_id: format!("row-{}", letter.key.replace(|c: char| !c.is_ascii_alphanumeric(), "-")),
         kind: letter.kind.word(),
+        is_mail: letter.kind == LetterKind::Mail,
         order: format!("{} no. {}", letter.reference, letter.place),
         event: facts.name_of(letter.event.event),
+        code: letter.code,
         fields: letter.fields.join(", "),
         means: letter.means,
         message: letter.message,
@@ -112,8 +121,6 @@ fn row(facts: &Facts, letter: Letter) -> LetterRow {
         since: Ago::new(letter.since, facts.at),
         replaying: letter.replaying,
         conflict: letter.conflict,
-        deleted: words::is_deleted(&letter.code),
-        code: letter.code,
         key: letter.key,
     }
 }

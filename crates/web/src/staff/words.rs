@@ -2,7 +2,7 @@
 
 use crate::site::view::message::MessagePage;
 
-const GET_A_LINK: &str = "Run sloe staff link on the machine where Sloe runs; it prints an address that opens the console once, within 15 minutes. The demo prints one when it starts.";
+const GET_A_LINK: &str = "Run sloe staff link on the machine where Sloe runs; it prints an address that opens the console once, within 15 minutes. The demo prints one when it starts, good for 12 hours.";
 
 /// A page without an org.
 fn page(icon: &'static str, heading: &str, text: &[&str]) -> MessagePage {
@@ -48,7 +48,7 @@ pub(super) fn link_expired() -> MessagePage {
     page(
         "hourglass",
         "This link’s time is over",
-        &["It was good for a short time only.", GET_A_LINK],
+        &["Nobody has signed in by it, and nobody can any more.", GET_A_LINK],
     )
 }
 
@@ -108,40 +108,4 @@ pub(super) fn no_worker() -> MessagePage {
 pub(super) fn bad_form(what: &str) -> MessagePage {
     page("alert", "This form can’t be read", &[what, "Nothing was done."])
         .link("All orgs", "/staff")
-}
-
-/// Whether a letter's code says that somebody deleted the record.
-pub(super) fn is_deleted(code: &str) -> bool {
-    code == "deleted-in-org"
-}
-
-/// What is asked before conflicts are left as the org has them.
-pub(super) struct Leave {
-    pub(super) title: &'static str,
-    pub(super) label: String,
-    pub(super) text: Vec<String>,
-}
-
-/// The question about `rows` of one `code`, or of any.
-pub(super) fn leave(rows: &str, code: Option<&str>) -> Leave {
-    const LAST: &str =
-        "This can’t be undone here. The registrants’ orders and tickets stay as they are.";
-    if code.is_none_or(is_deleted) {
-        return Leave {
-            title: "Leave deleted",
-            label: format!("Leave {rows} deleted"),
-            text: vec![
-                "Somebody deleted these records in Salesforce while Sloe had something to tell them. Sloe never makes a deleted record again; it only keeps asking you what to do.".to_owned(),
-                format!("If you leave them deleted, Sloe forgets that it asked. {LAST}"),
-            ],
-        };
-    }
-    Leave {
-        title: "Leave as it is",
-        label: format!("Leave {rows} as in Salesforce"),
-        text: vec![
-            "Somebody changed in Salesforce what Sloe keeps there, or Salesforce shows these records no more. Sloe keeps asking you who is right.".to_owned(),
-            format!("If you leave them, Sloe takes what Salesforce has for right until their orders change. {LAST}"),
-        ],
-    }
 }
