@@ -88,11 +88,15 @@ impl Figures {
         let events: Vec<EventRef> = self.wanted.iter().filter(may).copied().collect();
         let (mut rows, mut told) = (Vec::new(), Vec::new());
         for event in events {
+            // Its terms come before its page: until that is there, nothing can be told.
+            let offered = offered(engine, event);
+            if offered.is_empty() {
+                continue;
+            }
             // An event that can't be counted now is counted another time.
             let Ok((version, counts)) = engine.desk().counts(event).await else { continue };
             self.wanted.remove(&event);
             let known = self.known.entry(event).or_default();
-            let offered = offered(engine, event);
             let changed = counts
                 .iter()
                 .filter_map(|count| row(event, count))
