@@ -131,12 +131,7 @@ impl Writer {
                 self.end(Break::Line);
                 self.row = false;
             }
-            "td" | "th" => {
-                if std::mem::replace(&mut self.row, true) {
-                    self.end(Break::Space);
-                    self.mark = "| ".to_owned();
-                }
-            }
+            "td" | "th" => self.cell(),
             "a" => self.links.push((self.out.len(), tag.attribute("href"))),
             "img" => {
                 if let Some(alt) = tag.attribute("alt") {
@@ -144,6 +139,14 @@ impl Writer {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Keeps a cell apart from the one before it in its row.
+    fn cell(&mut self) {
+        if std::mem::replace(&mut self.row, true) {
+            self.end(Break::Space);
+            self.mark = "| ".to_owned();
         }
     }
 
@@ -156,6 +159,14 @@ impl Writer {
             }
             Some(None) | None => "- ".to_owned(),
         };
+    }
+
+    fn cell(&mut self) {
+        let first = !std::mem::replace(&mut self.row, true);
+        if !first {
+            self.end(Break::Space);
+            self.mark = "| ".to_owned();
+        }
     }
 
     fn close(&mut self, name: &str) {
