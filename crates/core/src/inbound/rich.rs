@@ -132,7 +132,11 @@ impl Writer {
                 self.row = false;
             }
             "td" | "th" => self.cell(),
-            "a" => self.links.push((self.out.len(), tag.attribute("href"))),
+            "a" => {
+                // Of links in links, which can't be, the outer one leads: each word is looked at once.
+                let to = tag.attribute("href").filter(|_| self.links.is_empty());
+                self.links.push((self.out.len(), to));
+            }
             "img" => {
                 if let Some(alt) = tag.attribute("alt") {
                     self.text(&alt);
@@ -266,6 +270,10 @@ mod tests {
             ("<a href='https://example.org'>https://example.org</a>", "https://example.org"),
             ("<a href=\"mailto:ada@example.org?subject=Hi\">Ada</a>", "Ada (ada@example.org)"),
             ("<a href=\"javascript:alert(1)\">click</a>", "click"),
+            (
+                "<a href=\"https://a.example\">x <a href=\"https://b.example\">y</a></a>",
+                "x y (https://a.example)",
+            ),
             ("<img src=\"/x.png\" alt=\"The hall\"></img><br>", "The hall"),
         ] {
             assert_eq!(plain(html), text, "{html}");
