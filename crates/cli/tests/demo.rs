@@ -18,6 +18,18 @@ fn events(demo: &Demo) -> BTreeSet<String> {
     ORGS.into_iter().flat_map(|slug| -> Vec<String> { of(slug) }).collect()
 }
 
+/// An org tells of its changes by itself once it is asked to.
+async fn follow_changes(demo: &Demo, slug: &str) {
+    let pubsub = &demo.org(slug).pubsub;
+    demo.sloe(&["org", "changes", slug, "--on", "--pubsub-url", pubsub]);
+    eventually(async || {
+        let told = demo.sloe(&["org", "changes", slug]);
+        let all = told.matches("followed since").count() == 3 && !told.contains("not followed");
+        if all { Ok(()) } else { Err(told) }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_demo_is_ready_with_every_published_event_also_when_an_org_can_not_be_read_again() {
     let demo = Demo::start_to_keep().await;
@@ -35,6 +47,7 @@ async fn a_demo_is_ready_with_every_published_event_also_when_an_org_can_not_be_
         let published = org.count("Sloe_Event__c WHERE Published__c = TRUE").await;
         assert_eq!(published, org.events().count() as u64, "{slug}");
     }
+    follow_changes(&demo, "harbor").await;
     // Nobody is needed, and it says so by how it ends.
     let told = demo.sloe(&["doctor"]);
     assert!(told.contains("meridian (00D") && told.contains("ok  connection"), "{told}");

@@ -80,6 +80,7 @@ async fn register(engine: &Engine, event: EventRef, last_name: &str) -> Result<C
         first_name: "Jane".to_owned(),
         last_name: last_name.to_owned(),
         email: "jane@example.org".to_owned(),
+        invitation: String::new(),
     };
     engine.register(event.public_id(), &RequestId::Fresh, &[(choice, person)]).await
 }

@@ -69,7 +69,7 @@ async fn nothing_is_told_to_whoever_is_not_signed_in() {
         for path in ["/staff", "/staff/", "/staff/orgs/acme", "/staff/orgs/nobody", "/staff/x/y"] {
             pages.push(browser().get(path).await);
         }
-        for action in ["refresh", "replay", "accept", "compare"] {
+        for action in ["refresh", "replay", "accept", "aside", "compare"] {
             let path = format!("/staff/orgs/acme/{action}");
             pages.push(browser().post(&path, &[("all", "yes")]).await);
         }
@@ -311,8 +311,15 @@ async fn what_was_done_is_said_once() {
     browser.post("/staff/orgs/acme/replay", &[]).await.is(303);
     browser.get("/staff/orgs/acme").await.says("No row was chosen");
     let confirm = browser.get("/staff/orgs/acme/accept?only=a-1").await;
-    confirm.is(200).says("can’t be undone").says("Leave 1 row deleted");
+    confirm.is(200).says("can’t be undone").says("Leave 1 row as Salesforce has it?");
     browser.get("/staff/orgs/acme/accept").await.is(303);
+    browser.post("/staff/orgs/acme/aside", &[("all", "yes")]).await.is(303);
+    browser.get("/staff/orgs/acme").await.says(NONE);
     let bad = browser.post("/staff/orgs/acme/refresh", &[("event", "<b>")]).await;
     bad.is(422).says("Nothing was done.");
+    // No worker runs here, and nothing is promised that nobody does.
+    for action in ["refresh", "compare"] {
+        let refused = browser.post(&format!("/staff/orgs/acme/{action}"), &[]).await;
+        refused.is(503).says("No worker runs for this org here");
+    }
 }

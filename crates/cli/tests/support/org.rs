@@ -14,6 +14,8 @@ pub(super) struct ReadyOrg {
     slug: String,
     org_id: String,
     url: String,
+    #[serde(default)]
+    pubsub: String,
     client_id: String,
     client_secret: String,
     #[serde(default)]
@@ -34,6 +36,8 @@ pub(crate) struct Org {
     pub(crate) id: String,
     /// Where it answers, people and programs alike.
     pub(crate) url: String,
+    /// Where it tells of changes; empty if it does not.
+    pub(crate) pubsub: String,
     client_id: String,
     client_secret: String,
     /// Sloe's ids of the events there were at the start, by slug.
@@ -48,6 +52,7 @@ impl Org {
             slug: ready.slug,
             id: ready.org_id,
             url: ready.url,
+            pubsub: ready.pubsub,
             client_id: ready.client_id,
             client_secret: ready.client_secret,
             events: ready.events.into_iter().map(|event| (event.slug, event.id)).collect(),

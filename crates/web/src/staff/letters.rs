@@ -14,7 +14,7 @@ use super::view::{LetterRow, Letters, PileRow};
 const LISTED: usize = 25;
 
 /// What an address or a form says of letters.
-const NAMES: [&str; 4] = ["code", "kind", "field", "conflict"];
+pub(super) const NAMES: [&str; 4] = ["code", "kind", "field", "conflict"];
 
 /// Which letters `code`, `kind`, `field` and `conflict` mean; none of them is
 /// all. With a `kind`, `field` has all the fields blamed, or none of them.
@@ -72,15 +72,24 @@ pub(super) fn who(owner: &'static str) -> &'static str {
 }
 
 fn pile_row(facts: &Facts, pile: &Pile) -> PileRow {
+    let path = format!("/staff/orgs/{}", facts.org.profile.slug);
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("code", &pile.code).append_pair("kind", pile.kind.word());
     if !pile.fields.is_empty() {
         query.append_pair("field", &pile.fields.join(","));
     }
     query.append_pair("conflict", if pile.conflict { "yes" } else { "no" });
+    let query = query.finish();
     PileRow {
         count: pile.count,
-        rows: counted(pile.count, "row", "rows"),
+        rows: match pile.kind {
+            LetterKind::Attendee => counted(pile.count, "attendee", "attendees"),
+            LetterKind::SessionAttendee => {
+                counted(pile.count, "place in a session", "places in sessions")
+            }
+            LetterKind::Mail => counted(pile.count, "mail", "mails"),
+        },
+        is_mail: pile.kind == LetterKind::Mail,
         kind: pile.kind.word(),
         code: pile.code.clone(),
         blamed: pile.fields.join(", "),
@@ -90,7 +99,8 @@ fn pile_row(facts: &Facts, pile: &Pile) -> PileRow {
         fix: pile.fix.clone(),
         owner: who(pile.owner),
         since: Ago::new(pile.since, facts.at),
-        href: format!("/staff/orgs/{}?{}#letters", facts.org.profile.slug, query.finish()),
+        href: format!("{path}?{query}#letters"),
+        accept: format!("{path}/accept?{query}"),
     }
 }
 
@@ -98,6 +108,7 @@ fn row(facts: &Facts, letter: Letter) -> LetterRow {
     LetterRow {
         box_id: format!("row-{}", letter.key.replace(|c: char| !c.is_ascii_alphanumeric(), "-")),
         kind: letter.kind.word(),
+        is_mail: letter.kind == LetterKind::Mail,
         order: format!("{} no. {}", letter.reference, letter.place),
         event: facts.name_of(letter.event.event),
         code: letter.code,
