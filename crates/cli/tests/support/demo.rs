@@ -19,7 +19,7 @@ use tokio::sync::OnceCell;
 use super::{PATIENCE, ends_within, eventually, http_client, told_in};
 
 /// How long a demo may take to drain before it is killed.
-const DRAIN: Duration = Duration::from_secs(20);
+const DRAIN: Duration = Duration::from_secs(90);
 
 /// What `sloe demo --json` prints.
 #[derive(Deserialize)]
@@ -366,6 +366,11 @@ impl Org {
     /// Sloe's id of an event that there was at the start.
     pub(crate) fn event(&self, slug: &str) -> &str {
         self.events.get(slug).unwrap_or_else(|| panic!("{slug} is no event of {}", self.slug))
+    }
+
+    /// The events there were at the start, by slug.
+    pub(crate) fn events(&self) -> impl Iterator<Item = &str> {
+        self.events.keys().map(String::as_str)
     }
 
     /// The secret that Sloe signs in with.
