@@ -17,11 +17,14 @@ from pathlib import Path
 
 XSD = "{http://www.w3.org/2001/XMLSchema}"
 METADATA = "http://soap.sforce.com/2006/04/metadata"
-ROOTS = ["force-app", "change-events"]
+ROOTS = ["force-app", "change-events", "client-app"]
 # What a file's suffix is called in the description, where it isn't the same word.
 TYPES = {
     "app": "CustomApplication",
     "cls": "ApexClass",
+    "eca": "ExternalClientApplication",
+    "ecaGlblOauth": "ExtlClntAppGlobalOauthSettings",
+    "ecaOauth": "ExtlClntAppOauthSettings",
     "field": "CustomField",
     "js": "LightningComponentBundle",
     "object": "CustomObject",

@@ -2,11 +2,12 @@
 
 python checks/references.py
 
-Found are fields, objects, tabs, pages, components, classes, groups and credentials that a file
-names and the package lacks, permissions on fields that Salesforce refuses to list (required and
-master-detail ones), layouts that leave a field out or do not require a required one, fields of the
-package that nobody may see, and filters by a choice that its picklist lacks. An org says so when
-somebody deploys; here there is no org. Each fault is a line; one of them ends it with 1.
+Found are fields, objects, tabs, pages, components, classes, groups, client apps and credentials
+that a file names and the package lacks, a client app's key or secret in a file, permissions on
+fields that Salesforce refuses to list (required and master-detail ones), layouts that leave a field
+out or do not require a required one, fields of the package that nobody may see, and filters by a
+choice that its picklist lacks. An org says so when somebody deploys; here there is no org. Each
+fault is a line; one of them ends it with 1.
 """
 
 import re
@@ -171,6 +172,18 @@ def check_sharing(package):
         package.expect(path, name.replace("__ChangeEvent", "__c"), package.fields, "object")
 
 
+def check_client_app(package):
+    """The settings name the app, and none holds what must stay secret."""
+    folder = Path("client-app/main/default")
+    apps = {path.name.split(".")[0] for path in folder.glob("externalClientApps/*.eca-meta.xml")}
+    for path in sorted(folder.glob("extlClntApp*/*-meta.xml")):
+        root = ET.parse(path).getroot()
+        package.expect(path, root.findtext("m:externalClientApplication", "", NS), apps, "external client app")
+        for name in ("consumerKey", "consumerSecret"):
+            if root.find(f"m:{name}", NS) is not None:
+                package.faults.append(f"{path}: <{name}> must not lie in a file")
+
+
 def check_calls(package):
     """From the component's import to the class, from there to the credential and its secret."""
     classes = {path.stem: path.read_text() for path in SOURCE.glob("classes/*.cls")}
@@ -196,7 +209,15 @@ def main():
     package = Package()
     if not package.fields:
         sys.exit("no object is here")
-    checks = [check_permission_sets, check_views, check_layouts, check_pages, check_sharing, check_calls]
+    checks = [
+        check_permission_sets,
+        check_views,
+        check_layouts,
+        check_pages,
+        check_sharing,
+        check_client_app,
+        check_calls,
+    ]
     for check in checks:
         check(package)
     for fault in package.faults:

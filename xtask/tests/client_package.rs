@@ -142,11 +142,12 @@ fn the_apex_classes_parse() {
 }
 
 #[test]
-fn the_sf_command_line_converts_both_folders() {
+fn the_sf_command_line_converts_every_folder() {
     let package = Package::copy("convert");
     for (folder, members) in [
         ("force-app", &["Sloe_Event__c.Sloe_Update", "sloeUpdateAction"][..]),
         ("change-events", &["ChangeEvents_Sloe_Event_ChangeEvent"][..]),
+        ("client-app", &["Sloe", "Sloe_OAuth", "Sloe_Global"][..]),
     ] {
         let converted = package.convert(folder).unwrap_or_else(|said| panic!("{said}"));
         let manifest = fs::read_to_string(converted.join("package.xml")).unwrap();
@@ -210,6 +211,17 @@ fn whatever_the_package_names_is_there() {
         "SloeUpdate.updateEverything",
     );
     plant("classes/SloeUpdate.cls", "'callout:Sloe/", "'callout:Slow/");
+    let app = "../../../client-app/main/default";
+    plant(
+        &format!("{app}/extlClntAppOauthSettings/Sloe_OAuth.ecaOauth-meta.xml"),
+        ">Sloe<",
+        ">Slow<",
+    );
+    plant(
+        &format!("{app}/extlClntAppGlobalOauthSets/Sloe_Global.ecaGlblOauth-meta.xml"),
+        "<externalClient",
+        "<consumerSecret>x</consumerSecret><externalClient",
+    );
     let said = check().unwrap_err();
     for fault in [
         "no field of Sloe_Event__c: Capacty__c",
@@ -217,6 +229,8 @@ fn whatever_the_package_names_is_there() {
         "no choice Canceled",
         "no method for components in SloeUpdate: updateEverything",
         "no named credential Slow",
+        "no external client app Slow",
+        "<consumerSecret> must not lie in a file",
     ] {
         assert!(said.contains(fault), "{fault} is not in:\n{said}");
     }

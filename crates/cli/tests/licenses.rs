@@ -5,25 +5,8 @@
 
 mod support;
 
-use std::process::Command;
-
 use serde_json::{Value, json};
 use support::{Demo, attendee, eventually};
-
-/// What a command says to a demo's platform, and whether it did what it was asked.
-fn sloe(demo: &Demo, arguments: &[&str]) -> (bool, String) {
-    let store = format!("embedded:{}", demo.data().join("platform").display());
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sloe"));
-    let done = command.args(arguments).args(["--store", &store]).output().unwrap();
-    let text = [done.stdout, done.stderr].concat();
-    (done.status.success(), String::from_utf8(text).unwrap())
-}
-
-fn told(demo: &Demo, arguments: &[&str]) -> String {
-    let (good, text) = sloe(demo, arguments);
-    assert!(good, "{text}");
-    text
-}
 
 async fn metric(demo: &Demo, name: &str) -> Option<f64> {
     let asked = demo.client().get(demo.url("/metrics")).bearer_auth(demo.token());
@@ -35,12 +18,12 @@ async fn metric(demo: &Demo, name: &str) -> Option<f64> {
 #[tokio::test]
 async fn commands_say_who_may_be_live_and_why_and_a_source_org_is_not_overruled_by_hand() {
     let demo = Demo::start_to_keep().await;
-    let list = told(&demo, &["license", "list"]);
+    let list = demo.sloe(&["license", "list"]);
     for part in ["meridian", "harbor", "L-00001", "L-00007", "Uninstalled", "7 rows"] {
         assert!(list.contains(part), "{part:?} is not in\n{list}");
     }
     assert!(!list.contains("L-00008"), "another package's row\n{list}");
-    let all: Value = serde_json::from_str(&told(&demo, &["license", "list", "--json"])).unwrap();
+    let all: Value = serde_json::from_str(&demo.sloe(&["license", "list", "--json"])).unwrap();
     assert_eq!(all["orgs"].as_array().unwrap().len(), 7);
     assert_eq!(
         (&all["orgs"][0]["slug"], &all["orgs"][0]["live"]),
@@ -50,19 +33,19 @@ async fn commands_say_who_may_be_live_and_why_and_a_source_org_is_not_overruled_
         (&all["source"]["url"], &all["source"]["alarm"]),
         (&json!(demo.source), &json!(false))
     );
-    let show = told(&demo, &["license", "show", "meridian"]);
+    let show = demo.sloe(&["license", "show", "meridian"]);
     assert!(show.contains("L-00001") && show.contains("Active"), "{show}");
-    let why = told(&demo, &["license", "why", "meridian"]);
+    let why = demo.sloe(&["license", "why", "meridian"]);
     assert!(why.starts_with("Live: license L-00001 is Active. The source org was read"), "{why}");
     // An org that is not connected, by 15 characters; and one that nobody licensed.
-    let why = told(&demo, &["license", "why", "00D1a000000Elm3"]);
+    let why = demo.sloe(&["license", "why", "00D1a000000Elm3"]);
     assert!(why.starts_with("Not live: license L-00006 is Suspended."), "{why}");
-    let why = told(&demo, &["license", "why", "00D1a000000None"]);
+    let why = demo.sloe(&["license", "why", "00D1a000000None"]);
     assert!(why.contains("no license") && why.contains("subscriber 00D1a000000None"), "{why}");
-    let (good, refused) = sloe(&demo, &["license", "why", "nobody"]);
-    assert!(!good && refused.contains("no org \"nobody\" is connected"), "{refused}");
-    let (good, refused) = sloe(&demo, &["license", "set", "meridian", "--number", "L-1"]);
-    assert!(!good && refused.contains("can't be recorded by hand"), "{refused}");
+    let (_, refused) = demo.refused(&["license", "why", "nobody"]);
+    assert!(refused.contains("no org \"nobody\" is connected"), "{refused}");
+    let (_, refused) = demo.refused(&["license", "set", "meridian", "--number", "L-1"]);
+    assert!(refused.contains("can't be recorded by hand"), "{refused}");
     assert!(refused.contains(&demo.source), "{refused}");
 }
 
@@ -99,12 +82,12 @@ async fn a_dark_source_org_is_told_and_nobody_notices_else() {
     let dark = demo.client().put(faults).json(&json!({ "outage": true })).send().await.unwrap();
     assert!(dark.status().is_success());
     let trouble = eventually(async || {
-        let all = told(&demo, &["org", "list"]);
+        let all = demo.sloe(&["org", "list"]);
         if all.contains("The source org of licenses") { Ok(all) } else { Err(all) }
     })
     .await;
     assert!(trouble.contains("What is known stands"), "{trouble}");
-    assert!(told(&demo, &["license", "why", "harbor"]).contains("What is known stands"));
+    assert!(demo.sloe(&["license", "why", "harbor"]).contains("What is known stands"));
     let ready = demo.client().get(demo.url("/readyz")).send().await.unwrap();
     assert_eq!(ready.status(), 200);
     let event = demo.org("harbor").event("lighthouse-night-walks").to_owned();

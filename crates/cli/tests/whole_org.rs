@@ -163,8 +163,8 @@ fn connect(directory: &Path, org: &Org) -> String {
     let line = printed.lines().find_map(|line| line.trim().strip_prefix("Secret "));
     let secret = line.unwrap_or_else(|| panic!("{printed}")).trim().to_owned();
     let mut license = sloe(directory);
-    license.args(["org", "license", "large", "--number", "L-1"]);
-    told(license, true);
+    license.args(["license", "set", "large", "--number", "L-1"]);
+    told(license, false);
     secret
 }
 

@@ -10,11 +10,13 @@ use crate::time::Timestamp;
 mod build;
 mod print;
 mod read;
+mod rich;
 #[cfg(test)]
 mod tests;
 
 pub use build::{Accepted, build, withdraw};
 pub use print::{Print, print, prints};
+pub use rich::plain;
 
 /// The fields that a mapping names, whatever the org calls them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -190,6 +190,18 @@ impl Catalog {
         Ok((snapshot, true))
     }
 
+    /// Forgets all events of an org; what is stored of them is not touched.
+    pub(crate) fn forget(&self, org: OrgId) {
+        self.slugs.remove(&org);
+        self.old_slugs.retain(|(of, _), _| *of != org);
+        self.by_locator.retain(|_, event| event.org != org);
+        self.listings.retain(|event, _| event.org != org);
+        let all: Vec<EventRef> = self.snapshots.iter().map(|(event, _)| *event).collect();
+        for event in all.into_iter().filter(|event| event.org == org) {
+            self.snapshots.invalidate(&event);
+        }
+    }
+
     /// The slug wished for, numbered if another event has it.
     fn free_slug(&self, snapshot: &Snapshot) -> String {
         let event = snapshot.event;

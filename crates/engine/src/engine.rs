@@ -87,6 +87,7 @@ pub(crate) struct News {
     pub(crate) org: Notify,
     pub(crate) mail: Notify,
     pub(crate) orders: Notify,
+    pub(crate) removals: Notify,
     /// Events whose orders may have changed since the projection looked.
     pub(crate) reorder: Mutex<BTreeSet<EventRef>>,
     /// Events whose figures may have changed since the outbox looked.
@@ -264,6 +265,13 @@ impl Engine {
             Ok(Err(error)) => Err(unavailable(&error)),
             Err(_) => Err(Denied::OutcomeUnknown),
         }
+    }
+
+    /// Forgets in memory what is known of an org's events but their ledgers,
+    /// which are as their journals.
+    pub(crate) fn forget_events(&self, org: OrgId) {
+        self.0.catalog.forget(org);
+        self.0.event_keys.forget(org);
     }
 
     pub(crate) fn desk(&self) -> &Desk {

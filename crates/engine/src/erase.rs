@@ -149,7 +149,11 @@ impl Engine {
     }
 
     /// Destroys all personal data of an event; how many orders had some.
-    pub(crate) async fn erase_event(&self, event: EventRef) -> Result<usize, Denied> {
+    pub(crate) async fn erase_event(
+        &self,
+        scope: OrgScope,
+        event: EventRef,
+    ) -> Result<usize, Denied> {
         let (mut count, mut cursor) = (0, 0);
         loop {
             let _turn = self.workers().erasing.lock().await;
@@ -168,7 +172,6 @@ impl Engine {
                     done.map_err(|_| Denied::OutcomeUnknown)?.map_err(|why| unwilling(&why))?;
                 }
             }
-            let scope = self.registry().by_id(event.org).ok_or(Denied::NotFound)?.scope;
             let claims: Vec<_> = entries.iter().map(|(claim, _)| *claim).collect();
             self.blocking(move |store| {
                 claims.iter().try_for_each(|claim| forget_words(store, scope, &claim.text()))

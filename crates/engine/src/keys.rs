@@ -62,6 +62,14 @@ impl EventKeys {
         Self { kept, turns: std::array::from_fn(|_| Mutex::default()) }
     }
 
+    /// Forgets the keys of an org's events in memory.
+    pub(crate) fn forget(&self, org: OrgId) {
+        let all: Vec<EventRef> = self.kept.iter().map(|(event, _)| *event).collect();
+        for event in all.into_iter().filter(|event| event.org == org) {
+            self.kept.invalidate(&event);
+        }
+    }
+
     async fn turn(&self, event: EventRef) -> MutexGuard<'_, ()> {
         let mix = |n: usize, byte: &u8| n.wrapping_mul(31).wrapping_add(usize::from(*byte));
         let place = event.event.as_bytes().iter().fold(0, mix) % TURNS;

@@ -18,6 +18,7 @@ pub mod licensing;
 pub mod mail;
 pub mod mapping;
 pub mod refresh;
+pub mod remove;
 pub mod replay;
 pub mod seal;
 pub mod staff;

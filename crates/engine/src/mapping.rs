@@ -94,19 +94,25 @@ impl Engine {
         Ok(findings)
     }
 
-    /// Puts the mapping before the one in force in force again. It was checked
-    /// when it came, so the org is not asked: going back must not depend on it.
+    /// Puts the mapping before the one in force in force again; where what is
+    /// stored can't be used, the last good one, which is in force already. It was
+    /// checked when it came, so the org is not asked: going back must not depend on it.
     ///
     /// # Errors
     /// [`MappingError`]; then the one in force stays.
     pub async fn set_mapping_back(&self, org: OrgId) -> Result<(), MappingError> {
         let org = self.registry().by_id(org).ok_or(MappingError::NotFound)?;
-        let before = org.mapping.before.clone().ok_or(MappingError::NothingBefore)?;
-        let mapping = Mapping::parse(&before.text).map_err(MappingError::Faulty)?;
+        let last_good = org.mapping.mapping.as_ref().filter(|_| org.mapping.trouble.is_some());
+        let text = match (last_good, &org.mapping.before) {
+            (Some(_), _) => org.mapping.text().to_owned(),
+            (None, Some(before)) => before.text.clone(),
+            (None, None) => return Err(MappingError::NothingBefore),
+        };
+        let mapping = Mapping::parse(&text).map_err(MappingError::Faulty)?;
         if let Some(old) = &org.mapping.mapping {
             self.may_move(&org, old, &mapping).await?;
         }
-        self.keep_mapping(&org, mapping, before.text).await?;
+        self.keep_mapping(&org, mapping, text).await?;
         Ok(())
     }
 

@@ -22,6 +22,7 @@ pub use connect::{Connect, ConnectError, Connected};
 pub use hook::{Heard, HookSecrets, Signed, Unheard};
 pub use license::Licenses;
 pub use mapping::{MappingText, OrgMapping};
+pub(crate) use registry::Leaving;
 pub use registry::{OrgError, Registry};
 pub use stored::Profile;
 

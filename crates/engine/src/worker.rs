@@ -10,7 +10,7 @@ mod failed;
 mod halt;
 mod inbox;
 pub(crate) mod license;
-mod mail;
+pub(crate) mod mail;
 mod orders;
 pub(crate) mod orgs;
 pub(crate) mod outbox;
@@ -144,6 +144,18 @@ impl Workers {
         self.settings.licenses.as_ref()
     }
 
+    /// Whether mail is sent at all.
+    pub(crate) fn sends_mail(&self) -> bool {
+        self.mailer.is_some()
+    }
+
+    /// Lets mails go that were put among those to be sent again.
+    pub(crate) fn ask_mail(&self) {
+        if let Some(mailer) = &self.mailer {
+            mailer.ask();
+        }
+    }
+
     /// What is known of an org's work, if any was ever done.
     pub(crate) fn known(&self, org: OrgId) -> Option<Arc<OrgWork>> {
         self.orgs.get(&org).map(|work| Arc::clone(&*work))
@@ -157,6 +169,13 @@ impl Workers {
             tracing::warn!(
                 "workers are ended in the middle; they go on from there at the next start"
             );
+        }
+    }
+
+    /// Ends all that runs for an org, at its next safe point.
+    pub(crate) fn forget(&self, org: OrgId) {
+        if let Some((_, work)) = self.orgs.remove(&org) {
+            work.left.cancel();
         }
     }
 
@@ -244,6 +263,13 @@ pub(crate) fn start(engine: &Engine) {
     driver::drive(engine, "licenses", often, |engine| &engine.workers().nothing, license::look);
     let now_and_then = Duration::from_secs(10);
     driver::drive(engine, "mappings", now_and_then, |e| &e.workers().nothing, mapping::look);
+    driver::drive(
+        engine,
+        "removals",
+        now_and_then,
+        |e| &e.news().removals,
+        |engine| async move { engine.finish_removals().await.map(drop) },
+    );
     let daily = Duration::from_secs(24 * 60 * 60);
     driver::drive(engine, "retention", daily, |engine| &engine.workers().nothing, retention::look);
     let compared = Arc::new(orders::Compared::default());

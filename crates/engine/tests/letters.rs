@@ -11,7 +11,7 @@ use common::{Clock, person, place, start, start_on};
 use serde_json::json;
 use sloe_engine::claims::{Confirmed, RequestId};
 use sloe_engine::engine::Engine;
-use sloe_engine::sync::{Letter, LetterFilter, LetterKind, Which};
+use sloe_engine::sync::{Letter, LetterFilter, LetterKind, Pile, Which};
 use sloe_store::api::Store;
 use sloe_store::key::{Collection, Range};
 
@@ -168,6 +168,92 @@ async fn rows_that_run_into_locks_wait_longer_each_time_until_a_person_must_look
     .await;
     assert_eq!(org.attendees().await.len(), 4);
     assert_eq!(org.records("SELECT Id FROM Sloe_Session_Attendee__c").await.len(), 8);
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn places_in_sessions_wait_for_their_attendee_and_go_when_it_does() {
+    let (org, place) = (Org::start().await, place());
+    let clock = Arc::new(Clock::default());
+    let store = Arc::clone(&place.store) as Arc<dyn Store>;
+    let engine = start_on(store, Arc::clone(&clock) as _, Some(hasty(2_000)));
+    org.connect(&engine, &*place.store);
+    org.shown(&engine).await;
+    org.faults(json!({ "row_error_rate": 1.0, "objects": ["Sloe_Attendee__c"] })).await;
+    register(&engine, &org, 1, &[]).await;
+    let waiting = async || engine.waiting_rows(org.id(), None, 500).await.unwrap().rows;
+    until("the rows wait", async || waiting().await.len() == 3).await;
+    let mut left = waiting().await;
+    while !left.is_empty() {
+        let words = |kind| {
+            if kind == LetterKind::Attendee { "UNABLE_TO_LOCK_ROW" } else { "parent-refused" }
+        };
+        assert!(left.iter().all(|row| row.code == words(row.kind)), "{left:?}");
+        clock.advance(20 * 60_000);
+        let tries = left[0].tries;
+        until("they were tried again", async || {
+            left = waiting().await;
+            left.iter().all(|row| row.tries > tries)
+        })
+        .await;
+    }
+    let all = letters(&engine, &org, LetterFilter::default()).await;
+    let codes: Vec<_> = all.iter().map(|letter| letter.code.as_str()).collect();
+    assert_eq!(codes, ["UNABLE_TO_LOCK_ROW", "parent-refused", "parent-refused"]);
+    org.faults(json!({})).await;
+    let attendee = all.iter().find(only(LetterKind::Attendee)).unwrap();
+    engine.replay(org.id(), Which::Rows(vec![attendee.key.clone()])).await.unwrap();
+    until("the letters are gone", async || {
+        letters(&engine, &org, LetterFilter::default()).await.is_empty()
+    })
+    .await;
+    assert_eq!(org.records("SELECT Id FROM Sloe_Session_Attendee__c").await.len(), 2);
+    engine.stop().await;
+}
+
+#[tokio::test]
+async fn all_of_a_pile_are_its_own_and_no_others() {
+    let (org, place) = (Org::start().await, place());
+    let engine = start(&place, Some(hasty(2_000)));
+    org.connect(&engine, &*place.store);
+    org.shown(&engine).await;
+    let refused = |object: &str| json!({ "row_errors": { "FIELD_CUSTOM_VALIDATION_EXCEPTION": 1.0 }, "objects": [object] });
+    // The same code for attendees, and for places of others.
+    org.faults(refused("Sloe_Attendee__c")).await;
+    register(&engine, &org, 2, &[]).await;
+    org.drained(&engine).await;
+    org.faults(refused("Sloe_Session_Attendee__c")).await;
+    register(&engine, &org, 1, &[]).await;
+    org.drained(&engine).await;
+    let piles = engine.piles(org.id(), &LetterFilter::default()).await.unwrap();
+    let counted = piles.iter().map(|pile| (pile.code.as_str(), pile.kind, pile.count));
+    let mut counted: Vec<_> = counted.collect();
+    counted.sort();
+    let code = "FIELD_CUSTOM_VALIDATION_EXCEPTION";
+    assert_eq!(
+        counted,
+        [
+            (code, LetterKind::Attendee, 2),
+            (code, LetterKind::SessionAttendee, 2),
+            ("parent-refused", LetterKind::SessionAttendee, 4),
+        ]
+    );
+    for pile in &piles {
+        let found = letters(&engine, &org, pile.filter()).await;
+        assert_eq!(found.len(), pile.count, "{pile:?}");
+        assert!(found.iter().all(|letter| letter.kind == pile.kind), "{pile:?}");
+    }
+    // The places of the third go, and nothing with them.
+    org.faults(json!({})).await;
+    let places = |pile: &&Pile| pile.code == code && pile.kind == LetterKind::SessionAttendee;
+    let which = Which::All(piles.iter().find(places).unwrap().filter());
+    assert_eq!(engine.replay(org.id(), which).await.unwrap().rows, 2);
+    until("they are there", async || {
+        org.records("SELECT Id FROM Sloe_Session_Attendee__c").await.len() == 2
+    })
+    .await;
+    org.drained(&engine).await;
+    assert_eq!(letters(&engine, &org, LetterFilter::default()).await.len(), 6);
     engine.stop().await;
 }
 

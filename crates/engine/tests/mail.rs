@@ -4,6 +4,7 @@
 mod common;
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use common::org::{hasty, until};
@@ -11,7 +12,7 @@ use common::{connect, event, org_id, person, place, raw, start};
 use sloe_engine::claims::RequestId;
 use sloe_engine::engine::Engine;
 use sloe_engine::mail::{MailBody, MailSettings};
-use sloe_engine::sync::LetterFilter;
+use sloe_engine::sync::{Letter, LetterFilter, LetterKind, Which};
 use sloe_engine::worker::Settings;
 use sloe_store::api::{Destination, Store};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -21,6 +22,8 @@ use tokio::net::{TcpListener, TcpStream};
 struct Sink {
     mails: Mutex<Vec<String>>,
     put_off: Mutex<BTreeSet<String>>,
+    /// Takes what it refused before.
+    lenient: AtomicBool,
 }
 
 impl Sink {
@@ -53,7 +56,9 @@ impl Sink {
             }
             let answer = match line.split([' ', ':']).next().unwrap_or_default() {
                 "EHLO" => "250 sink\r\n",
-                "RCPT" if line.contains("refused@") => "550 refused@example.org is unknown\r\n",
+                "RCPT" if line.contains("refused@") && !self.lenient.load(Ordering::Relaxed) => {
+                    "550 refused@example.org is unknown\r\n"
+                }
                 "RCPT"
                     if line.contains("later@")
                         && self.put_off.lock().unwrap().insert(line.clone()) =>
@@ -171,5 +176,45 @@ async fn a_server_configured_later_gets_no_old_mail() {
     register(&engine, 2, "grace@example.org").await;
     until("the new mail has gone", async || quiet(&place)).await;
     assert_eq!((sink.to("grace@").len(), sink.to("ada@").len()), (1, 0));
+    engine.stop().await;
+}
+
+async fn letters(engine: &Engine) -> Vec<Letter> {
+    engine.letters(org_id(1), &LetterFilter::default(), None, 10).await.unwrap().letters
+}
+
+#[tokio::test]
+async fn a_mail_that_was_refused_goes_again_when_staff_want_it_to() {
+    let (place, sink) = (place(), Arc::new(Sink::default()));
+    let url = Arc::clone(&sink).listen().await;
+    let engine = begin(&place, with_mail(url.clone())).await;
+    register(&engine, 1, "refused@example.org").await;
+    until("the mail is refused", async || letters(&engine).await.len() == 1).await;
+    let first = letters(&engine).await.remove(0);
+    assert_eq!((first.kind, first.tries, first.replaying), (LetterKind::Mail, 1, false));
+    // In vain: the letter stays, and tells that it was tried again.
+    let only = || Which::Rows(vec![first.key.clone()]);
+    assert_eq!(engine.replay(org_id(1), only()).await.unwrap().rows, 1);
+    until("it was tried again", async || letters(&engine).await[0].tries == 2).await;
+    until("it goes no more", async || !letters(&engine).await[0].replaying).await;
+    let again = letters(&engine).await.remove(0);
+    assert_eq!((again.code.as_str(), again.since), ("smtp-550", first.since));
+    assert_eq!(sink.to("refused@").len(), 0);
+    engine.stop().await;
+    drop(engine);
+
+    // Where no mail is sent nothing waits to be sent once there is a server.
+    let engine = start(&place, Some(hasty(2_000)));
+    let nothing = engine.replay(org_id(1), only()).await.unwrap();
+    assert_eq!((nothing.rows, nothing.unknown.len()), (0, 1));
+    engine.stop().await;
+    drop(engine);
+
+    sink.lenient.store(true, Ordering::Relaxed);
+    let engine = start(&place, Some(with_mail(url)));
+    let all = engine.replay(org_id(1), Which::All(LetterFilter::default())).await.unwrap();
+    assert_eq!(all.rows, 1);
+    until("the letter is gone", async || letters(&engine).await.is_empty()).await;
+    assert_eq!(sink.to("refused@example.org").len(), 1);
     engine.stop().await;
 }

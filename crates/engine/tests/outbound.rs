@@ -14,7 +14,7 @@ use sloe_engine::claims::RequestId;
 use sloe_engine::engine::Engine;
 use sloe_engine::worker::Settings;
 use sloe_salesforce::{
-    AttendeeDetails, Cell, Column, Operation, Row, RowKind, RowOutcome, Rows, Status,
+    Adopted, AttendeeDetails, Cell, Column, Operation, Row, RowKind, RowOutcome, Rows, Status,
 };
 use sloe_store::api::Store;
 use sloe_store::key::{Collection, Range};
@@ -264,4 +264,24 @@ async fn a_value_too_long_or_an_unknown_choice_is_refused_by_name_and_its_neighb
         assert_eq!(odd.code, "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST");
         assert_eq!(odd.fields, ["Registration_Status__c"]);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_failed_as_a_whole_is_not_adopted_for_ever() {
+    let org = Org::start().await;
+    let client = org.client();
+    let mut mapping = client.mapping().clone();
+    mapping.attendee.constants.insert("Misspelled__c".to_owned(), json!("x"));
+    let misled = client.with_mapping(mapping).unwrap();
+    let mut rows = odd_rows(&org, "b");
+    rows.retain(Row::fits_a_file);
+    let job = misled.bulk_open(RowKind::Attendee, Operation::Upsert).await.unwrap();
+    let failed = misled.bulk_run(&job, Rows::Upsert(&rows)).await.unwrap_err();
+    assert_eq!(failed.code(), Some("InvalidBatch"), "{failed}");
+    let adopted = client.bulk_adopt(&job, Rows::Upsert(&rows)).await.unwrap();
+    assert!(matches!(adopted, Adopted::Aborted), "{adopted:?}");
+    let job = client.bulk_open(RowKind::Attendee, Operation::Upsert).await.unwrap();
+    let outcomes = client.bulk_run(&job, Rows::Upsert(&rows)).await.unwrap();
+    let delivered = |outcome: &RowOutcome| matches!(outcome, RowOutcome::Delivered { .. });
+    assert!(outcomes.iter().all(delivered), "{outcomes:?}");
 }

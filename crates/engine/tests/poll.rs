@@ -172,6 +172,61 @@ async fn attendees_made_changed_and_deleted_in_salesforce_take_and_free_seats_by
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attendee_that_is_moved_to_another_event_leaves_its_seats_in_the_one_it_was_in() {
+    let (org, place) = (Org::start().await, place());
+    let engine = start(&place, Some(watchful()));
+    org.connect(&engine, &*place.store);
+    org.shown(&engine).await;
+    let at = ["2031-05-01T09:00:00.000+0000", "2031-05-01T17:00:00.000+0000"];
+    let fields = json!({
+        "Name": "Second Event", "Published__c": true, "Time_Zone__c": "UTC", "Capacity__c": 10,
+        "Starts_At__c": at[0], "Ends_At__c": at[1],
+    });
+    let second = org.create("Sloe_Event__c", fields).await;
+    let fields = json!({
+        "Event__c": second, "Name": "Other talk", "Capacity__c": 5, "Active__c": true,
+        "Starts_At__c": at[0], "Ends_At__c": at[1],
+    });
+    let other_talk = org.create("Sloe_Session__c", fields).await;
+    let talk = engine.event(org.event().public_id()).unwrap().1.sessions[0].sf;
+    org.change("Sloe_Session__c", talk.as_str(), json!({ "Capacity__c": 5 })).await;
+    let first = org.event();
+    let second = EventRef { org: org.id(), event: SfId::parse(&second).unwrap() };
+    // What is left of an event, and of its first session.
+    let left = async |event: EventRef| {
+        let left = engine.availability(event).await.ok()?;
+        Some((left.left?, left.sessions.first()?.left?))
+    };
+    until("both events have their limits", async || {
+        left(first).await == Some((1_000, 5)) && left(second).await == Some((10, 5))
+    })
+    .await;
+
+    let guest = json!({
+        "Event__c": EVENT, "First_Name__c": "By", "Last_Name__c": "Hand",
+        "Email__c": "by@hand.example", "Registration_Status__c": "Registered",
+    });
+    let guest = org.create("Sloe_Attendee__c", guest).await;
+    let in_talk = json!({
+        "Attendee__c": guest, "Session__c": talk.as_str(), "Registration_Status__c": "Registered",
+    });
+    let in_talk = org.create("Sloe_Session_Attendee__c", in_talk).await;
+    until("the guest has both seats", async || left(first).await == Some((999, 4))).await;
+
+    let event = |id: &SfId| json!({ "Event__c": id.as_str() });
+    org.change("Sloe_Attendee__c", &guest, event(&second.event)).await;
+    until("the guest is in the other event", async || left(second).await == Some((9, 5))).await;
+    until("and not in the first any more", async || left(first).await == Some((1_000, 4))).await;
+    org.change("Sloe_Session_Attendee__c", &in_talk, json!({ "Session__c": other_talk })).await;
+    until("so is the place in the session", async || left(second).await == Some((9, 4))).await;
+    until("and that one is free", async || left(first).await == Some((1_000, 5))).await;
+    // An attendee of no event at all takes no seat either.
+    org.change("Sloe_Attendee__c", &guest, json!({ "Event__c": null })).await;
+    until("the guest's seat is free", async || left(second).await == Some((10, 4))).await;
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_registrations_cause_no_refresh_and_no_new_version() {
     let (org, place) = (Org::start().await, place());
     let engine = start(&place, Some(watchful()));

@@ -9,9 +9,11 @@ use common::org::{Org, hasty, until};
 use common::{place, start};
 use serde_json::{Value, json};
 use sloe_core::ids::{EventRef, SfId};
+use sloe_core::limits::MAX_POOLS;
 use sloe_engine::engine::Engine;
 use sloe_engine::refresh::{Outcome, Refresh};
 use sloe_engine::worker;
+use sloe_salesforce::Options;
 
 const EVENTS: usize = 1_000;
 
@@ -157,4 +159,25 @@ async fn an_org_without_bulk_queries_is_read_page_by_page() {
     let read = whole(&engine, &org).unwrap();
     assert_eq!(read.outcome, Outcome::Read { good: EVENTS + 1, faulty: 0 });
     tokio::time::timeout(Duration::from_secs(120), engine.stop()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_an_event_with_more_sessions_than_can_be_offered_no_more_are_read() {
+    let org = Org::start().await;
+    let event = org.event().event;
+    let session = |n: usize| {
+        json!({
+            "Event__c": event.as_str(), "Name": format!("Session {n}"),
+            "Starts_At__c": "2031-05-01T10:00:00.000+0000", "Ends_At__c": "2031-05-01T11:00:00.000+0000",
+        })
+    };
+    // Two pages of children are 4,000.
+    let sessions: Vec<_> = (0..MAX_POOLS + 2_500).map(session).collect();
+    org.create_many("Sloe_Session__c", &sessions).await;
+    let by_rest = org.client().fetch_event(event, None).await.unwrap().unwrap();
+    let range = MAX_POOLS..MAX_POOLS + 2_000;
+    assert!(range.contains(&by_rest.sessions.len()), "{} by REST", by_rest.sessions.len());
+    let client = org.client_with(Options { bulk_events: 0, ..Options::default() });
+    let in_bulk = client.fetch_all(None).next_page().await.unwrap();
+    assert_eq!(in_bulk[0].sessions.len(), MAX_POOLS);
 }

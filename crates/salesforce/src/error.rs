@@ -178,6 +178,7 @@ impl Error {
             Self::Unreachable { .. } | Self::Deadline { .. } | Self::Malformed { .. } => {
                 Advice::Retry
             }
+            Self::Login { description, .. } if is_login_rate(description) => Advice::Wait,
             Self::Login { code, status, .. } => match code.as_str() {
                 "rate_limit_exceeded" => Advice::Wait,
                 "temporarily_unavailable" | "server_error" | "unknown_error" => Advice::Retry,
@@ -194,6 +195,18 @@ impl Error {
         match self {
             Self::Refused { code, message, .. } => Exhausted::read(code, message.reveal()),
             _ => None,
+        }
+    }
+
+    /// Whether a call that came to nothing here may have taken effect in the org
+    /// all the same. A refusal in the org's own words took none.
+    #[must_use]
+    pub fn may_have_arrived(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Deadline { .. } | Self::Malformed { .. } => true,
+            // From something between; 503 comes before anything is done.
+            Self::Status { status, .. } => matches!(status, 408 | 500 | 502 | 504),
+            _ => false,
         }
     }
 
@@ -297,6 +310,9 @@ impl Error {
                 "Nothing to do: registrations go on, nothing is lost, and Sloe writes to Salesforce \
                  again by itself. If it lasts, see which integration uses the org's API calls."
             }
+            Self::Login { description, .. } if is_login_rate(description) => {
+                login_remedy("rate_limit_exceeded")
+            }
             Self::Login { code, .. } => login_remedy(code),
             Self::WrongOrg { .. } => {
                 "Connect the other org as a new one (sloe org add), or correct the login address."
@@ -327,6 +343,11 @@ fn for_status(status: u16) -> Advice {
         408 | 409 | 412 | 420 | 500..=599 => Advice::Retry,
         _ => Advice::Stop,
     }
+}
+
+/// Whether the user has signed in too often this hour, which Salesforce calls an invalid grant.
+fn is_login_rate(description: &Private) -> bool {
+    description.reveal().eq_ignore_ascii_case("login rate exceeded")
 }
 
 fn login_remedy(code: &str) -> &'static str {
@@ -393,5 +414,15 @@ mod tests {
         assert_eq!(login(400, "rate_limit_exceeded").advice(), Advice::Wait);
         assert_eq!(login(503, "unreadable").advice(), Advice::Retry);
         assert_eq!(login(400, "invalid_grant").owner(), Owner::Admin);
+    }
+
+    #[test]
+    fn a_user_who_signed_in_too_often_is_waited_for() {
+        let error = Error::Login {
+            status: 400,
+            code: "invalid_grant".into(),
+            description: Private::new("login rate exceeded"),
+        };
+        assert_eq!((error.advice(), error.owner()), (Advice::Wait, Owner::Nobody));
     }
 }

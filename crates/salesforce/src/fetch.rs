@@ -16,6 +16,7 @@ use reqwest::Method;
 use serde_json::Value as Json;
 use sloe_core::ids::SfId;
 use sloe_core::inbound::{Field, RawEvent, RawRecord, Value};
+use sloe_core::limits;
 use sloe_core::time::Timestamp;
 
 use bulk::{Bulk, Ended, Family};
@@ -48,7 +49,7 @@ impl Counts {
         as_of: Timestamp,
     ) -> RawEvent {
         let groups = self.by_item.remove(&event.id).unwrap_or_default();
-        let external_total = groups.iter().fold(0, |sum: u32, (_, n)| sum.saturating_add(*n));
+        let external_total = sum(&groups);
         let external_by_session = sessions
             .iter()
             .filter_map(|session| Some((session.id, self.by_session.remove(&session.id)?)))
@@ -66,6 +67,11 @@ impl Counts {
     }
 }
 
+/// Attendees of all items.
+fn sum(groups: &[(Option<SfId>, u32)]) -> u32 {
+    groups.iter().fold(0, |sum, (_, n)| sum.saturating_add(*n))
+}
+
 /// One event with all that belongs to it; `None` when the org has no such event (any more).
 pub(crate) async fn event(
     client: &Client,
@@ -75,7 +81,7 @@ pub(crate) async fn event(
 ) -> Result<Option<RawEvent>, Error> {
     let ids = [event];
     let mut parts = vec![part("events", &query::events(mapping, Scope::Events(&ids)), false)];
-    parts.extend(count_parts(mapping, &ids, since));
+    parts.extend(count_parts(mapping, &ids, Asked::All(since)));
     let (mut answers, as_of) = composite(client, parts).await?;
     let page = answers.next_page(client).await?;
     let counts = read_counts(client, mapping, answers).await?;
@@ -127,7 +133,7 @@ impl EventPages {
     pub async fn next_page(&mut self) -> Result<Vec<RawEvent>, Error> {
         let org = self.org.clone();
         let (client, mapping) = org.parts();
-        let wanted = client.options.page_events.clamp(1, 200);
+        let wanted = client.options.page_events.clamp(1, MOST_EVENTS);
         if matches!(self.way, Way::Rest) && self.read >= client.options.bulk_events {
             self.way = self.in_bulk(client, mapping).await?;
         }
@@ -171,7 +177,7 @@ impl EventPages {
         let families = bulk.next(mapping, wanted).await?;
         let ids: Vec<_> = families.iter().map(|family| family.event.id).collect();
         // What fails here is read by REST: a result can't be read twice from its middle.
-        let mut counts = counts(client, mapping, &ids, self.since).await?;
+        let mut counts = counts(client, mapping, &ids, Asked::All(self.since)).await?;
         let as_of = bulk.as_of;
         self.way = Way::Bulk(bulk);
         let joined = families
@@ -192,7 +198,7 @@ impl EventPages {
         self.as_of.get_or_insert(as_of);
         let page = all_pages(client, answer.read()?).await?;
         let ids = page.iter().map(id_of).collect::<Result<Vec<_>, _>>()?;
-        let counts = counts(client, mapping, &ids, self.since).await?;
+        let counts = counts(client, mapping, &ids, Asked::All(self.since)).await?;
         assemble(client, mapping, page, counts, as_of).await
     }
 
@@ -209,18 +215,48 @@ impl EventPages {
     }
 }
 
-/// Counts and cancellations of `events`. Salesforce gives at most 2,000
+/// Seats that attendees take whom Sloe did not make: of each of `events` that
+/// has any, and of its sessions. One API call for [`MOST_EVENTS`].
+pub(crate) async fn external(
+    client: &Client,
+    mapping: &Mapping,
+    events: &[SfId],
+) -> Result<BTreeMap<SfId, u32>, Error> {
+    let mut total = BTreeMap::new();
+    for some in events.chunks(MOST_EVENTS) {
+        let counts = counts(client, mapping, some, Asked::Seats).await?;
+        for (event, groups) in counts.by_item {
+            total.insert(event, sum(&groups));
+        }
+        total.extend(counts.by_session);
+    }
+    Ok(total)
+}
+
+/// What to ask about events besides their own records.
+#[derive(Clone, Copy)]
+enum Asked {
+    /// Who takes seats.
+    Seats,
+    /// That, and who has given a seat back since then.
+    All(Option<Timestamp>),
+}
+
+/// Events that are asked about at once.
+const MOST_EVENTS: usize = 200;
+
+/// What is `asked` of `events`. Salesforce gives at most 2,000
 /// groups: where that isn't enough, half the events at a time.
 async fn counts(
     client: &Client,
     mapping: &Mapping,
     events: &[SfId],
-    since: Option<Timestamp>,
+    asked: Asked,
 ) -> Result<Counts, Error> {
     let mut total = Counts::default();
     let mut todo = vec![events];
     while let Some(ids) = todo.pop().filter(|ids| !ids.is_empty()) {
-        let sent = composite(client, count_parts(mapping, ids, since)).await;
+        let sent = composite(client, count_parts(mapping, ids, asked)).await;
         let read = match sent {
             Ok((answers, _)) => read_counts(client, mapping, answers).await,
             Err(error) => Err(error),
@@ -248,12 +284,15 @@ pub(crate) fn part(reference_id: &'static str, soql: &str, all: bool) -> Subrequ
     Subrequest { method: "GET", url: query::address(soql, all), reference_id }
 }
 
-fn count_parts(mapping: &Mapping, ids: &[SfId], since: Option<Timestamp>) -> Vec<Subrequest> {
-    vec![
+fn count_parts(mapping: &Mapping, ids: &[SfId], asked: Asked) -> Vec<Subrequest> {
+    let mut parts = vec![
         part("byItem", &query::external_by_item(mapping, ids), false),
         part("bySession", &query::external_by_session(mapping, ids), false),
-        part("cancelled", &query::cancelled(mapping, ids, since), true),
-    ]
+    ];
+    if let Asked::All(since) = asked {
+        parts.push(part("cancelled", &query::cancelled(mapping, ids, since), true));
+    }
+    parts
 }
 
 /// The parts' answers, taken in their order.
@@ -340,6 +379,9 @@ async fn read_counts(
             counts.by_session.insert(session, count_in(&record)?);
         }
     }
+    if answers.0.len() == 0 {
+        return Ok(counts);
+    }
     for record in answers.next_page(client).await? {
         let key = record.get(&mapping.attendee.key).and_then(Json::as_str);
         if let (Some(event), Some(key)) = (id_in(&record, name(Column::Event))?, key) {
@@ -372,15 +414,20 @@ async fn children(
     names: &ReadNames,
 ) -> Result<Vec<RawRecord>, Error> {
     let name = names.children.as_deref().unwrap_or_default();
-    let rows = match record.remove(name) {
+    let mut page: Option<Page> = match record.remove(name) {
         // Salesforce writes null for "no children".
-        None | Some(Json::Null) => Vec::new(),
-        Some(body) => {
-            let page = serde_json::from_value(body).map_err(|e| Error::malformed(CALL, &e))?;
-            all_pages(client, page).await?
-        }
+        None | Some(Json::Null) => None,
+        Some(body) => Some(serde_json::from_value(body).map_err(|e| Error::malformed(CALL, &e))?),
     };
-    rows.iter().map(|row| raw_record(row, names)).collect()
+    let mut found = Vec::new();
+    // More than can be offered are refused, however many more they are.
+    while found.len() < limits::MAX_POOLS {
+        let Some(rows) = take_page(client, &mut page).await? else { break };
+        for row in &rows {
+            found.push(raw_record(row, names)?);
+        }
+    }
+    Ok(found)
 }
 
 pub(crate) fn raw_record(record: &Record, names: &ReadNames) -> Result<RawRecord, Error> {

@@ -80,6 +80,9 @@ pub struct Changed {
     pub event: Option<SfId>,
     /// Whether it lies in the recycle bin.
     pub deleted: bool,
+    /// Of an attendee or a place in a session: whether it was changed after it
+    /// was made, so that it may have been another event's before.
+    pub edited: bool,
     /// Its id, and its mapped fields for events, items and sessions.
     pub record: RawRecord,
     /// Sloe's external id, of attendees that have one.
@@ -143,10 +146,13 @@ fn changed(mapping: &Mapping, of: Watched, row: &Record) -> Result<Changed, Erro
             (session.map(|session| id_in(session, &name)).transpose()?.flatten(), bare(id))
         }
     };
-    let stamp = text("SystemModstamp").and_then(Timestamp::parse);
+    let time = |name: &str| text(name).and_then(Timestamp::parse);
+    let stamp = time("SystemModstamp").ok_or_else(|| odd("a change without its time"))?;
+    let person = matches!(of, Watched::Attendee | Watched::SessionAttendee);
     Ok(Changed {
         of,
-        stamp: stamp.ok_or_else(|| odd("a change without its time"))?,
+        stamp,
+        edited: person && time("CreatedDate").is_none_or(|made| made < stamp),
         event,
         deleted: row.get("IsDeleted").and_then(Json::as_bool).unwrap_or(false),
         record,

@@ -217,20 +217,6 @@ pub struct Mapping {
     pub times: Times,
 }
 
-impl Default for Mapping {
-    /// Sloe's own package, without a namespace.
-    fn default() -> Self {
-        Self {
-            event: package::event_names(),
-            item: package::item_names(),
-            session: package::session_names(),
-            attendee: package::attendee_names(),
-            session_attendee: package::session_attendee_names(),
-            times: Times::Utc,
-        }
-    }
-}
-
 impl Mapping {
     /// The same names as a managed package installs them: `NS__` before every
     /// custom name that has no namespace yet.

@@ -176,6 +176,16 @@ impl Org {
         look::look(client, mapping, marks).await
     }
 
+    /// Seats that attendees take whom Sloe did not make: of each of `events` that
+    /// has any, and of its sessions. One API call for 200 events.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn count_external(&self, events: &[SfId]) -> Result<BTreeMap<SfId, u32>, Error> {
+        let (client, mapping) = self.parts();
+        fetch::external(client, mapping, events).await
+    }
+
     /// Rows by external id, 200 a call, each made or brought up to date.
     pub async fn upsert(&self, kind: RowKind, rows: &[Row]) -> Sent {
         let (client, mapping) = self.parts();
@@ -218,8 +228,9 @@ impl Org {
         bulk::open(client, mapping, kind, operation).await
     }
 
-    /// Sends `rows` by `job` and waits for their outcomes, in their order. Keys
-    /// must be unique among them. On an error the job may still run: record
+    /// Sends `rows` by `job` and waits for their outcomes, in their order. Those
+    /// that lock one parent belong side by side: the org works on some 10,000 at
+    /// a time. Keys must be unique among them. On an error the job may still run: record
     /// it as open and [`Org::bulk_adopt`] it later.
     ///
     /// # Errors

@@ -154,7 +154,7 @@ pub(crate) fn changed(mapping: &Mapping, of: Watched, mark: &Mark, rows: usize) 
         Watched::Item => records(&mapping.item),
         Watched::Session => records(&mapping.session),
         Watched::Attendee => (
-            format!("Id, {}, {}", column(mapping, Column::Event), attendee.key),
+            format!("Id, {}, {}, CreatedDate", column(mapping, Column::Event), attendee.key),
             attendee.object.clone(),
             format!(
                 " AND ({} = null OR {} OR IsDeleted = true)",
@@ -166,7 +166,7 @@ pub(crate) fn changed(mapping: &Mapping, of: Watched, mark: &Mark, rows: usize) 
             let (parent, event) = event_of_session(mapping);
             let names = &mapping.session_attendee;
             let only = format!(" AND {} = null", names.key);
-            (format!("Id, {parent}.{event}"), names.object.clone(), only)
+            (format!("Id, {parent}.{event}, CreatedDate"), names.object.clone(), only)
         }
     };
     let stamp = mark.stamp.to_rfc3339();
@@ -215,7 +215,7 @@ pub(crate) fn among(field: &str, ids: &[SfId]) -> String {
 }
 
 /// A condition that a text field holds one of these words.
-fn one_of(field: &str, words: &[String]) -> String {
+pub(crate) fn one_of(field: &str, words: &[String]) -> String {
     match words {
         [only] => format!("{field} = {}", quoted(only)),
         _ => {
@@ -293,7 +293,8 @@ mod tests {
         let from = Mark { stamp, after: None };
         assert_eq!(
             changed(&mapping, Watched::Attendee, &from, 2_000),
-            "SELECT Id, Event__c, Sloe_Id__c, IsDeleted, SystemModstamp FROM Sloe_Attendee__c \
+            "SELECT Id, Event__c, Sloe_Id__c, CreatedDate, IsDeleted, SystemModstamp \
+             FROM Sloe_Attendee__c \
              WHERE SystemModstamp >= 2023-11-14T22:13:20Z AND (Sloe_Id__c = null \
              OR Registration_Status__c = 'Cancelled' OR IsDeleted = true) \
              ORDER BY SystemModstamp, Id LIMIT 2000"
@@ -302,7 +303,7 @@ mod tests {
         let soql = changed(&mapping, Watched::SessionAttendee, &on, 2_000);
         assert_eq!(
             soql,
-            "SELECT Id, Session__r.Event__c, IsDeleted, SystemModstamp \
+            "SELECT Id, Session__r.Event__c, CreatedDate, IsDeleted, SystemModstamp \
              FROM Sloe_Session_Attendee__c WHERE SystemModstamp >= 2023-11-14T22:13:20Z \
              AND (SystemModstamp > 2023-11-14T22:13:20Z OR Id > 'a00000000000001AAA') \
              AND Sloe_Id__c = null ORDER BY SystemModstamp, Id LIMIT 2000"

@@ -219,6 +219,12 @@ pub(crate) struct DescribedField {
     pub(crate) calculated: bool,
     #[serde(default)]
     pub(crate) reference_to: Vec<String>,
+    /// What leads from a lookup to the record it names.
+    #[serde(default)]
+    pub(crate) relationship_name: Option<String>,
+    /// Whether a query may ask for records by it.
+    #[serde(default)]
+    pub(crate) filterable: Option<bool>,
     /// There on the lookups of a detail to its master only.
     #[serde(default)]
     pub(crate) relationship_order: Option<i64>,

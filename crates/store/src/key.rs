@@ -38,7 +38,7 @@ pub enum Collection {
     Mappings,
     /// How the last refreshes of an org's events went, and what was read then.
     Reads,
-    /// Up to where changes in an org were read.
+    /// Up to where changes in an org were read, and up to when its hook's calls were taken.
     Marks,
     /// Whether an org tells of changes by itself, and up to where it did.
     ChangeEvents,
@@ -235,6 +235,12 @@ impl Key {
     #[must_use]
     pub fn marks(scope: OrgScope) -> Self {
         Self::scoped(Collection::Marks, scope, "poll")
+    }
+
+    /// Up to when the calls of an org's hook that were taken are signed.
+    #[must_use]
+    pub fn hook_mark(scope: OrgScope) -> Self {
+        Self::scoped(Collection::Marks, scope, "hook")
     }
 
     /// One of the notes about an org's change events.

@@ -7,6 +7,7 @@ mod doctor;
 mod hook;
 pub mod license;
 mod mapping;
+mod remove;
 mod staff;
 mod sync;
 
@@ -33,6 +34,7 @@ pub use changes::switch_changes;
 pub use doctor::examine;
 pub use hook::rotate_hook;
 pub use mapping::{change_mapping, check_org, findings, show_mapping};
+pub use remove::remove_org;
 
 /// The admin API, below `/api/v1/admin`.
 pub fn router(state: AppState) -> Router<AppState> {
@@ -45,6 +47,7 @@ pub fn router(state: AppState) -> Router<AppState> {
         .route("/orgs/check", post(mapping::check))
         .route("/orgs/mapping", post(mapping::show))
         .route("/orgs/mapping/change", post(mapping::change))
+        .route("/orgs/remove", post(remove::remove))
         .route("/doctor", post(doctor::doctor))
         .merge(license::routes())
         .route("/refresh", post(refresh))
@@ -185,5 +188,5 @@ fn find_org(engine: &Engine, body: &Value) -> Result<OrgId, String> {
 }
 
 fn refused(why: impl Into<String>) -> Problem {
-    Problem::new(Cause::Invalid, why.into())
+    Problem::plain(Cause::Invalid, why.into())
 }

@@ -48,6 +48,8 @@ pub struct Problem(Box<Parts>);
 struct Parts {
     cause: Cause,
     detail: Option<Cow<'static, str>>,
+    /// Whether the detail says it all.
+    plain: bool,
     faults: Vec<FieldFault>,
     pools: Vec<Shortage>,
     opens_at: Option<Timestamp>,
@@ -59,6 +61,7 @@ impl From<Cause> for Problem {
         Self(Box::new(Parts {
             cause,
             detail: None,
+            plain: false,
             faults: Vec::new(),
             pools: Vec::new(),
             opens_at: None,
@@ -73,6 +76,14 @@ impl Problem {
     pub fn new(cause: Cause, detail: impl Into<Cow<'static, str>>) -> Self {
         let mut problem = Self::from(cause);
         problem.0.detail = Some(detail.into());
+        problem
+    }
+
+    /// A cause of which `detail` says all there is to say, in sentences.
+    #[must_use]
+    pub fn plain(cause: Cause, detail: impl Into<Cow<'static, str>>) -> Self {
+        let mut problem = Self::new(cause, detail);
+        problem.0.plain = true;
         problem
     }
 
@@ -142,6 +153,7 @@ impl Problem {
     pub fn detail(&self) -> String {
         let entry = self.0.cause.entry();
         match &self.0.detail {
+            Some(detail) if self.0.plain => detail.to_string(),
             Some(detail) => format!("{detail} {} {}", entry.meaning, entry.remedy),
             None => format!("{} {}", entry.meaning, entry.remedy),
         }

@@ -2,6 +2,7 @@
 //! with its own credentials, so a hint that lies costs one look.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{FromRequestParts, State};
@@ -24,6 +25,7 @@ pub(crate) const REFRESH_FIELDS: &[&str] = &["event"];
 pub(crate) const REFUSALS: &[Cause] = &[
     Cause::Malformed,
     Cause::Unauthorized,
+    Cause::NotAccepted,
     Cause::TooSlow,
     Cause::TooLarge,
     Cause::UnsupportedMediaType,
@@ -66,14 +68,14 @@ impl FromRequestParts<AppState> for Caller {
 
 impl Caller {
     /// The org, once `body` is known to be its own, and whether it is news.
-    fn proven(self, state: &AppState, body: &[u8]) -> Result<(Arc<Org>, Heard), Problem> {
+    async fn proven(self, state: &AppState, body: &[u8]) -> Result<(Arc<Org>, Heard), Problem> {
         let (org, [id, timestamp, signature]) = match self {
             Self::Known(org) => return Ok((org, Heard::New)),
             Self::Signed { org, headers } => (org, headers),
         };
         let call = Signed { id: &id, timestamp: &timestamp, signature: &signature, body };
         // Who reads this knows the key, unless the signature is wrong.
-        match state.engine.hears(&org, &call) {
+        match state.engine.hears(&org, &call).await {
             Ok(heard) => Ok((org, heard)),
             Err(Unheard::Signature) => Err(Cause::Unauthorized.into()),
             Err(Unheard::Time) => Err(Problem::new(
@@ -84,6 +86,14 @@ impl Caller {
                 Cause::Unauthorized,
                 "A call with this `webhook-id` and `webhook-timestamp` was taken before.",
             )),
+            Err(Unheard::Before) => Err(Problem::new(
+                Cause::Unauthorized,
+                "Its `webhook-timestamp` is no later than that of a call taken before Sloe was \
+                 last started: it may be that one again. Sign it with the time of now.",
+            )),
+            Err(Unheard::NotNow) => {
+                Err(Problem::from(Cause::NotAccepted).retry_after(Duration::from_secs(2)))
+            }
         }
     }
 }
@@ -118,7 +128,7 @@ pub(crate) async fn refresh(
     caller: Caller,
     body: JsonBody,
 ) -> Result<Response, Problem> {
-    let (org, heard) = caller.proven(&state, body.bytes())?;
+    let (org, heard) = caller.proven(&state, body.bytes()).await?;
     let json = body.parse()?;
     let mut read = Reader::default();
     let event = event(&mut read, &json);

@@ -86,6 +86,25 @@ async fn a_signed_call_is_taken_once_and_every_other_signature_is_refused() {
 }
 
 #[tokio::test]
+async fn a_call_that_was_taken_before_a_restart_is_refused_after_it_and_the_next_one_is_not() {
+    let caller = Caller::new().await;
+    let key = caller.connect(org(), "other").signing;
+    let at = now(&caller);
+    let signed = |id: &str, at: i64| sign(&key, id, at, BODY);
+    call(&caller, "msg_1", at, &signed("msg_1", at)).await.is(202);
+    let caller = Caller::of(caller.site.restarted().await).await;
+    let replayed = call(&caller, "msg_1", at, &signed("msg_1", at)).await;
+    let replayed = replayed.refused(401, "unauthorized");
+    assert!(replayed["detail"].as_str().unwrap().contains("time of now"), "{replayed}");
+    // Also where it claims to be another.
+    call(&caller, "msg_2", at, &signed("msg_2", at)).await.refused(401, "unauthorized");
+    call(&caller, "msg_1", at + 1, &signed("msg_1", at + 1)).await.is(202);
+    call(&caller, "msg_3", at + 1, &signed("msg_3", at + 1)).await.is(202);
+    let again = call(&caller, "msg_3", at + 1, &signed("msg_3", at + 1)).await;
+    again.refused(401, "unauthorized");
+}
+
+#[tokio::test]
 async fn a_call_for_another_org_is_refused_although_it_is_signed() {
     let caller = Caller::new().await;
     let key = caller.connect(OrgId::parse("00D000000000003").unwrap(), "third").signing;

@@ -5,6 +5,7 @@ mod changes;
 mod check;
 mod hook;
 mod mapping;
+mod remove;
 
 use std::path::PathBuf;
 
@@ -40,6 +41,9 @@ pub(crate) enum Org {
     /// Show or choose what an org calls its objects and fields.
     #[command(after_help = mapping::EXAMPLES)]
     Mapping(mapping::MappingArgs),
+    /// Disconnect an org for good, and delete what is stored of it.
+    #[command(after_help = remove::EXAMPLES)]
+    Remove(remove::Remove),
     /// Make a new secret for the Update button; the one before stays good until it is ended.
     #[command(after_help = HOOK_EXAMPLE)]
     RotateHook(hook::RotateHook),
@@ -147,6 +151,7 @@ pub(crate) async fn run(org: Org) -> Result<(), Failure> {
         Org::Changes(changes) => changes::run(changes).await,
         Org::Check(check) => check::run(check).await,
         Org::Mapping(mapping) => mapping::run(mapping).await,
+        Org::Remove(remove) => remove::run(remove).await,
         Org::RotateHook(rotate) => hook::run(rotate).await,
     }
 }

@@ -10,12 +10,12 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use reqwest::{Client, RequestBuilder, StatusCode};
+use reqwest::{Client, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::sync::OnceCell;
 
+use super::org::{Org, ReadyOrg, json_of, text};
 use super::{PATIENCE, ends_within, eventually, http_client, told_in};
 
 /// How long a demo may take to drain before it is killed.
@@ -37,22 +37,6 @@ struct ReadySource {
     url: String,
 }
 
-#[derive(Deserialize)]
-struct ReadyOrg {
-    slug: String,
-    org_id: String,
-    url: String,
-    client_id: String,
-    client_secret: String,
-    events: Vec<ReadyEvent>,
-}
-
-#[derive(Deserialize)]
-struct ReadyEvent {
-    id: String,
-    slug: String,
-}
-
 /// A running demo with its own data, stopped and gone with this value.
 pub(crate) struct Demo {
     child: Child,
@@ -70,22 +54,6 @@ pub(crate) struct Demo {
     token: String,
     orgs: Vec<Org>,
     client: Client,
-}
-
-/// A simulated org of the demo.
-pub(crate) struct Org {
-    /// First part of its pages' addresses.
-    pub(crate) slug: String,
-    /// Its id in Salesforce, 18 characters.
-    pub(crate) id: String,
-    /// Where it answers, people and programs alike.
-    pub(crate) url: String,
-    client_id: String,
-    client_secret: String,
-    /// Sloe's ids of the events there were at the start, by slug.
-    events: BTreeMap<String, String>,
-    client: Client,
-    token: OnceCell<String>,
 }
 
 /// What is left of an event, `None` where nothing limits it.
@@ -254,7 +222,11 @@ impl Demo {
         let number = text(&rows.iter().find(is).expect("its license")["number"]);
         let changed = self.client.patch(format!("{url}/{number}"));
         json_of(changed.json(&json!({ "status": status }))).await;
-        let live = matches!(status, "Active" | "Trial");
+        self.known_live(org, matches!(status, "Active" | "Trial")).await;
+    }
+
+    /// Waits until the platform takes an org to be live, or not to be.
+    async fn known_live(&self, org: &str, live: bool) {
         eventually(async || {
             let url = self.url("/api/v1/admin/licenses/why");
             let asked = self.client.post(url).bearer_auth(&self.token);
@@ -274,11 +246,32 @@ impl Demo {
 
     /// Runs a command on the store of a demo that keeps it; what it prints.
     pub(crate) fn sloe(&self, args: &[&str]) -> String {
-        let store = format!("embedded:{}", self.home.path().join("data/platform").display());
+        let (done, told, why) = self.try_sloe(args);
+        assert!(done, "{args:?}: {told}{why}");
+        told
+    }
+
+    /// The same for a command that must fail; what it prints, and why it failed.
+    pub(crate) fn refused(&self, args: &[&str]) -> (String, String) {
+        let (done, told, why) = self.try_sloe(args);
+        assert!(!done, "{args:?}: {told}{why}");
+        (told, why)
+    }
+
+    fn try_sloe(&self, args: &[&str]) -> (bool, String, String) {
+        let store = format!("embedded:{}", self.data().join("platform").display());
         let mut command = Command::new(env!("CARGO_BIN_EXE_sloe"));
-        let output = command.args(args).args(["--store", &store]).output().unwrap();
-        assert!(output.status.success(), "{args:?}: {output:?}");
-        String::from_utf8(output.stdout).unwrap()
+        let done = command.args(args).args(["--store", &store]).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (done.status.success(), text(done.stdout), text(done.stderr))
+    }
+
+    /// Licenses an org that the demo does not know, and waits until the platform knows.
+    pub(crate) async fn license_other(&self, org: &Org) {
+        let url = format!("{}/__control/licenses", self.source);
+        let license = json!({ "org": org.id, "status": "Active" });
+        json_of(self.client.post(url).json(&license)).await;
+        self.known_live(&org.id, true).await;
     }
 
     /// Registers people by the API: its status and its answer.
@@ -337,7 +330,7 @@ impl Drop for Demo {
 
 /// The first line of what `child` prints, read beside the test so that waiting
 /// for it has a bound; the rest is read and dropped.
-fn first_line(child: &mut Child) -> mpsc::Receiver<String> {
+pub(super) fn first_line(child: &mut Child) -> mpsc::Receiver<String> {
     let printed = BufReader::new(child.stdout.take().unwrap());
     let (send, line) = mpsc::channel();
     std::thread::spawn(move || {
@@ -347,136 +340,4 @@ fn first_line(child: &mut Child) -> mpsc::Receiver<String> {
         }
     });
     line
-}
-
-impl Org {
-    fn new(ready: ReadyOrg, client: &Client) -> Self {
-        Self {
-            slug: ready.slug,
-            id: ready.org_id,
-            url: ready.url,
-            client_id: ready.client_id,
-            client_secret: ready.client_secret,
-            events: ready.events.into_iter().map(|event| (event.slug, event.id)).collect(),
-            client: client.clone(),
-            token: OnceCell::new(),
-        }
-    }
-
-    /// Sloe's id of an event that there was at the start.
-    pub(crate) fn event(&self, slug: &str) -> &str {
-        self.events.get(slug).unwrap_or_else(|| panic!("{slug} is no event of {}", self.slug))
-    }
-
-    /// The events there were at the start, by slug.
-    pub(crate) fn events(&self) -> impl Iterator<Item = &str> {
-        self.events.keys().map(String::as_str)
-    }
-
-    /// The secret that Sloe signs in with.
-    pub(crate) fn client_secret(&self) -> &str {
-        &self.client_secret
-    }
-
-    /// The page of a record.
-    pub(crate) fn page(&self, record: &str) -> String {
-        format!("{}/r/{record}", self.url)
-    }
-
-    /// The rows that a query finds.
-    pub(crate) async fn query(&self, soql: &str) -> Vec<Value> {
-        let mut rows = Vec::new();
-        let mut answer = self.ask(soql).await;
-        loop {
-            rows.append(answer["records"].as_array_mut().unwrap());
-            let Some(next) = answer["nextRecordsUrl"].as_str() else { return rows };
-            let request = self.client.get(format!("{}{next}", self.url));
-            answer = json_of(request.bearer_auth(self.token().await)).await;
-        }
-    }
-
-    /// The one row that a query finds.
-    pub(crate) async fn one(&self, soql: &str) -> Value {
-        let mut rows = self.query(soql).await;
-        assert_eq!(rows.len(), 1, "{soql}: {rows:?}");
-        rows.remove(0)
-    }
-
-    /// How many rows there are; `from` begins with the object.
-    pub(crate) async fn count(&self, from: &str) -> u64 {
-        let answer = self.ask(&format!("SELECT COUNT() FROM {from}")).await;
-        answer["totalSize"].as_u64().unwrap()
-    }
-
-    /// The id of the one row; `from` begins with the object.
-    pub(crate) async fn record(&self, from: &str) -> String {
-        text(&self.one(&format!("SELECT Id FROM {from}")).await["Id"])
-    }
-
-    /// Makes a record; answers its id.
-    pub(crate) async fn create(&self, object: &str, fields: &Value) -> String {
-        let request = self.client.post(self.data(&format!("sobjects/{object}")));
-        text(&json_of(request.json(fields).bearer_auth(self.token().await)).await["id"])
-    }
-
-    /// Changes fields of a record.
-    pub(crate) async fn patch(&self, object: &str, record: &str, fields: &Value) {
-        let request = self.client.patch(self.data(&format!("sobjects/{object}/{record}")));
-        let answer = request.json(fields).bearer_auth(self.token().await).send().await.unwrap();
-        let status = answer.status();
-        assert!(status.is_success(), "{object} {record}: {status} {:?}", answer.text().await);
-    }
-
-    /// Makes it misbehave from now on, in place of what it did before.
-    pub(crate) async fn misbehave(&self, faults: &Value) {
-        json_of(self.client.put(format!("{}/__control/faults", self.url)).json(faults)).await;
-    }
-
-    /// Lets it be as it should be.
-    pub(crate) async fn behave(&self) {
-        let asked = self.client.delete(format!("{}/__control/faults", self.url)).send().await;
-        assert!(asked.unwrap().status().is_success());
-    }
-
-    /// Presses Update on an event's page, as a program may.
-    pub(crate) async fn press_update(&self, record: &str) {
-        let request = self.client.post(format!("{}/update", self.url)).form(&[("event", record)]);
-        let answer = json_of(request.header("accept", "application/json")).await;
-        assert_eq!(answer["update"], "accepted", "{answer}");
-    }
-
-    async fn ask(&self, soql: &str) -> Value {
-        let request = self.client.get(self.data("query")).query(&[("q", soql)]);
-        json_of(request.bearer_auth(self.token().await)).await
-    }
-
-    fn data(&self, resource: &str) -> String {
-        format!("{}/services/data/v62.0/{resource}", self.url)
-    }
-
-    async fn token(&self) -> &str {
-        let sign_in = async || {
-            let form = [
-                ("grant_type", "client_credentials"),
-                ("client_id", &self.client_id),
-                ("client_secret", &self.client_secret),
-            ];
-            let request = self.client.post(format!("{}/services/oauth2/token", self.url));
-            text(&json_of(request.form(&form)).await["access_token"])
-        };
-        self.token.get_or_init(sign_in).await
-    }
-}
-
-/// The JSON of an answer that must be a success.
-async fn json_of(request: RequestBuilder) -> Value {
-    let answer = request.send().await.unwrap();
-    let (status, url) = (answer.status(), answer.url().clone());
-    let body = answer.text().await.unwrap();
-    assert!(status.is_success(), "{url}: {status} {body}");
-    serde_json::from_str(&body).unwrap_or_else(|error| panic!("{url}: {error}: {body}"))
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
 }

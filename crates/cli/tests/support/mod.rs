@@ -12,12 +12,16 @@
 
 mod browser;
 mod demo;
+mod org;
+mod sim_org;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 pub(crate) use browser::{Browser, Look};
-pub(crate) use demo::{Demo, Left, Org, attendee};
+pub(crate) use demo::{Demo, Left, attendee};
+pub(crate) use org::Org;
+pub(crate) use sim_org::SimOrg;
 
 /// Bound of everything that is waited for; far beyond what it takes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);

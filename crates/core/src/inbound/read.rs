@@ -1,6 +1,6 @@
 //! Reads one record's fields, collecting every fault instead of stopping at the first.
 
-use super::{Fault, Field, RawRecord, Value};
+use super::{Fault, Field, RawRecord, Value, plain};
 use crate::limits;
 use crate::time::{self, Timestamp};
 
@@ -33,14 +33,28 @@ impl<'a> Reader<'a> {
 
     /// A text without control characters but line breaks, trimmed; empty is `None`.
     pub(super) fn text(&mut self, field: Field) -> Option<String> {
-        let text = match self.value(field) {
-            Value::Null => return None,
-            Value::Text(text) => text,
+        let text = self.words(field)?;
+        self.clean(field, text)
+    }
+
+    /// The same of what may be rich text; empty where there is none.
+    pub(super) fn prose(&mut self, field: Field) -> String {
+        let text = self.words(field).map(plain);
+        text.and_then(|text| self.clean(field, &text)).unwrap_or_default()
+    }
+
+    fn words(&mut self, field: Field) -> Option<&'a str> {
+        match self.value(field) {
+            Value::Null => None,
+            Value::Text(text) => Some(text),
             Value::Number(_) | Value::Bool(_) => {
                 self.fault(field, "must be text; check the mapping");
-                return None;
+                None
             }
-        };
+        }
+    }
+
+    fn clean(&mut self, field: Field, text: &str) -> Option<String> {
         if text.len() > MAX_TEXT {
             self.fault(field, format!("has {} bytes; at most {MAX_TEXT} can be shown", text.len()));
             return None;

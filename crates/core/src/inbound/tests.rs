@@ -70,6 +70,31 @@ fn every_fault_is_named_at_once() {
 }
 
 #[test]
+fn rich_text_is_read_as_plain_text_and_its_markup_counts_for_no_length() {
+    let mut raw = event();
+    let html = format!("<p><span style=\"color: {}\">Tea</span></p>", "x".repeat(40_000));
+    raw.event.fields.insert(Field::Description, Value::Text(html));
+    raw.event.fields.insert(Field::Summary, Value::Text("Q&amp;A <b>now</b>".into()));
+    raw.event.fields.insert(Field::Name, Value::Text("<b>is a tag</b>".into()));
+    let talk = record(
+        "a02000000000001",
+        &[
+            (Field::Name, "Talk"),
+            (Field::StartsAt, "2027-03-01T09:00:00Z"),
+            (Field::EndsAt, "2027-03-01T10:00:00Z"),
+            (Field::Description, "<ul><li>one</li><li>two</li></ul>"),
+        ],
+    );
+    raw.sessions.push(talk);
+    raw.items[0].fields.insert(Field::Description, Value::Text("a<br>b".into()));
+    let snapshot = read(&raw).unwrap().snapshot;
+    assert_eq!((&*snapshot.description, &*snapshot.summary), ("Tea", "Q&A now"));
+    assert_eq!(snapshot.sessions[0].description, "- one\n- two");
+    assert_eq!(snapshot.items[0].description, "a\nb");
+    assert_eq!(snapshot.name, "<b>is a tag</b>", "names are no rich text");
+}
+
+#[test]
 fn inactive_items_are_left_out() {
     let mut raw = event();
     raw.items[0].fields.insert(Field::Active, Value::Bool(false));

@@ -37,6 +37,13 @@ impl LetterKind {
         }
     }
 
+    /// Reads [`LetterKind::word`] back.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        let all = [Self::Attendee, Self::SessionAttendee, Self::Mail];
+        all.into_iter().find(|kind| kind.word() == word)
+    }
+
     fn of(key: &str) -> Self {
         if is_mail(key) {
             Self::Mail
@@ -95,18 +102,24 @@ pub struct LetterFilter {
     pub code: Option<String>,
     /// That blame this field.
     pub field: Option<String>,
+    /// That blame these fields, in this order, and no others: a pile's.
+    pub fields: Option<Vec<String>>,
+    /// About records of this kind.
+    pub kind: Option<LetterKind>,
     /// Conflicts only, or refusals only.
     pub conflict: Option<bool>,
 }
 
 impl LetterFilter {
-    pub(super) fn wants(&self, dead: &Dead) -> bool {
+    pub(super) fn wants(&self, key: &str, dead: &Dead) -> bool {
         let event = || EventRef::from_partition(&dead.event).map(|event| event.event);
         self.event.is_none_or(|wanted| event() == Some(wanted))
             && self.code.as_ref().is_none_or(|code| code.eq_ignore_ascii_case(&dead.code))
             && self.field.as_ref().is_none_or(|field| {
                 dead.fields.iter().any(|blamed| blamed.eq_ignore_ascii_case(field))
             })
+            && self.fields.as_ref().is_none_or(|fields| *fields == dead.fields)
+            && self.kind.is_none_or(|kind| kind == LetterKind::of(key))
             && self.conflict.is_none_or(|conflict| conflict == dead.conflict)
     }
 }
@@ -178,6 +191,21 @@ pub struct WaitingPage {
 /// What the letters of a pile have in common.
 type PileOf = (String, Vec<String>, LetterKind, bool);
 
+impl Pile {
+    /// What its letters, and no others, have in common.
+    #[must_use]
+    pub fn filter(&self) -> LetterFilter {
+        LetterFilter {
+            event: None,
+            code: Some(self.code.clone()),
+            field: None,
+            fields: Some(self.fields.clone()),
+            kind: Some(self.kind),
+            conflict: Some(self.conflict),
+        }
+    }
+}
+
 impl Engine {
     /// Rows of an org that failed for good, by external id: up to `limit`
     /// (at most 500) after `after`.
@@ -196,7 +224,7 @@ impl Engine {
         self.blocking(move |store| {
             let mut page = LetterPage::default();
             each_letter(store, scope, after.as_deref(), |key, dead| {
-                if !filter.wants(&dead) {
+                if !filter.wants(key, &dead) {
                     return Ok(true);
                 }
                 if page.letters.len() == limit {
@@ -222,7 +250,7 @@ impl Engine {
         let counted = self.blocking(move |store| {
             let mut piles = BTreeMap::new();
             each_letter(store, scope, None, |key, dead| {
-                if filter.wants(&dead) {
+                if filter.wants(key, &dead) {
                     let since = Timestamp(dead.since.unwrap_or(dead.at));
                     let kind = LetterKind::of(key);
                     let entry = piles

@@ -17,6 +17,7 @@ use super::is_mail;
 use super::letters::{LetterFilter, each_letter};
 use crate::engine::Engine;
 use crate::error::Denied;
+use crate::worker::mail::Again;
 use crate::worker::outbox::file::{self, Dead, Retry};
 use crate::worker::outbox::letter::PARENT;
 
@@ -44,17 +45,23 @@ pub struct Replayed {
 }
 
 impl Engine {
-    /// Sends rows again that failed for good. Their letters go away once they
-    /// have succeeded.
+    /// Sends rows and mails again that failed for good. Their letters go away
+    /// once they have succeeded. Where no mail is sent, none is sent again.
     ///
     /// # Errors
     /// [`Denied::NotFound`] for an org that is not connected; the store's.
     pub async fn replay(&self, org: OrgId, which: Which) -> Result<Replayed, Denied> {
         let org = self.registry().by_id(org).ok_or(Denied::NotFound)?;
         let (scope, now) = (org.scope, self.now());
-        let done = self.blocking(move |store| ask(store, scope, now, which)).await;
+        let mail = self.workers().sends_mail();
+        let done = self.blocking(move |store| ask(store, scope, now, (which, mail))).await;
         let (replayed, keys) = done?;
         tracing::info!(org = %org.id(), rows = replayed.rows, "rows are sent again, as staff asked");
+        if keys.iter().any(|key| is_mail(key)) {
+            self.workers().ask_mail();
+            self.news().mail.notify_one();
+        }
+        let keys = keys.into_iter().filter(|key| !is_mail(key));
         if let Some(work) = self.workers().known(org.id()) {
             work.ask(keys);
         }
@@ -70,7 +77,7 @@ impl Engine {
         let org = self.registry().by_id(org).ok_or(Denied::NotFound)?;
         let scope = org.scope;
         let done = self.blocking(move |store| {
-            let (letters, mut unknown) = wanted(store, scope, which)?;
+            let (letters, mut unknown) = wanted(store, scope, which, false)?;
             let (conflicts, others): (Vec<_>, Vec<_>) =
                 letters.into_iter().partition(|(_, dead)| dead.conflict);
             unknown.extend(others.into_iter().map(|(key, _)| key));
@@ -102,9 +109,9 @@ fn ask(
     store: &dyn Store,
     scope: OrgScope,
     now: Timestamp,
-    which: Which,
+    (which, mail): (Which, bool),
 ) -> Result<(Replayed, Vec<String>), StoreError> {
-    let (mut letters, unnamed) = wanted(store, scope, which)?;
+    let (mut letters, unnamed) = wanted(store, scope, which, mail)?;
     add_children(store, scope, &mut letters)?;
     let mut keys = Vec::with_capacity(letters.len());
     for some in letters.chunks(AT_ONCE) {
@@ -112,20 +119,13 @@ fn ask(
         for (key, dead) in some {
             let at = Key::retry(scope, key);
             let before = store.get(&at)?.map_or(0, |document| document.version);
-            let retry = Retry {
-                event: dead.event.clone(),
-                claim: dead.claim.clone(),
-                place: dead.place,
-                version: dead.state,
-                confirmed_at: dead.confirmed_at,
-                attempts: 0,
-                not_before: now.0,
-                since: dead.since,
-                code: ASKED.to_owned(),
-                forced: dead.forced,
+            let body = if is_mail(key) {
+                file::encode(&Again::asked(dead, now))
+            } else {
+                file::encode(&asked(dead, now))
             };
             let version = (before + 1).max(now.0.unsigned_abs());
-            writes.push(Write { key: at, version, body: Some(file::encode(&retry)) });
+            writes.push(Write { key: at, version, body: Some(body) });
             keys.push(key.clone());
         }
         store.put(&writes)?;
@@ -144,6 +144,22 @@ fn ask(
         keys.push(key);
     }
     Ok((Replayed { rows: keys.len(), unknown }, keys))
+}
+
+/// A row that staff want sent although it was given up.
+fn asked(dead: &Dead, now: Timestamp) -> Retry {
+    Retry {
+        event: dead.event.clone(),
+        claim: dead.claim.clone(),
+        place: dead.place,
+        version: dead.state,
+        confirmed_at: dead.confirmed_at,
+        attempts: 0,
+        not_before: now.0,
+        since: dead.since,
+        code: ASKED.to_owned(),
+        forced: dead.forced,
+    }
 }
 
 /// Adds what was not sent because a parent among `letters` was refused.
@@ -170,26 +186,28 @@ fn add_children(
 
 type Letters = Vec<(String, Dead)>;
 
-/// The letters wanted, and what was named and is none. Mails are no rows.
+/// The letters wanted, those of mails only if `mail`, and what was named and is none.
 fn wanted(
     store: &dyn Store,
     scope: OrgScope,
     which: Which,
+    mail: bool,
 ) -> Result<(Letters, Vec<String>), StoreError> {
+    let may = |key: &str| mail || !is_mail(key);
     let (mut letters, mut unknown) = (Vec::new(), Vec::new());
     match which {
         Which::Rows(keys) => {
             for key in keys {
                 let found = store.get(&Key::dead_letter(scope, &key))?;
                 let dead = found.and_then(|found| Dead::read(&found).ok());
-                match dead.filter(|dead| !is_mail(&key) && !dead.accepted) {
+                match dead.filter(|dead| may(&key) && !dead.accepted) {
                     Some(dead) => letters.push((key, dead)),
                     None => unknown.push(key),
                 }
             }
         }
         Which::All(filter) => each_letter(store, scope, None, |key, dead| {
-            if !is_mail(key) && filter.wants(&dead) {
+            if may(key) && filter.wants(key, &dead) {
                 let dead = Dead { sealed_message: None, ..dead };
                 letters.push((key.to_owned(), dead));
             }

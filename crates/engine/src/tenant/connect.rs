@@ -2,7 +2,7 @@
 //! names, and only then is it written down. The demo, the command line and
 //! the admin API all come through here.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
@@ -10,10 +10,12 @@ use sloe_core::ids::OrgId;
 use sloe_salesforce::{
     Credentials, Finding, Flow, Mapping, MappingFault, Options, Org as Client, Severity,
 };
+use sloe_store::api::{Store, StoreError};
 
 use super::{HookSecrets, Org, OrgError, Profile};
 use crate::engine::Engine;
 use crate::mapping::Moved;
+use crate::worker::stored;
 
 /// A new org, or a change of a connected one.
 #[derive(Clone, Debug)]
@@ -175,9 +177,15 @@ impl Engine {
             self.may_move(org, old, new).await?;
         }
         let wanted = mapping.clone().or(known).unwrap_or_default();
+        let wanted = wanted.or_time_zone(&connect.profile.time_zone);
         let findings = client.with_mapping(wanted)?.check().await?;
         if findings.iter().any(|finding| finding.severity == Severity::Blocker) {
             return Err(ConnectError::NotReady(findings));
+        }
+        // What is left of it from before goes first.
+        while self.registry().is_leaving(found) {
+            let gone = self.finish_removals().await;
+            gone.map_err(|why| OrgError::Store(StoreError::Unavailable(why)))?;
         }
         let (org, hook) = self.registry().connect(
             &**self.store(),
@@ -185,6 +193,9 @@ impl Engine {
             connect.profile,
             connect.credentials,
         )?;
+        if before.is_none() {
+            self.fold_orders(found).await.map_err(OrgError::from)?;
+        }
         let org = match mapping.zip(connect.mapping) {
             Some((mapping, text)) => {
                 self.keep_mapping(&org, mapping, text).await.map_err(OrgError::from)?
@@ -192,5 +203,15 @@ impl Engine {
             None => org,
         };
         Ok(Connected { org, hook, findings })
+    }
+
+    /// Lets the orders of an org that comes back be made of its journals again.
+    async fn fold_orders(&self, org: OrgId) -> Result<(), StoreError> {
+        let journals = stored(self, Store::journals).await?;
+        let events = journals.into_iter().map(|(event, _)| event).filter(|e| e.org == org);
+        let reorder = &self.news().reorder;
+        reorder.lock().unwrap_or_else(PoisonError::into_inner).extend(events);
+        self.news().orders.notify_one();
+        Ok(())
     }
 }

@@ -10,12 +10,14 @@ use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest, Sha256};
 use sloe_core::ids::{OrgId, base32};
 use sloe_core::time::Timestamp;
-use sloe_store::api::Store;
+use sloe_store::api::{Store, StoreError, Write};
+use sloe_store::key as store;
 use subtle::ConstantTimeEq;
 
 use super::{Org, OrgError, Registry};
 use crate::engine::Engine;
 use crate::seal::Key;
+use crate::worker::stored;
 
 /// How far a call's time may be from ours, in milliseconds.
 const WINDOW_MILLIS: i64 = 5 * 60 * 1_000;
@@ -53,6 +55,11 @@ pub enum Unheard {
     Time,
     /// This very call was taken before.
     Replayed,
+    /// It is signed no later than one that was taken before Sloe was last
+    /// started, so it may be that one: which they were is not remembered.
+    Before,
+    /// The store does not answer, so that it could be taken again later.
+    NotNow,
 }
 
 /// What to put into Salesforce, or into another caller; told only when it is made.
@@ -64,14 +71,44 @@ pub struct HookSecrets {
     pub signing: String,
 }
 
-/// Calls taken of late, with their times and when they were taken.
+/// What is remembered of the calls that were taken.
 #[derive(Default)]
-pub(super) struct Taken(Mutex<BTreeMap<(OrgId, String), (i64, Timestamp)>>);
+pub(super) struct Taken {
+    /// Those of late, with their times and when they were taken.
+    calls: Mutex<BTreeMap<(OrgId, String), (i64, Timestamp)>>,
+    marks: Mutex<BTreeMap<OrgId, Mark>>,
+}
+
+/// Up to when an org's calls that were taken are signed, in seconds since 1970.
+#[derive(Clone, Copy)]
+struct Mark {
+    /// By an earlier process: that remembers them no more.
+    before: i64,
+    /// By any, as it stands in the store.
+    kept: i64,
+}
 
 impl Taken {
+    fn mark(&self, org: OrgId) -> Option<Mark> {
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner).get(&org).copied()
+    }
+
+    /// Notes what stood in the store before this process took a call of the org.
+    fn begin(&self, org: OrgId, before: i64) -> Mark {
+        let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        *marks.entry(org).or_insert(Mark { before, kept: before })
+    }
+
+    fn kept(&self, org: OrgId, sent: i64) {
+        let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(mark) = marks.get_mut(&org) {
+            mark.kept = mark.kept.max(sent);
+        }
+    }
+
     /// Remembers a call; refuses one that is remembered with the very same time.
     fn take(&self, org: OrgId, id: &str, sent: i64, now: Timestamp) -> Result<Heard, Unheard> {
-        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (org, id.to_owned());
         let old = |at: Timestamp| now.millis_since(at) > 2 * WINDOW_MILLIS;
         if let Some((before, at)) = taken.get(&key).copied()
@@ -152,7 +189,8 @@ impl Registry {
         org.hook_secrets.iter().fold(false, |known, s| known | bool::from(s.ct_eq(&hashed)))
     }
 
-    fn hears(&self, org: &Org, call: &Signed<'_>, now: Timestamp) -> Result<Heard, Unheard> {
+    /// When a call was signed, in seconds since 1970, if it is the org's.
+    fn signed_at(org: &Org, call: &Signed<'_>, now: Timestamp) -> Result<i64, Unheard> {
         let key_of = |secret| signing_key(&org.key, secret);
         let parts = [call.id.as_bytes(), b".", call.timestamp.as_bytes(), b".", call.body].concat();
         let wanted: Vec<_> = org.hook_secrets.iter().map(|s| key_of(s).hmac(&[&parts])).collect();
@@ -172,7 +210,7 @@ impl Registry {
         if now.millis_since(sent).saturating_abs() > WINDOW_MILLIS {
             return Err(Unheard::Time);
         }
-        self.taken.take(org.id(), call.id, seconds, now)
+        Ok(seconds)
     }
 }
 
@@ -193,12 +231,38 @@ impl Engine {
         self.registry().end_old_hook(&**self.store(), org)
     }
 
-    /// Whether a signed hook call is the org's, and new.
+    /// Whether a signed hook call is the org's, and new. A restart forgets which
+    /// calls were taken, but not up to when they were signed: at most one write
+    /// a second and org keeps that, and none is taken before it is kept.
     ///
     /// # Errors
     /// [`Unheard`].
-    pub fn hears(&self, org: &Arc<Org>, call: &Signed<'_>) -> Result<Heard, Unheard> {
-        self.registry().hears(org, call, self.now())
+    pub async fn hears(&self, org: &Arc<Org>, call: &Signed<'_>) -> Result<Heard, Unheard> {
+        let sent = Registry::signed_at(org, call, self.now())?;
+        let not_now = |error: StoreError| {
+            tracing::error!(org = %org.id(), %error, "a signed hook call can't be taken");
+            Unheard::NotNow
+        };
+        let (taken, key) = (&self.registry().taken, store::Key::hook_mark(org.scope));
+        let mark = match taken.mark(org.id()) {
+            Some(mark) => mark,
+            None => {
+                let at = key.clone();
+                let kept = stored(self, move |store| store.get(&at)).await.map_err(not_now)?;
+                let before = kept.and_then(|kept| i64::try_from(kept.version).ok());
+                taken.begin(org.id(), before.unwrap_or(0))
+            }
+        };
+        if sent <= mark.before {
+            return Err(Unheard::Before);
+        }
+        if sent > mark.kept {
+            let version = u64::try_from(sent).unwrap_or_default();
+            let write = Write { key, version, body: Some(Vec::new()) };
+            stored(self, move |store| store.put(&[write])).await.map_err(not_now)?;
+            taken.kept(org.id(), sent);
+        }
+        taken.take(org.id(), call.id, sent, self.now())
     }
 }
 
@@ -230,6 +294,6 @@ mod tests {
             let now = Timestamp(i64::try_from(n).unwrap());
             taken.take(org, &n.to_string(), 0, now).unwrap();
         }
-        assert_eq!(taken.0.lock().unwrap().len(), REMEMBERED);
+        assert_eq!(taken.calls.lock().unwrap().len(), REMEMBERED);
     }
 }

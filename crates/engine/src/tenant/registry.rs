@@ -1,7 +1,7 @@
 //! All connected orgs, by id and by slug.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use sloe_core::budget::Rules;
@@ -10,6 +10,7 @@ use sloe_core::time;
 use sloe_salesforce::Credentials;
 use sloe_store::api::{Store, StoreError};
 use sloe_store::key::{self, Collection, Range};
+use sloe_store::scope::OrgScope;
 
 use super::hook::{self, HookSecrets};
 use super::stored::{self, Opened, Profile};
@@ -57,6 +58,9 @@ pub enum OrgError {
     /// Its document can't be read.
     #[error("the org's document is damaged: {0}")]
     Damaged(String),
+    /// It was removed a moment ago.
+    #[error("what is left of this org is still being deleted: try again in a minute")]
+    Leaving,
     /// Licenses come from the source org.
     #[error(
         "licenses are read from the source org {0}, so they can't be recorded by hand: change the \
@@ -74,6 +78,14 @@ struct Orgs {
     by_slug: HashMap<String, Arc<Org>>,
 }
 
+/// An org that nobody sees any more, and that is still being deleted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Leaving {
+    pub(crate) scope: OrgScope,
+    /// Of what is left of its document.
+    pub(crate) version: u64,
+}
+
 /// Every org, and their licenses.
 pub struct Registry {
     orgs: ArcSwap<Orgs>,
@@ -83,6 +95,7 @@ pub struct Registry {
     world: Arc<dyn World>,
     /// Held by whoever makes a new org of an old one.
     changing: Mutex<()>,
+    leaving: Mutex<BTreeMap<OrgId, Leaving>>,
     /// Signed hook calls of late.
     pub(super) taken: hook::Taken,
 }
@@ -97,12 +110,17 @@ impl Registry {
         licenses.load(store)?;
         let changing = Mutex::default();
         let (orgs, taken) = (ArcSwap::default(), hook::Taken::default());
-        let registry = Self { orgs, licenses, master, world, changing, taken };
+        let leaving = Mutex::default();
+        let registry = Self { orgs, licenses, master, world, changing, leaving, taken };
         let mut orgs = Vec::new();
         for (key, document) in store.scan(Range::All(Collection::Orgs), None, usize::MAX)? {
             let id = OrgId::parse(key.id()).map_err(|e| OrgError::Damaged(e.to_string()))?;
-            let opened = stored::decode(&document.body, &registry.master, id.as_bytes())?;
             let scope = store.open_org(id)?.ok_or(OrgError::Damaged("it is gone".to_owned()))?;
+            if stored::is_leaving(&document.body) {
+                registry.leaving().insert(id, Leaving { scope, version: document.version });
+                continue;
+            }
+            let opened = stored::decode(&document.body, &registry.master, id.as_bytes())?;
             let mapping = store.get(&key::Key::mapping(scope))?;
             let mapping = mapping.map(|stored| OrgMapping::take(&stored, None));
             orgs.push(Arc::new(org(scope, opened, document.version, mapping.unwrap_or_default())));
@@ -147,6 +165,9 @@ impl Registry {
     ) -> Result<(Arc<Org>, HookSecrets), OrgError> {
         self.check(id, &profile)?;
         let _turn = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.leaving().contains_key(&id) {
+            return Err(OrgError::Leaving);
+        }
         let before = self.by_id(id);
         let key = match &before {
             Some(org) => org.key.clone(),
@@ -213,6 +234,46 @@ impl Registry {
         Ok(org)
     }
 
+    /// Takes an org out of everybody's sight and destroys its key, credentials
+    /// and hook secrets; `None` if it is not connected. Its data is still there,
+    /// and what of it is personal can't be read any more.
+    ///
+    /// # Errors
+    /// The store's; then nothing changed.
+    pub(crate) fn leave(&self, store: &dyn Store, id: OrgId) -> Result<Option<Arc<Org>>, OrgError> {
+        let _turn = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(org) = self.by_id(id) else { return Ok(None) };
+        let version = org.version + 1;
+        let scope = store.add_org(id, version, stored::encode_leaving(self.world.now())?)?;
+        self.leaving().insert(id, Leaving { scope, version });
+        self.orgs.rcu(|orgs| {
+            let mut orgs = Orgs { by_id: orgs.by_id.clone(), by_slug: orgs.by_slug.clone() };
+            orgs.by_id.remove(&id);
+            orgs.by_slug.retain(|_, org| org.id() != id);
+            orgs
+        });
+        Ok(Some(org))
+    }
+
+    /// The orgs that are still being deleted.
+    pub(crate) fn all_leaving(&self) -> Vec<Leaving> {
+        self.leaving().values().copied().collect()
+    }
+
+    /// Whether an org is still being deleted.
+    pub(crate) fn is_leaving(&self, id: OrgId) -> bool {
+        self.leaving().contains_key(&id)
+    }
+
+    /// Nothing of an org is left.
+    pub(crate) fn has_left(&self, id: OrgId) {
+        self.leaving().remove(&id);
+    }
+
+    fn leaving(&self) -> MutexGuard<'_, BTreeMap<OrgId, Leaving>> {
+        self.leaving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Puts another mapping in force for an org, if it is still connected.
     pub(crate) fn set_mapping(&self, id: OrgId, mapping: OrgMapping) -> Option<Arc<Org>> {
         let mapping = Arc::new(mapping);
@@ -271,12 +332,7 @@ impl Registry {
     }
 }
 
-fn org(
-    scope: sloe_store::scope::OrgScope,
-    opened: Opened,
-    version: u64,
-    mapping: impl Into<Arc<OrgMapping>>,
-) -> Org {
+fn org(scope: OrgScope, opened: Opened, version: u64, mapping: impl Into<Arc<OrgMapping>>) -> Org {
     Org {
         mapping: mapping.into(),
         scope,

@@ -4,6 +4,7 @@ use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use sloe_core::budget::Rules;
 use sloe_core::limits;
+use sloe_core::time::Timestamp;
 use sloe_salesforce::{Credentials, Flow};
 
 use super::OrgError;
@@ -70,6 +71,25 @@ struct Document {
     /// Share and reserve in hundredths, calls at once; the defaults if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     budget: Option<(u8, u8, u8)>,
+}
+
+/// All that is left of the document of an org that is being removed.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Leaving {
+    format: u8,
+    /// Milliseconds since 1970.
+    leaving_since: i64,
+}
+
+/// The document of an org that is being removed: no key, no credentials.
+pub(super) fn encode_leaving(since: Timestamp) -> Result<Vec<u8>, OrgError> {
+    serde_json::to_vec(&Leaving { format: 1, leaving_since: since.0 }).map_err(damaged)
+}
+
+/// Whether a document is that of an org that is being removed.
+pub(super) fn is_leaving(body: &[u8]) -> bool {
+    serde_json::from_slice::<Leaving>(body).is_ok_and(|leaving| leaving.format == 1)
 }
 
 /// What a document holds, opened.

@@ -35,7 +35,7 @@ pub(crate) struct Watch {
     state: Mutex<Changes>,
     /// The switch was turned.
     turned: Notify,
-    /// Something may have gone untold: look for changes now rather than when it is due.
+    /// Something may have gone untold: look for changes soon rather than when it is due.
     look: Notify,
 }
 
@@ -54,7 +54,7 @@ impl Watch {
         self.look.notified().await;
     }
 
-    /// Lets changes be looked for now.
+    /// Lets changes be looked for soon.
     fn look(&self) {
         self.look.notify_one();
     }

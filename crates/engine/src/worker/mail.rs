@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lettre::message::header::ContentType;
@@ -15,12 +16,14 @@ use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use sloe_core::fact::Fact;
 use sloe_core::ids::{ClaimId, EventRef};
+use sloe_core::time::Timestamp;
 use sloe_store::api::{Destination, Pending, StoreError, Write};
 use sloe_store::key::{Collection, Key, Range};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::outbox::file::{self, Dead};
+use super::outbox::letter;
 use super::stored;
 use crate::calendar;
 use crate::engine::{Engine, StartError};
@@ -48,11 +51,31 @@ const PER_BATCH: u64 = 100_000;
 
 /// A mail to be sent again.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Again {
+pub(crate) struct Again {
     mail: String,
     claim: String,
     attempts: u32,
     not_before: i64,
+    /// How often it was sent before it was given up and staff asked for it.
+    #[serde(default)]
+    before: u32,
+    /// When it was given up first, in milliseconds since 1970.
+    #[serde(default)]
+    since: Option<i64>,
+}
+
+impl Again {
+    /// A mail that staff want sent although it was given up.
+    pub(crate) fn asked(dead: &Dead, now: Timestamp) -> Self {
+        Self {
+            mail: dead.event.clone(),
+            claim: dead.claim.clone(),
+            attempts: 0,
+            not_before: now.0,
+            before: dead.tries.max(1),
+            since: Some(dead.since.unwrap_or(dead.at)),
+        }
+    }
 }
 
 /// Why no mail goes out at present.
@@ -81,6 +104,8 @@ pub(super) struct Mailer {
     from: Mailbox,
     transport: AsyncSmtpTransport<Tokio1Executor>,
     state: Mutex<State>,
+    /// Others have put mails among those to be sent again.
+    asked: AtomicBool,
 }
 
 #[derive(Default)]
@@ -102,7 +127,18 @@ impl Mailer {
         let transport =
             transport.map_err(|_| fault("the SMTP URL is not like smtps://user:password@host"))?;
         let transport = transport.timeout(Some(Duration::from_secs(30))).build();
-        Ok(Self { settings, from, transport, state: Mutex::default() })
+        Ok(Self {
+            settings,
+            from,
+            transport,
+            state: Mutex::default(),
+            asked: AtomicBool::new(false),
+        })
+    }
+
+    /// Lets mails go that were put among those to be sent again.
+    pub(super) fn ask(&self) {
+        self.asked.store(true, Ordering::Release);
     }
 }
 
@@ -156,6 +192,9 @@ struct Round<'a> {
 impl Round<'_> {
     /// Tries again what is due.
     async fn again(&self, state: &mut State) -> Result<(), Halt> {
+        if self.mailer.asked.swap(false, Ordering::AcqRel) {
+            state.again = None;
+        }
         if state.again.is_none() {
             state.again = Some(self.load().await?);
         }
@@ -263,16 +302,20 @@ impl Round<'_> {
 
     fn settle(&self, state: &mut State, mail: (EventRef, ClaimId), posted: Posted) -> Vec<Write> {
         let (event, claim) = mail;
+        let again = state.again.get_or_insert_default();
+        let (version, before) = again.remove(&mail).unzip();
         let Some(org) = self.engine.registry().by_id(event.org) else { return Vec::new() };
         let name = format!("mail {}", claim.text());
-        let again = state.again.get_or_insert_default();
-        let before = again.remove(&mail);
-        let version = before.as_ref().map_or(0, |(version, _)| *version) + 1;
-        let attempts = before.as_ref().map_or(0, |(_, again)| again.attempts) + 1;
+        let version = version.unwrap_or(0) + 1;
+        let attempts = before.as_ref().map_or(0, |again| again.attempts) + 1;
         let key = Key::retry(org.scope, &name);
-        let forget = before.map(|_| Write { key: key.clone(), version, body: None });
-        let code = match posted {
-            Posted::Done => return forget.into_iter().collect(),
+        let forget = |key| Write { key, version: letter::ANY, body: None };
+        let mut writes: Vec<_> = before.iter().map(|_| forget(key.clone())).collect();
+        match posted {
+            Posted::Done if before.is_some() => {
+                writes.push(forget(Key::dead_letter(org.scope, &name)));
+            }
+            Posted::Done => {}
             Posted::Later(_) if attempts < ATTEMPTS => {
                 let pause = PAUSE_MILLIS.saturating_mul(1 << attempts.min(16));
                 let entry = Again {
@@ -280,15 +323,21 @@ impl Round<'_> {
                     claim: claim.text(),
                     attempts,
                     not_before: self.engine.now().plus_millis(pause.min(LONGEST_MILLIS)).0,
+                    before: before.as_ref().map_or(0, |again| again.before),
+                    since: before.and_then(|again| again.since),
                 };
                 let body = Some(file::encode(&entry));
                 again.insert(mail, (version, entry));
                 return vec![Write { key, version, body }];
             }
-            Posted::Later(code) | Posted::Never(code) => code,
-        };
-        tracing::warn!(org = %org.id(), code, "a mail failed for good");
-        forget.into_iter().chain([self.dead(&org, mail, &name, code)]).collect()
+            Posted::Later(code) | Posted::Never(code) => {
+                tracing::warn!(org = %org.id(), code, "a mail failed for good");
+                let tries = before.as_ref().map_or(0, |again| again.before) + attempts;
+                let since = before.and_then(|again| again.since);
+                writes.push(self.dead(&org, mail, &name, code, (tries, since)));
+            }
+        }
+        writes
     }
 
     fn dead(
@@ -297,25 +346,29 @@ impl Round<'_> {
         (event, claim): (EventRef, ClaimId),
         name: &str,
         code: String,
+        (tries, since): (u32, Option<i64>),
     ) -> Write {
+        let now = self.engine.now();
         let dead = Dead {
             event: event.partition(),
             claim: claim.text(),
             place: 1,
-            at: self.engine.now().0,
+            at: now.0,
             code,
             fields: vec!["E-mail".to_owned()],
-            since: None,
-            tries: 0,
+            since,
+            tries,
             state: 0,
             confirmed_at: None,
             conflict: false,
             forced: false,
+            there: false,
             accepted: false,
             sealed_message: None,
         };
         let key = Key::dead_letter(org.scope, name);
-        Write { key, version: 1, body: Some(file::encode(&dead)) }
+        // One that was replayed takes the place of the one before.
+        Write { key, version: now.0.unsigned_abs().max(1), body: Some(file::encode(&dead)) }
     }
 }
 

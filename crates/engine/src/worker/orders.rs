@@ -89,6 +89,9 @@ pub(super) async fn look(engine: Engine, compared: &Compared) -> Result<(), Stri
             lock(&engine.news().reorder).extend(std::mem::take(&mut changed));
             break;
         }
+        if engine.registry().by_id(event.org).is_none() {
+            continue;
+        }
         let began = Instant::now();
         match stored(&engine, move |store| step(store, event)).await {
             Ok(None) => {}

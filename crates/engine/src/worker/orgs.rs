@@ -13,6 +13,7 @@ use sloe_salesforce::{
     Credentials, Error, FormRules, Gate, Mapping, Options, Org as Client, Usage,
 };
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use super::budget::Budget;
 use super::changes;
@@ -69,6 +70,8 @@ pub(crate) struct OrgWork {
     /// Since when each event's news waits, by the cursor before them.
     pub(super) waiting: Mutex<BTreeMap<EventRef, (u64, Timestamp)>>,
     pub(super) sync: Mutex<Sync>,
+    /// The org was removed: its tasks end.
+    pub(super) left: CancellationToken,
 }
 
 impl OrgWork {
@@ -94,6 +97,7 @@ impl OrgWork {
             verifying: AtomicBool::new(false),
             waiting: Mutex::default(),
             sync: Mutex::default(),
+            left: CancellationToken::new(),
         }
     }
 
@@ -223,8 +227,13 @@ pub(super) fn ensure(engine: &Engine, org: OrgId) -> Option<Arc<OrgWork>> {
     if let Some(fresh) = fresh {
         for (name, run) in TASKS {
             let (of, work) = (engine.clone(), Arc::clone(&fresh));
+            let left = fresh.left.clone();
             let task = move || run(of.clone(), Arc::clone(&work));
-            workers.spawn(supervise(engine.clone(), org, name, task));
+            let supervised = supervise(engine.clone(), org, name, task);
+            workers.spawn(async move {
+                // Dropped, it ends where it stands: as after a kill.
+                let _ = left.run_until_cancelled(supervised).await;
+            });
         }
     }
     Some(work)

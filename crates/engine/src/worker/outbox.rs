@@ -6,6 +6,7 @@
 
 mod again;
 mod age;
+mod books;
 pub(crate) mod figures;
 pub(crate) mod file;
 pub(crate) mod letter;
@@ -14,8 +15,9 @@ mod plan;
 mod send;
 mod settle;
 mod together;
+mod unsure;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +27,7 @@ use sloe_core::outbox::Plan;
 use sloe_core::time::Timestamp;
 use sloe_salesforce::{Advice, Error, Job, RowKind};
 use sloe_store::api::{Destination, Write};
-use sloe_store::key::{Collection, Key, Range};
+use sloe_store::key::Key;
 use tokio::time::Instant;
 
 use super::halt::{self, Halt};
@@ -34,10 +36,11 @@ use super::stored;
 use crate::engine::Engine;
 use crate::ledger::Unanswered;
 use crate::refresh::RefreshError;
-use crate::sync::{SyncFault, is_mail};
+use crate::sync::SyncFault;
 use crate::tenant::Org;
+use books::Books;
 use figures::Figures;
-use file::{Dead, Retry, Send};
+use file::Send;
 use plan::Part;
 use send::{Sender, Work};
 
@@ -50,67 +53,6 @@ const LONGEST: Duration = Duration::from_secs(15);
 const MENDING: Duration = Duration::from_secs(60);
 /// What a drain is to the budget.
 const SEND: &str = "send rows";
-
-/// What an org's task has in memory of the store's retries and dead letters.
-#[derive(Default)]
-pub(super) struct Books {
-    /// With the version of the document.
-    retries: BTreeMap<String, (u64, Retry)>,
-    dead: BTreeMap<String, Lettered>,
-    /// Rows settled in the org since the start.
-    pub(super) delivered: u64,
-}
-
-/// What is known of a letter without reading it.
-#[derive(Clone, Copy)]
-pub(super) struct Lettered {
-    conflict: bool,
-    /// A comparison found it, so the record may well be there.
-    compared: bool,
-}
-
-impl Lettered {
-    fn of(dead: &Dead) -> Self {
-        Self { conflict: dead.conflict, compared: letter::is_compared(&dead.code) }
-    }
-}
-
-impl Books {
-    /// How often a row was sent in vain, and since when.
-    fn attempts(&self, key: &str) -> (u32, Option<i64>) {
-        let known = self.retries.get(key).map(|(_, retry)| (retry.attempts, retry.since));
-        known.unwrap_or_default()
-    }
-
-    fn remember_retry(&mut self, org: &Org, key: &str, now: Timestamp, retry: Retry) -> Write {
-        // Staff may have asked for the same row meanwhile: newer than that, too.
-        let before = self.retries.get(key).map_or(0, |(version, _)| *version);
-        let version = (before + 1).max(now.0.unsigned_abs());
-        let body = Some(file::encode(&retry));
-        self.retries.insert(key.to_owned(), (version, retry));
-        Write { key: Key::retry(org.scope, key), version, body }
-    }
-
-    fn forget_retry(&mut self, org: &Org, key: &str) -> Option<Write> {
-        self.retries.remove(key)?;
-        Some(Write { key: Key::retry(org.scope, key), version: letter::ANY, body: None })
-    }
-
-    /// Whether a row is not in the org, and a letter says so.
-    fn is_absent(&self, key: &str) -> bool {
-        self.dead.get(key).is_some_and(|letter| !letter.compared)
-    }
-
-    /// Whether a letter says that a comparison found it to differ.
-    fn is_compared(&self, key: &str) -> bool {
-        self.dead.get(key).is_some_and(|letter| letter.compared)
-    }
-
-    fn forget_dead(&mut self, org: &Org, key: &str) -> Option<Write> {
-        self.dead.remove(key)?;
-        Some(Write { key: Key::dead_letter(org.scope, key), version: letter::ANY, body: None })
-    }
-}
 
 /// One org's outbox until the engine stops.
 pub(super) async fn run(engine: Engine, work: Arc<OrgWork>) {
@@ -230,28 +172,8 @@ impl Drain {
     /// Reads what an earlier process left: rows to send again, a job to adopt,
     /// figures that were not told.
     async fn load(&mut self, org: &Arc<Org>) -> Result<(), Halt> {
-        let scope = org.scope;
-        let (retries, dead) = stored(&self.engine, move |store| {
-            let all = |collection| store.scan(Range::Org(collection, scope), None, usize::MAX);
-            Ok((all(Collection::Retries)?, all(Collection::DeadLetters)?))
-        })
-        .await?;
-        for (key, document) in retries {
-            // Mail's retries are mail's.
-            if let Ok(retry) = file::decode::<Retry>(&document.body) {
-                self.books.retries.insert(key.local_id().to_owned(), (document.version, retry));
-            }
-        }
-        for (key, document) in dead {
-            if let Ok(dead) = file::decode::<Dead>(&document.body)
-                && !is_mail(key.local_id())
-            {
-                if dead.accepted {
-                    self.work.accept([key.local_id().to_owned()]);
-                }
-                self.books.dead.insert(key.local_id().to_owned(), Lettered::of(&dead));
-            }
-        }
+        let accepted = self.books.load(&self.engine, org.scope).await?;
+        self.work.accept(accepted);
         self.figures.load(&self.engine, org).await
     }
 
@@ -264,10 +186,13 @@ impl Drain {
         };
         let send = file::decode::<Send>(&document.body)?;
         let stretches = send.stretches.iter().filter_map(|(partition, cursor, upto)| {
-            Some((EventRef::from_partition(partition)?, *cursor, *upto))
+            let event = EventRef::from_partition(partition)?;
+            (!self.stuck.contains(&event)).then_some((event, *cursor, *upto))
         });
-        let parts = plan::take(&self.engine, stretches.collect()).await?.parts;
-        let rows = if parts.is_empty() {
+        let taken = plan::take(&self.engine, stretches.collect()).await?;
+        self.stuck.extend(taken.damaged);
+        let parts = taken.parts;
+        let rows = if send.stretches.is_empty() {
             self.due(org, Timestamp::MAX).await?
         } else {
             self.plan(&parts).await?

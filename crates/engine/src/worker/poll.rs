@@ -40,6 +40,8 @@ const PAGES: usize = 20;
 const SETTLED_MILLIS: i64 = 2_000;
 /// Rows remembered of the overlap.
 const SEEN: usize = 50_000;
+/// How far apart looks begin that are made because something may have gone untold.
+const APART: Duration = Duration::from_secs(10);
 /// How often marks are written down that moved by time only.
 const KEEP: Duration = Duration::from_secs(5 * 60);
 /// Marks older than this are given up: the whole org is read instead, and at
@@ -73,6 +75,8 @@ pub(super) struct Poll {
     seen: BTreeMap<SfId, Timestamp>,
     /// When to look next; `None` while there are no marks.
     next: Option<Instant>,
+    /// When the last look began.
+    begun: Option<Instant>,
     /// When the whole org was last read, by its clock.
     whole: Option<Timestamp>,
     failures: u32,
@@ -96,6 +100,8 @@ struct Stored {
 struct Found {
     events: BTreeSet<SfId>,
     cancelled: BTreeMap<SfId, Vec<String>>,
+    /// Whether an attendee made in the org may have been another event's before.
+    moved: bool,
 }
 
 fn print_of(mapping: &Mapping) -> String {
@@ -161,6 +167,14 @@ impl Poll {
         self.next = Some(Instant::now() + pause);
     }
 
+    /// Something may have gone untold: the next look comes now, or soon after
+    /// the last one. Where there are no marks, the whole org is about to be read.
+    pub(super) fn hurry(&mut self) {
+        let now = Instant::now();
+        let soon = self.begun.map_or(now, |begun| now.max(begun + APART));
+        self.next = self.next.map(|next| next.min(soon));
+    }
+
     /// Whether the whole org is to be read again, because that is long ago.
     pub(super) fn is_stale(&self, now: Timestamp) -> bool {
         self.whole.is_some_and(|whole| now.millis_since(whole) >= WHOLE_MILLIS)
@@ -175,6 +189,7 @@ impl Poll {
         work: &OrgWork,
         client: &Client,
     ) -> Result<usize, Failed> {
+        self.begun = Some(Instant::now());
         let client = client.for_purpose(Purpose::Poll);
         let (mut found, mut as_of) = (Found::default(), None);
         let (mut marks, mut acted) = (self.marks.clone(), Vec::new());
@@ -193,6 +208,9 @@ impl Poll {
             if marks.is_empty() {
                 break;
             }
+        }
+        if found.moved {
+            recount(engine, org, work, &client, &mut found).await?;
         }
         for (event, keys) in &found.cancelled {
             let event = EventRef { org: org.id(), event: *event };
@@ -331,17 +349,45 @@ fn judge(work: &OrgWork, change: &Changed, found: &mut Found) -> bool {
             found.events.extend(was.into_iter().chain(change.event));
         }
         Watched::Attendee | Watched::SessionAttendee => match (&change.key, change.event) {
-            (_, None) => {}
+            (Some(_), None) => {}
             (Some(key), Some(event)) => {
                 found.cancelled.entry(event).or_default().push(key.clone());
                 return true;
             }
-            (None, Some(event)) => {
-                found.events.extend(work.reads.known(event).map(|(event, _)| event));
+            (None, event) => {
+                let known = event.and_then(|event| work.reads.known(event));
+                found.events.extend(known.map(|(event, _)| event));
+                found.moved |= change.edited;
+                return true;
             }
         },
     }
     found.events.len() > before || change.event.is_some()
+}
+
+/// An attendee that was moved to another event says nothing of the one it was
+/// in: what is counted there is news of each event to come that counted any,
+/// where it is something else than what was read last.
+async fn recount(
+    engine: &Engine,
+    org: &Org,
+    work: &OrgWork,
+    client: &Client,
+    found: &mut Found,
+) -> Result<(), Failed> {
+    let now = engine.now();
+    let to_come = |event: SfId| {
+        let listing = engine.catalog().listing(EventRef { org: org.id(), event });
+        listing.is_some_and(|listing| listing.ends_at > now)
+    };
+    let mut counted = work.reads.external();
+    counted.retain(|(event, _)| !found.events.contains(event) && to_come(*event));
+    let events: Vec<_> = counted.iter().map(|(event, _)| *event).collect();
+    let there = client.count_external(&events).await?;
+    let other = |(record, count): &(SfId, u32)| there.get(record).copied().unwrap_or(0) != *count;
+    let lost = counted.into_iter().filter(|(_, counts)| counts.iter().any(other));
+    found.events.extend(lost.map(|(event, _)| event));
+    Ok(())
 }
 
 impl Engine {

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
 use sloe_core::ids::{SfId, base32};
-use sloe_core::inbound::{Fault, Field, Print};
+use sloe_core::inbound::{self, Fault, Field, Print, RawEvent};
 use sloe_core::time::Timestamp;
 use sloe_store::api::{Document, StoreError, Write};
 use sloe_store::key::{Collection, Key, Range};
@@ -48,7 +48,27 @@ struct Read {
     /// Of its document.
     version: u64,
     refresh: Refresh,
-    records: Vec<(SfId, Print)>,
+    seen: Seen,
+}
+
+/// What was read of an event.
+#[derive(Clone, Default)]
+pub(super) struct Seen {
+    /// It, its items and its sessions.
+    pub(super) records: Vec<(SfId, Print)>,
+    /// Attendees made in the org: of the event, and of each session, where there are any.
+    pub(super) external: Vec<(SfId, u32)>,
+}
+
+impl Seen {
+    pub(super) fn of(raw: &RawEvent) -> Self {
+        let total = std::iter::once((raw.event.id, raw.external_total));
+        let external = total.chain(raw.external_by_session.iter().copied());
+        Self {
+            records: inbound::prints(raw),
+            external: external.filter(|(_, count)| *count > 0).collect(),
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -57,6 +77,8 @@ struct Stored {
     outcome: StoredOutcome,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     records: Vec<(String, Print)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    external: Vec<(String, u32)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -85,7 +107,7 @@ enum StoredOutcome {
 impl Inner {
     fn forget(&mut self, event: Option<SfId>) {
         let Some(read) = self.all.remove(&event) else { return };
-        for (record, _) in read.records {
+        for (record, _) in read.seen.records {
             if self.events.get(&record).copied() == event {
                 self.events.remove(&record);
             }
@@ -122,22 +144,18 @@ impl Reads {
         lock(&self.inner).all.values().map(|read| read.refresh.clone()).collect()
     }
 
-    /// Notes how a refresh went; `records` are what was read, if anything was.
-    pub(super) fn note(&self, refresh: Refresh, records: Option<Vec<(SfId, Print)>>) {
+    /// Notes how a refresh went; `seen` is what was read, if anything was.
+    pub(super) fn note(&self, refresh: Refresh, seen: Option<Seen>) {
         let mut inner = lock(&self.inner);
         let event = refresh.event;
         let before = inner.all.get(&event);
         let version = before.map_or(0, |read| read.version);
-        let records = match (records, before) {
-            (Some(records), _) => records,
-            (None, Some(before)) => before.records.clone(),
-            (None, None) => Vec::new(),
-        };
+        let seen = seen.or_else(|| before.map(|before| before.seen.clone())).unwrap_or_default();
         inner.forget(event);
         if let Some(event) = event {
-            inner.events.extend(records.iter().map(|(record, _)| (*record, event)));
+            inner.events.extend(seen.records.iter().map(|(record, _)| (*record, event)));
         }
-        inner.all.insert(event, Read { version: version + 1, refresh, records });
+        inner.all.insert(event, Read { version: version + 1, refresh, seen });
         inner.unsaved.insert(event);
         if inner.all.len() > EVENTS {
             let ages = inner.all.iter().filter(|(of, _)| of.is_some());
@@ -154,8 +172,16 @@ impl Reads {
     pub(super) fn known(&self, record: SfId) -> Option<(SfId, Print)> {
         let inner = lock(&self.inner);
         let event = *inner.events.get(&record)?;
-        let records = &inner.all.get(&Some(event))?.records;
+        let records = &inner.all.get(&Some(event))?.seen.records;
         records.iter().find(|(id, _)| *id == record).map(|(_, print)| (event, *print))
+    }
+
+    /// The events that attendees made in the org took seats of when they were
+    /// last read, and how many: of the event, and of each session.
+    pub(super) fn external(&self) -> Vec<(SfId, Vec<(SfId, u32)>)> {
+        let inner = lock(&self.inner);
+        let some = inner.all.iter().filter(|(_, read)| !read.seen.external.is_empty());
+        some.filter_map(|(event, read)| Some(((*event)?, read.seen.external.clone()))).collect()
     }
 
     /// What the store doesn't have yet.
@@ -196,7 +222,7 @@ fn take_in(inner: &mut Inner, org: &Org, id: &str, document: &Document) {
     // What can't be read is read again from Salesforce.
     let Some(read) = from_stored(org, event, document) else { return };
     if let Some(event) = event {
-        inner.events.extend(read.records.iter().map(|(record, _)| (*record, event)));
+        inner.events.extend(read.seen.records.iter().map(|(record, _)| (*record, event)));
     }
     inner.all.insert(event, read);
 }
@@ -232,8 +258,13 @@ fn to_stored(org: &Org, world: &dyn World, read: &Read) -> Option<Stored> {
             StoredOutcome::Faulty { sealed: base32::encode(&sealed) }
         }
     };
-    let records = read.records.iter().map(|(id, print)| (id.to_string(), *print)).collect();
-    Some(Stored { at: refresh.at.0, outcome, records })
+    let Seen { records, external } = &read.seen;
+    Some(Stored {
+        at: refresh.at.0,
+        outcome,
+        records: records.iter().map(|(id, print)| (id.to_string(), *print)).collect(),
+        external: external.iter().map(|(id, count)| (id.to_string(), *count)).collect(),
+    })
 }
 
 fn from_stored(org: &Org, event: Option<SfId>, document: &Document) -> Option<Read> {
@@ -256,9 +287,11 @@ fn from_stored(org: &Org, event: Option<SfId>, document: &Document) -> Option<Re
         }
     };
     let record = |(id, print): (String, Print)| Some((SfId::parse(&id).ok()?, print));
-    Some(Read {
-        version: document.version,
-        refresh: Refresh { event, at: Timestamp(stored.at), outcome },
+    let count = |(id, count): (String, u32)| Some((SfId::parse(&id).ok()?, count));
+    let seen = Seen {
         records: stored.records.into_iter().filter_map(record).collect(),
-    })
+        external: stored.external.into_iter().filter_map(count).collect(),
+    };
+    let refresh = Refresh { event, at: Timestamp(stored.at), outcome };
+    Some(Read { version: document.version, refresh, seen })
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use sloe_core::budget::Purpose;
 use sloe_core::ids::{EventRef, OrgId, SfId};
-use sloe_core::inbound::{self, Print, RawEvent};
+use sloe_core::inbound::RawEvent;
 use sloe_core::time::Timestamp;
 use sloe_salesforce::{Advice, Error, Org as Client};
 use sloe_store::api::{StoreError, Write};
@@ -23,6 +23,7 @@ use super::failed::{Failed, LONGEST, MENDING, Told, pause_after};
 use super::inbox::Turn;
 use super::orgs::{OrgWork, ensure, lock};
 use super::poll::{LOOK, Poll};
+use super::reads::Seen;
 use super::stored;
 use crate::engine::Engine;
 use crate::refresh::{Outcome, Progress, Refresh, RefreshError};
@@ -64,8 +65,10 @@ pub(super) async fn run(engine: Engine, work: Arc<OrgWork>) {
         let turn = tokio::select! {
             turn = reader.work.inbox.next() => Some(turn),
             () = reader.poll.due() => None,
-            // Something may have gone untold: look now, whatever was due.
-            () = reader.work.changes.untold() => None,
+            () = reader.work.changes.untold() => {
+                reader.poll.hurry();
+                continue;
+            }
             () = stopping.cancelled() => return,
         };
         let work = async {
@@ -82,13 +85,11 @@ pub(super) async fn run(engine: Engine, work: Arc<OrgWork>) {
     }
 }
 
-/// What came of a refresh, and the prints of what was read.
+/// What came of a refresh, and what was read.
 struct Done {
     outcome: Outcome,
-    records: Option<Records>,
+    seen: Option<Seen>,
 }
-
-type Records = Vec<(SfId, Print)>;
 
 struct Reader {
     engine: Engine,
@@ -161,12 +162,12 @@ impl Reader {
     /// Notes how a refresh went.
     fn over(&mut self, turn: Turn, done: Result<Done, Failed>) {
         match done {
-            Ok(Done { outcome, records }) => {
+            Ok(Done { outcome, seen }) => {
                 if let Some(asked) = turn.asked {
                     metrics::histogram!("sloe_update_to_page_seconds")
                         .record(asked.elapsed().as_secs_f64());
                 }
-                self.record(turn.target, outcome, records);
+                self.record(turn.target, outcome, seen);
             }
             Err(failed) => self.failed(turn, &failed),
         }
@@ -184,7 +185,8 @@ impl Reader {
         let Some(org) = self.engine.registry().by_id(self.work.org) else {
             return self.poll.again(LONGEST);
         };
-        if self.poll.is_stale(self.engine.now()) {
+        let whole_waits = || self.work.inbox.targets().contains(&None);
+        if self.poll.is_stale(self.engine.now()) && !whole_waits() {
             self.work.inbox.push(None, false);
         }
         let every = self.work.changes.every(self.engine.workers().settings.poll_every);
@@ -221,7 +223,7 @@ impl Reader {
             Some(raw) => self.apply(client, raw).await,
             None => {
                 let withdrawn = self.engine.withdraw(Arc::clone(org), event).await;
-                let gone = Done { outcome: Outcome::Gone, records: Some(Vec::new()) };
+                let gone = Done { outcome: Outcome::Gone, seen: Some(Seen::default()) };
                 withdrawn.map(|()| gone).map_err(Failed::Here)
             }
         }
@@ -230,7 +232,7 @@ impl Reader {
     async fn apply(&mut self, client: &Client, mut raw: RawEvent) -> Result<Done, Failed> {
         let (event, as_of) = (raw.event.id, raw.as_of);
         // A look sees records one by one, where a day has no zone yet.
-        let records = Some(inbound::prints(&raw));
+        let seen = Some(Seen::of(&raw));
         client.mapping().moments(&mut raw);
         let outcome = match self.engine.apply_refresh(self.work.org, raw).await {
             Ok(applied) => Outcome::Applied(applied),
@@ -238,7 +240,7 @@ impl Reader {
             Err(error) => return Err(Failed::Here(error)),
         };
         self.seen.insert(event, as_of);
-        Ok(Done { outcome, records })
+        Ok(Done { outcome, seen })
     }
 
     /// Reads every event of the org, a page at a time, and takes down what is
@@ -297,7 +299,7 @@ impl Reader {
             let kept = self.poll.save(&self.engine, org, &self.work, client.mapping()).await;
             kept.map_err(Failed::Store)?;
         }
-        Ok(Done { outcome: Outcome::Read { good, faulty }, records: None })
+        Ok(Done { outcome: Outcome::Read { good, faulty }, seen: None })
     }
 
     /// Applies one event of many; whether it is as Salesforce says. What is
@@ -313,12 +315,12 @@ impl Reader {
             Err(Failed::Here(error @ RefreshError::Quarantined(_))) => {
                 let remedy = "Ask whoever runs Sloe to look at the event's journal.".to_owned();
                 let outcome = Outcome::Failed { means: error.to_string(), remedy, again: false };
-                Done { outcome, records: None }
+                Done { outcome, seen: None }
             }
             Err(failed) => return Err(failed),
         };
         let good = matches!(done.outcome, Outcome::Applied(_));
-        self.record(event, done.outcome, done.records);
+        self.record(event, done.outcome, done.seen);
         Ok(good)
     }
 
@@ -342,12 +344,12 @@ impl Reader {
         }
         for event in gone {
             self.engine.withdraw(Arc::clone(org), event).await.map_err(Failed::Here)?;
-            self.record(Some(event), Outcome::Gone, Some(Vec::new()));
+            self.record(Some(event), Outcome::Gone, Some(Seen::default()));
         }
         Ok(())
     }
 
-    fn record(&self, event: Option<SfId>, outcome: Outcome, records: Option<Records>) {
+    fn record(&self, event: Option<SfId>, outcome: Outcome, seen: Option<Seen>) {
         let org = self.work.org;
         match &outcome {
             Outcome::Faulty(faults) => {
@@ -361,7 +363,7 @@ impl Reader {
             Outcome::Failed { .. } => {}
             other => tracing::info!(%org, ?event, outcome = ?other, "refreshed"),
         }
-        self.work.reads.note(Refresh { event, at: self.engine.now(), outcome }, records);
+        self.work.reads.note(Refresh { event, at: self.engine.now(), outcome }, seen);
     }
 
     fn failed(&self, turn: Turn, failed: &Failed) {

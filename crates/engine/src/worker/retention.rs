@@ -63,7 +63,7 @@ pub(super) async fn look(engine: Engine) -> Result<(), String> {
         if emptied.is_some_and(|mark| mark.version >= latest) {
             continue;
         }
-        match engine.erase_event(event).await {
+        match engine.erase_event(org.scope, event).await {
             Ok(0) => {
                 let write = Write { key, version: latest, body: Some(Vec::new()) };
                 let put = stored(&engine, move |store| store.put(&[write])).await;

@@ -232,6 +232,18 @@ impl Org {
         jobs.iter().map(both).collect()
     }
 
+    /// How many rows all Bulk jobs together did and did not write.
+    pub async fn bulk_rows(&self) -> (u64, u64) {
+        let (mut written, mut failed) = (0, 0);
+        for (id, _) in self.jobs().await {
+            let job = self.job_call(reqwest::Method::GET, &format!("/{id}"), Json::Null).await;
+            let count = |name: &str| job[name].as_u64().unwrap();
+            failed += count("numberRecordsFailed");
+            written += count("numberRecordsProcessed") - count("numberRecordsFailed");
+        }
+        (written, failed)
+    }
+
     /// Completes a job that was left open; how many rows it held.
     pub async fn rows_of_open_job(&self, id: &str) -> u64 {
         let close = serde_json::json!({ "state": "UploadComplete" });
@@ -351,21 +363,36 @@ impl Org {
         self.calls("composite").await
     }
 
+    /// Those of them that only read: refreshes, and looks for changes.
+    pub async fn composite_reads(&self) -> u64 {
+        let stats = self.stats().await;
+        let calls = |kind: &str| stats["calls"][kind].as_u64().unwrap_or(0);
+        calls("composite") - calls("composite_write")
+    }
+
     /// Calls of a kind so far.
     pub async fn calls(&self, kind: &str) -> u64 {
+        self.stats().await["calls"][kind].as_u64().unwrap_or(0)
+    }
+
+    async fn stats(&self) -> Json {
         let url = format!("{}/__control/stats", self.running.url());
-        let stats: Json = self.http.get(url).send().await.unwrap().json().await.unwrap();
-        stats["stats"]["calls"][kind].as_u64().unwrap_or(0)
+        let mut stats: Json = self.http.get(url).send().await.unwrap().json().await.unwrap();
+        stats["stats"].take()
     }
 
     /// A client of its own, as tools have.
     pub fn client(&self) -> sloe_salesforce::Org {
+        self.client_with(Options::default())
+    }
+
+    pub fn client_with(&self, options: Options) -> sloe_salesforce::Org {
         let flow = Flow::ClientCredentials {
             client_id: "client".to_owned(),
             client_secret: "secret".to_owned().into(),
         };
         let credentials = Credentials { login_url: self.running.url(), flow };
-        let options = Options { poll_first: Duration::from_millis(5), ..Options::default() };
+        let options = Options { poll_first: Duration::from_millis(5), ..options };
         sloe_salesforce::Org::new(credentials, sloe_salesforce::Mapping::default(), options)
             .unwrap()
     }
@@ -397,11 +424,11 @@ impl Org {
     }
 }
 
-/// Looks again and again until it is so; a minute and a half without is a failure.
+/// Looks again and again until it is so; two minutes without are a failure.
 pub async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
-    let give_up = tokio::time::Instant::now() + Duration::from_secs(90);
+    let give_up = tokio::time::Instant::now() + Duration::from_secs(120);
     while !so().await {
-        assert!(tokio::time::Instant::now() < give_up, "{what}: not within 90 s");
+        assert!(tokio::time::Instant::now() < give_up, "{what}: not within two minutes");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -97,8 +97,8 @@ pub enum Adopted {
     /// It ran: the outcomes of the rows, in their order. Rows it didn't get
     /// to are [`RowOutcome::Retry`].
     Ran(Vec<RowOutcome>),
-    /// It is aborted, before it started or by somebody else: send the rows
-    /// again. Those it did write will be found by their keys.
+    /// It is aborted, before it started or by somebody else, or it failed as a
+    /// whole: send the rows again. Those it did write will be found by their keys.
     Aborted,
     /// The org doesn't know it any more (results are kept for seven days):
     /// send the rows again; whatever it did, upserts find their records.
@@ -186,7 +186,11 @@ pub(crate) async fn adopt(
             Ok(Adopted::Aborted)
         }
         State::Aborted => Ok(Adopted::Aborted),
-        _ => finish(client, mapping, job, &rows.lines()).await.map(Adopted::Ran),
+        _ => match finish(client, mapping, job, &rows.lines()).await {
+            // It has ended for good: were it adopted for ever, nothing would go any more.
+            Err(error) if is_job_refusal(&error) => Ok(Adopted::Aborted),
+            finished => finished.map(Adopted::Ran),
+        },
     }
 }
 
@@ -276,6 +280,11 @@ fn job_refusal(complaint: &str) -> Error {
     let code: String =
         complaint.trim().chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
     Error::Refused { call: "bulk job", status: 0, code, message: Private::new(complaint) }
+}
+
+/// Whether an error is what [`job_refusal`] makes: no call's own has such a status.
+fn is_job_refusal(error: &Error) -> bool {
+    matches!(error, Error::Refused { status: 0, .. })
 }
 
 async fn read_outcomes(

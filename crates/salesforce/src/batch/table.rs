@@ -19,8 +19,7 @@ const CALL: &str = "bulk job";
 /// One row as it goes into the file: by external id, or by id when given.
 pub(crate) type Line<'a> = (Option<SfId>, &'a Row);
 
-/// The file for `lines`, which all go by the same kind of key. Sorted by
-/// parent, so that batches running side by side don't lock each other's parents.
+/// The file for `lines`, in their order; they all go by the same kind of key.
 pub(crate) fn write(
     lines: &[Line<'_>],
     names: &WriteNames,
@@ -42,9 +41,7 @@ pub(crate) fn write(
     let head = head.chain(own.iter().map(|(name, _)| name.as_str()));
     out.write_record(head.chain(columns.iter().map(|(_, name)| name.as_str()))).map_err(broken)?;
 
-    let mut order: Vec<&Line<'_>> = lines.iter().collect();
-    order.sort_by_cached_key(|(_, row)| (cell_text(row, Column::Attendee, names), row.key.clone()));
-    for (id, row) in order {
+    for (id, row) in lines {
         let key = id.map_or_else(|| row.key.clone(), |id| id.to_string());
         let cells = columns.iter().map(|(column, _)| cell_text(row, *column, names));
         let version = names.version.as_ref().map(|_| row.version.to_string());
@@ -239,23 +236,20 @@ mod tests {
         assert_eq!(
             file,
             "Sloe_Id__c,Sloe_Version__c,Last_Name__c,Email__c\n\
-             k0,4,\"Łuk\nasz\",\nk1,3,\"O\"\"Neil, Ann\",#N/A\n"
+             k1,3,\"O\"\"Neil, Ann\",#N/A\nk0,4,\"Łuk\nasz\",\n"
         );
     }
 
     #[test]
-    fn a_session_row_names_its_parent_by_external_id_and_goes_beside_its_siblings() {
+    fn a_session_row_names_its_parent_by_external_id() {
         let mapping = Mapping::default();
         let row = |key: &str, parent: &str| {
             Row::new(key.into(), 1).with(Column::Attendee, Cell::Text(parent.into()))
         };
-        let rows = [row("a", "p2"), row("b", "p1"), row("c", "p2")];
+        let rows = [row("a", "p2"), row("b", "p1")];
         let lines: Vec<Line<'_>> = rows.iter().map(|row| (None, row)).collect();
         let file = text(&lines, &mapping, &mapping.session_attendee);
-        assert_eq!(
-            file,
-            "Sloe_Id__c,Sloe_Version__c,Attendee__r.Sloe_Id__c\nb,1,p1\na,1,p2\nc,1,p2\n"
-        );
+        assert_eq!(file, "Sloe_Id__c,Sloe_Version__c,Attendee__r.Sloe_Id__c\na,1,p2\nb,1,p1\n");
     }
 
     #[test]

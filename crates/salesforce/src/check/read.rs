@@ -1,6 +1,6 @@
 //! The objects that Sloe reads, and writes figures to.
 
-use sloe_core::inbound::Field;
+use sloe_core::inbound::{Field, Value};
 
 use super::Described;
 use super::finding::{Findings, Severity};
@@ -37,6 +37,7 @@ pub(super) fn check(
             absent(findings, found, name, "isn't there, or Sloe may not read it");
             continue;
         };
+        spelling(findings, found, field, name);
         let translated = names.values.get(&key.field);
         let fits = key.kind.types().contains(&field.kind.as_str()) || field.kind.is_empty();
         if !fits && (translated.is_none() || key.kind == Kind::Moment) {
@@ -74,6 +75,24 @@ pub(super) fn absent(findings: &mut Findings, found: &Described, name: &str, wha
         (&found.object, Some(name)),
         format!("The field {}.{name} {what}.", found.object),
         remedy(found, name),
+    );
+}
+
+/// The org takes a name in any spelling, but answers in its own.
+pub(super) fn spelling(
+    findings: &mut Findings,
+    found: &Described,
+    field: &DescribedField,
+    name: &str,
+) {
+    if field.name == name {
+        return;
+    }
+    findings.add(
+        (Severity::Blocker, "spelling"),
+        (&found.object, Some(name)),
+        format!("The org writes {}.{name} as {}.", found.object, field.name),
+        "Write it so in the mapping, upper and lower case alike: the org's answers name it so.",
     );
 }
 
@@ -130,7 +149,10 @@ pub(super) fn lookup(findings: &mut Findings, found: &Described, names: &ReadNam
     let Some(name) = &names.event else { return };
     match found.field(name) {
         None => absent(findings, found, name, "isn't there, or Sloe may not read it"),
-        Some(field) => leads_to(findings, found, field, event),
+        Some(field) => {
+            spelling(findings, found, field, name);
+            leads_to(findings, found, field, event);
+        }
     }
 }
 
@@ -155,7 +177,7 @@ pub(super) fn children(findings: &mut Findings, event: &Described, names: &ReadN
         of_child.filter(|r| r.child_object.eq_ignore_ascii_case(&names.object)).collect();
     let called = |wanted: &str| {
         let mut all = of_child.iter().filter_map(|r| r.relationship_name.as_deref());
-        all.any(|name| name.eq_ignore_ascii_case(wanted))
+        all.any(|name| name == wanted)
     };
     if called(name) {
         return;
@@ -179,19 +201,24 @@ pub(super) fn children(findings: &mut Findings, event: &Described, names: &ReadN
 /// Days and wall clock times need to know where.
 pub(super) fn zones(findings: &mut Findings, event: &Described, mapping: &Mapping) {
     let names = &mapping.event;
-    let told = names.fields.contains_key(&Field::TimeZone)
-        || names.fallback.contains_key(&Field::TimeZone);
+    if names.fields.contains_key(&Field::TimeZone) {
+        return;
+    }
+    let Some(Value::Text(zone)) = names.fallback.get(&Field::TimeZone) else { return };
     let day = [Field::StartsAt, Field::EndsAt].iter().find_map(|field| {
         let name = names.fields.get(field)?;
         event.field(name).filter(|field| field.kind == "date").map(|_| name.as_str())
     });
-    let wall = (mapping.times == Times::Wall).then_some("times");
-    if let Some(name) = day.or(wall).filter(|_| !told) {
+    let wall = names.fields.get(&Field::StartsAt).filter(|_| mapping.times == Times::Wall);
+    if let Some(name) = day.or(wall.map(String::as_str)) {
         findings.add(
             (Severity::Note, "time-zone"),
             (&event.object, Some(name)),
-            format!("{}.{name} says no moment, and events name no time zone.", event.object),
-            "Sloe takes the time zone of the org's profile; name another under event.fallback.",
+            format!(
+                "{}.{name} says no moment and events name no time zone, so it is read as of {zone}.",
+                event.object
+            ),
+            "Nothing to do if that is right; else name another under event.fallback in the mapping.",
         );
     }
 }

@@ -3,10 +3,10 @@
 use serde_json::Value as Json;
 
 use super::finding::{Findings, Severity};
-use super::read::{RIGHTS, absent, leads_to, wrong_type};
+use super::read::{RIGHTS, absent, leads_to, spelling, wrong_type};
 use super::{Described, is_required};
 use crate::map::keys::Kind;
-use crate::map::{Column, Mapping, StatusWords, WriteNames};
+use crate::map::{Column, Mapping, StatusWords, WriteNames, relationship};
 use crate::wire::{DescribedField, ValidationRule};
 
 /// Characters of the longest external id that Sloe makes.
@@ -33,15 +33,20 @@ pub(super) fn check(
     for (column, name) in &names.columns {
         let later = *column == Column::Status;
         let Some(field) = writable(findings, found, name, later) else { continue };
+        spelling(findings, found, field, name);
         column_type(findings, found, field, (*column, names, mapping));
+        way(findings, found, field, (*column, names));
     }
     for (name, value) in names.own(true) {
         let later = names.constants.contains_key(name);
         let Some(field) = writable(findings, found, name, later) else { continue };
         constant(findings, found, field, value);
     }
-    for name in names.external.only.keys().filter(|name| found.field(name).is_none()) {
-        absent(findings, found, name, "isn't there, or Sloe may not read it");
+    for (name, value) in &names.external.only {
+        match found.field(name) {
+            None => absent(findings, found, name, "isn't there, or Sloe may not read it"),
+            Some(field) => asked(findings, found, field, value),
+        }
     }
     statuses(findings, found, names);
     masters(findings, found, names);
@@ -67,6 +72,7 @@ fn key(findings: &mut Findings, found: &Described, names: &WriteNames) {
     let Some(field) = found.field(name) else {
         return absent(findings, found, name, "isn't there, or Sloe may not see it");
     };
+    spelling(findings, found, field, name);
     let at = (found.object.as_str(), Some(name.as_str()));
     if !(field.external_id && field.unique) {
         findings.add(
@@ -152,18 +158,66 @@ fn column_type(
     }
 }
 
+/// What leads from a place in a session to its attendee and its session, by
+/// which queries ask and rows name their parent.
+fn way(
+    findings: &mut Findings,
+    found: &Described,
+    field: &DescribedField,
+    (column, names): (Column, &WriteNames),
+) {
+    let (used, fix) = match (column, &names.parent) {
+        (Column::Attendee, Some(parent)) => (parent.clone(), "Name that as parent in the mapping."),
+        (Column::Session, _) => (
+            relationship(&field.name),
+            "Sloe can't use a lookup whose relationship is named unlike it: ask Sloe's makers.",
+        ),
+        _ => return,
+    };
+    let Some(told) = field.relationship_name.as_ref().filter(|told| **told != used) else {
+        return;
+    };
+    findings.add(
+        (Severity::Blocker, "relationship"),
+        (&found.object, Some(&field.name)),
+        format!("What leads on from {}.{} is {told}, not {used}.", found.object, field.name),
+        fix,
+    );
+}
+
+/// A field by which records made in Salesforce are told apart.
+fn asked(findings: &mut Findings, found: &Described, field: &DescribedField, value: &Json) {
+    if !fits(field, value) {
+        return wrong_type(findings, found, field, "the mapping asks for a value of another type");
+    }
+    if field.filterable == Some(false) {
+        findings.add(
+            (Severity::Blocker, "not-filterable"),
+            (&found.object, Some(&field.name)),
+            format!("Salesforce finds no records by {}.{}.", found.object, field.name),
+            "Name another field under external.only in the mapping: no long text, for instance.",
+        );
+    }
+    if let Some(text) = value.as_str().filter(|_| field.restricted_picklist) {
+        lacks(findings, found, field, (text, Severity::Warning));
+    }
+}
+
+fn fits(field: &DescribedField, value: &Json) -> bool {
+    let kind = field.kind.as_str();
+    match value {
+        Json::Bool(_) => matches!(kind, "boolean" | ""),
+        Json::Number(_) => Kind::Number.types().contains(&kind) || kind.is_empty(),
+        _ => !matches!(kind, "boolean") && !Kind::Number.types().contains(&kind),
+    }
+}
+
 fn chars(text: &str) -> u32 {
     u32::try_from(text.encode_utf16().count()).unwrap_or(u32::MAX)
 }
 
 fn constant(findings: &mut Findings, found: &Described, field: &DescribedField, value: &Json) {
-    let kind = field.kind.as_str();
-    let fits = match value {
-        Json::Bool(_) => matches!(kind, "boolean" | ""),
-        Json::Number(_) => Kind::Number.types().contains(&kind) || kind.is_empty(),
-        _ => !matches!(kind, "boolean") && !Kind::Number.types().contains(&kind),
-    };
-    if !fits {
+    if !fits(field, value) {
         return wrong_type(findings, found, field, "the mapping gives it a value of another type");
     }
     let Some(text) = value.as_str() else { return };

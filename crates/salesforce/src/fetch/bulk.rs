@@ -5,6 +5,7 @@
 use csv::StringRecord;
 use sloe_core::ids::SfId;
 use sloe_core::inbound::{RawRecord, Value};
+use sloe_core::limits;
 use sloe_core::time::Timestamp;
 
 use super::job::{self, Rows};
@@ -127,6 +128,8 @@ impl Children {
             }
             match self.ahead.take() {
                 None => return Ok(found),
+                // More than can be offered are refused, however many more they are.
+                Some((of, _)) if of == event && found.len() >= limits::MAX_POOLS => {}
                 Some((of, record)) if of == event => found.push(record),
                 Some((of, _)) if of < event => {}
                 later => {

@@ -1,5 +1,5 @@
-//! What a mapping file calls Sloe's fields, what kind of value each holds, and
-//! which it can't do without.
+//! What a mapping file and Sloe's own package call Sloe's fields, what kind of
+//! value each holds, and which it can't do without.
 
 use sloe_core::inbound::Field;
 
@@ -51,64 +51,68 @@ pub(crate) struct ReadKey {
     pub(crate) name: &'static str,
     pub(crate) kind: Kind,
     pub(crate) needed: bool,
+    /// What Sloe's own package calls it.
+    pub(super) package: &'static str,
 }
 
-const fn read(field: Field, name: &'static str, kind: Kind) -> ReadKey {
-    ReadKey { field, name, kind, needed: false }
+type Name = &'static str;
+
+const fn read(field: Field, name: Name, kind: Kind, package: Name) -> ReadKey {
+    ReadKey { field, name, kind, needed: false, package }
 }
 
-const fn needed(field: Field, name: &'static str, kind: Kind) -> ReadKey {
-    ReadKey { field, name, kind, needed: true }
+const fn needed(field: Field, name: Name, kind: Kind, package: Name) -> ReadKey {
+    ReadKey { field, name, kind, needed: true, package }
 }
 
 pub(crate) const EVENT: &[ReadKey] = &[
-    needed(Field::Name, "name", Kind::Text),
-    read(Field::Slug, "slug", Kind::Text),
-    needed(Field::Published, "published", Kind::Flag),
-    read(Field::Status, "status", Kind::Text),
-    read(Field::Summary, "summary", Kind::Text),
-    read(Field::Description, "description", Kind::Text),
-    needed(Field::StartsAt, "starts_at", Kind::Moment),
-    needed(Field::EndsAt, "ends_at", Kind::Moment),
-    read(Field::TimeZone, "time_zone", Kind::Text),
-    read(Field::VenueName, "venue_name", Kind::Text),
-    read(Field::VenueAddress, "venue_address", Kind::Text),
-    read(Field::OnlineUrl, "online_url", Kind::Text),
-    read(Field::ImageUrl, "image_url", Kind::Text),
-    read(Field::Limit, "capacity", Kind::Number),
-    read(Field::OpensAt, "opens_at", Kind::Moment),
-    read(Field::ClosesAt, "closes_at", Kind::Moment),
-    read(Field::HoldMinutes, "hold_minutes", Kind::Number),
-    read(Field::MaxPerOrder, "max_per_order", Kind::Number),
-    read(Field::PrivacyUrl, "privacy_url", Kind::Text),
-    read(Field::OrganizerName, "organizer_name", Kind::Text),
-    read(Field::OrganizerEmail, "organizer_email", Kind::Text),
+    needed(Field::Name, "name", Kind::Text, "Name"),
+    read(Field::Slug, "slug", Kind::Text, "Slug__c"),
+    needed(Field::Published, "published", Kind::Flag, "Published__c"),
+    read(Field::Status, "status", Kind::Text, "Status__c"),
+    read(Field::Summary, "summary", Kind::Text, "Summary__c"),
+    read(Field::Description, "description", Kind::Text, "Description__c"),
+    needed(Field::StartsAt, "starts_at", Kind::Moment, "Starts_At__c"),
+    needed(Field::EndsAt, "ends_at", Kind::Moment, "Ends_At__c"),
+    read(Field::TimeZone, "time_zone", Kind::Text, "Time_Zone__c"),
+    read(Field::VenueName, "venue_name", Kind::Text, "Venue_Name__c"),
+    read(Field::VenueAddress, "venue_address", Kind::Text, "Venue_Address__c"),
+    read(Field::OnlineUrl, "online_url", Kind::Text, "Online_URL__c"),
+    read(Field::ImageUrl, "image_url", Kind::Text, "Image_URL__c"),
+    read(Field::Limit, "capacity", Kind::Number, "Capacity__c"),
+    read(Field::OpensAt, "opens_at", Kind::Moment, "Registration_Opens_At__c"),
+    read(Field::ClosesAt, "closes_at", Kind::Moment, "Registration_Closes_At__c"),
+    read(Field::HoldMinutes, "hold_minutes", Kind::Number, "Hold_Minutes__c"),
+    read(Field::MaxPerOrder, "max_per_order", Kind::Number, "Max_Per_Order__c"),
+    read(Field::PrivacyUrl, "privacy_url", Kind::Text, "Privacy_URL__c"),
+    read(Field::OrganizerName, "organizer_name", Kind::Text, "Organizer_Name__c"),
+    read(Field::OrganizerEmail, "organizer_email", Kind::Text, "Organizer_Email__c"),
 ];
 
 pub(crate) const ITEM: &[ReadKey] = &[
-    needed(Field::Name, "name", Kind::Text),
-    read(Field::Description, "description", Kind::Text),
-    read(Field::Price, "price", Kind::Number),
-    read(Field::Currency, "currency", Kind::Text),
-    read(Field::Limit, "capacity", Kind::Number),
-    read(Field::OpensAt, "opens_at", Kind::Moment),
-    read(Field::ClosesAt, "closes_at", Kind::Moment),
-    read(Field::MaxPerOrder, "max_per_order", Kind::Number),
-    read(Field::Position, "position", Kind::Number),
-    read(Field::Active, "active", Kind::Flag),
+    needed(Field::Name, "name", Kind::Text, "Name"),
+    read(Field::Description, "description", Kind::Text, "Description__c"),
+    read(Field::Price, "price", Kind::Number, "Price__c"),
+    read(Field::Currency, "currency", Kind::Text, "Currency__c"),
+    read(Field::Limit, "capacity", Kind::Number, "Quantity__c"),
+    read(Field::OpensAt, "opens_at", Kind::Moment, "Opens_At__c"),
+    read(Field::ClosesAt, "closes_at", Kind::Moment, "Closes_At__c"),
+    read(Field::MaxPerOrder, "max_per_order", Kind::Number, "Max_Per_Order__c"),
+    read(Field::Position, "position", Kind::Number, "Position__c"),
+    read(Field::Active, "active", Kind::Flag, "Active__c"),
 ];
 
 pub(crate) const SESSION: &[ReadKey] = &[
-    needed(Field::Name, "name", Kind::Text),
-    read(Field::Description, "description", Kind::Text),
-    read(Field::Track, "track", Kind::Text),
-    read(Field::Speaker, "speaker", Kind::Text),
-    read(Field::Room, "room", Kind::Text),
-    read(Field::StartsAt, "starts_at", Kind::Moment),
-    read(Field::EndsAt, "ends_at", Kind::Moment),
-    read(Field::Limit, "capacity", Kind::Number),
-    read(Field::Position, "position", Kind::Number),
-    read(Field::Active, "active", Kind::Flag),
+    needed(Field::Name, "name", Kind::Text, "Name"),
+    read(Field::Description, "description", Kind::Text, "Description__c"),
+    read(Field::Track, "track", Kind::Text, "Track__c"),
+    read(Field::Speaker, "speaker", Kind::Text, "Speaker__c"),
+    read(Field::Room, "room", Kind::Text, "Room__c"),
+    read(Field::StartsAt, "starts_at", Kind::Moment, "Starts_At__c"),
+    read(Field::EndsAt, "ends_at", Kind::Moment, "Ends_At__c"),
+    read(Field::Limit, "capacity", Kind::Number, "Capacity__c"),
+    read(Field::Position, "position", Kind::Number, "Position__c"),
+    read(Field::Active, "active", Kind::Flag, "Active__c"),
 ];
 
 /// A field that Sloe writes.
@@ -116,27 +120,29 @@ pub(crate) struct WriteKey {
     pub(crate) column: Column,
     pub(crate) name: &'static str,
     pub(crate) needed: bool,
+    /// What Sloe's own package calls it.
+    pub(super) package: &'static str,
 }
 
-const fn write(column: Column, name: &'static str, needed: bool) -> WriteKey {
-    WriteKey { column, name, needed }
+const fn write(column: Column, name: Name, needed: bool, package: Name) -> WriteKey {
+    WriteKey { column, name, needed, package }
 }
 
 pub(crate) const ATTENDEE: &[WriteKey] = &[
-    write(Column::Event, "event", true),
-    write(Column::Item, "item", false),
-    write(Column::FirstName, "first_name", false),
-    write(Column::LastName, "last_name", true),
-    write(Column::Email, "email", true),
-    write(Column::Status, "status", true),
-    write(Column::OrderReference, "order_reference", false),
-    write(Column::RegisteredAt, "registered_at", false),
+    write(Column::Event, "event", true, "Event__c"),
+    write(Column::Item, "item", false, "Item__c"),
+    write(Column::FirstName, "first_name", false, "First_Name__c"),
+    write(Column::LastName, "last_name", true, "Last_Name__c"),
+    write(Column::Email, "email", true, "Email__c"),
+    write(Column::Status, "status", true, "Registration_Status__c"),
+    write(Column::OrderReference, "order_reference", false, "Order_Reference__c"),
+    write(Column::RegisteredAt, "registered_at", false, "Registered_At__c"),
 ];
 
 pub(crate) const SESSION_ATTENDEE: &[WriteKey] = &[
-    write(Column::Attendee, "attendee", true),
-    write(Column::Session, "session", true),
-    write(Column::Status, "status", true),
+    write(Column::Attendee, "attendee", true, "Attendee__c"),
+    write(Column::Session, "session", true, "Session__c"),
+    write(Column::Status, "status", true, "Registration_Status__c"),
 ];
 
 /// The known word that `word` is most likely a typing error of.

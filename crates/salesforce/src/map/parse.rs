@@ -6,7 +6,7 @@ use std::fmt;
 use toml::de::DeTable;
 
 use super::file::File;
-use super::keys::{self, ReadKey, WriteKey};
+use super::keys::{self, Kind, ReadKey, WriteKey};
 use super::{
     Column, ExternalRule, FigureNames, Mapping, ReadNames, StatusWords, Times, WriteNames,
     relationship,
@@ -168,8 +168,13 @@ fn read_names(
         let there =
             names.fields.contains_key(&key.field) || names.fallback.contains_key(&key.field);
         if !there && !file.mentions(table, "fields", key.name) {
-            let problem = "is missing: Sloe can't do without it. Name the org's field, or give a \
-                           value under fallback";
+            let problem = match key.kind {
+                Kind::Moment => "is missing: Sloe can't do without it. Name the org's field",
+                _ => {
+                    "is missing: Sloe can't do without it. Name the org's field, or give a value \
+                     under fallback"
+                }
+            };
             file.missing(&format!("{place}.fields"), key.name, problem);
         }
     }

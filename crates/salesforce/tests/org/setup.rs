@@ -217,6 +217,84 @@ async fn types_lengths_relations_and_rights_that_do_not_fit_are_named() {
 }
 
 #[tokio::test]
+async fn names_must_be_written_as_the_org_answers_them_and_ways_must_lead_where_queries_go() {
+    let org = org_with(|name| {
+        let mut found = complete(name)?;
+        let mut change =
+            |field: &str, key: &str, value: Json| entry(&mut found, field)[key] = value;
+        match name {
+            "Sloe_Event__c" => {
+                change("Summary__c", "name", json!("SUMMARY__c"));
+                found["childRelationships"][0]["relationshipName"] = json!("ITEMS__r");
+            }
+            "Sloe_Session__c" => change("Event__c", "name", json!("event__c")),
+            "Sloe_Session_Attendee__c" => {
+                change("Attendee__c", "relationshipName", json!("Person__r"));
+                change("Session__c", "relationshipName", json!("Session__r"));
+            }
+            _ => {}
+        }
+        Some(found)
+    })
+    .await;
+    let found = org.check().await.unwrap();
+    let blockers = found.iter().filter(|finding| finding.severity == Severity::Blocker);
+    let told: Vec<_> = blockers.map(|f| (f.code, f.what.as_str())).collect();
+    assert_eq!(
+        told,
+        [
+            ("spelling", "The org writes Sloe_Event__c.Summary__c as SUMMARY__c."),
+            (
+                "children-missing",
+                "Sloe_Event__c has no child relationship Items__r to Sloe_Item__c."
+            ),
+            ("spelling", "The org writes Sloe_Session__c.Event__c as event__c."),
+            (
+                "relationship",
+                "What leads on from Sloe_Session_Attendee__c.Attendee__c is Person__r, not \
+                 Attendee__r."
+            ),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_tells_records_made_in_salesforce_apart_must_be_what_a_query_can_ask_for() {
+    let fake = org_with(|name| {
+        let mut found = complete(name)?;
+        if name == "Sloe_Attendee__c" {
+            let mut notes = field("Notes__c");
+            notes["filterable"] = json!(false);
+            let mut paid = field("Paid__c");
+            paid["type"] = json!("boolean");
+            let mut kind = field("Kind__c");
+            kind["restrictedPicklist"] = json!(true);
+            found["fields"].as_array_mut().unwrap().extend([notes, paid, kind]);
+        }
+        Some(found)
+    })
+    .await;
+    let mut mapping = Mapping::default();
+    let only = &mut mapping.attendee.external.only;
+    for (name, value) in
+        [("Notes__c", "x"), ("Paid__c", "yes"), ("Kind__c", "Guest"), ("Gone__c", "x")]
+    {
+        only.insert(name.to_owned(), value.into());
+    }
+    let found = fake.with_mapping(mapping).unwrap().check().await.unwrap();
+    let told: Vec<_> = found.iter().filter_map(|f| Some((f.code, f.field.as_deref()?))).collect();
+    assert_eq!(
+        told,
+        [
+            ("field-missing", "Gone__c"),
+            ("not-filterable", "Notes__c"),
+            ("wrong-type", "Paid__c"),
+            ("picklist-value", "Kind__c"),
+        ]
+    );
+}
+
+#[tokio::test]
 async fn without_a_version_field_and_without_rights_to_see_rules_the_org_works_but_says_so() {
     let fake = Fake::start(move |seen: &Seen| {
         if seen.path.contains("/tooling/") {

@@ -39,6 +39,11 @@ impl Knobs {
         self.wrong.push(format!("{}{name} {message}", self.place));
     }
 
+    /// Whether there is such a member still.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.map.contains_key(name)
+    }
+
     /// The member as it is; null is as good as nothing.
     pub(crate) fn take(&mut self, name: &'static str) -> Option<Json> {
         self.known.push(name);
@@ -115,6 +120,16 @@ impl Knobs {
                 None
             }
         }
+    }
+
+    /// A text that has to be there; empty if it isn't.
+    pub(crate) fn needed(&mut self, name: &'static str) -> String {
+        let before = self.wrong.len();
+        let text = self.text(name);
+        if text.is_none() && self.wrong.len() == before {
+            self.fault(name, "is missing");
+        }
+        text.unwrap_or_default()
     }
 
     /// A list of texts.

@@ -1,9 +1,12 @@
 //! The org's API allowance: so many calls in 24 hours, so many long ones at once.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+use sloe_core::ids::SfId;
+
+const HOUR_MS: i64 = 3_600_000;
 
 /// What the control API shows and takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +17,16 @@ pub(crate) struct Allowance {
     pub(crate) concurrent: u32,
     /// From when on a call counts as long-running, in milliseconds (20 s in a real org).
     pub(crate) long_after_ms: u64,
+    /// Sign-ins of one user in an hour.
+    #[serde(default = "logins")]
+    pub(crate) logins: u64,
+}
+
+/// Sign-ins of one user in an hour, as in a real org.
+pub(crate) const LOGINS: u64 = 3_600;
+
+fn logins() -> u64 {
+    LOGINS
 }
 
 /// What other integrations of the same org do, for as long as an experiment wants it.
@@ -56,6 +69,8 @@ pub(crate) struct Meter {
     /// By when they began.
     under_way: BTreeMap<u64, Instant>,
     next: u64,
+    /// When each user signed in within the last hour, in milliseconds.
+    logins: HashMap<SfId, VecDeque<i64>>,
 }
 
 impl Meter {
@@ -67,6 +82,7 @@ impl Meter {
             hours: VecDeque::new(),
             under_way: BTreeMap::new(),
             next: 0,
+            logins: HashMap::new(),
         }
     }
 
@@ -164,6 +180,23 @@ impl Meter {
         Ok(self.next)
     }
 
+    /// Counts a sign-in; answers whether the user may have one more this hour.
+    pub(crate) fn sign_in(&mut self, now_ms: i64, user: SfId) -> bool {
+        self.logins.retain(|_, times| {
+            while times.front().is_some_and(|at| *at <= now_ms - HOUR_MS) {
+                times.pop_front();
+            }
+            !times.is_empty()
+        });
+        let most = self.allowance.logins;
+        let times = self.logins.entry(user).or_default();
+        let may = (times.len() as u64) < most;
+        if may {
+            times.push_back(now_ms);
+        }
+        may
+    }
+
     /// A call is over.
     pub(crate) fn end(&mut self, call: u64) {
         self.under_way.remove(&call);
@@ -176,17 +209,17 @@ impl Meter {
 }
 
 fn hour_of(ms: i64) -> i64 {
-    ms.div_euclid(3_600_000)
+    ms.div_euclid(HOUR_MS)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const HOUR: i64 = 3_600_000;
+    const HOUR: i64 = HOUR_MS;
 
     fn meter(daily: u64, concurrent: u32) -> Meter {
-        Meter::new(Allowance { daily, concurrent, long_after_ms: 0 })
+        Meter::new(Allowance { daily, concurrent, long_after_ms: 0, logins: LOGINS })
     }
 
     #[test]

@@ -1,4 +1,7 @@
-//! A maintenance window: from one moment to another every call is answered 503.
+//! A maintenance window: from one moment to another every call is answered 503, and Bulk jobs halt.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value as Json, json};
@@ -6,9 +9,13 @@ use serde_json::{Value as Json, json};
 use super::faults::codes::UNAVAILABLE;
 use super::faults::{Failure, Form};
 use super::knobs::Knobs;
+use super::state::State;
 
 /// How long a window is unless told otherwise, and at most, in minutes.
 const MINUTES: (u64, u64) = (30, 7 * 24 * 60);
+
+/// How often a halted job looks at the org's clock, which may run otherwise than the machine's.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// A window.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +99,25 @@ impl Window {
             "message": self.message,
             "on": self.is_on(now),
         })
+    }
+}
+
+impl State {
+    /// The maintenance window that is on.
+    pub(crate) fn window_on(&self) -> Option<Window> {
+        let now = (self.now)();
+        self.maintenance.borrow().clone().filter(|window| window.is_on(now))
+    }
+
+    /// Blocks until no maintenance window is on, or the org ends.
+    pub(crate) fn sit_out_maintenance(&self) {
+        // Always there: jobs run on the runtime's blocking threads.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let mut windows = self.maintenance.subscribe();
+        while self.window_on().is_some() && !self.stopping.load(Ordering::Relaxed) {
+            // A changed window, a lapse of time and the org's end all lead to another look.
+            let _ = runtime.block_on(async { tokio::time::timeout(LOOK, windows.changed()).await });
+        }
     }
 }
 

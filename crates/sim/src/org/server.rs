@@ -16,7 +16,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::data::Database;
 use super::kept::Entry;
-use super::limits::Allowance;
+use super::limits::{Allowance, LOGINS};
 use super::schema::Schema;
 use super::seed::{self, Seed};
 use super::state::{App, Parts, State};
@@ -92,6 +92,7 @@ pub async fn start_with(options: Options, doors: Doors) -> Result<Running, Error
         daily: options.daily_limit.unwrap_or(DAILY),
         concurrent: options.concurrent_limit.unwrap_or(CONCURRENT),
         long_after_ms: LONG_AFTER_MS,
+        logins: LOGINS,
     };
     let seed = options.seed.clone();
     let client = seed.apps.iter().find_map(|app| {
@@ -334,6 +335,7 @@ impl Running {
         }
         self.state.stopping.store(true, Ordering::Relaxed);
         self.state.unlocked.notify_all();
+        self.state.maintenance.send_replace(None);
         // The receiver is the worker itself, which may have ended.
         let _ = self.state.uploaded.send(String::new());
         if let Err(error) = self.worker.await {

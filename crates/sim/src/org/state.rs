@@ -111,7 +111,7 @@ pub(crate) struct State {
     /// Bulk ingest jobs that are ready to be worked on; an empty one wakes the worker to see that the org ends.
     pub(crate) uploaded: mpsc::UnboundedSender<String>,
     pub(crate) faults: watch::Sender<Arc<Faults>>,
-    pub(crate) maintenance: Mutex<Option<Window>>,
+    pub(crate) maintenance: watch::Sender<Option<Window>>,
     pub(crate) database: Mutex<Database>,
     /// Told, together with the database's mutex, when row locks are released.
     pub(crate) unlocked: Condvar,
@@ -168,7 +168,7 @@ impl State {
             query_jobs: QueryJobs::default(),
             uploaded: parts.uploaded,
             faults: watch::Sender::new(Arc::default()),
-            maintenance: Mutex::default(),
+            maintenance: watch::Sender::new(None),
             database: Mutex::new(parts.database),
             unlocked: Condvar::new(),
             lock_wait_ms: AtomicU64::new(LOCK_WAIT_MS),
@@ -348,7 +348,7 @@ impl State {
     /// The maintenance window, unless it is over.
     pub(crate) fn window(&self) -> Option<Window> {
         let now = (self.now)();
-        lock(&self.maintenance).clone().filter(|window| !window.is_over(now))
+        self.maintenance.borrow().clone().filter(|window| !window.is_over(now))
     }
 
     /// Lets a call in.

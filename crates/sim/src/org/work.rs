@@ -62,11 +62,14 @@ impl State {
 
     fn wait_for_locks<'a>(
         &self,
-        database: MutexGuard<'a, Database>,
+        mut database: MutexGuard<'a, Database>,
         left: Duration,
     ) -> MutexGuard<'a, Database> {
+        database.locks().wait(true);
         let waited = self.unlocked.wait_timeout(database, left);
-        waited.unwrap_or_else(std::sync::PoisonError::into_inner).0
+        let mut database = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
+        database.locks().wait(false);
+        database
     }
 
     /// How long the rows of the open transaction are to take.

@@ -309,6 +309,10 @@ async fn an_outage_and_a_cut_end_subscriptions_and_the_page_shows_what_there_was
     let outage = json!({ "outage": true, "kinds": ["pubsub"] });
     org.send(Method::PUT, "/__control/faults", outage).await;
     assert_eq!(error_code(&all.failure().await), Some("service.unavailable"));
+    org.delete("/__control/faults").await;
+    let mut all = subscribe(&org, ALL, Subscriber::latest(100)).await;
+    org.send(Method::PUT, "/__control/maintenance", json!({})).await;
+    assert_eq!(error_code(&all.failure().await), Some("service.unavailable"));
     let url = format!("{}/events", org.running.url());
     let page = org.http.get(url).send().await.unwrap().text().await.unwrap();
     for word in ["UPDATE", "Sloe_Event__c", EVENT, "com/salesforce/api/rest/62.0"] {

@@ -202,6 +202,16 @@ async fn written_rows_fail_by_object_and_with_the_wanted_code() {
 }
 
 #[tokio::test]
+async fn a_row_that_is_to_fail_once_fails_also_where_rows_are_slow() {
+    let org = Org::start().await;
+    put(&org, json!({ "row_error_rate": 1, "times": 1, "record_ms": 1 })).await;
+    let lead = json!({ "attributes": { "type": "Lead" }, "LastName": "Doe", "Company": "X" });
+    let (_, body) = org.post("/composite/sobjects", json!({ "records": [lead, lead] })).await;
+    assert_eq!((&body[0]["success"], &body[1]["success"]), (&json!(false), &json!(true)), "{body}");
+    assert_eq!(org.get("/__control/faults").await.1["faults"][0]["hits"], 1);
+}
+
+#[tokio::test]
 async fn every_fault_of_a_rule_is_named_and_nothing_changes() {
     let org = Org::start().await;
     put(&org, json!({ "error_rate": 1, "kinds": ["limits"] })).await;
@@ -228,6 +238,9 @@ async fn every_fault_of_a_rule_is_named_and_nothing_changes() {
         ("limits", json!({ "daily": -1, "used": "x", "other": 1 }), 3),
         ("locks", json!({ "wait_ms": "long" }), 1),
         ("maintenance", json!({ "until": "never", "form": 1 }), 2),
+        ("hook", json!({ "url": "localhost", "secret": "two\nlines", "key": "x" }), 3),
+        ("hook", json!({ "url": 7 }), 2),
+        ("events", json!({ "selected": ["Nobody__c"], "idle_ms": 0, "gap_rate": 2, "x": 1 }), 4),
     ] {
         let (status, body) = org.send(Method::PUT, &format!("/__control/{path}"), bad).await;
         assert_eq!((status.as_u16(), body["faults"].as_array().unwrap().len()), (422, count));

@@ -18,6 +18,11 @@ async fn held(org: &Org) -> Vec<String> {
     body["held"].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()).collect()
 }
 
+/// Polls until this many transactions wait for locks.
+async fn wait_for_waiters(org: &Org, count: u64) {
+    while org.get("/__control/locks").await.1["waiting"].as_u64().unwrap() < count {}
+}
+
 /// Polls until this many locks are held.
 async fn wait_for_locks(org: &Org, count: usize) -> Vec<String> {
     loop {
@@ -114,16 +119,17 @@ async fn a_waiter_gets_its_turn_when_the_lock_is_released() {
     let job = open(&org, insert("Sloe_Item__c")).await;
     upload(&org, &job, format!("Name,Event__c\nSecond,{EVENT}\n")).await;
     close(&org, &job).await;
+    wait_for_waiters(&org, 2).await;
     let (_, event) = org.get(&format!("/sobjects/Sloe_Event__c/{EVENT}")).await;
     assert_eq!(event["Name"], "First Event", "readers never wait");
     assert!(!change.is_finished());
     org.delete("/__control/faults").await;
     assert_eq!(change.await.unwrap(), 204);
-    for job in [slow, job] {
+    for (job, retries) in [(slow, 0), (job, 1)] {
         let body = wait(&org, &job).await;
         assert_eq!(
-            (&body["state"], &body["numberRecordsFailed"]),
-            (&json!("JobComplete"), &json!(0))
+            (&body["state"], &body["numberRecordsFailed"], &body["retries"]),
+            (&json!("JobComplete"), &json!(0), &json!(retries))
         );
     }
     let items = org.records("SELECT Name FROM Sloe_Item__c WHERE Name IN ('Slow','Second')").await;
@@ -180,4 +186,57 @@ async fn a_stop_in_the_middle_of_slow_rows_keeps_the_job_for_the_next_start() {
     );
     let items = org.records("SELECT Name FROM Sloe_Item__c WHERE Name = 'Slow'").await;
     assert_eq!(items.len(), 1);
+}
+
+#[tokio::test]
+async fn a_person_who_saves_on_the_page_waits_for_the_lock_too() {
+    let org = Org::start().await;
+    wait_at_most(&org, FOR_EVER).await;
+    let slow = hold_the_event(&org).await;
+    let browser =
+        reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let form = [("Name", "By hand"), ("Time_Zone__c", "Europe/Berlin"), ("Capacity__c", "100")];
+    let save = browser.post(format!("{}/r/{EVENT}", org.running.url())).form(&form);
+    let save = tokio::spawn(async move { save.send().await.unwrap() });
+    wait_for_waiters(&org, 1).await;
+    org.delete("/__control/faults").await;
+    let saved = save.await.unwrap();
+    assert_eq!(saved.status(), 303, "{}", saved.text().await.unwrap());
+    wait(&org, &slow).await;
+    let (_, event) = org.get(&format!("/sobjects/Sloe_Event__c/{EVENT}")).await;
+    assert_eq!(event["Name"], "By hand");
+}
+
+/// How many items there are; told in a maintenance window too.
+async fn items(org: &Org) -> u64 {
+    org.get("/__control/stats").await.1["records"]["Sloe_Item__c"].as_u64().unwrap()
+}
+
+#[tokio::test]
+async fn a_job_halts_in_a_maintenance_window_and_goes_on_after_it() {
+    let org = Org::start().await;
+    let job = hold_the_event(&org).await;
+    assert_eq!(org.send(Method::PUT, "/__control/maintenance", json!({})).await.0, 200);
+    org.delete("/__control/faults").await;
+    while !held(&org).await.is_empty() {}
+    assert_eq!(items(&org).await, 1, "what the chunk had begun is undone");
+    org.delete("/__control/maintenance").await;
+    let body = wait(&org, &job).await;
+    assert_eq!((&body["state"], &body["numberRecordsFailed"]), (&json!("JobComplete"), &json!(0)));
+    assert_eq!(body["retries"], 1);
+    assert_eq!(items(&org).await, 2);
+}
+
+#[tokio::test]
+async fn an_org_that_ends_in_a_maintenance_window_goes_on_with_its_jobs_at_the_next_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let org = Org::kept_in(directory.path().to_owned()).await;
+    let job = hold_the_event(&org).await;
+    org.send(Method::PUT, "/__control/maintenance", json!({})).await;
+    org.delete("/__control/faults").await;
+    while !held(&org).await.is_empty() {}
+    org.running.shutdown().await;
+    let org = Org::kept_in(directory.path().to_owned()).await;
+    assert_eq!(wait(&org, &job).await["state"], "JobComplete");
+    assert_eq!(items(&org).await, 2);
 }

@@ -19,5 +19,7 @@ mod query;
 mod records;
 mod restart;
 mod sign_in;
+mod soql;
 mod standard;
 mod tls;
+mod tree;

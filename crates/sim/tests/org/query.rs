@@ -225,7 +225,11 @@ async fn a_query_that_does_not_fit_is_refused_with_code_and_place() {
             "INVALID_FIELD",
             "Didn't understand relationship 'Nope__r'",
         ),
-        ("SELECT Id FROM Sloe_Event__c FOR UPDATE", "MALFORMED_QUERY", "doesn't support FOR"),
+        (
+            "SELECT Id FROM Sloe_Event__c FOR UPDATE",
+            "MALFORMED_QUERY",
+            "FOR VIEW and FOR REFERENCE only",
+        ),
     ];
     refused(&org, &cases).await;
     assert_eq!(org.get("/query").await.1[0]["errorCode"], "MALFORMED_QUERY");

@@ -238,7 +238,7 @@ async fn what_the_org_does_not_have_is_an_error_of_the_usual_shape() {
         (Method::GET, "/sobjects/Nope__c", 404, "NOT_FOUND"),
         (Method::GET, "/nowhere", 404, "NOT_FOUND"),
         (Method::GET, "/tooling/query?q=SELECT+Id+FROM+ApexClass", 404, "NOT_FOUND"),
-        (Method::POST, "/composite/tree/Lead", 404, "NOT_FOUND"),
+        (Method::POST, "/composite/tree/Nope__c", 404, "NOT_FOUND"),
         (Method::PUT, "/sobjects/Sloe_Event__c", 405, "METHOD_NOT_ALLOWED"),
         (Method::POST, "/limits2", 404, "NOT_FOUND"),
         (Method::GET, "/services/data/v20.0/limits", 410, "UNSUPPORTED_API_VERSION"),

@@ -1,5 +1,7 @@
 //! Tokens, and what an API without a good one answers.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use reqwest::StatusCode;
 use serde_json::{Value as Json, json};
 use sloe_sim::org::{Options, Seed};
@@ -242,4 +244,32 @@ async fn a_refresh_token_needs_somebody_to_sign_in() {
     let app = "[[app]]\nname = \"Nobody's\"\nclient_id = \"x\"\nrefresh_token = \"y\"";
     let error = Seed::parse(&format!("{SEED}\n{app}")).err().unwrap().to_string();
     assert!(error.contains("has a refresh token, so it needs run_as"), "{error}");
+}
+
+static HOUR: AtomicI64 = AtomicI64::new(0);
+
+fn hourly() -> jiff::Timestamp {
+    let start: jiff::Timestamp = "2026-11-26T12:00:00Z".parse().unwrap();
+    start + jiff::SignedDuration::from_hours(HOUR.load(Ordering::Relaxed))
+}
+
+#[tokio::test]
+async fn a_user_who_signs_in_too_often_waits_for_the_hour_to_pass() {
+    let org = Org::with(Options { now: hourly, ..refreshable() }).await;
+    let (_, limits) = org.get("/__control/limits").await;
+    assert_eq!(limits["logins_per_hour"], 3_600);
+    let three = json!({ "logins_per_hour": 3 });
+    org.send(reqwest::Method::PUT, "/__control/limits", three).await;
+    // The first was the test's own.
+    for status in [200, 200, 400, 400] {
+        let (got, body) = refresh(&org, "public", None, "5Aep861.public").await;
+        assert_eq!(got, status, "{body}");
+        if status == 400 {
+            let words = "login rate exceeded";
+            assert_eq!(body, json!({ "error": "invalid_grant", "error_description": words }));
+        }
+    }
+    assert_eq!(org.get("/limits").await.0, 200, "what is signed in already goes on");
+    HOUR.store(1, Ordering::Relaxed);
+    assert_eq!(refresh(&org, "public", None, "5Aep861.public").await.0, 200);
 }

@@ -10,7 +10,9 @@ use sloe_core::ids::{OrgId, SfId};
 use sloe_core::time::Timestamp;
 use sloe_engine::engine::Engine;
 use sloe_engine::error::Denied;
-use sloe_engine::sync::{Letter, LetterFilter, Pile, Replayed, SyncFault, Waiting, Which};
+use sloe_engine::sync::{
+    Letter, LetterFilter, LetterKind, Pile, Replayed, SyncFault, Waiting, Which,
+};
 use sloe_engine::verify::Verified;
 
 use super::{find_org, refused};
@@ -82,6 +84,8 @@ struct Wanted {
     event: Option<String>,
     code: Option<String>,
     field: Option<String>,
+    fields: Option<Vec<String>>,
+    kind: Option<String>,
     conflict: Option<bool>,
     after: Option<String>,
     limit: Option<usize>,
@@ -98,6 +102,8 @@ impl Wanted {
             event: event.map_err(|error| refused(error.to_string()))?,
             code: self.code.clone(),
             field: self.field.clone(),
+            fields: self.fields.clone(),
+            kind: self.kind.as_deref().map(kind_of).transpose()?,
             conflict: self.conflict,
         })
     }
@@ -113,6 +119,11 @@ impl Wanted {
             (true, _) => Ok(Which::All(filter)),
         }
     }
+}
+
+fn kind_of(word: &str) -> Result<LetterKind, Problem> {
+    let words = "kind is attendee, session attendee or mail";
+    LetterKind::parse(word).ok_or_else(|| refused(words))
 }
 
 async fn letters(State(state): State<AppState>, Json(body): Json<Value>) -> Answer {

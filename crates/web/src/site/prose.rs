@@ -176,7 +176,37 @@ mod tests {
         assert_eq!(excerpt("short", 50), "short");
     }
 
+    /// The only markup there is.
+    const OURS: [&str; 10] = [
+        "<p dir=\"auto\">",
+        "</p>",
+        "<br>",
+        "<ul>",
+        "</ul>",
+        "<li dir=\"auto\">",
+        "</li>",
+        "<h3 dir=\"auto\">",
+        "</h3>",
+        "</a>",
+    ];
+
     proptest::proptest! {
+        #[test]
+        fn no_rich_text_makes_markup_of_its_own(
+            parts in proptest::collection::vec(
+                "(<(p|b|a|li|ul|script|img|style)( (href|alt)=\"[a-z:/<>&;']{0,12}\")?>|\
+                  </(p|b|a|li|ul|script|style)>|&(lt|gt|quot|#60|#x3c|amp);|[ a-z<>\"'&;/]{0,8})",
+                0..12,
+            ),
+        ) {
+            let html = to_markup(&sloe_core::inbound::plain(&parts.concat())).to_string();
+            for (at, _) in html.match_indices('<') {
+                let rest = &html[at..];
+                let link = rest.starts_with("<a rel=\"noopener noreferrer nofollow\" href=\"https://");
+                assert!(link || OURS.iter().any(|ours| rest.starts_with(ours)), "{html}");
+            }
+        }
+
         #[test]
         fn no_text_panics_or_leaves_an_element_open(text in "[-#<>&\"'a-z :/.\nhtps]{0,200}") {
             let html = to_markup(&text).to_string();

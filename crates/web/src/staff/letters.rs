@@ -1,7 +1,7 @@
 //! The dead letters of an org's page: counted by kind, and one by one.
 
 use sloe_engine::engine::Engine;
-use sloe_engine::sync::{Letter, LetterFilter, Pile};
+use sloe_engine::sync::{Letter, LetterFilter, LetterKind, Pile};
 
 use super::ago::Ago;
 use super::answer::{self, Failure};
@@ -13,7 +13,11 @@ use super::view::{LetterRow, Letters, PileRow};
 /// Letters on one page.
 const LISTED: usize = 25;
 
-/// Which letters `code`, `field` and `conflict` mean; none of them is all.
+/// What an address or a form says of letters.
+const NAMES: [&str; 4] = ["code", "kind", "field", "conflict"];
+
+/// Which letters `code`, `kind`, `field` and `conflict` mean; none of them is
+/// all. With a `kind`, `field` has all the fields blamed, or none of them.
 pub(super) fn filter<'a>(get: impl Fn(&str) -> Option<&'a str>) -> LetterFilter {
     let conflict = match get("conflict") {
         Some("yes") => Some(true),
@@ -21,7 +25,11 @@ pub(super) fn filter<'a>(get: impl Fn(&str) -> Option<&'a str>) -> LetterFilter 
         _ => None,
     };
     let text = |name| get(name).map(str::to_owned);
-    LetterFilter { event: None, code: text("code"), field: text("field"), conflict }
+    let kind = get("kind").and_then(LetterKind::parse);
+    let all = || get("field").map_or_else(Vec::new, |f| f.split(',').map(str::to_owned).collect());
+    let fields = kind.map(|_| all());
+    let field = text("field").filter(|_| fields.is_none());
+    LetterFilter { event: None, code: text("code"), field, fields, kind, conflict }
 }
 
 /// The letters that the address asks for.
@@ -39,7 +47,7 @@ pub(super) async fn page(
     let found = found.map_err(|denied| answer::refused(&denied))?;
     let next = found.next.map(|next| {
         let mut query = form_urlencoded::Serializer::new(String::new());
-        for name in ["code", "field", "conflict"] {
+        for name in NAMES {
             if let Some(value) = asked.get(name) {
                 query.append_pair(name, value);
             }
@@ -64,11 +72,10 @@ pub(super) fn who(owner: &'static str) -> &'static str {
 }
 
 fn pile_row(facts: &Facts, pile: &Pile) -> PileRow {
-    let field = pile.fields.first().cloned().unwrap_or_default();
     let mut query = form_urlencoded::Serializer::new(String::new());
-    query.append_pair("code", &pile.code);
-    if !field.is_empty() {
-        query.append_pair("field", &field);
+    query.append_pair("code", &pile.code).append_pair("kind", pile.kind.word());
+    if !pile.fields.is_empty() {
+        query.append_pair("field", &pile.fields.join(","));
     }
     query.append_pair("conflict", if pile.conflict { "yes" } else { "no" });
     PileRow {
@@ -76,7 +83,8 @@ fn pile_row(facts: &Facts, pile: &Pile) -> PileRow {
         rows: counted(pile.count, "row", "rows"),
         kind: pile.kind.word(),
         code: pile.code.clone(),
-        field,
+        blamed: pile.fields.join(", "),
+        fields: pile.fields.join(","),
         conflict: pile.conflict,
         means: pile.means.clone(),
         fix: pile.fix.clone(),

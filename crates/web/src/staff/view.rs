@@ -291,8 +291,10 @@ pub(super) struct PileRow {
     pub(super) rows: String,
     pub(super) kind: &'static str,
     pub(super) code: String,
-    /// The first field it blames; empty if it blames none.
-    pub(super) field: String,
+    /// The fields it blames, for people; empty if it blames none.
+    pub(super) blamed: String,
+    /// The same as a form's field.
+    pub(super) fields: String,
     pub(super) conflict: bool,
     pub(super) means: String,
     pub(super) fix: String,

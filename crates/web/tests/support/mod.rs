@@ -86,18 +86,19 @@ impl Site {
         })
     }
 
+    /// The same site after its process has ended and begun again.
+    pub async fn restarted(self) -> Self {
+        self.engine.stop().await;
+        let engine = start(&self.store, &self.clock);
+        let app = sloe_web::app(AppState::new(engine.clone(), Settings::default(), None));
+        Self { engine, app, ..self }
+    }
+
     pub fn with(settings: Settings) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store = Arc::new(Embedded::open(directory.path()).unwrap());
         let clock = Arc::new(Clock::default());
-        let engine = Engine::start(Options {
-            store: Arc::clone(&store) as Arc<dyn Store>,
-            master_key: Key::new([7; 32]),
-            world: Arc::new(Turned(Arc::clone(&clock))),
-            ledger_bytes: LEDGER_BYTES,
-            workers: None,
-        })
-        .unwrap();
+        let engine = start(&store, &clock);
         let profile =
             Profile { slug: "acme".into(), name: "Acme Events".into(), ..Profile::default() };
         let flow = Flow::ClientCredentials {
@@ -128,6 +129,17 @@ impl Site {
     pub fn browser(&self) -> Browser {
         Browser { app: self.app.clone(), cookies: BTreeMap::new() }
     }
+}
+
+fn start(store: &Arc<Embedded>, clock: &Arc<Clock>) -> Engine {
+    Engine::start(Options {
+        store: Arc::clone(store) as Arc<dyn Store>,
+        master_key: Key::new([7; 32]),
+        world: Arc::new(Turned(Arc::clone(clock))),
+        ledger_bytes: LEDGER_BYTES,
+        workers: None,
+    })
+    .unwrap()
 }
 
 /// An event as its organizer wrote it: one free item, and sessions an hour

@@ -160,6 +160,7 @@ impl Follower<'_> {
                     news = &mut next => news,
                     () = tokio::time::sleep(SETTLED) => {
                         self.stands();
+                        settled = true;
                         next.await
                     }
                 }
@@ -193,6 +194,9 @@ impl Follower<'_> {
             wanted(&news.changes, |record| self.work.reads.known(record).map(|(event, _)| event));
         for target in &wanted.targets {
             self.work.inbox.push(*target, false);
+        }
+        if wanted.look {
+            self.work.changes.look();
         }
         let told = news.changes.len() as u64;
         let last = news.changes.iter().map(|change| change.at).max();

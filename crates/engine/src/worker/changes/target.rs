@@ -13,6 +13,10 @@ const MANY: usize = 100;
 pub(super) struct Wanted {
     /// What to read again; `None` is the whole org, alone then.
     pub(super) targets: BTreeSet<Option<SfId>>,
+    /// Whether to look for changes: a record changed of which nobody knows what
+    /// event it is of. It may be none of Sloe's, so it is not worth a reading
+    /// of the whole org.
+    pub(super) look: bool,
     /// Changes that ask for nothing.
     pub(super) passed_over: u64,
 }
@@ -35,10 +39,14 @@ pub(super) fn wanted(changes: &[Change], event_of: impl Fn(SfId) -> Option<SfId>
                 wanted.targets.insert(Some(*record));
                 continue;
             }
-            // A record that moved is news of both events; of one that nobody knows, of any.
+            // A record that moved is news of both events.
             let known = event_of(*record);
             if known.is_none() && change.event.is_none() {
-                wanted.targets.insert(None);
+                match change.kind {
+                    // What was changed straight in the database may show in no look.
+                    ChangeKind::Gap => drop(wanted.targets.insert(None)),
+                    _ => wanted.look = true,
+                }
             }
             wanted.targets.extend(known.into_iter().chain(change.event).map(Some));
         }
@@ -98,7 +106,7 @@ mod tests {
     #[test]
     fn what_can_t_be_told_apart_is_news_of_the_whole_org() {
         let event = change(Entity::Event, ChangeKind::Update, &[id("a00", 2)]);
-        let unknown = change(Entity::Session, ChangeKind::Update, &[id("a02", 9)]);
+        let unknown = change(Entity::Session, ChangeKind::Gap, &[id("a02", 9)]);
         assert_eq!(targets(&[event.clone(), unknown]), [None]);
         assert_eq!(targets(&[event, change(Entity::Item, ChangeKind::Overflow, &[])]), [None]);
         let all: Vec<SfId> = (0..=MANY).map(|n| id("a00", n)).collect();
@@ -106,10 +114,18 @@ mod tests {
     }
 
     #[test]
+    fn a_record_of_no_known_event_is_looked_for_however_often_it_changes() {
+        for kind in [ChangeKind::Create, ChangeKind::Update, ChangeKind::Delete] {
+            let wanted = wanted(&[change(Entity::Item, kind, &[id("a01", 9)])], |_| None);
+            assert_eq!(wanted, Wanted { look: true, ..Wanted::default() });
+        }
+    }
+
+    #[test]
     fn our_own_writes_and_what_nobody_sees_are_passed_over() {
         let event = || change(Entity::Event, ChangeKind::Update, &[id("a00", 2)]);
         let (own, figures) = (Change { own: true, ..event() }, Change { public: false, ..event() });
         let wanted = wanted(&[own, figures], |_| None);
-        assert_eq!(wanted, Wanted { targets: BTreeSet::new(), passed_over: 2 });
+        assert_eq!(wanted, Wanted { passed_over: 2, ..Wanted::default() });
     }
 }

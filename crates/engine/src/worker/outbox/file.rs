@@ -2,6 +2,8 @@
 //! sent again, rows that failed for good, and the send under way. JSON with a
 //! format number; nothing here names a person in the clear.
 
+use std::collections::BTreeSet;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sloe_core::ids::{ClaimId, EventRef, SfId};
@@ -50,6 +52,13 @@ impl Delivered {
     pub(crate) fn record(&self) -> Option<SfId> {
         self.id.as_deref().and_then(|id| SfId::parse(id).ok())
     }
+}
+
+/// Rows that the org was asked to make, until it is known what became of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Asked {
+    /// Their external ids.
+    pub(crate) keys: BTreeSet<String>,
 }
 
 /// A row to be sent again: what it is about, not what it says.
@@ -113,6 +122,9 @@ pub(crate) struct Dead {
     /// The org deleted or changed the record, rather than refused it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) conflict: bool,
+    /// The org has the record, in an earlier state.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) there: bool,
     /// Staff left the record to the org; the outbox has still to note that.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) accepted: bool,

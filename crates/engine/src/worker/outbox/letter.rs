@@ -42,8 +42,8 @@ pub(crate) struct Words {
 pub(crate) fn words(code: &str, fields: &[String], mail: bool) -> Words {
     let (means, fix, owner) = match (mail, codes::facts(code)) {
         (true, _) => (
-            "The confirmation mail was refused.",
-            "Check the attendee's address; the order and its page stand all the same.",
+            "The confirmation mail was refused; the order and its page stand all the same.",
+            "If the address is right, send the mail again. If it is wrong, give the attendee the order's page some other way.",
             Owner::Operator,
         ),
         (false, Some(facts)) if facts.row == sloe_salesforce::Advice::Retry => (

@@ -9,8 +9,9 @@ use sloe_core::verify::RecordKey;
 use sloe_store::api::Write;
 use sloe_store::key::Key;
 
+use super::books::Lettered;
 use super::file::{self, Dead, Delivered, Retry, Seen};
-use super::{Drain, Halt, Lettered, letter};
+use super::{Drain, Halt, letter};
 use crate::tenant::Org;
 use crate::worker::orgs::lock;
 use crate::worker::stored;
@@ -159,6 +160,7 @@ impl Drain {
             confirmed_at: Some(repair.confirmed_at.0),
             conflict: true,
             forced: true,
+            there: false,
             accepted: false,
             sealed_message: None,
         };

@@ -12,8 +12,9 @@ use sloe_salesforce::{
 use sloe_store::api::{StoreError, Write};
 use sloe_store::key::Key;
 
+use super::books::Books;
 use super::file::{self, Delivered};
-use super::{Books, Halt, letter, plan};
+use super::{Halt, letter, plan};
 use crate::engine::Engine;
 use crate::tenant::Org;
 use crate::worker::stored;
@@ -45,6 +46,10 @@ pub(super) struct Line {
 }
 
 impl Line {
+    pub(super) fn key(&self) -> String {
+        self.work.record.key.clone()
+    }
+
     /// The parents that the row locks: rows that share one stay together, so
     /// that batches side by side don't wait for each other.
     fn parents(&self, locks: &[Column]) -> Vec<String> {
@@ -76,15 +81,10 @@ impl Sender<'_> {
     /// Sends records of one kind; when it returns `Ok`, each is in the org or
     /// stands durably among the retries or dead letters.
     pub(super) async fn send(&mut self, kind: RowKind, work: Vec<Work>) -> Result<(), Halt> {
-        let (mut upserts, mut updates) = (Vec::new(), Vec::new());
-        let lines = self.unsent(work).await?;
-        let lines = self.with_parents(kind, lines).await?;
-        let locks = self.client.parent_locks(kind);
-        let mut lines = lines;
-        lines.sort_by_cached_key(|line| line.parents(&locks));
-        for line in lines {
-            if line.id.is_some() { updates.push(line) } else { upserts.push(line) }
-        }
+        let lines = self.unsent(kind, work).await?;
+        let mut lines = self.with_parents(kind, lines).await?;
+        arrange(&mut lines, &self.client.parent_locks(kind));
+        let (updates, upserts) = lines.into_iter().partition(|line| line.id.is_some());
         for (operation, lines) in [(Operation::Upsert, upserts), (Operation::Update, updates)] {
             let lines = self.adopted(kind, operation, lines).await?;
             // One job at a time: jobs of one object would lock the same parents.
@@ -99,7 +99,11 @@ impl Sender<'_> {
 
     /// Leaves out what the org has in this state or a later one, and what was
     /// deleted there.
-    pub(super) async fn unsent(&mut self, work: Vec<Work>) -> Result<Vec<Line>, Halt> {
+    pub(super) async fn unsent(
+        &mut self,
+        kind: RowKind,
+        work: Vec<Work>,
+    ) -> Result<Vec<Line>, Halt> {
         let scope = self.org.scope;
         let read = move |store: &dyn sloe_store::api::Store| {
             let look = |work: Work| {
@@ -132,7 +136,7 @@ impl Sender<'_> {
             }
         }
         self.write(settled).await?;
-        Ok(lines)
+        self.look_first(kind, lines).await
     }
 
     /// Sets rows aside whose parent was: they would be refused, again and again.
@@ -205,13 +209,24 @@ impl Sender<'_> {
         operation: Operation,
         lines: Vec<Line>,
     ) -> Result<(), Halt> {
+        if lines.is_empty() {
+            return Ok(());
+        }
         let rows = self.rows(&lines).await?;
         let sent = match operation {
-            Operation::Upsert => self.client.upsert(kind, &rows).await,
+            Operation::Upsert => {
+                self.ask(&lines).await?;
+                self.client.upsert(kind, &rows).await
+            }
             Operation::Update => self.client.update(kind, &updates(&lines, rows)).await,
         };
+        let rest = lines.iter().skip(sent.outcomes.len());
+        let rest: Vec<_> = rest.map(Line::key).collect();
         self.settle(lines.into_iter().zip(sent.outcomes).collect()).await?;
-        sent.halted.map_or(Ok(()), |error| Err(Halt::Org(error)))
+        match sent.halted {
+            None => Ok(()),
+            Some(error) => Err(self.in_vain(error, &rest).await),
+        }
     }
 
     async fn by_bulk(
@@ -302,6 +317,11 @@ impl Sender<'_> {
     }
 }
 
+/// Puts rows side by side that lock the same parents; otherwise they stay in their order.
+fn arrange(lines: &mut [Line], locks: &[Column]) {
+    lines.sort_by_cached_key(|line| line.parents(locks));
+}
+
 /// What names a record and never changes.
 fn identify(row: Row, event: EventRef, record: &Record) -> Row {
     if let Some(session) = record.session {
@@ -323,4 +343,64 @@ fn identify(row: Row, event: EventRef, record: &Record) -> Row {
 fn updates(lines: &[Line], rows: Vec<Row>) -> Vec<Update> {
     let both = lines.iter().zip(rows);
     both.filter_map(|(line, row)| Some(Update { id: line.id?, row })).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use sloe_core::ids::{ClaimId, OrgId};
+
+    use super::*;
+
+    fn line(event: u8, claim: u128, session: Option<u8>) -> Line {
+        let id = |kind: &str, n: u8| SfId::parse(&format!("{kind}00000000000{n}")).unwrap();
+        let claim = ClaimId(claim);
+        let record = Record {
+            key: format!("{}-{}", claim.attendee_key(1), session.unwrap_or(0)),
+            claim,
+            place: 1,
+            session: session.map(|n| id("a02", n)),
+            item: id("a01", 1),
+            registered: true,
+            erased: false,
+            confirmed_at: None,
+        };
+        let org = OrgId::parse("00D5g000000Test").unwrap();
+        let event = EventRef { org, event: id("a00", event) };
+        Line { work: Work { event, version: 1, record, forced: false }, id: None, resent: false }
+    }
+
+    fn arranged(lines: Vec<Line>, locks: &[Column]) -> Vec<(String, String, u128)> {
+        let mut lines = lines;
+        arrange(&mut lines, locks);
+        let told = |line: Line| {
+            let session = line.work.record.session.map(|id| id.to_string());
+            let last = |id: &str| id[14..15].to_owned();
+            let event = last(line.work.event.event.as_str());
+            (event, session.map(|id| last(&id)).unwrap_or_default(), line.work.record.claim.0)
+        };
+        lines.into_iter().map(told).collect()
+    }
+
+    fn told(rows: &[(u8, u8, u128)]) -> Vec<(String, String, u128)> {
+        rows.iter().map(|(e, s, c)| (e.to_string(), s.to_string(), *c)).collect()
+    }
+
+    #[test]
+    fn rows_go_beside_those_that_lock_the_same_parent_and_else_stay_in_their_order() {
+        let rows = || {
+            let lines = [(2, 9, 2), (1, 8, 1), (2, 7, 1), (1, 6, 2)];
+            lines.map(|(event, claim, session)| line(event, claim, Some(session))).into()
+        };
+        let as_they_came = told(&[(2, 2, 9), (1, 1, 8), (2, 1, 7), (1, 2, 6)]);
+        assert_eq!(arranged(rows(), &[]), as_they_came);
+        let by_event = told(&[(1, 1, 8), (1, 2, 6), (2, 2, 9), (2, 1, 7)]);
+        assert_eq!(arranged(rows(), &[Column::Event]), by_event);
+        let by_session = told(&[(1, 1, 8), (2, 1, 7), (2, 2, 9), (1, 2, 6)]);
+        assert_eq!(arranged(rows(), &[Column::Session]), by_session);
+        let by_both = told(&[(1, 1, 8), (1, 2, 6), (2, 1, 7), (2, 2, 9)]);
+        assert_eq!(arranged(rows(), &[Column::Event, Column::Session]), by_both);
+        let by_attendee = told(&[(1, 2, 6), (2, 1, 7), (1, 1, 8), (2, 2, 9)]);
+        assert_eq!(arranged(rows(), &[Column::Attendee]), by_attendee);
+    }
 }

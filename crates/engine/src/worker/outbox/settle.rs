@@ -10,15 +10,28 @@ use sloe_salesforce::{Private, Rejection, RowOutcome};
 use sloe_store::api::Write;
 use sloe_store::key::Key;
 
+use super::books::Lettered;
 use super::file::{self, Dead, Delivered, Retry};
 use super::letter::{self, DELETED};
 use super::send::{Line, Sender, Work};
-use super::{Halt, Lettered, plan};
+use super::{Halt, plan};
 use crate::view::Attendee;
 use crate::worker::stored;
 
 /// Documents written in one commit, so that claims get their turn in between.
 const WRITES: usize = 500;
+
+/// What Salesforce says of a row whose parent, named by external id, is not there.
+const NO_PARENT: &str = "INVALID_FIELD";
+
+/// Whether an outcome tells if the record is there, and as which.
+fn is_answer(line: &Line, outcome: &RowOutcome) -> bool {
+    match outcome {
+        RowOutcome::Stale => line.id.is_some(),
+        RowOutcome::Retry { code } => code != "no-id-given",
+        _ => true,
+    }
+}
 
 /// What the settling of one answer comes to.
 #[derive(Default)]
@@ -37,14 +50,17 @@ impl Sender<'_> {
         let people = self.quoted(&done).await?;
         let letters = self.letters(&done).await?;
         let mut settled = Settled::default();
+        let answered = done.iter().filter(|(line, outcome)| is_answer(line, outcome));
+        let answered: Vec<_> = answered.map(|(line, _)| line.key()).collect();
         for (line, outcome) in done {
-            let work = &line.work;
-            let key = work.record.key.clone();
+            let key = line.key();
+            let (work, id) = (&line.work, line.id);
             let before = letters.get(&key);
             match outcome {
                 RowOutcome::Delivered { id, .. } => {
                     self.lag(now, work);
                     self.delivered(&mut settled, &line, Some(id), false);
+                    settled.writes.extend(self.children_go(now, work));
                 }
                 // Its id is as well known as before.
                 RowOutcome::Stale => {
@@ -59,20 +75,20 @@ impl Sender<'_> {
                     self.delivered(&mut settled, &line, line.id, false);
                 }
                 RowOutcome::Deleted => {
-                    self.delivered(&mut settled, &line, line.id, true);
-                    settled.writes.push(self.conflict(now, work, before));
+                    self.delivered(&mut settled, &line, id, true);
+                    settled.writes.push(self.conflict(now, (work, id), before));
                     if work.record.session.is_none() {
                         settled.deleted.push((work.event, key));
                     }
                     continue;
                 }
                 RowOutcome::Retry { code } => {
-                    settled.writes.extend(self.again(now, work, &code, before));
+                    settled.writes.extend(self.again(now, (work, id), &code, before));
                     continue;
                 }
                 RowOutcome::Rejected(rejection) => {
                     let person = people.get(&key).and_then(Option::as_ref);
-                    let dead = self.dead(now, work, &rejection, person, before);
+                    let dead = self.dead(now, (work, id), &rejection, person, before);
                     settled.writes.push(dead);
                     settled.writes.extend(self.books.forget_retry(&self.org, &key));
                     continue;
@@ -80,6 +96,8 @@ impl Sender<'_> {
             }
             settled.writes.extend(self.books.forget_dead(&self.org, &key));
         }
+        let answered = answered.iter().map(String::as_str);
+        settled.writes.extend(self.books.answered(&self.org, answered));
         self.put(settled).await
     }
 
@@ -142,17 +160,19 @@ impl Sender<'_> {
     fn again(
         &mut self,
         now: Timestamp,
-        work: &Work,
+        (work, id): (&Work, Option<SfId>),
         code: &str,
         before: Option<&(u64, Dead)>,
     ) -> Vec<Write> {
         let key = &work.record.key;
+        // All that a place in a session names by external id is its attendee.
+        let code = if code == NO_PARENT { letter::PARENT } else { code };
         let (attempts, since) = self.books.attempts(key);
         let attempts = attempts + 1;
         if attempts >= backoff::TRIES {
             let (code, message) = (code.to_owned(), Private::new(""));
             let rejection = Rejection { code, fields: Vec::new(), message };
-            let dead = self.dead(now, work, &rejection, None, before);
+            let dead = self.dead(now, (work, id), &rejection, None, before);
             return self.books.forget_retry(&self.org, key).into_iter().chain([dead]).collect();
         }
         let pause = backoff::pause_millis(attempts, self.engine.draw());
@@ -171,16 +191,45 @@ impl Sender<'_> {
         vec![self.books.remember_retry(&self.org, key, now, retry)]
     }
 
-    fn conflict(&mut self, now: Timestamp, work: &Work, before: Option<&(u64, Dead)>) -> Write {
+    /// Lets places in sessions go that were only waiting for this attendee.
+    fn children_go(&mut self, now: Timestamp, work: &Work) -> Vec<Write> {
+        if work.record.session.is_some() {
+            return Vec::new();
+        }
+        let orphans = self.books.orphans(&work.record.key);
+        let go = |key: String| {
+            let retry = Retry {
+                event: work.event.partition(),
+                claim: work.record.claim.text(),
+                place: work.record.place,
+                version: work.version,
+                confirmed_at: work.record.confirmed_at.map(|at| at.0),
+                attempts: 0,
+                not_before: now.0,
+                since: Some(now.0),
+                code: letter::PARENT.to_owned(),
+                forced: false,
+            };
+            self.books.remember_retry(&self.org, &key, now, retry)
+        };
+        orphans.into_iter().map(go).collect()
+    }
+
+    fn conflict(
+        &mut self,
+        now: Timestamp,
+        row: (&Work, Option<SfId>),
+        before: Option<&(u64, Dead)>,
+    ) -> Write {
         let (code, message) = (DELETED.to_owned(), Private::new(""));
         let rejection = Rejection { code, fields: Vec::new(), message };
-        self.dead(now, work, &rejection, None, before)
+        self.dead(now, row, &rejection, None, before)
     }
 
     fn dead(
         &mut self,
         now: Timestamp,
-        work: &Work,
+        (work, id): (&Work, Option<SfId>),
         rejection: &Rejection,
         person: Option<&Attendee>,
         before: Option<&(u64, Dead)>,
@@ -212,6 +261,7 @@ impl Sender<'_> {
             conflict,
             // A conflict is sent by its id, so that nothing is made anew.
             forced: work.forced || conflict,
+            there: id.is_some() && !conflict,
             accepted: false,
             sealed_message: sealed.map(|bytes| sloe_core::ids::base32::encode(&bytes)),
         };

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use sloe_salesforce::{RowOutcome, fits_one_call};
+use sloe_salesforce::{RowKind, RowOutcome, fits_one_call};
 
 use super::Halt;
 use super::send::{Line, Sender, Work};
@@ -17,19 +17,13 @@ impl Sender<'_> {
         attendees: Vec<Work>,
         sessions: Vec<Work>,
     ) -> Result<(Vec<Work>, Vec<Work>), Halt> {
-        let bulk_from = self.engine.workers().settings.bulk_from;
-        if self.adopt.is_some()
-            || attendees.is_empty()
-            || sessions.is_empty()
-            || attendees.len().max(sessions.len()) >= bulk_from
-            || !fits_one_call(attendees.len(), sessions.len())
-        {
+        if !self.may_go_together(attendees.len(), sessions.len()) {
             return Ok((attendees, sessions));
         }
         let fresh = |line: &Line| line.id.is_none();
-        let lines = self.unsent(attendees).await?;
+        let lines = self.unsent(RowKind::Attendee, attendees).await?;
         let (attendees, mut rest): (Vec<_>, Vec<_>) = lines.into_iter().partition(fresh);
-        let lines = self.unsent(sessions).await?;
+        let lines = self.unsent(RowKind::SessionAttendee, sessions).await?;
         // Those of an attendee that was refused before wait for what becomes of it now.
         let ready = |line: &Line| {
             let parent = line.work.record.claim.attendee_key(line.work.record.place);
@@ -42,16 +36,27 @@ impl Sender<'_> {
             return Ok((works(rest), works(rest_sessions)));
         }
         let rows = (self.rows(&attendees).await?, self.rows(&sessions).await?);
-        let sent = self.client.upsert_together(&rows.0, &rows.1).await.map_err(Halt::Org)?;
-        let mut done = Vec::new();
+        self.ask(&attendees).await?;
+        self.ask(&sessions).await?;
+        let sent = match self.client.upsert_together(&rows.0, &rows.1).await {
+            Ok(sent) => sent,
+            Err(error) => {
+                let keys: Vec<_> = attendees.iter().chain(&sessions).map(Line::key).collect();
+                return Err(self.in_vain(error, &keys).await);
+            }
+        };
+        let (mut done, mut unmade) = (Vec::new(), Vec::new());
         let mut without = BTreeSet::new();
         for (line, outcome) in attendees.into_iter().zip(sent.attendees) {
-            if !matches!(&outcome, Some(RowOutcome::Delivered { .. } | RowOutcome::Stale)) {
-                without.insert(line.work.record.key.clone());
+            if !outcome.as_ref().is_some_and(is_there) {
+                without.insert(line.key());
             }
             match outcome {
                 Some(outcome) => done.push((line, outcome)),
-                None => rest.push(line),
+                None => {
+                    unmade.push(line.key());
+                    rest.push(line);
+                }
             }
         }
         self.settle(done).await?;
@@ -59,14 +64,31 @@ impl Sender<'_> {
         for (line, outcome) in sessions.into_iter().zip(sent.sessions) {
             let parent = line.work.record.claim.attendee_key(line.work.record.place);
             match outcome {
-                // What is said of a row whose attendee is not there says nothing of the row.
-                Some(outcome) if !without.contains(&parent) => done.push((line, outcome)),
-                _ => rest_sessions.push(line),
+                // What refuses a row whose attendee is not there says nothing of the row.
+                Some(outcome) if is_there(&outcome) || !without.contains(&parent) => {
+                    done.push((line, outcome));
+                }
+                _ => {
+                    unmade.push(line.key());
+                    rest_sessions.push(line);
+                }
             }
         }
         self.settle(done).await?;
+        self.not_made(&unmade).await?;
         Ok((works(rest), works(rest_sessions)))
     }
+
+    /// Whether there are some of both kinds, few enough for one call.
+    fn may_go_together(&self, attendees: usize, sessions: usize) -> bool {
+        let few = attendees.max(sessions) < self.engine.workers().settings.bulk_from;
+        let both = attendees.min(sessions) > 0;
+        self.adopt.is_none() && both && few && fits_one_call(attendees, sessions)
+    }
+}
+
+fn is_there(outcome: &RowOutcome) -> bool {
+    matches!(outcome, RowOutcome::Delivered { .. } | RowOutcome::Stale)
 }
 
 fn works(lines: Vec<Line>) -> Vec<Work> {

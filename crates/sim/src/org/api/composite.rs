@@ -1,6 +1,7 @@
 //! `/composite`: up to 25 calls in one, later ones using the answers of earlier ones.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use axum::http::Method;
 use serde::Deserialize;
@@ -47,6 +48,10 @@ pub(crate) fn answer(
     let request: Request = call.json()?;
     check(&request)?;
     let parts = &request.composite_request;
+    if parts.iter().any(|part| part.method != Method::GET.as_str()) {
+        // Besides being a composite call.
+        state.note_call("composite_write");
+    }
     let (answers, _) = run_all(state, database, call, parts, request.all_or_none);
     let mut out = Vec::new();
     write(&mut out, &answers);
@@ -156,9 +161,44 @@ fn run(
         }
         None => Vec::new(),
     };
-    let method = Method::from_bytes(part.method.to_ascii_uppercase().as_bytes())
+    let header = |wanted: &str| {
+        let hit = part.http_headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted))?;
+        hit.1.as_str().map(str::to_owned)
+    };
+    let inner = Inner {
+        method: part.method.clone(),
+        url,
+        body,
+        query_options: header("sforce-query-options"),
+        if_modified_since: header("if-modified-since"),
+    };
+    run_inner(state, database, call, inner)
+}
+
+/// A call within a call.
+#[derive(Default)]
+pub(super) struct Inner {
+    pub(super) method: String,
+    /// The whole path and query.
+    pub(super) url: String,
+    pub(super) body: Vec<u8>,
+    pub(super) query_options: Option<String>,
+    pub(super) if_modified_since: Option<String>,
+}
+
+/// Answers a call within another.
+///
+/// # Errors
+/// It can't be one.
+pub(super) fn run_inner(
+    state: &State,
+    database: &mut Database,
+    call: &Call,
+    inner: Inner,
+) -> Result<Reply, ApiError> {
+    let method = Method::from_bytes(inner.method.to_ascii_uppercase().as_bytes())
         .map_err(|_| ApiError::new(405, "METHOD_NOT_ALLOWED", "unknown HTTP method"))?;
-    let (path, query) = url.split_once('?').unwrap_or((&url, ""));
+    let (path, query) = inner.url.split_once('?').unwrap_or((&inner.url, ""));
     let Some((version, path)) = route::split(path) else { return Err(ApiError::not_found()) };
     if matches!(path.first().map(String::as_str), Some("jobs" | "composite"))
         && path.get(1).map(String::as_str) != Some("sobjects")
@@ -169,21 +209,18 @@ fn run(
             "this resource can't be called within a composite request",
         ));
     }
-    let header = |wanted: &str| {
-        let hit = part.http_headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted))?;
-        hit.1.as_str().map(str::to_owned)
-    };
     let inner = Call {
         method,
         version,
         path,
         parameters: route::parameters(query),
-        query_options: header("sforce-query-options"),
-        if_modified_since: header("if-modified-since"),
+        query_options: inner.query_options,
+        if_modified_since: inner.if_modified_since,
         content_type: Some("application/json".to_owned()),
-        body: body.into(),
+        body: inner.body.into(),
         client: call.client.clone(),
         user: call.user,
+        fates: Rc::clone(&call.fates),
     };
     Ok(route::answer(state, database, &inner))
 }

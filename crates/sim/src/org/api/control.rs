@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{Response, StatusCode};
+use axum::http::{HeaderValue, Response, StatusCode};
 use axum::routing::{get, post};
 use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
@@ -48,12 +48,11 @@ pub(crate) fn ok(body: &impl serde::Serialize) -> Answer {
 }
 
 pub(crate) fn refuse(message: &str) -> Answer {
-    Reply::json(StatusCode::UNPROCESSABLE_ENTITY.as_u16(), &json!({ "error": message }))
-        .into_response()
+    refuse_all(&[message.to_owned()])
 }
 
 /// Names everything that is wrong with what was sent.
-fn refuse_all(faults: &[String]) -> Answer {
+pub(crate) fn refuse_all(faults: &[String]) -> Answer {
     let body = json!({ "error": faults.join("; "), "faults": faults });
     Reply::json(StatusCode::UNPROCESSABLE_ENTITY.as_u16(), &body).into_response()
 }
@@ -100,6 +99,7 @@ async fn show_limits(State(org): State<Arc<Org>>) -> Answer {
         "daily": allowance.daily,
         "concurrent": allowance.concurrent,
         "long_after_ms": allowance.long_after_ms,
+        "logins_per_hour": allowance.logins,
         "used": used,
         "under_way": meter.under_way(),
         "others_per_minute": others.per_minute,
@@ -114,6 +114,7 @@ async fn set_limits(State(org): State<Arc<Org>>, body: Bytes) -> Answer {
     let small = |number: Option<u64>| number.and_then(|n| u32::try_from(n).ok());
     let concurrent = small(knobs.whole("concurrent", 100_000));
     let long_after_ms = knobs.whole("long_after_ms", 3_600_000);
+    let logins = knobs.whole("logins_per_hour", MOST);
     let per_minute = knobs.whole("others_per_minute", MOST);
     let long_running = small(knobs.whole("others_long_running", 100_000));
     let wrong = knobs.end();
@@ -133,6 +134,7 @@ async fn set_limits(State(org): State<Arc<Org>>, body: Bytes) -> Answer {
         allowance.daily = daily.unwrap_or(allowance.daily);
         allowance.concurrent = concurrent.unwrap_or(allowance.concurrent);
         allowance.long_after_ms = long_after_ms.unwrap_or(allowance.long_after_ms);
+        allowance.logins = logins.unwrap_or(allowance.logins);
     }
     if let Some(used) = used {
         org.set_used(used);
@@ -165,7 +167,7 @@ async fn show_maintenance(State(org): State<Arc<Org>>) -> Answer {
 async fn set_maintenance(State(org): State<Arc<Org>>, body: Bytes) -> Answer {
     match Window::parse(&body, (org.now)()) {
         Ok(window) => {
-            *lock(&org.maintenance) = Some(window);
+            change_maintenance(&org, Some(window));
             show_maintenance(State(org)).await
         }
         Err(faults) => refuse_all(&faults),
@@ -173,14 +175,25 @@ async fn set_maintenance(State(org): State<Arc<Org>>, body: Bytes) -> Answer {
 }
 
 async fn end_maintenance(State(org): State<Arc<Org>>) -> Answer {
-    *lock(&org.maintenance) = None;
+    change_maintenance(&org, None);
     show_maintenance(State(org)).await
 }
 
+/// Under the database's lock: no Bulk row is written any more once a window is answered for.
+fn change_maintenance(org: &Org, window: Option<Window>) {
+    let _database = lock(&org.database);
+    org.maintenance.send_replace(window);
+}
+
 async fn show_locks(State(org): State<Arc<Org>>) -> Answer {
-    let held = lock(&org.database).locks().held();
+    let (held, waiting) = {
+        let mut database = lock(&org.database);
+        let locks = database.locks();
+        (locks.held(), locks.waiting())
+    };
     let held: Vec<&str> = held.iter().map(SfId::as_str).collect();
-    ok(&json!({ "wait_ms": org.lock_wait_ms.load(Ordering::Relaxed), "held": held }))
+    let wait_ms = org.lock_wait_ms.load(Ordering::Relaxed);
+    ok(&json!({ "wait_ms": wait_ms, "held": held, "waiting": waiting }))
 }
 
 async fn set_locks(State(org): State<Arc<Org>>, body: Bytes) -> Answer {
@@ -212,14 +225,24 @@ async fn show_hook(State(org): State<Arc<Org>>) -> Answer {
 }
 
 async fn set_hook(State(org): State<Arc<Org>>, body: Bytes) -> Answer {
-    let hook: Hook = match read(&body) {
-        Ok(hook) => hook,
-        Err(refused) => return *refused,
-    };
-    if !hook.url.starts_with("http://") && !hook.url.starts_with("https://") {
-        return refuse("url begins with http:// or https://");
+    let mut knobs = Knobs::parse(&body);
+    let (url, secret) = (knobs.needed("url"), knobs.needed("secret"));
+    let address = reqwest::Url::parse(&url)
+        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    if !address && !url.is_empty() {
+        knobs.fault("url", "is an address that begins with http:// or https://");
     }
-    change_hook(org, Some(hook)).await
+    if HeaderValue::from_str(&secret).is_err() {
+        knobs.fault(
+            "secret",
+            "goes into a header: it has no line breaks and no letters beyond ASCII",
+        );
+    }
+    let wrong = knobs.end();
+    if !wrong.is_empty() {
+        return refuse_all(&wrong);
+    }
+    change_hook(org, Some(Hook { url, secret })).await
 }
 
 async fn remove_hook(State(org): State<Arc<Org>>) -> Answer {

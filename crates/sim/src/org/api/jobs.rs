@@ -104,6 +104,8 @@ pub(crate) struct Job {
     pub(crate) outcomes: BTreeMap<usize, Vec<Outcome>>,
     pub(crate) processed: usize,
     pub(crate) failed: usize,
+    /// How often chunks were tried again: other transactions held their rows, or maintenance came in between.
+    pub(crate) retries: u64,
     pub(crate) millis: u64,
     pub(crate) error: Option<String>,
     pub(crate) version: String,
@@ -125,6 +127,8 @@ pub(crate) struct Stored {
     client: Option<String>,
     created: i64,
     stamp: i64,
+    #[serde(default)]
+    retries: u64,
     millis: u64,
     error: Option<String>,
     version: String,
@@ -148,6 +152,7 @@ impl Job {
             client: self.client.clone(),
             created: self.created,
             stamp: self.stamp,
+            retries: self.retries,
             millis: self.millis,
             error: self.error.clone(),
             version: self.version.clone(),
@@ -178,6 +183,7 @@ impl Job {
             outcomes: BTreeMap::new(),
             processed: 0,
             failed: 0,
+            retries: stored.retries,
             millis: stored.millis,
             error: stored.error,
             version: stored.version,
@@ -185,8 +191,9 @@ impl Job {
         })
     }
 
-    /// Takes note of what became of the rows from this one on.
-    pub(crate) fn add_outcomes(&mut self, first: usize, outcomes: Vec<Outcome>) {
+    /// Takes note of what became of the rows from this one on, and after how many tries more than one.
+    pub(crate) fn add_outcomes(&mut self, first: usize, outcomes: Vec<Outcome>, retries: u64) {
+        self.retries += retries;
         self.processed += outcomes.len();
         self.failed += outcomes.iter().filter(|o| matches!(o, Outcome::Failed(_))).count();
         self.outcomes.insert(first, outcomes);
@@ -280,7 +287,7 @@ impl Jobs {
         };
         if let Some(before) = self.get(&id) {
             for (first, outcomes) in std::mem::take(&mut lock(&before).outcomes) {
-                job.add_outcomes(first, outcomes);
+                job.add_outcomes(first, outcomes, 0);
             }
         }
         self.add(job);
@@ -291,7 +298,7 @@ impl Jobs {
         if let Some(job) = self.get(id) {
             let mut job = lock(&job);
             let first = first.unwrap_or(job.processed);
-            job.add_outcomes(first, outcomes);
+            job.add_outcomes(first, outcomes, 0);
         }
     }
 

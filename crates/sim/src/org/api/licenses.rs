@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use sloe_core::ids::{OrgId, SfId};
 
-use super::control::{Answer, ok, read, refuse};
+use super::control::{Answer, ok, read, refuse, refuse_all};
 use super::reply::Reply;
 use crate::org::data::{Assign, Database, RowError, Value};
 use crate::org::license::{self, Terms};
@@ -79,8 +79,8 @@ fn nothing() -> Answer {
 }
 
 fn refusal(errors: &[RowError]) -> Answer {
-    let words: Vec<_> = errors.iter().map(|error| error.message.as_str()).collect();
-    refuse(&words.join(" "))
+    let words: Vec<_> = errors.iter().map(|error| error.message.clone()).collect();
+    refuse_all(&words)
 }
 
 /// A license as the control API shows it.

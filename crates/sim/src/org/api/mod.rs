@@ -1,5 +1,6 @@
 //! The org's HTTP API: fault knobs, sign-in, limits, then the resource that is asked for.
 
+pub(crate) mod batch;
 pub(crate) mod collections;
 pub(crate) mod composite;
 pub(crate) mod control;
@@ -20,9 +21,11 @@ pub(crate) mod results;
 pub(crate) mod retrieve;
 pub(crate) mod route;
 pub(crate) mod tooling;
+pub(crate) mod tree;
 pub(crate) mod worker;
 
 use std::io::Read;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -135,7 +138,7 @@ async fn answer(org: Arc<Org>, request: Request) -> Result<Answer, Reply> {
 /// said to be taken compressed by a real org, so they are not here.
 fn decompress(path: &str, headers: &HeaderMap, body: bytes::Bytes) -> Result<bytes::Bytes, Reply> {
     let upload = path.ends_with("/batches");
-    let limit = u64::try_from(LARGEST_BODY).unwrap_or(u64::MAX);
+    let limit = u64::try_from(LARGEST_BODY).unwrap_or(u64::MAX).saturating_add(1);
     let mut plain = Vec::new();
     let read = match headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes) {
         None | Some(b"identity") => return Ok(body),
@@ -147,12 +150,18 @@ fn decompress(path: &str, headers: &HeaderMap, body: bytes::Bytes) -> Result<byt
         }
     };
     match read {
+        Ok(_) if plain.len() > LARGEST_BODY => Err(too_large()),
         Ok(_) => Ok(plain.into()),
         Err(_) => {
             let message = "The request's body is not compressed as its header says";
             Err(ApiError::new(400, "JSON_PARSER_ERROR", message).reply())
         }
     }
+}
+
+fn too_large() -> Reply {
+    let message = "The request's body is larger than 150 MB or was cut off";
+    ApiError::new(413, "REQUEST_TOO_LARGE", message).reply()
 }
 
 async fn receive(org: &Org, request: Request) -> Result<Received, Reply> {
@@ -164,17 +173,14 @@ async fn receive(org: &Org, request: Request) -> Result<Received, Reply> {
     let path = parts.uri.path().to_owned();
     let kind = kind_of(&path);
     let about = Owned { kind, method: parts.method.to_string(), path: path.clone() };
-    if let Some(window) = org.window().filter(|window| window.is_on((org.now)())) {
+    if let Some(window) = org.window_on() {
         return Err(failed(org, &window.failure()));
     }
     let refusal = org.faults.borrow().refuses(&about.about());
     if let Some(failure) = refusal {
         return Err(failed(org, &failure));
     }
-    let body = axum::body::to_bytes(body, LARGEST_BODY).await.map_err(|_| {
-        let message = "The request's body is larger than 150 MB or was cut off";
-        ApiError::new(413, "REQUEST_TOO_LARGE", message).reply()
-    })?;
+    let body = axum::body::to_bytes(body, LARGEST_BODY).await.map_err(|_| too_large())?;
     let body = decompress(&path, &parts.headers, body)?;
     let method = if parts.method == Method::HEAD { Method::GET } else { parts.method };
     let query = parts.uri.query().unwrap_or_default().to_owned();
@@ -279,21 +285,29 @@ fn answer_call(org: &Org, request: Received, admitted: Admitted) -> Reply {
     let Some((version, path)) = route::split(&request.path) else {
         return ApiError::not_found().reply();
     };
+    let parameters = route::parameters(&request.query);
     let call = Call {
         version,
         path,
-        parameters: route::parameters(&request.query),
+        method: meant(&request.method, &parameters),
+        parameters,
         client: request.header("sforce-call-options").and_then(|options| client(&options)),
         query_options: request.header("sforce-query-options"),
         content_type: request.header(header::CONTENT_TYPE.as_str()),
         if_modified_since: request.header(header::IF_MODIFIED_SINCE.as_str()),
         user: admitted.user,
-        method: request.method,
         body: request.body,
+        fates: Rc::default(),
     };
     let reply = run(org, &call, request.kind);
     drop(admitted);
     reply.with("sforce-limit-info", org.usage())
+}
+
+/// Clients that can't send PATCH send POST and say what they mean.
+fn meant(method: &Method, parameters: &[(String, String)]) -> Method {
+    let said = parameters.iter().find(|(name, _)| method == Method::POST && name == "_HttpMethod");
+    said.and_then(|(_, name)| name.parse().ok()).unwrap_or_else(|| method.clone())
 }
 
 fn run(org: &Org, call: &Call, kind: &str) -> Reply {
@@ -301,6 +315,7 @@ fn run(org: &Org, call: &Call, kind: &str) -> Reply {
         kind,
         |database| {
             database.set_origin(reply::origin("rest", &call.version, call.client.as_deref()));
+            call.fates.begin();
             route::answer(org, database, call)
         },
         |database, reply| {

@@ -10,7 +10,7 @@ use sha2::Sha256;
 use sloe_core::ids::SfId;
 
 use super::reply::Reply;
-use crate::org::state::{App, State};
+use crate::org::state::{App, State, lock};
 
 /// Answers everything under `/services/oauth2`; none where nothing lives there.
 pub(crate) fn answer(
@@ -196,6 +196,9 @@ fn unverified(assertion: &str) -> Option<Claims> {
 }
 
 fn issue(state: &State, app: &App, user: SfId, refresh: Option<&str>) -> Reply {
+    if !lock(&state.meter).sign_in(state.clock(), user) {
+        return refuse(400, "invalid_grant", "login rate exceeded");
+    }
     let Some(token) = state.open_session(user, refresh) else {
         return refuse(500, "server_error", "no token could be made and kept");
     };

@@ -37,8 +37,8 @@ struct Cursor {
     created: i64,
     /// The whole query.
     text: String,
-    /// Which of its child subqueries this is the result of, if of one.
-    place: Option<usize>,
+    /// Which of its child subqueries, level by level, this is the result of; none if of the query itself.
+    places: Vec<usize>,
     plan: Plan,
     ids: Vec<SfId>,
 }
@@ -49,7 +49,8 @@ pub(crate) struct Stored {
     name: String,
     created: i64,
     text: String,
-    place: Option<usize>,
+    #[serde(default)]
+    places: Vec<usize>,
     ids: Vec<String>,
 }
 
@@ -59,26 +60,25 @@ impl Cursor {
             name: self.name.clone(),
             created: self.created,
             text: self.text.clone(),
-            place: self.place,
+            places: self.places.clone(),
             ids: self.ids.iter().map(SfId::to_string).collect(),
         })
     }
 
     /// The result that the log holds; none if its query no longer fits the schema.
     fn restored(database: &Database, stored: Stored) -> Option<Self> {
-        let plan = soql::bind(database, &stored.text, &soql::parse(&stored.text).ok()?).ok()?;
-        let plan = match stored.place {
-            None => plan,
-            Some(place) => match plan.outputs.into_iter().nth(place)? {
+        let mut plan = soql::bind(database, &stored.text, &soql::parse(&stored.text).ok()?).ok()?;
+        for place in &stored.places {
+            plan = match plan.outputs.into_iter().nth(*place)? {
                 Output::Children { plan, .. } => *plan,
                 _ => return None,
-            },
-        };
+            };
+        }
         Some(Self {
             name: stored.name,
             created: stored.created,
             text: stored.text,
-            place: stored.place,
+            places: stored.places,
             plan,
             ids: stored.ids.iter().filter_map(|id| SfId::parse(id).ok()).collect(),
         })
@@ -188,7 +188,7 @@ pub(crate) fn answer(
         }
         Answer::Records(ids) => {
             let page = Page::new(cursors, database, call, text);
-            page.write(&mut out, (None, &plan), &ids, 0, None);
+            page.write(&mut out, (&[], &plan), &ids, 0, None);
             note(database, &page.opened.into_inner());
         }
     }
@@ -220,7 +220,7 @@ fn more(
     }
     let mut out = Vec::with_capacity(1024);
     let page = Page::new(cursors, database, call, &cursor.text);
-    page.write(&mut out, (cursor.place, &cursor.plan), &cursor.ids, offset, Some(name));
+    page.write(&mut out, (&cursor.places, &cursor.plan), &cursor.ids, offset, Some(name));
     note(database, &page.opened.into_inner());
     Ok(Reply::raw(200, out))
 }
@@ -249,12 +249,12 @@ impl<'a> Page<'a> {
         Self { cursors, database, version, size, text, opened: RefCell::default() }
     }
 
-    fn open(&self, place: Option<usize>, plan: &Plan, ids: &[SfId]) -> String {
+    fn open(&self, places: &[usize], plan: &Plan, ids: &[SfId]) -> String {
         let cursor = self.cursors.open(|name| Cursor {
             name,
             created: self.database.now(),
             text: self.text.to_owned(),
-            place,
+            places: places.to_vec(),
             plan: plan.clone(),
             ids: ids.to_vec(),
         });
@@ -267,7 +267,7 @@ impl<'a> Page<'a> {
     fn write(
         &self,
         out: &mut Vec<u8>,
-        (place, plan): (Option<usize>, &Plan),
+        (places, plan): (&[usize], &Plan),
         ids: &[SfId],
         offset: usize,
         cursor: Option<&str>,
@@ -276,7 +276,7 @@ impl<'a> Page<'a> {
         let done = end == ids.len();
         out.extend_from_slice(format!("{{\"totalSize\":{},\"done\":{done},", ids.len()).as_bytes());
         if !done {
-            let name = cursor.map_or_else(|| self.open(place, plan, ids), str::to_owned);
+            let name = cursor.map_or_else(|| self.open(places, plan, ids), str::to_owned);
             let url = format!(
                 "\"nextRecordsUrl\":\"/services/data/{}/query/{name}-{end}\",",
                 self.version
@@ -298,20 +298,22 @@ impl<'a> Page<'a> {
                 row,
                 self.version,
                 &mut |out, place, parent| {
-                    self.write_children(out, plan, place, parent);
+                    self.write_children(out, plan, &[places, &[place]].concat(), parent);
                 },
             );
         }
         out.extend_from_slice(b"]}");
     }
 
-    fn write_children(&self, out: &mut Vec<u8>, plan: &Plan, place: usize, parent: SfId) {
-        let Some(Output::Children { field, plan, .. }) = plan.outputs.get(place) else { return };
+    /// Writes what the last of these places gives for one parent; `plan` is the parent's.
+    fn write_children(&self, out: &mut Vec<u8>, plan: &Plan, places: &[usize], parent: SfId) {
+        let output = places.last().and_then(|place| plan.outputs.get(*place));
+        let Some(Output::Children { field, plan, .. }) = output else { return };
         let ids = soql::children_of(self.database, plan, *field, parent);
         if ids.is_empty() {
             out.extend_from_slice(b"null");
         } else {
-            self.write(out, (Some(place), plan), &ids, 0, None);
+            self.write(out, (places, plan), &ids, 0, None);
         }
     }
 }

@@ -1,5 +1,8 @@
 //! What a request is and what an answer is, independent of the HTTP server: composite requests make them as well.
 
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use serde::Serialize;
@@ -28,6 +31,32 @@ pub(crate) struct Call {
     pub(crate) body: bytes::Bytes,
     /// Who calls.
     pub(crate) user: SfId,
+    /// Which of its rows fail; those of calls within it too.
+    pub(crate) fates: Rc<Fates>,
+}
+
+/// What the fault rules make of a call's rows: drawn once, also where the call's transaction is tried again.
+#[derive(Debug, Default)]
+pub(crate) struct Fates {
+    drawn: RefCell<Vec<Option<RowError>>>,
+    next: Cell<usize>,
+}
+
+impl Fates {
+    /// The call is tried, perhaps again.
+    pub(crate) fn begin(&self) {
+        self.next.set(0);
+    }
+
+    /// How the next row fails, if it does.
+    pub(crate) fn next(&self, draw: impl FnOnce() -> Option<RowError>) -> Option<RowError> {
+        let place = self.next.replace(self.next.get() + 1);
+        let mut drawn = self.drawn.borrow_mut();
+        if place >= drawn.len() {
+            drawn.push(draw());
+        }
+        drawn.get(place).cloned().flatten()
+    }
 }
 
 /// Who made a change, as change events say it: `com/salesforce/api/rest/62.0;client=ID`.

@@ -1,9 +1,9 @@
 //! The result files of Bulk ingest jobs.
 
-use csv::StringRecord;
+use csv::{ByteRecord, Position, StringRecord};
 
 use super::jobs::{Job, Outcome, Phase};
-use super::worker::{CHUNK, reader};
+use super::worker::{CHUNK, Reader, reader};
 
 /// Writes the rows an outcome is kept for, chunk by chunk from the last: as in a real org, not in the input's order.
 fn write(
@@ -14,7 +14,7 @@ fn write(
     let terminator = if job.crlf { csv::Terminator::CRLF } else { csv::Terminator::Any(b'\n') };
     let mut reader = reader(job);
     let headers = reader.headers().cloned().unwrap_or_default();
-    let records: Vec<StringRecord> = reader.into_records().map_while(Result::ok).collect();
+    let chunks = chunks(&mut reader);
     let mut out = csv::WriterBuilder::new()
         .delimiter(job.delimiter)
         .terminator(terminator)
@@ -22,14 +22,36 @@ fn write(
         .from_writer(Vec::new());
     // Writing to memory does not fail.
     drop(out.write_record(lead.iter().copied().chain(headers.iter())));
-    for (number, chunk) in records.chunks(CHUNK).enumerate().rev() {
-        for (place, record) in chunk.iter().enumerate() {
-            if let Some(values) = keep(job.outcome(number * CHUNK + place)) {
+    let mut record = StringRecord::new();
+    for (number, at) in chunks.into_iter().enumerate().rev() {
+        if reader.seek(at).is_err() {
+            break;
+        }
+        for row in (number * CHUNK..).take(CHUNK) {
+            if !reader.read_record(&mut record).unwrap_or(false) {
+                break;
+            }
+            if let Some(values) = keep(job.outcome(row)) {
                 drop(out.write_record(values.iter().map(String::as_str).chain(record.iter())));
             }
         }
     }
     out.into_inner().unwrap_or_default()
+}
+
+/// Where each chunk begins: a job may have more rows than it is well to hold as such.
+fn chunks(reader: &mut Reader) -> Vec<Position> {
+    let (mut chunks, mut record, mut rows) = (Vec::new(), ByteRecord::new(), 0_usize);
+    loop {
+        let at = reader.position().clone();
+        if !reader.read_byte_record(&mut record).unwrap_or(false) {
+            return chunks;
+        }
+        if rows.is_multiple_of(CHUNK) {
+            chunks.push(at);
+        }
+        rows += 1;
+    }
 }
 
 /// `successfulResults`.

@@ -3,7 +3,9 @@
 use serde_json::json;
 
 use super::reply::{ApiError, Call, Reply};
-use super::{collections, composite, graph, ingest, query, query_job, recent, records, tooling};
+use super::{
+    batch, collections, composite, graph, ingest, query, query_job, recent, records, tooling, tree,
+};
 use crate::org::data::Database;
 use crate::org::state::State;
 
@@ -92,11 +94,12 @@ fn find(state: &State, database: &mut Database, call: &Call) -> Result<Reply, Ap
         ["sobjects", rest @ ..] => records::answer(database, call, rest),
         ["composite"] => composite::answer(state, database, call),
         ["composite", "sobjects", rest @ ..] => {
-            let hurt = |object: &str| state.row_fault("collections", object);
+            let hurt = |object: &str| call.fates.next(|| state.row_fault("collections", object));
             collections::answer(database, call, rest, &hurt)
         }
         ["composite", "graph"] => graph::answer(state, database, call),
-        ["composite", ..] => Err(ApiError::unsupported("composite trees and batches")),
+        ["composite", "batch"] => batch::answer(state, database, call),
+        ["composite", "tree", object] => tree::answer(database, call, object),
         ["jobs", "ingest", rest @ ..] => ingest::answer(state, database, call, rest),
         ["jobs", "query", rest @ ..] => query_job::answer(state, database, call, rest),
         ["limits"] => Ok(state.limits_reply()),

@@ -1,5 +1,6 @@
 //! Works on Bulk ingest jobs: batches of 10,000 rows in parallel, each in chunks of 200, a transaction each.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -23,7 +24,7 @@ pub(crate) const BATCH: usize = 10_000;
 /// What these rows are to the fault knobs.
 const KIND: &str = "bulk_ingest";
 
-type Reader = csv::Reader<std::io::Cursor<bytes::Bytes>>;
+pub(super) type Reader = csv::Reader<std::io::Cursor<bytes::Bytes>>;
 
 pub(super) fn reader(job: &Job) -> Reader {
     csv::ReaderBuilder::new()
@@ -192,6 +193,15 @@ fn work_through(state: &State, job: &Mutex<Job>, plan: &Plan, batch: &Batch) -> 
     Ok(())
 }
 
+/// How one try at a chunk ended.
+enum Step {
+    Done(Vec<Outcome>),
+    /// A maintenance window came in between.
+    Halted,
+    /// The job is not to go on.
+    Over,
+}
+
 /// Writes a chunk in one transaction; answers whether there is to be another.
 fn commit_chunk(
     state: &State,
@@ -208,24 +218,41 @@ fn commit_chunk(
             || lock(job).phase != Phase::InProgress
             || lock(&plan.failure).is_some()
     };
-    let work = |database: &mut Database| {
-        if over() {
-            return None;
+    let retries = Cell::new(0);
+    loop {
+        state.sit_out_maintenance();
+        let mut locked = false;
+        let work = |database: &mut Database| {
+            retries.set(retries.get() + u64::from(std::mem::take(&mut locked)));
+            if over() {
+                return Step::Over;
+            }
+            if state.window_on().is_some() {
+                return Step::Halted;
+            }
+            database.set_origin(origin("bulkapi", &facts.version, facts.client.as_deref()));
+            let rows = write_chunk(database, plan, &object, chunk, &hurt);
+            locked = database.locks().refused();
+            // In one commit with the rows, so that a killed org never does a row twice.
+            let (job, rows_kept) = (facts.id.clone(), rows.clone());
+            database.note(Entry::Outcomes { job, first: Some(first), rows: rows_kept });
+            Step::Done(rows)
+        };
+        let ended = state.transact(KIND, work, |database, step| match step {
+            Step::Done(rows) => {
+                lock(job).add_outcomes(first, rows, retries.get());
+                state.trim(database);
+                Some(true)
+            }
+            Step::Over => Some(false),
+            Step::Halted => None,
+        });
+        if let Some(more) = ended.map_err(|e| format!("InternalServerError : {e}"))? {
+            return Ok(more);
         }
-        database.set_origin(origin("bulkapi", &facts.version, facts.client.as_deref()));
-        let rows = write_chunk(database, plan, &object, chunk, &hurt);
-        // In one commit with the rows, so that a killed org never does a row twice.
-        let (job, rows_kept) = (facts.id.clone(), rows.clone());
-        database.note(Entry::Outcomes { job, first: Some(first), rows: rows_kept });
-        Some(rows)
-    };
-    let done = state.transact(KIND, work, |database, rows| {
-        let Some(rows) = rows else { return false };
-        lock(job).add_outcomes(first, rows);
-        state.trim(database);
-        true
-    });
-    done.map_err(|e| format!("InternalServerError : {e}"))
+        // What the chunk had begun is undone.
+        retries.set(retries.get() + 1);
+    }
 }
 
 fn check_line_ending(job: &Job) -> Result<(), String> {

@@ -20,6 +20,8 @@ pub(crate) struct Locks {
     owner: u64,
     wanted: BTreeSet<SfId>,
     refused: bool,
+    /// How many transactions wait for rows that others hold.
+    waiting: usize,
     /// How many rows it has written, by object.
     rows: BTreeMap<usize, usize>,
 }
@@ -64,6 +66,16 @@ impl Locks {
         self.held.retain(|_, holder| *holder != owner);
         self.open(0);
         self.held.len() < before
+    }
+
+    /// A transaction begins to wait, or goes on.
+    pub(crate) fn wait(&mut self, waits: bool) {
+        self.waiting = if waits { self.waiting + 1 } else { self.waiting.saturating_sub(1) };
+    }
+
+    /// How many transactions wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting
     }
 
     /// What is held now.

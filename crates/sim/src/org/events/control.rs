@@ -6,12 +6,11 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::routing::{get, post};
-use serde::Deserialize;
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
-use super::Knobs;
-use crate::org::api::control::{Answer, ok, refuse};
+use crate::org::api::control::{Answer, ok, refuse, refuse_all};
 use crate::org::kept::Entry;
+use crate::org::knobs::Knobs;
 use crate::org::state::{State as Org, lock};
 
 /// The addresses.
@@ -34,25 +33,13 @@ async fn show(State(org): State<Arc<Org>>) -> Answer {
 
 /// Changes what the body names; `delivered` sets what counts as delivered of the day.
 async fn set(State(org): State<Arc<Org>>, body: Bytes) -> Answer {
-    let Ok(Json::Object(mut wanted)) = serde_json::from_slice(&body) else {
-        return refuse("a JSON object is wanted");
-    };
-    let delivered = match wanted.remove("delivered") {
-        Some(count) if count.is_u64() => count.as_u64(),
-        Some(_) => return refuse("delivered is a number"),
-        None => None,
-    };
-    let Ok(Json::Object(mut all)) = serde_json::to_value(org.events.knobs()) else {
-        return refuse("the knobs can't be read");
-    };
-    all.extend(wanted);
-    let knobs: Knobs = match serde_json::from_value(Json::Object(all)) {
-        Ok(knobs) => knobs,
-        Err(error) => return refuse(&error.to_string()),
-    };
-    let checked = knobs.check(lock(&org.database).schema());
-    if let Err(message) = checked {
-        return refuse(&message);
+    let mut wanted = Knobs::parse(&body);
+    let delivered = wanted.whole("delivered", u64::MAX);
+    let knobs = org.events.knobs().changed(&mut wanted);
+    let mut wrong = wanted.end();
+    wrong.extend(knobs.check(lock(&org.database).schema()));
+    if !wrong.is_empty() {
+        return refuse_all(&wrong);
     }
     org.events.set_knobs(knobs.clone());
     if let Some(count) = delivered {
@@ -73,21 +60,17 @@ async fn forget(State(org): State<Arc<Org>>) -> Answer {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Overflow {
-    object: String,
-}
-
 /// Tells that news of an object were lost.
 async fn overflow(State(org): State<Arc<Org>>, body: Bytes) -> Answer {
-    let wanted: Overflow = match serde_json::from_slice(&body) {
-        Ok(wanted) => wanted,
-        Err(error) => return refuse(&error.to_string()),
-    };
+    let mut wanted = Knobs::parse(&body);
+    let object = wanted.needed("object");
+    let wrong = wanted.end();
+    if !wrong.is_empty() {
+        return refuse_all(&wrong);
+    }
     let kept = {
         let mut database = lock(&org.database);
-        let Some(object) = database.schema().get(&wanted.object).cloned() else {
+        let Some(object) = database.schema().get(&object).cloned() else {
             return refuse("this org has no such object");
         };
         let event = org.events.overflow(&mut database, &object);

@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::org::knobs::Knobs as Wanted;
 use crate::org::schema::Schema;
 
 /// How many objects an org without an add-on may select.
 pub(crate) const SELECTABLE: usize = 5;
+/// No time is set longer than ten years.
+const LONGEST_MS: u64 = 10 * 366 * 24 * 3600 * 1000;
 /// What Sloe's package would select.
 const SELECTED: [&str; 3] = ["Sloe_Event__c", "Sloe_Item__c", "Sloe_Session__c"];
 
@@ -64,34 +67,66 @@ impl Knobs {
         self.selected.iter().chain(self.channels.values().flatten()).any(|name| name == object)
     }
 
-    /// What is wrong with them, if anything.
-    pub(crate) fn check(&self, schema: &Schema) -> Result<(), String> {
+    /// These with what a request names changed; the request takes note of its faults.
+    pub(crate) fn changed(self, wanted: &mut Wanted) -> Self {
+        let texts = |wanted: &mut Wanted, name, now: Vec<String>| match wanted.has(name) {
+            true => wanted.texts(name),
+            false => now,
+        };
+        let retention = wanted.whole("retention_ms", LONGEST_MS);
+        let subscribers = wanted.whole("subscribers", 1_000_000);
+        Self {
+            selected: texts(wanted, "selected", self.selected),
+            channels: channels(wanted).unwrap_or(self.channels),
+            retention_ms: retention
+                .and_then(|ms| i64::try_from(ms).ok())
+                .unwrap_or(self.retention_ms),
+            keepalive_ms: wanted.whole("keepalive_ms", LONGEST_MS).unwrap_or(self.keepalive_ms),
+            idle_ms: wanted.whole("idle_ms", LONGEST_MS).unwrap_or(self.idle_ms),
+            daily: wanted.whole("daily", u64::MAX).unwrap_or(self.daily),
+            subscribers: subscribers
+                .and_then(|count| u32::try_from(count).ok())
+                .unwrap_or(self.subscribers),
+            gap_rate: wanted.number("gap_rate", 1.0).unwrap_or(self.gap_rate),
+            duplicate_rate: wanted.number("duplicate_rate", 1.0).unwrap_or(self.duplicate_rate),
+            reorder: if wanted.has("reorder") { wanted.flag("reorder") } else { self.reorder },
+        }
+    }
+
+    /// Everything that is wrong with them in this org.
+    pub(crate) fn check(&self, schema: &Schema) -> Vec<String> {
+        let mut wrong = Vec::new();
         let all: BTreeSet<&String> =
             self.selected.iter().chain(self.channels.values().flatten()).collect();
-        if let Some(unknown) = all.iter().find(|name| schema.get(name).is_none()) {
-            return Err(format!("this org has no object {unknown}"));
+        for unknown in all.iter().filter(|name| schema.get(name).is_none()) {
+            wrong.push(format!("this org has no object {unknown}"));
         }
         if all.len() > SELECTABLE {
             let count = all.len();
-            return Err(format!(
+            wrong.push(format!(
                 "{count} objects are selected for change data capture; this org may select {SELECTABLE}"
             ));
         }
-        if let Some(name) = self.channels.keys().find(|name| !name.ends_with("__chn")) {
-            return Err(format!("a channel's name ends with __chn, unlike {name}"));
+        for name in self.channels.keys().filter(|name| !name.ends_with("__chn")) {
+            wrong.push(format!("a channel's name ends with __chn, unlike {name}"));
         }
-        for (name, rate) in [("gap_rate", self.gap_rate), ("duplicate_rate", self.duplicate_rate)] {
-            if !(0.0..=1.0).contains(&rate) {
-                return Err(format!("{name} is a share from 0 to 1, not {rate}"));
+        for (name, ms) in [("keepalive_ms", self.keepalive_ms), ("idle_ms", self.idle_ms)] {
+            if ms == 0 {
+                wrong.push(format!("{name} is at least 1"));
             }
         }
-        if self.keepalive_ms == 0 || self.idle_ms == 0 || self.retention_ms < 0 {
-            return Err(
-                "keepalive_ms and idle_ms are at least 1, retention_ms at least 0".to_owned()
-            );
-        }
-        Ok(())
+        wrong
     }
+}
+
+/// `{"Sloe__chn": ["Sloe_Event__c"]}`.
+fn channels(wanted: &mut Wanted) -> Option<BTreeMap<String, Vec<String>>> {
+    let value = wanted.take("channels")?;
+    let read = serde_json::from_value(value).ok();
+    if read.is_none() {
+        wanted.fault("channels", "has a list of objects by a channel's name");
+    }
+    read
 }
 
 #[cfg(test)]

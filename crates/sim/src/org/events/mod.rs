@@ -10,7 +10,6 @@ pub(super) mod event;
 mod knobs;
 #[cfg(feature = "pubsub")]
 mod pubsub;
-mod share;
 #[cfg(feature = "pubsub")]
 mod subscription;
 #[cfg(feature = "pubsub")]
@@ -24,8 +23,8 @@ use tokio::sync::watch;
 
 pub(crate) use self::event::Event;
 pub(crate) use self::knobs::Knobs;
-use self::share::Share;
 use super::data::Database;
+use super::faults::Luck;
 use super::kept::Entry;
 use super::schema::Object;
 use super::state::lock;
@@ -49,9 +48,9 @@ pub(super) fn router(_: &std::sync::Arc<super::state::State>) -> axum::Router {
 pub(crate) struct Events {
     kept: Mutex<Kept>,
     knobs: Mutex<Knobs>,
-    gaps: Mutex<Share>,
+    gaps: Mutex<Luck>,
     #[cfg_attr(not(feature = "pubsub"), allow(dead_code, reason = "who delivers, repeats"))]
-    repeats: Mutex<Share>,
+    repeats: Mutex<Luck>,
     /// The last event's replay id.
     last: watch::Sender<u64>,
     /// Counts how often all subscriptions were cut off.
@@ -78,8 +77,8 @@ impl Events {
         Self {
             kept: Mutex::default(),
             knobs: Mutex::new(Knobs::of(edition)),
-            gaps: Mutex::default(),
-            repeats: Mutex::default(),
+            gaps: Mutex::new(Luck::new(None, 1)),
+            repeats: Mutex::new(Luck::new(None, 1)),
             last: watch::Sender::new(0),
             cuts: watch::Sender::new(0),
         }
@@ -112,7 +111,7 @@ impl Events {
             event.transaction = kept.transaction;
             event.sequence = u32::try_from(place + 1).unwrap_or(u32::MAX);
             event.at = at;
-            if lock(&self.gaps).pick(knobs.gap_rate) {
+            if lock(&self.gaps).hits(knobs.gap_rate) {
                 event.become_gap();
             }
             database.note(Entry::Change(event.clone()));

@@ -117,14 +117,24 @@ fn admit(org: &State, metadata: &MetadataMap) -> Result<String, Status> {
 /// The fault knobs and maintenance windows: an outage is one of this API too.
 pub(super) fn check_outage(org: &State) -> Result<(), Status> {
     let call = About { kind: KIND, method: "POST", path: "/eventbus.v1.PubSub" };
-    let window = lock(&org.maintenance).as_ref().is_some_and(|window| window.is_on((org.now)()));
-    let message = match org.faults.borrow().refuses(&call) {
-        Some(failure) => failure.message,
-        None if window => "The org is down for maintenance.".to_owned(),
-        None => return Ok(()),
-    };
+    check_maintenance(org)?;
+    match org.faults.borrow().refuses(&call) {
+        Some(failure) => Err(unavailable(org, &failure.message)),
+        None => Ok(()),
+    }
+}
+
+/// A maintenance window ends subscriptions too.
+pub(super) fn check_maintenance(org: &State) -> Result<(), Status> {
+    match org.window_on() {
+        Some(_) => Err(unavailable(org, "The org is down for maintenance.")),
+        None => Ok(()),
+    }
+}
+
+fn unavailable(org: &State, message: &str) -> Status {
     lock(&org.stats).faulted += 1;
-    Err(fault(Code::Unavailable, Some("service.unavailable"), &message))
+    fault(Code::Unavailable, Some("service.unavailable"), message)
 }
 
 pub(super) fn unauthenticated() -> Status {

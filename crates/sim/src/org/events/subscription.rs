@@ -9,7 +9,9 @@ use tokio::time::Instant;
 use tonic::codegen::tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
 
-use super::pubsub::{Topic, check_outage, fault, find_topic, rpc_id, unauthenticated};
+use super::pubsub::{
+    Topic, check_maintenance, check_outage, fault, find_topic, rpc_id, unauthenticated,
+};
 use super::wire::{ConsumerEvent, FetchRequest, FetchResponse, ProducerEvent, ReplayPreset};
 use super::{Event, Events, HOUR_MS, avro};
 use crate::org::state::{State, lock};
@@ -83,9 +85,11 @@ async fn run(
     let mut cuts = org.events.cuts.subscribe();
     cuts.mark_unchanged();
     let mut faults = org.faults.subscribe();
+    let mut windows = org.maintenance.subscribe();
     let Some(first) = requests.message().await? else { return Ok(()) };
     let mut reader = Reader::begin(org, &first)?;
     loop {
+        check_maintenance(org)?;
         news.mark_unchanged();
         while let Some(answer) = reader.deliver()? {
             if answers.send(Ok(answer)).await.is_err() {
@@ -103,6 +107,7 @@ async fn run(
                 return Err(fault(Code::Unavailable, None, "RST_STREAM closed stream"));
             }
             _ = faults.changed() => check_outage(org)?,
+            _ = windows.changed() => {}
             () = answers.closed() => return Ok(()),
             () = tokio::time::sleep_until(reader.due) => {
                 let answer = reader.wait_on(token)?;
@@ -281,7 +286,7 @@ impl Events {
         let knobs = self.knobs();
         let mut out = Vec::with_capacity(events.len());
         for event in events {
-            if lock(&self.repeats).pick(knobs.duplicate_rate) {
+            if lock(&self.repeats).hits(knobs.duplicate_rate) {
                 out.push(event.clone());
             }
             out.push(event);

@@ -68,6 +68,11 @@ impl Luck {
         (-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos()
     }
 
+    /// Whether this share is hit this time.
+    pub(crate) fn hits(&mut self, share: f64) -> bool {
+        self.pick(std::iter::once(share)).is_some()
+    }
+
     /// Which of these shares, together at most 1, is hit this time, if any.
     pub(crate) fn pick(&mut self, shares: impl Iterator<Item = f64>) -> Option<usize> {
         if self.drawn {

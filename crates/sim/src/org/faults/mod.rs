@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use self::luck::Luck;
+pub(crate) use self::luck::Luck;
 pub(crate) use self::rule::{End, Failure, Form, Rule};
 use super::data::RowError;
 use super::state::lock;

@@ -21,13 +21,16 @@ use axum::routing::{get, post};
 use sloe_core::ids::SfId;
 
 use self::view::{Message, Notice};
-use super::data::{Database, RowError};
+use super::data::Database;
 use super::license::{self, Terms};
 use super::schema::lma;
 use super::state::{State as Org, lock};
 
 /// How long a call to Sloe's hook may take, as for a callout of a Salesforce component.
 pub(crate) const HOOK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What the rows of these forms are to the fault knobs.
+const KIND: &str = "page";
 
 const STYLE: &str = include_str!("../../../assets/org.css");
 const SCRIPT: &str = include_str!("../../../assets/org.js");
@@ -149,21 +152,42 @@ async fn blank(State(org): State<Arc<Org>>, Path(object): Path<String>) -> Respo
 }
 
 async fn create(State(org): State<Arc<Org>>, Path(object): Path<String>, body: Bytes) -> Response {
-    let mut database = lock(&org.database);
-    let Some(object) = database.schema().find(&object).filter(|o| database.object(*o).writable)
-    else {
-        return missing(&org, &database);
-    };
-    store(&org, &mut database, object, None, &body)
+    write(org, move |org, database| {
+        match database.schema().find(&object).filter(|o| database.object(*o).writable) {
+            Some(object) => store(org, database, object, None, &body),
+            None => missing(org, database),
+        }
+    })
+    .await
 }
 
 async fn save(State(org): State<Arc<Org>>, Path(id): Path<String>, body: Bytes) -> Response {
-    let mut database = lock(&org.database);
-    match record(&database, &id) {
+    write(org, move |org, database| match record(database, &id) {
         Some((object, id)) if view::modifiable(database.object(object)) => {
-            store(&org, &mut database, object, Some(id), &body)
+            store(org, database, object, Some(id), &body)
         }
-        _ => missing(&org, &database),
+        _ => missing(org, database),
+    })
+    .await
+}
+
+/// Carries out what a form asks for as one transaction: it waits for row locks as any call does.
+async fn write(
+    org: Arc<Org>,
+    mut work: impl FnMut(&Org, &mut Database) -> Response + Send + 'static,
+) -> Response {
+    let done = tokio::task::spawn_blocking(move || {
+        let carried_out = |database: &mut Database| {
+            // No API makes this change.
+            database.set_origin(String::new());
+            work(&org, database)
+        };
+        org.transact(KIND, carried_out, |_, response| response)
+    });
+    let failed = |error: String| (StatusCode::INTERNAL_SERVER_ERROR, error).into_response();
+    match done.await {
+        Ok(carried_out) => carried_out.unwrap_or_else(failed),
+        Err(error) => failed(error.to_string()),
     }
 }
 
@@ -177,8 +201,6 @@ fn store(
 ) -> Response {
     let typed = form::typed(database, object, body);
     let user = form::person(database);
-    // No API makes this change.
-    database.set_origin(String::new());
     let assigns = if database.object(object).managed {
         license::assigns(database, id, &Terms::typed(&typed))
     } else {
@@ -187,11 +209,6 @@ fn store(
     let result = assigns.and_then(|assigns| match id {
         Some(id) => database.update(object, id, &assigns, user),
         None => database.insert(object, &assigns, user),
-    });
-    let result = result.and_then(|saved| {
-        org.commit(database)
-            .map(|()| saved)
-            .map_err(|error| vec![RowError::new("UNKNOWN_EXCEPTION", error)])
     });
     match result {
         Ok(saved) => Redirect::to(&format!("/r/{}?saved=1", saved.id)).into_response(),
@@ -219,23 +236,23 @@ async fn activity(State(org): State<Arc<Org>>) -> Response {
 }
 
 async fn delete(State(org): State<Arc<Org>>, Path(id): Path<String>) -> Response {
-    let mut database = lock(&org.database);
-    let Some((object, id)) =
-        record(&database, &id).filter(|(object, _)| database.object(*object).writable)
-    else {
-        return missing(&org, &database);
-    };
-    let user = form::person(&database);
-    database.set_origin(String::new());
-    let result = database.delete(object, id, user);
-    let result = result.and_then(|()| {
-        org.commit(&mut database).map_err(|error| vec![RowError::new("UNKNOWN_EXCEPTION", error)])
-    });
-    match result {
+    write(org, move |org, database| {
+        match record(database, &id).filter(|(object, _)| database.object(*object).writable) {
+            Some((object, id)) => remove(org, database, object, id),
+            None => missing(org, database),
+        }
+    })
+    .await
+}
+
+/// Deletes a record, or shows it again with what keeps it.
+fn remove(org: &Org, database: &mut Database, object: usize, id: SfId) -> Response {
+    let user = form::person(database);
+    match database.delete(object, id, user) {
         Ok(()) => Redirect::to(&format!("/o/{}", database.object(object).name)).into_response(),
         Err(errors) => {
-            let values = form::stored(&database, object, id);
-            let page = view::record(&org, &database, object, Some(id), (&values, &errors, None));
+            let values = form::stored(database, object, id);
+            let page = view::record(org, database, object, Some(id), (&values, &errors, None));
             render(StatusCode::CONFLICT, &page)
         }
     }

@@ -1,5 +1,7 @@
 //! What a query says, before it is held against the schema.
 
+use super::dates::Stretch;
+
 /// A field, perhaps of a parent: `Event__r.Name`, perhaps aggregated: `MAX(Name)`; with its place in the text.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Path {
@@ -43,7 +45,25 @@ pub(crate) enum Select {
         path: Path,
         alias: Option<String>,
     },
+    /// `toLabel(Status)`.
+    Label {
+        path: Path,
+        alias: Option<String>,
+    },
+    /// `FIELDS(ALL)`, and where that is said.
+    All {
+        which: Which,
+        at: usize,
+    },
     Children(Box<Query>),
+}
+
+/// Which fields `FIELDS()` stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    All,
+    Standard,
+    Custom,
 }
 
 /// An aggregate function.
@@ -99,9 +119,6 @@ pub(crate) enum Literal {
     Date(String),
     /// `2026-11-23T15:00:00Z`.
     DateTime(String),
-    /// `TODAY`, `LAST_N_DAYS:7` …: from so many days after today, for so many days.
-    Days {
-        first: i64,
-        count: i64,
-    },
+    /// `TODAY`, `LAST_N_DAYS:7` …
+    Stretch(Stretch),
 }

@@ -1,7 +1,9 @@
 //! Holds a query against the schema: every name becomes an object, a field, a relationship; every literal a value.
 
+use std::collections::HashSet;
+
 use super::QueryError;
-use super::ast::{Comparison, Condition, Function, Having, Path, Query, Select};
+use super::ast::{Comparison, Condition, Function, Having, Path, Query, Select, Which};
 use crate::org::data::{Database, Value};
 use crate::org::schema::{Field, Kind, Object};
 
@@ -89,6 +91,11 @@ impl Test {
     }
 }
 
+/// How many levels of parents and children a query may span.
+const DEEPEST: usize = 5;
+/// How many rows a query with `FIELDS(ALL)` or `FIELDS(CUSTOM)` may ask for.
+const WHOLE_ROWS: usize = 200;
+
 pub(super) struct Binder<'a> {
     pub(super) database: &'a Database,
     pub(super) text: &'a str,
@@ -108,7 +115,22 @@ pub(crate) fn bind(database: &Database, text: &str, query: &Query) -> Result<Pla
         );
         return Err(QueryError::located("INVALID_TYPE", text, query.from_at, &message));
     };
+    if levels(query) > DEEPEST {
+        let message = format!(
+            "SOQL statements may go down {DEEPEST} levels from parents to children, no further"
+        );
+        return Err(QueryError::new("MALFORMED_QUERY", message));
+    }
     binder.plan(query, object)
+}
+
+/// How many levels of parents and children a query spans.
+fn levels(query: &Query) -> usize {
+    let below = query.select.iter().map(|select| match select {
+        Select::Children(child) => levels(child),
+        _ => 0,
+    });
+    below.max().unwrap_or(0) + 1
 }
 
 impl Binder<'_> {
@@ -123,14 +145,22 @@ impl Binder<'_> {
             ));
         }
         let group = self.columns(&query.group, query, object)?;
+        for (column, path) in group.iter().zip(&query.group) {
+            self.must_not_be_long(column, path, "grouped")?;
+        }
         let mut outputs = Vec::new();
         for select in query.select.iter().filter(|s| **s != Select::CountRows) {
             let unnamed = outputs
                 .iter()
                 .filter(|o| matches!(o, Output::Aggregate { name, .. } if name.starts_with("expr")))
                 .count();
+            if let Select::All { which, at } = select {
+                outputs.extend(self.all_fields(*which, *at, query, (object, aggregate))?);
+                continue;
+            }
             outputs.push(self.output(select, query, object, (aggregate, &group, unnamed))?);
         }
+        self.refuse_repeated(&outputs, query)?;
         let mut order = Vec::new();
         for key in &query.order {
             let column = self.column(&key.path, query, object)?;
@@ -141,6 +171,7 @@ impl Binder<'_> {
             if !fits {
                 return Err(self.ungrouped(key.path.at, &key.path.parts));
             }
+            self.must_not_be_long(&column, &key.path, "sorted")?;
             order.push((column, key.descending, key.nulls_last));
         }
         let (having, measures) = self.having(query, object, (&group, &outputs, &order))?;
@@ -201,6 +232,73 @@ impl Binder<'_> {
         paths.iter().map(|path| self.column(path, query, object)).collect()
     }
 
+    fn must_not_be_long(&self, column: &Column, path: &Path, done: &str) -> Result<(), QueryError> {
+        if column.function.is_some() || !matches!(self.kind(column), Some(Kind::LongText(_))) {
+            return Ok(());
+        }
+        let name = path.parts.join(".");
+        let message = format!("field '{name}' can not be {done} in a query call");
+        Err(QueryError::located("INVALID_FIELD", self.text, path.at, &message))
+    }
+
+    /// The outputs that `FIELDS()` stands for.
+    fn all_fields(
+        &self,
+        which: Which,
+        at: usize,
+        query: &Query,
+        (object, aggregate): (usize, bool),
+    ) -> Result<Vec<Output>, QueryError> {
+        let refuse =
+            |message: &str| Err(QueryError::located("MALFORMED_QUERY", self.text, at, message));
+        if aggregate {
+            return refuse("The SOQL FIELDS function is not supported with aggregates");
+        }
+        let bounded = query.limit.is_some_and(|limit| limit <= WHOLE_ROWS);
+        if which != Which::Standard && !bounded {
+            return refuse("The SOQL FIELDS function must have a LIMIT of at most 200");
+        }
+        let fields = self.database.object(object).fields.iter().enumerate();
+        let wanted = fields.filter(|(_, field)| match which {
+            Which::All => true,
+            Which::Standard => !field.custom(),
+            Which::Custom => field.custom(),
+        });
+        let outputs = wanted.map(|(number, field)| Output::Column {
+            column: Column {
+                function: None,
+                hops: Vec::new(),
+                object,
+                field: number,
+                names: vec![field.name.clone()],
+            },
+            name: field.name.clone(),
+        });
+        Ok(outputs.collect())
+    }
+
+    /// No field of a record may be asked for twice.
+    fn refuse_repeated(&self, outputs: &[Output], query: &Query) -> Result<(), QueryError> {
+        let mut seen = HashSet::new();
+        for output in outputs {
+            let name = match output {
+                Output::Column { column, .. } => column.names.join("."),
+                Output::Children { name, .. } => name.clone(),
+                Output::Aggregate { .. } => continue,
+            };
+            if !seen.insert(name.clone()) {
+                let message = format!("duplicate field selected: {name}");
+                return Err(QueryError::located(
+                    "INVALID_FIELD",
+                    self.text,
+                    query.from_at,
+                    &message,
+                ));
+            }
+        }
+        Ok(())
+    }
+
     fn ungrouped(&self, at: usize, names: &[String]) -> QueryError {
         let message = format!("Field must be grouped or aggregated: {}", names.join("."));
         QueryError::located("MALFORMED_QUERY", self.text, at, &message)
@@ -236,8 +334,22 @@ impl Binder<'_> {
                 let name = alias.clone().unwrap_or_else(|| format!("expr{unnamed}"));
                 Ok(Output::Aggregate { column, name })
             }
+            Select::Label { path, alias } => {
+                let mut column = self.column(path, query, object)?;
+                if aggregate {
+                    return Err(self.ungrouped(path.at, &path.parts));
+                }
+                // A picklist's labels are its values here.
+                if let (Some(alias), Some(last)) = (alias, column.names.last_mut()) {
+                    last.clone_from(alias);
+                }
+                let name = column.names.last().cloned().unwrap_or_default();
+                Ok(Output::Column { column, name })
+            }
             Select::Children(child) => self.children(child, object, aggregate),
-            Select::CountRows => Err(QueryError::new("MALFORMED_QUERY", "unexpected COUNT()")),
+            Select::All { .. } | Select::CountRows => {
+                Err(QueryError::new("MALFORMED_QUERY", "unexpected COUNT()"))
+            }
         }
     }
 
@@ -270,12 +382,6 @@ impl Binder<'_> {
             return Err(QueryError::new(
                 "MALFORMED_QUERY",
                 "aggregates can't be combined with child subqueries",
-            ));
-        }
-        if plan.outputs.iter().any(|o| matches!(o, Output::Children { .. })) {
-            return Err(QueryError::new(
-                "MALFORMED_QUERY",
-                "the simulated org supports one level of child subqueries",
             ));
         }
         Ok(Output::Children { name, field, plan: Box::new(plan) })

@@ -5,6 +5,7 @@ use jiff::civil::Date;
 use super::QueryError;
 use super::ast::{Comparison, Literal, Path};
 use super::bind::{Binder, Column, Test};
+use super::dates::Stretch;
 use crate::org::data::{Value, parse_time};
 use crate::org::schema::Kind;
 
@@ -17,9 +18,8 @@ impl Binder<'_> {
         literal: &Literal,
     ) -> Result<Test, QueryError> {
         let kind = self.kind(&column);
-        if let (Literal::Days { first, count }, Some(kind)) = (literal, &kind) {
-            let (Some(from), Some(until)) = (self.day(kind, *first), self.day(kind, first + count))
-            else {
+        if let (Literal::Stretch(stretch), Some(kind)) = (literal, &kind) {
+            let Some((from, until)) = self.stretch(kind, *stretch) else {
                 return Err(self.wrong_type(path, kind));
             };
             return Ok(Test::Between { column, from, until, comparison });
@@ -59,15 +59,15 @@ impl Binder<'_> {
         Ok(Test::Compare(column, comparison, value))
     }
 
-    fn day(&self, kind: &Kind, offset: i64) -> Option<Value> {
-        let today = jiff::Timestamp::from_millisecond(self.database.now()).ok()?;
-        let today = today.to_zoned(jiff::tz::TimeZone::UTC).date();
-        let day = today.checked_add(jiff::Span::new().try_days(offset).ok()?).ok()?;
-        match kind {
+    fn stretch(&self, kind: &Kind, stretch: Stretch) -> Option<(Value, Value)> {
+        let now = jiff::Timestamp::from_millisecond(self.database.now()).ok()?;
+        let (from, until) = stretch.days(now.to_zoned(jiff::tz::TimeZone::UTC).date())?;
+        let value = |day: Date| match kind {
             Kind::Date => Some(Value::Date(day)),
             Kind::DateTime => parse_time(&format!("{day}T00:00:00Z")).map(Value::Time),
             _ => None,
-        }
+        };
+        Some((value(from)?, value(until)?))
     }
 
     fn wrong_type(&self, path: &Path, kind: &Kind) -> QueryError {

@@ -2,6 +2,7 @@
 
 pub(crate) mod ast;
 mod bind;
+mod dates;
 mod filter;
 mod groups;
 mod lexer;

@@ -1,7 +1,10 @@
 //! The grammar of SOQL: recursive descent, one function per rule, bounded depth.
 
 use super::QueryError;
-use super::ast::{Comparison, Condition, Function, Having, Literal, Order, Path, Query, Select};
+use super::ast::{
+    Comparison, Condition, Function, Having, Literal, Order, Path, Query, Select, Which,
+};
+use super::dates;
 use super::lexer::{Kind, Token, scan};
 
 /// Salesforce's bound on a query's length.
@@ -100,6 +103,10 @@ impl Parser<'_> {
         matches!(self.tokens.get(self.at + 1).map(|t| &t.kind), Some(Kind::Sign("(")))
     }
 
+    fn next_is_word(&self) -> bool {
+        matches!(self.tokens.get(self.at + 1).map(|t| &t.kind), Some(Kind::Word(_)))
+    }
+
     fn name(&mut self) -> Parsed<String> {
         match self.peek() {
             Kind::Word(word) => {
@@ -144,7 +151,16 @@ impl Parser<'_> {
                 "Maximum SOQL offset allowed is 2000",
             ));
         }
-        self.refuse_rest(&["FOR", "ALL"])?;
+        while self.take_word("FOR") {
+            // What a person looked at is not kept here, so that there is nothing to note.
+            if !self.take_word("VIEW") && !self.take_word("REFERENCE") {
+                return Err(self.fail("the simulated org supports FOR VIEW and FOR REFERENCE only"));
+            }
+            self.take_sign(",");
+        }
+        if self.is_word("ALL") {
+            return Err(self.fail("ALL ROWS is not allowed in this context; use queryAll"));
+        }
         Ok(Query { select, from, from_at, alias, filter, group, having, order, limit, offset })
     }
 
@@ -244,14 +260,40 @@ impl Parser<'_> {
             return Ok(Select::Children(Box::new(query)));
         }
         if !self.next_is_open() {
+            if self.is_word("TYPEOF") && self.next_is_word() {
+                return Err(self.fail("the simulated org doesn't support TYPEOF in SOQL"));
+            }
             return Ok(Select::Field { path: self.path()?, alias: self.alias()? });
         }
+        let at = self.place();
         let name = self.name()?;
         self.expect_sign("(")?;
-        if name.eq_ignore_ascii_case("COUNT") && self.take_sign(")") {
-            return Ok(Select::CountRows);
+        match name.to_ascii_uppercase().as_str() {
+            "COUNT" if self.take_sign(")") => Ok(Select::CountRows),
+            "FIELDS" => self.fields(at),
+            "TOLABEL" => {
+                let path = self.path()?;
+                self.expect_sign(")")?;
+                Ok(Select::Label { path, alias: self.alias()? })
+            }
+            _ => Ok(Select::Aggregate { path: self.aggregate(&name)?, alias: self.alias()? }),
         }
-        Ok(Select::Aggregate { path: self.aggregate(&name)?, alias: self.alias()? })
+    }
+
+    /// What follows `FIELDS(`.
+    fn fields(&mut self, at: usize) -> Parsed<Select> {
+        let which = match self.peek() {
+            Kind::Word(word) => match word.to_ascii_uppercase().as_str() {
+                "ALL" => Which::All,
+                "STANDARD" => Which::Standard,
+                "CUSTOM" => Which::Custom,
+                _ => return Err(self.unexpected()),
+            },
+            _ => return Err(self.unexpected()),
+        };
+        self.at += 1;
+        self.expect_sign(")")?;
+        Ok(Select::All { which, at })
     }
 
     fn order_by(&mut self) -> Parsed<Vec<Order>> {
@@ -379,17 +421,16 @@ impl Parser<'_> {
             "NULL" => Literal::Null,
             "TRUE" => Literal::Bool(true),
             "FALSE" => Literal::Bool(false),
-            "TODAY" => Literal::Days { first: 0, count: 1 },
-            "YESTERDAY" => Literal::Days { first: -1, count: 1 },
-            "TOMORROW" => Literal::Days { first: 1, count: 1 },
-            "LAST_N_DAYS" | "NEXT_N_DAYS" => {
-                self.at += 1;
-                self.expect_sign(":")?;
-                let days = i64::try_from(self.whole_number()?.min(100_000)).unwrap_or(0);
-                let first = if word == "LAST_N_DAYS" { -days } else { 1 };
-                return Ok(Literal::Days { first, count: days });
-            }
-            _ => return Err(self.unexpected()),
+            _ => match (dates::plain(word), dates::counted(word)) {
+                (Some(stretch), _) => Literal::Stretch(stretch),
+                (None, Some(of)) => {
+                    self.at += 1;
+                    self.expect_sign(":")?;
+                    let n = i64::try_from(self.whole_number()?).unwrap_or(i64::MAX);
+                    return Ok(Literal::Stretch(of(n)));
+                }
+                (None, None) => return Err(self.unexpected()),
+            },
         };
         self.at += 1;
         Ok(literal)
@@ -409,6 +450,7 @@ fn number_or_date(text: &str) -> Option<Literal> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::super::dates::{Stretch, Unit};
     use super::*;
 
     #[test]
@@ -443,9 +485,22 @@ mod tests {
         assert_eq!(literal("2026-11-23"), Some(Literal::Date("2026-11-23".to_owned())));
         let moment = "2026-11-23T10:00:00+01:00";
         assert_eq!(literal(moment), Some(Literal::DateTime(moment.to_owned())));
-        assert_eq!(literal("LAST_N_DAYS:7"), Some(Literal::Days { first: -7, count: 7 }));
+        let week = Stretch { unit: Unit::Day, first: -7, count: 8 };
+        assert_eq!(literal("LAST_N_DAYS:7"), Some(Literal::Stretch(week)));
+        assert_eq!(literal("last_n_days : 7"), Some(Literal::Stretch(week)));
         assert_eq!(literal("null"), Some(Literal::Null));
-        for bad in ["2026-99-99", "1e999", "x", "'open", "'\\x'", "-", ""] {
+        for bad in [
+            "LAST_N_DAYS",
+            "TODAY:1",
+            "LAST_N_DAYS:x",
+            "2026-99-99",
+            "1e999",
+            "x",
+            "'open",
+            "'\\x'",
+            "-",
+            "",
+        ] {
             assert_eq!(literal(bad), None, "{bad}");
         }
     }

@@ -1,0 +1,106 @@
+//! `sloe org remove`: disconnects an org for good.
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{At, text};
+use crate::boot;
+use crate::cmd::Failure;
+use crate::platform::Running;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  sloe org remove acme                  what would go with it; nothing is done
+  sloe org remove acme --yes            disconnects it, once Salesforce has everything
+  sloe org remove acme --yes --force    although Salesforce does not: those rows are lost
+
+What goes: its pages and API, its credentials, hook secrets and mapping, its snapshots, orders and
+letters, and its key, without which nothing personal of it can be read, in a backup neither unless
+that has the key too.
+What stays: what Salesforce has; its events' journals, which name nobody; its license rows.";
+
+#[derive(Args)]
+pub(crate) struct Remove {
+    #[command(flatten)]
+    at: At,
+    /// Id or slug of the org.
+    org: String,
+    /// Do it: this can't be undone.
+    #[arg(long)]
+    yes: bool,
+    /// Also if registrations or cancellations have not reached Salesforce.
+    #[arg(long, requires = "yes")]
+    force: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(remove: Remove) -> Result<(), Failure> {
+    let body = json!({ "org": remove.org, "really": remove.yes, "force": remove.force });
+    let answer = match Running::find(remove.at.store.directory()).await {
+        Some(running) => running.ask("orgs/remove", &body).await?,
+        None => {
+            let engine = boot::start_engine_alone(remove.at.store.directory())?;
+            let removed = sloe_web::admin::remove_org(&engine, &body).await;
+            // Nothing runs beside it that would delete the rest later.
+            let rest = async {
+                while engine.finish_removals().await? {}
+                Ok(())
+            };
+            let rest: Result<(), String> = rest.await;
+            engine.stop().await;
+            let removed = removed.map_err(Failure::new)?;
+            rest.map_err(Failure::new)?;
+            removed
+        }
+    };
+    if remove.json {
+        println!("{answer}");
+    } else {
+        println!("{}", describe(&answer));
+    }
+    let removed = answer.get("removed").and_then(Value::as_bool).unwrap_or(false);
+    match (removed, remove.yes) {
+        (true, _) => Ok(()),
+        (false, true) => Err(Failure::new(
+            "nothing was done: see sloe sync status and sloe sync letters, or add --force",
+        )),
+        (false, false) => Err(Failure::new("nothing was done: add --yes to do it")),
+    }
+}
+
+fn describe(answer: &Value) -> String {
+    let of = |key: &str| answer.get(key).and_then(Value::as_u64).unwrap_or_default();
+    let is = |key: &str| answer.get(key).and_then(Value::as_bool).unwrap_or_default();
+    let (name, id) = (text(answer, "name"), text(answer, "org_id"));
+    let mut lines = Vec::new();
+    if is("removed") {
+        lines.push(format!(
+            "{name} ({id}) is disconnected: its pages are gone ({} event(s)), and its key is destroyed. \
+             What is stored of it is being deleted.",
+            of("events")
+        ));
+        lines.push(
+            "In Salesforce, delete the external client app and deactivate the integration user."
+                .to_owned(),
+        );
+    } else {
+        lines.push(format!(
+            "{name} ({id}) has {} event(s). They go, and with them its orders and all personal data \
+             that Sloe has of it.",
+            of("events")
+        ));
+    }
+    if !is("all_sent") {
+        let lost = if is("removed") { "is lost to it" } else { "would be lost to it" };
+        lines.push(format!(
+            "Salesforce does not have everything. What {lost}: news of {} events, {} rows that wait \
+             to be sent again, {} that were refused.",
+            of("unsent_events"),
+            of("retrying"),
+            of("letters")
+        ));
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,185 @@
+//! Disconnecting an org for good. At once, and in one commit, nobody sees it
+//! any more and its key is destroyed: no page, no hook, no call, and its
+//! personal data can't be opened. Then what is stored of it is deleted, little
+//! by little and again after a crash, until nothing but its journals is left:
+//! they name nobody, and say which seats were sold should the org come back.
+
+use sloe_core::ids::OrgId;
+use sloe_store::api::{Destination, Store, StoreError, Write};
+use sloe_store::key::{Collection, Key, Range};
+use sloe_store::scope::OrgScope;
+
+use crate::engine::Engine;
+use crate::error::Denied;
+use crate::tenant::{Leaving, OrgError};
+use crate::worker::stored;
+
+/// Documents deleted in one commit: claims get their turn in between.
+const AT_ONCE: usize = 500;
+
+/// What goes with an org, and what of it Salesforce does not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Belongings {
+    /// Events on its pages, unpublished ones too.
+    pub events: usize,
+    /// Events with news that the org has not got yet.
+    pub unsent_events: usize,
+    /// Rows that wait to be sent again.
+    pub retrying: usize,
+    /// Rows that were refused, conflicts included.
+    pub letters: usize,
+}
+
+impl Belongings {
+    /// Whether the org has everything that is meant for it.
+    #[must_use]
+    pub fn all_sent(&self) -> bool {
+        self.unsent_events + self.retrying + self.letters == 0
+    }
+}
+
+/// Why an org stays connected.
+#[derive(Debug, thiserror::Error)]
+pub enum RemoveError {
+    /// Sloe serves no such org.
+    #[error("the org is not connected")]
+    NotFound,
+    /// Registrations would be lost to it.
+    #[error(
+        "the org does not have everything yet: {} events have news for it, {} rows wait to be sent \
+         again, and {} were refused",
+        .0.unsent_events, .0.retrying, .0.letters
+    )]
+    Unsent(Belongings),
+    /// What is still to be sent can't be told.
+    #[error("{0}")]
+    Denied(#[from] Denied),
+    /// The store does not take it.
+    #[error(transparent)]
+    Org(#[from] OrgError),
+}
+
+impl Engine {
+    /// What would go with an org.
+    ///
+    /// # Errors
+    /// [`RemoveError::NotFound`]; the store's.
+    pub async fn belongings(&self, org: OrgId) -> Result<Belongings, RemoveError> {
+        let known = self.registry().by_id(org).ok_or(RemoveError::NotFound)?;
+        let sync = self.sync_state(org).await?;
+        Ok(Belongings {
+            events: self.events(&known).len(),
+            unsent_events: sync.pending_events,
+            retrying: sync.retrying,
+            letters: sync.dead_letters + sync.conflicts,
+        })
+    }
+
+    /// Disconnects an org for good; what goes with it. Unless `force`, only if
+    /// the org has got everything. What is stored of it is deleted after this,
+    /// see [`Engine::finish_removals`].
+    ///
+    /// # Errors
+    /// [`RemoveError`]; then nothing changed.
+    pub async fn remove_org(&self, org: OrgId, force: bool) -> Result<Belongings, RemoveError> {
+        let gone = self.belongings(org).await?;
+        if !gone.all_sent() && !force {
+            return Err(RemoveError::Unsent(gone));
+        }
+        let engine = self.clone();
+        let leave = move || engine.registry().leave(&**engine.store(), org);
+        let left = self.workers().blocking(leave).await.map_err(|_| Denied::OutcomeUnknown)?;
+        left?.ok_or(RemoveError::NotFound)?;
+        self.workers().forget(org);
+        self.forget_events(org);
+        tracing::warn!(%org, "the org is disconnected; its key is destroyed, its data is deleted");
+        self.news().removals.notify_one();
+        Ok(gone)
+    }
+
+    /// Deletes more of what is stored of removed orgs; whether something may be
+    /// left. What was under way when an org was removed may write once more, so
+    /// an org is done with only when a later look has found nothing of it.
+    ///
+    /// # Errors
+    /// The store's, or why personal data is still there: ask again.
+    pub async fn finish_removals(&self) -> Result<bool, String> {
+        let mut left = false;
+        for leaving in self.registry().all_leaving() {
+            left |= self.finish_removal(leaving).await?;
+        }
+        Ok(left)
+    }
+
+    async fn finish_removal(&self, Leaving { scope, version }: Leaving) -> Result<bool, String> {
+        let org = scope.org();
+        // Again: a refresh may have been just about to publish.
+        self.forget_events(org);
+        let mut deleted = self.erase_all(scope).await?;
+        let swept = stored(self, move |store| {
+            pass_all(store, org)?;
+            sweep(store, scope)
+        });
+        deleted += swept.await.map_err(|error| error.to_string())?;
+        if deleted > 0 {
+            return Ok(true);
+        }
+        let last = Write { key: Key::org(org), version: version + 1, body: None };
+        let done = stored(self, move |store| store.put(&[last])).await;
+        done.map_err(|error| error.to_string())?;
+        self.registry().has_left(org);
+        tracing::info!(%org, "nothing of the removed org is left but journals that name nobody");
+        Ok(false)
+    }
+
+    /// Empties the vaults of an org's events; how many orders had details.
+    async fn erase_all(&self, scope: OrgScope) -> Result<usize, String> {
+        let mut orders = 0;
+        let journals = stored(self, Store::journals).await.map_err(|error| error.to_string())?;
+        for (event, _) in journals.into_iter().filter(|(event, _)| event.org == scope.org()) {
+            match self.erase_event(scope, event).await {
+                Ok(erased) => orders += erased,
+                // Nobody can open it, as its key is gone. Other events go on.
+                Err(Denied::Quarantined) => {
+                    tracing::warn!(?event, "a damaged event's details stay, and can't be opened");
+                }
+                Err(denied) => return Err(format!("details of {event:?} are there: {denied}")),
+            }
+        }
+        Ok(orders)
+    }
+}
+
+/// Nothing is sent any more, also not should the org come back: the details are gone.
+fn pass_all(store: &dyn Store, org: OrgId) -> Result<(), StoreError> {
+    for destination in [Destination::Org, Destination::Mail] {
+        let pending = store.pending(destination)?.into_iter().filter(|p| p.event.org == org);
+        for pending in pending {
+            store.advance(destination, pending.event, pending.latest, &[])?;
+        }
+    }
+    Ok(())
+}
+
+/// Deletes an org's documents but its own, and its licenses, which are the
+/// vendor's; how many.
+fn sweep(store: &dyn Store, scope: OrgScope) -> Result<usize, StoreError> {
+    let kept = [Collection::Orgs, Collection::Licenses, Collection::Platform, Collection::Staff];
+    let mut deleted = 0;
+    for collection in Collection::ALL.into_iter().filter(|one| !kept.contains(one)) {
+        loop {
+            let page = store.scan(Range::Org(collection, scope), None, AT_ONCE)?;
+            if page.is_empty() {
+                break;
+            }
+            deleted += page.len();
+            let delete = |(key, document): (Key, sloe_store::api::Document)| Write {
+                key,
+                version: document.version + 1,
+                body: None,
+            };
+            store.put(&page.into_iter().map(delete).collect::<Vec<_>>())?;
+        }
+    }
+    Ok(deleted)
+}

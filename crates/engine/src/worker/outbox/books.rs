@@ -1,0 +1,180 @@
+//! What an org's task has in memory of the store's retries, dead letters and
+//! rows whose answer was lost.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sloe_core::time::Timestamp;
+use sloe_store::api::{StoreError, Write};
+use sloe_store::key::{Collection, Key, Range};
+use sloe_store::scope::OrgScope;
+
+use super::file::{self, Asked, Dead, Retry};
+use super::letter;
+use crate::engine::Engine;
+use crate::sync::is_mail;
+use crate::tenant::Org;
+use crate::worker::stored;
+
+/// What an org's task has in memory of the store's retries and dead letters.
+#[derive(Default)]
+pub(super) struct Books {
+    /// With the version of the document.
+    pub(super) retries: BTreeMap<String, (u64, Retry)>,
+    pub(super) dead: BTreeMap<String, Lettered>,
+    /// Rows that the org was asked to make without an answer so far: it may have
+    /// made them, and may have deleted them again.
+    unsure: BTreeSet<String>,
+    /// The version of their document.
+    unsure_version: u64,
+    /// Rows settled in the org since the start.
+    pub(super) delivered: u64,
+}
+
+/// What is known of a letter without reading it.
+#[derive(Clone, Copy)]
+pub(super) struct Lettered {
+    pub(super) conflict: bool,
+    /// The org has the record, or may well have it.
+    there: bool,
+    /// It waits for its parent only.
+    orphan: bool,
+    /// A comparison found it to differ.
+    compared: bool,
+}
+
+impl Lettered {
+    pub(super) fn of(dead: &Dead) -> Self {
+        let compared = letter::is_compared(&dead.code);
+        Self {
+            conflict: dead.conflict,
+            there: dead.there || compared,
+            orphan: dead.code == letter::PARENT,
+            compared,
+        }
+    }
+}
+
+impl Books {
+    /// Reads what an earlier process left; the letters that staff have accepted since.
+    pub(super) async fn load(
+        &mut self,
+        engine: &Engine,
+        scope: OrgScope,
+    ) -> Result<Vec<String>, StoreError> {
+        let read = stored(engine, move |store| {
+            let all = |collection| store.scan(Range::Org(collection, scope), None, usize::MAX);
+            let asked = store.get(&unsure_key(scope))?;
+            Ok((all(Collection::Retries)?, all(Collection::DeadLetters)?, asked))
+        });
+        let (retries, dead, asked) = read.await?;
+        for (key, document) in retries {
+            // Mail's retries are mail's.
+            if let Ok(retry) = file::decode::<Retry>(&document.body) {
+                self.retries.insert(key.local_id().to_owned(), (document.version, retry));
+            }
+        }
+        let mut accepted = Vec::new();
+        for (key, document) in dead {
+            if let Ok(dead) = file::decode::<Dead>(&document.body)
+                && !is_mail(key.local_id())
+            {
+                if dead.accepted {
+                    accepted.push(key.local_id().to_owned());
+                }
+                self.dead.insert(key.local_id().to_owned(), Lettered::of(&dead));
+            }
+        }
+        if let Some(document) = asked {
+            let asked = file::decode::<Asked>(&document.body)?;
+            (self.unsure, self.unsure_version) = (asked.keys, document.version);
+        }
+        Ok(accepted)
+    }
+
+    /// Whether the org may have made a row without saying so.
+    pub(super) fn is_unsure(&self, key: &str) -> bool {
+        self.unsure.contains(key)
+    }
+
+    /// Notes that the org is asked to make rows. Whoever reads this before the
+    /// answer is known must not make them without a look.
+    pub(super) fn ask(&mut self, org: &Org, keys: impl IntoIterator<Item = String>) -> Write {
+        self.unsure.extend(keys);
+        self.note_unsure(org)
+    }
+
+    /// Notes that it is known what became of rows, or that none of them was made.
+    pub(super) fn answered<'a>(
+        &mut self,
+        org: &Org,
+        keys: impl IntoIterator<Item = &'a str>,
+    ) -> Option<Write> {
+        let before = self.unsure.len();
+        for key in keys {
+            self.unsure.remove(key);
+        }
+        (self.unsure.len() < before).then(|| self.note_unsure(org))
+    }
+
+    fn note_unsure(&mut self, org: &Org) -> Write {
+        self.unsure_version += 1;
+        let body =
+            (!self.unsure.is_empty()).then(|| file::encode(&Asked { keys: self.unsure.clone() }));
+        Write { key: unsure_key(org.scope), version: self.unsure_version, body }
+    }
+
+    /// How often a row was sent in vain, and since when.
+    pub(super) fn attempts(&self, key: &str) -> (u32, Option<i64>) {
+        let known = self.retries.get(key).map(|(_, retry)| (retry.attempts, retry.since));
+        known.unwrap_or_default()
+    }
+
+    pub(super) fn remember_retry(
+        &mut self,
+        org: &Org,
+        key: &str,
+        now: Timestamp,
+        retry: Retry,
+    ) -> Write {
+        // Staff may have asked for the same row meanwhile: newer than that, too.
+        let before = self.retries.get(key).map_or(0, |(version, _)| *version);
+        let version = (before + 1).max(now.0.unsigned_abs());
+        let body = Some(file::encode(&retry));
+        self.retries.insert(key.to_owned(), (version, retry));
+        Write { key: Key::retry(org.scope, key), version, body }
+    }
+
+    pub(super) fn forget_retry(&mut self, org: &Org, key: &str) -> Option<Write> {
+        self.retries.remove(key)?;
+        Some(Write { key: Key::retry(org.scope, key), version: letter::ANY, body: None })
+    }
+
+    /// Whether a row is not in the org, and a letter says so.
+    pub(super) fn is_absent(&self, key: &str) -> bool {
+        self.dead.get(key).is_some_and(|letter| !letter.there)
+    }
+
+    /// Whether a letter says that a comparison found it to differ.
+    pub(super) fn is_compared(&self, key: &str) -> bool {
+        self.dead.get(key).is_some_and(|letter| letter.compared)
+    }
+
+    /// Rows with a letter that wait for this attendee only, and are not about to go.
+    pub(super) fn orphans(&self, attendee: &str) -> Vec<String> {
+        let prefix = format!("{attendee}-");
+        let after = self.dead.range(prefix.clone()..);
+        let children = after.take_while(|(key, _)| key.starts_with(&prefix));
+        let waiting = children
+            .filter(|(key, letter)| letter.orphan && !self.retries.contains_key(key.as_str()));
+        waiting.map(|(key, _)| key.clone()).collect()
+    }
+
+    pub(super) fn forget_dead(&mut self, org: &Org, key: &str) -> Option<Write> {
+        self.dead.remove(key)?;
+        Some(Write { key: Key::dead_letter(org.scope, key), version: letter::ANY, body: None })
+    }
+}
+
+fn unsure_key(scope: OrgScope) -> Key {
+    Key::send(scope, "rows")
+}

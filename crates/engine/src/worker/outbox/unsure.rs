@@ -1,0 +1,78 @@
+//! Rows whose making may have been done although nobody said so: an answer was
+//! lost, or the process ended before it came. Such a row is looked for before
+//! it goes again, because an upsert would make a record anew that was deleted
+//! in the org meanwhile.
+
+use std::collections::BTreeMap;
+
+use sloe_salesforce::{Error, OrgRow, RowKind, RowOutcome};
+
+use super::Halt;
+use super::send::{Line, Sender};
+
+impl Sender<'_> {
+    /// Notes that the org is asked to make these rows, before it is.
+    pub(super) async fn ask(&mut self, lines: &[Line]) -> Result<(), Halt> {
+        let keys = lines.iter().map(Line::key);
+        let note = self.books.ask(&self.org, keys);
+        self.write(vec![note]).await
+    }
+
+    /// Notes that rows were not made, as the org itself said.
+    pub(super) async fn not_made(&mut self, keys: &[String]) -> Result<(), Halt> {
+        let note = self.books.answered(&self.org, keys.iter().map(String::as_str));
+        self.write(note.into_iter().collect()).await
+    }
+
+    /// Notes what a call in vain says of the rows that it left without an outcome.
+    pub(super) async fn in_vain(&mut self, error: Error, keys: &[String]) -> Halt {
+        if !error.may_have_arrived()
+            && let Err(halt) = self.not_made(keys).await
+        {
+            return halt;
+        }
+        Halt::Org(error)
+    }
+
+    /// Looks for rows that the org may have made: those that are there go on by
+    /// their id, those that were deleted since stay deleted.
+    pub(super) async fn look_first(
+        &mut self,
+        kind: RowKind,
+        lines: Vec<Line>,
+    ) -> Result<Vec<Line>, Halt> {
+        let unsure =
+            |line: &&Line| line.id.is_none() && self.books.is_unsure(&line.work.record.key);
+        let keys: Vec<_> = lines.iter().filter(unsure).map(Line::key).collect();
+        if keys.is_empty() {
+            return Ok(lines);
+        }
+        let mut found: BTreeMap<String, OrgRow> = BTreeMap::new();
+        for row in self.client.rows_by_key(kind, &keys).await? {
+            // One that is there counts, whatever was deleted beside it.
+            if !row.deleted || !found.contains_key(&row.key) {
+                found.insert(row.key.clone(), row);
+            }
+        }
+        tracing::info!(
+            org = %self.org.id(), ?kind, asked = keys.len(), there = found.len(),
+            "looked for rows whose answer was lost"
+        );
+        let (mut left, mut deleted) = (Vec::with_capacity(lines.len()), Vec::new());
+        for mut line in lines {
+            match found.get(&line.work.record.key).filter(|_| line.id.is_none()) {
+                Some(row) if row.deleted => {
+                    line.id = Some(row.id);
+                    deleted.push((line, RowOutcome::Deleted));
+                }
+                Some(row) => {
+                    line.id = Some(row.id);
+                    left.push(line);
+                }
+                None => left.push(line),
+            }
+        }
+        self.settle(deleted).await?;
+        Ok(left)
+    }
+}

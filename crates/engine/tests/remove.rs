@@ -1,0 +1,182 @@
+//! An org is disconnected for good: nobody sees it any more, nothing personal
+//! of it can be read, and should it come back, no seat is sold twice.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use common::org::{Org, hasty, until};
+use common::{Place, license, person, place, start};
+use serde_json::json;
+use sloe_core::ids::OrgId;
+use sloe_engine::claims::{Confirmed, RequestId};
+use sloe_engine::engine::Engine;
+use sloe_engine::remove::RemoveError;
+use sloe_engine::tenant::{Connect, ConnectError, Profile};
+use sloe_salesforce::{Credentials, Flow};
+use sloe_store::api::{Destination, Store};
+use sloe_store::key::{Collection, Range};
+
+async fn connect(engine: &Engine, org: &Org, place: &Place) -> Result<(), ConnectError> {
+    let flow = Flow::ClientCredentials {
+        client_id: "client".to_owned(),
+        client_secret: "secret".to_owned().into(),
+    };
+    let credentials = Credentials { login_url: org.running.url(), flow };
+    let profile = Profile { slug: "test".into(), name: "Test".into(), ..Profile::default() };
+    let connect = Connect { profile, credentials, expected: Some(org.id()), mapping: None };
+    engine.connect_org(connect).await?;
+    license(engine, &*place.store, org.id());
+    engine.request_first_refresh(org.id());
+    Ok(())
+}
+
+async fn register(engine: &Engine, org: &Org, n: usize) -> Confirmed {
+    let people = [person(engine, org.event(), n)];
+    engine.register(org.event().public_id(), &RequestId::Fresh, &people).await.unwrap()
+}
+
+/// Everything stored of an org but its journals, by collection.
+fn documents(place: &Place, org: OrgId) -> Vec<String> {
+    let of_org = |collection: Collection| {
+        let all = place.store.scan(Range::All(collection), None, usize::MAX).unwrap();
+        let of_org = all.into_iter().filter(move |(key, _)| key.id().starts_with(org.as_str()));
+        of_org.map(move |(key, _)| format!("{} {}", collection.name(), key.local_id()))
+    };
+    Collection::ALL.into_iter().flat_map(of_org).collect()
+}
+
+/// How many vault entries there are of an org's orders.
+fn vault(place: &Place, org: &Org) -> usize {
+    let batches = place.store.read(org.event(), 0, usize::MAX).unwrap();
+    let claims = batches.iter().flat_map(|batch| &batch.facts).filter_map(|fact| match fact {
+        sloe_core::fact::Fact::Confirmed { claim, .. } => Some(*claim),
+        _ => None,
+    });
+    claims.filter(|claim| place.store.sealed(org.event(), *claim).unwrap().is_some()).count()
+}
+
+async fn gone(engine: &Engine, place: &Place, org: &Org) {
+    until("nothing is left but the license", async || {
+        // As the worker does, without its pauses.
+        engine.finish_removals().await.unwrap();
+        documents(place, org.id()) == [format!("licenses {}", org.id())]
+    })
+    .await;
+    assert_eq!(vault(place, org), 0);
+}
+
+async fn left(engine: &Engine, org: &Org) -> Option<u32> {
+    engine.availability(org.event()).await.unwrap().left
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_removed_org_is_seen_by_nobody_and_its_seats_stay_sold_should_it_come_back() {
+    let (org, place) = (Org::start().await, place());
+    let engine = start(&place, Some(hasty(2_000)));
+    connect(&engine, &org, &place).await.unwrap();
+    org.shown(&engine).await;
+    let order = register(&engine, &org, 1).await;
+    org.drained(&engine).await;
+    assert_eq!((vault(&place, &org), left(&engine, &org).await), (1, Some(999)));
+
+    let with = engine.remove_org(org.id(), false).await.unwrap();
+    assert_eq!((with.events, with.all_sent()), (1, true));
+    // At once, whatever is still stored.
+    assert!(engine.registry().by_id(org.id()).is_none());
+    assert!(engine.registry().by_slug("test").is_none());
+    assert!(engine.event(org.event().public_id()).is_err());
+    assert!(engine.order_by_token(&order.token).await.is_err());
+    assert!(matches!(engine.remove_org(org.id(), true).await, Err(RemoveError::NotFound)));
+    gone(&engine, &place, &org).await;
+    assert_eq!(org.attendees().await.len(), 1, "what the org has is the org's");
+
+    // It comes back: under the same name, with the seats that were sold.
+    connect(&engine, &org, &place).await.unwrap();
+    org.shown(&engine).await;
+    assert_eq!(left(&engine, &org).await, Some(999));
+    until("the old order is known", async || engine.order_by_token(&order.token).await.is_ok())
+        .await;
+    let known = engine.order_by_token(&order.token).await.unwrap();
+    assert!(known.tickets.iter().all(|ticket| ticket.attendee.is_none()), "it names nobody");
+    register(&engine, &org, 2).await;
+    // Whoever had the old order may still give the seat back.
+    engine.cancel(&order.token, None).await.unwrap();
+    org.drained(&engine).await;
+    let mut rows: Vec<_> = org.attendees().await;
+    rows.sort_by_key(|row| row["Last_Name__c"].as_str().unwrap().to_owned());
+    let rows: Vec<_> =
+        rows.iter().map(|row| (&row["Last_Name__c"], &row["Registration_Status__c"])).collect();
+    assert_eq!(
+        rows,
+        [(&json!("Last1"), &json!("Cancelled")), (&json!("Last2"), &json!("Registered"))]
+    );
+    assert_eq!(left(&engine, &org).await, Some(999));
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_org_that_has_not_got_everything_stays_unless_it_must_go() {
+    let (org, place) = (Org::start().await, place());
+    let engine = start(&place, Some(hasty(2_000)));
+    connect(&engine, &org, &place).await.unwrap();
+    org.shown(&engine).await;
+    org.faults(json!({ "outage": true })).await;
+    register(&engine, &org, 1).await;
+    let refused = engine.remove_org(org.id(), false).await;
+    let Err(RemoveError::Unsent(with)) = refused else { panic!("{refused:?}") };
+    assert_eq!((with.events, with.unsent_events), (1, 1));
+    assert!(engine.event(org.event().public_id()).is_ok(), "it is served as before");
+
+    engine.remove_org(org.id(), true).await.unwrap();
+    let again = connect(&engine, &org, &place).await;
+    assert!(again.is_err(), "the org is dark");
+    org.faults(json!({})).await;
+    gone(&engine, &place, &org).await;
+    for destination in [Destination::Org, Destination::Mail] {
+        assert_eq!(place.store.pending(destination).unwrap(), []);
+    }
+    connect(&engine, &org, &place).await.unwrap();
+    org.shown(&engine).await;
+    register(&engine, &org, 2).await;
+    org.drained(&engine).await;
+    let names: Vec<_> = org.attendees().await.iter().map(|r| r["Last_Name__c"].clone()).collect();
+    assert_eq!(names, ["Last2"], "what was given up is not sent without its details");
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_removal_that_a_crash_interrupts_goes_on_at_the_next_start() {
+    let (org, place) = (Org::start().await, place());
+    let engine = start(&place, Some(hasty(2_000)));
+    connect(&engine, &org, &place).await.unwrap();
+    org.shown(&engine).await;
+    register(&engine, &org, 1).await;
+    org.drained(&engine).await;
+    engine.stop().await;
+    drop(engine);
+
+    // Nothing runs that would delete: as if the process ended with the first commit.
+    let engine = start(&place, None);
+    engine.remove_org(org.id(), false).await.unwrap();
+    engine.stop().await;
+    drop(engine);
+    let stored = documents(&place, org.id());
+    assert!(stored.iter().any(|name| name.starts_with("orders ")), "{stored:?}");
+    let document = place.store.get(&sloe_store::key::Key::org(org.id())).unwrap().unwrap();
+    let body = String::from_utf8(document.body).unwrap();
+    assert!(!body.contains("key") && !body.contains("test"), "{body}");
+
+    let engine = start(&place, None);
+    assert!(engine.registry().by_id(org.id()).is_none());
+    assert!(engine.event(org.event().public_id()).is_err());
+    assert!(engine.finish_removals().await.unwrap(), "a second look must find nothing");
+    assert!(!engine.finish_removals().await.unwrap());
+    gone(&engine, &place, &org).await;
+
+    // Whoever connects it again at once does not wait for anybody.
+    connect(&engine, &org, &place).await.unwrap();
+    engine.remove_org(org.id(), false).await.unwrap();
+    connect(&engine, &org, &place).await.unwrap();
+    assert!(engine.registry().by_id(org.id()).is_some());
+    engine.stop().await;
+}
