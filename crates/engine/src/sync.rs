@@ -53,7 +53,7 @@ pub struct SyncState {
     pub retrying: usize,
     /// Rows that the org refused for good.
     pub dead_letters: usize,
-    /// Rows that the org deleted while Sloe had something to tell them.
+    /// Rows that the org deleted or changed: staff must say who is right.
     pub conflicts: usize,
     /// Since when the oldest news wait that the org doesn't have; `None` if
     /// there are none, or no worker runs here.

@@ -50,7 +50,7 @@ pub(crate) enum Sync {
         #[command(flatten)]
         out: Out,
     },
-    /// Forget conflicts that are meant to be: what the org deleted stays deleted.
+    /// Leave conflicts to the org: what it deleted stays deleted, what it changed stays as it is.
     #[command(after_help = "Examples:\n  sloe sync accept acme --all\n  sloe sync accept acme ID")]
     Accept {
         #[command(flatten)]
@@ -111,7 +111,7 @@ pub(crate) struct Kind {
     /// That blame this field.
     #[arg(long)]
     field: Option<String>,
-    /// Only conflicts: records that the org deleted.
+    /// Only conflicts: records that the org deleted or changed.
     #[arg(long)]
     conflicts: bool,
 }
@@ -180,7 +180,7 @@ pub(crate) async fn run(sync: Sync) -> Result<(), Failure> {
         }
         Sync::Accept { which, out } => {
             let answer = ask(&out, "sync/accept", which.body()).await?;
-            print(&out, &answer, |answer| show::done(answer, "accepted as deleted"));
+            print(&out, &answer, |answer| show::done(answer, "left to the org"));
         }
         Sync::Verify { org, no_wait, out } => {
             let asked = ask(&out, "sync/verify", json!({ "org": org })).await?;

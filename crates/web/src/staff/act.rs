@@ -108,12 +108,16 @@ pub(super) async fn confirm_accept(
     let only = asked.get("only");
     let fields: Vec<_> = match only {
         Some(only) => vec![("only".to_owned(), only.to_owned())],
-        None => vec![("all".to_owned(), "yes".to_owned())],
+        // Those of one kind, if the address names it.
+        None => std::iter::once(("all".to_owned(), "yes".to_owned()))
+            .chain(letters::names(|name| asked.get(name)))
+            .collect(),
     };
     let count = match only {
         Some(_) => 1,
         None => {
-            let filter = LetterFilter { conflict: Some(true), ..LetterFilter::default() };
+            let wanted = letters::filter(|name| asked.get(name));
+            let filter = LetterFilter { conflict: Some(true), ..wanted };
             let piles = app.engine.piles(org.id(), &filter).await;
             let piles = piles.map_err(|denied| answer::refused(&denied))?;
             piles.iter().map(|pile| pile.count).sum()
@@ -126,21 +130,21 @@ pub(super) async fn confirm_accept(
     let rows = counted(count, "row", "rows");
     let page = ConfirmPage {
         frame: Frame {
-            title: format!("Leave deleted · {}", org.profile.name),
+            title: format!("Leave to Salesforce · {}", org.profile.name),
             as_of: ago::clock(app.engine.now()),
             here: path.clone(),
             path: path.clone(),
             ..Frame::default()
         },
         name: org.profile.name.clone(),
-        heading: format!("Leave {rows} deleted?"),
+        heading: format!("Leave {rows} to Salesforce?"),
         text: vec![
-            "Somebody deleted these records in Salesforce while Sloe had something to tell them. Sloe never makes a deleted record again; it only keeps asking you what to do.".to_owned(),
-            "If you leave them deleted, Sloe forgets that it asked. This can’t be undone here. The registrants’ orders and tickets stay as they are.".to_owned(),
+            "Somebody deleted these records in Salesforce, or changed there what Sloe keeps. Sloe never makes a deleted record again; it only keeps asking you who is right.".to_owned(),
+            "If you leave them to Salesforce, they stay as they are there, and Sloe forgets that it asked: what was changed is not written over until its order changes. This can’t be undone here. The registrants’ orders and tickets stay as they are.".to_owned(),
         ],
         action: format!("{path}/accept"),
         fields,
-        label: format!("Leave {rows} deleted"),
+        label: format!("Leave {rows} to Salesforce"),
         back: format!("{path}#letters"),
     };
     Ok(answer::plain(&page))

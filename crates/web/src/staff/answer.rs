@@ -154,7 +154,7 @@ pub(super) fn said(headers: &HeaderMap) -> Option<Notice> {
         ),
         (Did::Accept, _) => (
             NoticeKind::Good,
-            format!("{rows} stay deleted in Salesforce; Sloe says nothing more of them."),
+            format!("{rows} stay as they are in Salesforce; Sloe says nothing more of them."),
         ),
         (Did::Nothing, _) => {
             (NoticeKind::Info, "No row was chosen, so nothing was done.".to_owned())

@@ -241,7 +241,8 @@ impl Found {
         let count = pile.count;
         let rows = if count == 1 { "1 row".to_owned() } else { format!("{count} rows") };
         let (level, what) = if pile.conflict {
-            (Level::Warn, format!("{rows} were deleted in Salesforce. {}", pile.means))
+            let differ = if count == 1 { "differs" } else { "differ" };
+            (Level::Warn, format!("{rows} {differ} in Salesforce. {}", pile.means))
         } else {
             (Level::Bad, format!("{rows} could not be delivered. {}", pile.means))
         };

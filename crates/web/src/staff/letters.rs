@@ -32,6 +32,13 @@ pub(super) fn filter<'a>(get: impl Fn(&str) -> Option<&'a str>) -> LetterFilter 
     LetterFilter { event: None, code: text("code"), field, fields, kind, conflict }
 }
 
+/// What an address says of letters, as a form says the same.
+pub(super) fn names<'a>(
+    get: impl Fn(&str) -> Option<&'a str>,
+) -> impl Iterator<Item = (String, String)> {
+    NAMES.into_iter().filter_map(move |name| Some((name.to_owned(), get(name)?.to_owned())))
+}
+
 /// The letters that the address asks for.
 pub(super) async fn page(
     engine: &Engine,
@@ -78,6 +85,7 @@ fn pile_row(facts: &Facts, pile: &Pile) -> PileRow {
         query.append_pair("field", &pile.fields.join(","));
     }
     query.append_pair("conflict", if pile.conflict { "yes" } else { "no" });
+    let (page, query) = (format!("/staff/orgs/{}", facts.org.profile.slug), query.finish());
     PileRow {
         count: pile.count,
         rows: counted(pile.count, "row", "rows"),
@@ -90,7 +98,8 @@ fn pile_row(facts: &Facts, pile: &Pile) -> PileRow {
         fix: pile.fix.clone(),
         owner: who(pile.owner),
         since: Ago::new(pile.since, facts.at),
-        href: format!("/staff/orgs/{}?{}#letters", facts.org.profile.slug, query.finish()),
+        accept: format!("{page}/accept?{query}"),
+        href: format!("{page}?{query}#letters"),
     }
 }
 

@@ -300,6 +300,8 @@ pub(super) struct PileRow {
     pub(super) fix: String,
     pub(super) owner: &'static str,
     pub(super) since: Ago,
+    /// The page that asks whether to leave these to the org.
+    pub(super) accept: String,
     /// The page that shows it alone.
     pub(super) href: String,
 }
