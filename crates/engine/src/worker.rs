@@ -79,7 +79,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             salesforce: sloe_salesforce::Options::default(),
-            gather: Duration::from_secs(5),
+            gather: Duration::from_millis(5_500),
             bulk_from: 2_000,
             figures_every: Duration::from_secs(60),
             verify_every: Duration::from_secs(60 * 60),

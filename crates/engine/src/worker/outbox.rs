@@ -92,7 +92,7 @@ pub(super) async fn run(engine: Engine, work: Arc<OrgWork>) {
         let pause = drain.note(looked);
         tokio::select! {
             () = drain.work.outbox.notified(), if pause.is_none() => {}
-            () = tokio::time::sleep(pause.unwrap_or(PERIOD)) => {}
+            () = tokio::time::sleep(pause.unwrap_or_else(|| drain.nap())) => {}
             () = stopping.cancelled() => return,
         }
     }
@@ -122,6 +122,13 @@ impl Drain {
     fn is_held(&mut self) -> bool {
         self.held = self.held && self.work.budget.start(Purpose::Outbox, SEND).is_err();
         self.held
+    }
+
+    /// Until when to look by itself: no later than when what gathers may go.
+    fn nap(&self) -> Duration {
+        let gather = self.engine.workers().settings.gather;
+        let left = self.drained.map_or(Duration::ZERO, |at| gather.saturating_sub(at.elapsed()));
+        if left.is_zero() { PERIOD } else { left.min(PERIOD) }
     }
 
     /// Does everything there is to do for the org now.

@@ -367,7 +367,7 @@ mod tests {
         };
         let org = OrgId::parse("00D5g000000Test").unwrap();
         let event = EventRef { org, event: id("a00", event) };
-        Line { work: Work { event, version: 1, record, forced: false }, id: None, resent: false }
+        Line { work: Work { event, version: 1, record, forced: false }, id: None, resent: 0 }
     }
 
     fn arranged(lines: Vec<Line>, locks: &[Column]) -> Vec<(String, String, u128)> {
