@@ -27,6 +27,8 @@ const LINTS: &[&str] =
 /// What is shipped has no `sim` feature and none of the features that only tests turn on.
 const SHIPPED_LINTS: &[&str] =
     &["clippy", "--package", "sloe", "--no-default-features", "--locked", "--", "-D", "warnings"];
+/// What `cargo run -- demo` builds: the simulators without the Pub/Sub API, which all tests have.
+const DEFAULT_LINTS: &[&str] = &["clippy", "--package", "sloe", "--locked", "--", "-D", "warnings"];
 /// `--examples` is there for the features of dev-dependencies: with the same features as the lints
 /// and tests have, no dependency is checked a second time.
 const DOCUMENTATION: &[&str] = &[
@@ -55,6 +57,8 @@ pub(crate) fn run(scope: Scope) -> Outcome {
     steps.run("lints", mend, || cargo(LINTS))?;
     let mend = "Put what needs the simulators behind the feature `sim`.";
     steps.run("lints of what is shipped", mend, || cargo(SHIPPED_LINTS))?;
+    let mend = "Put what needs the Pub/Sub API behind the feature `pubsub`.";
+    steps.run("lints of the default build", mend, || cargo(DEFAULT_LINTS))?;
     let mend = "Mend the doc comments that rustdoc names above.";
     steps.run("documentation", mend, || {
         cargo::run(told(DOCUMENTATION).env("RUSTDOCFLAGS", "-D warnings"))

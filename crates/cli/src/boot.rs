@@ -72,8 +72,14 @@ pub(crate) fn master_key(data: &Path, may_make: bool) -> Result<Key, Failure> {
     if let Some(key) = platform::from_environment()? {
         return Ok(key);
     }
-    if may_make || data.join("master.key").exists() {
+    let has_key = |at: &Path| at.join(platform::MASTER_KEY).exists();
+    if may_make || has_key(data) {
         return platform::keep_beside(data);
+    }
+    // A demo keeps its key one folder above its store. New data gets no key of something else.
+    let above = data.parent().filter(|above| has_key(above));
+    if let Some(above) = above.filter(|_| Embedded::exists(data)) {
+        return platform::keep_beside(above);
     }
     Err(Failure::new(
         "there is no master key: set SLOE_MASTER_KEY to 64 hexadecimal digits (openssl rand -hex 32) \

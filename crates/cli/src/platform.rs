@@ -11,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::cmd::Failure;
 
-pub(crate) use key::{from_environment, keep_beside};
+pub(crate) use key::{MASTER_KEY, from_environment, keep_beside};
 pub(crate) use running::{Announced, Running, announce};
 
 /// Logs to standard error, warnings and up unless told otherwise.

@@ -5,6 +5,10 @@
 
 mod support;
 
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
 use serde_json::{Value, json};
 use support::{Demo, attendee, eventually};
 
@@ -94,4 +98,102 @@ async fn a_dark_source_org_is_told_and_nobody_notices_else() {
     let adult = demo.id_of(&event, "Adult").await;
     let one = [attendee(&adult, &[], ("Grace", "Hopper"))];
     assert_eq!(demo.register(&event, &one).await.0, 201);
+}
+
+/// A `sloe` that runs until the test ends.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Keys for tests only.
+const KEY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../sim/tests/org/keys/test.pem");
+const PUBLIC_KEY: &str = include_str!("../../sim/tests/org/keys/test.pub.pem");
+
+/// The org that licenses others, where Sloe's app has a key and no secret; its address.
+fn start_source(directory: &Path) -> (Running, String) {
+    let org = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sloe"));
+        command.args(["sim", "org", "--source"]).stdin(Stdio::null());
+        command
+    };
+    let seed = String::from_utf8(org().arg("--print-seed").output().unwrap().stdout).unwrap();
+    let key = format!("jwt_public_key = \"\"\"\n{PUBLIC_KEY}\"\"\"");
+    let mut lines: Vec<&str> = seed.lines().collect();
+    let secret = lines.iter().position(|line| line.starts_with("client_secret"));
+    lines[secret.unwrap()] = &key;
+    let file = directory.join("source.toml");
+    std::fs::write(&file, lines.join("\n")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sloe"));
+    command.args(["sim", "org", "--json", "--listen", "127.0.0.1:0", "--seed"]).arg(&file);
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let printed = child.stdout.take().unwrap();
+    let running = Running(child);
+    let mut line = String::new();
+    BufReader::new(printed).read_line(&mut line).unwrap();
+    let facts: Value = serde_json::from_str(&line).unwrap();
+    (running, facts["url"].as_str().unwrap().to_owned())
+}
+
+/// A platform that signs in to the source org as `user`, by the key alone.
+fn start_platform(directory: &Path, source: &str, user: &str) -> Running {
+    let mut command = platform(directory, &["serve", "--listen", "127.0.0.1:0"]);
+    command.args(["--license-url", source, "--license-client-id", "3MVG9source.demo.sloe.client"]);
+    command.args(["--license-jwt-key-file", KEY, "--license-username", user]);
+    command.args(["--license-package", "0333k000000Sloe", "--license-every", "1"]);
+    Running(command.stdout(Stdio::null()).spawn().unwrap())
+}
+
+fn platform(directory: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sloe"));
+    let store = format!("embedded:{}", directory.join("store").display());
+    command.args(arguments).args(["--store", &store]);
+    command.env("SLOE_MASTER_KEY", "11".repeat(32)).env("SLOE_LOG", "error").stdin(Stdio::null());
+    command
+}
+
+/// Waits until a command on the running platform's store says something.
+async fn says(directory: &Path, arguments: &[&str], text: &str) -> String {
+    eventually(async || {
+        if !directory.join("store/running.json").exists() {
+            return Err("the platform has not begun".to_owned());
+        }
+        let done = platform(directory, arguments).output().unwrap();
+        let told = String::from_utf8([done.stdout, done.stderr].concat()).unwrap();
+        if told.contains(text) { Ok(told) } else { Err(told) }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_source_org_is_read_by_an_app_that_has_a_key_and_no_secret() {
+    // The test's own client chooses how it encrypts.
+    rustls::crypto::ring::default_provider().install_default().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let (_org, source) = start_source(directory.path());
+    let place = directory.path().join("good");
+    let _platform = start_platform(&place, &source, "sloe@licenses.example");
+    let list = says(&place, &["license", "list"], "7 rows").await;
+    assert!(list.contains(&source) && list.contains("L-00006"), "{list}");
+    let why = ["license", "why", "00D1a000000Elm3"];
+    says(&place, &why, "Not live: license L-00006 is Suspended.").await;
+    let url = format!("{source}/__control/licenses/L-00006");
+    let changed = reqwest::Client::new().patch(url).json(&json!({ "status": "Active" }));
+    assert!(changed.send().await.unwrap().status().is_success());
+    says(&place, &why, "Live: license L-00006 is Active. The source org was read").await;
+}
+
+#[tokio::test]
+async fn a_user_whom_the_source_org_does_not_know_is_told_and_nobody_is_live_by_that() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_org, source) = start_source(directory.path());
+    let place = directory.path().join("wrong");
+    let _platform = start_platform(&place, &source, "nobody@licenses.example");
+    let list = says(&place, &["license", "list"], "login: refused with").await;
+    assert!(list.contains("was never read") && list.contains("invalid_grant"), "{list}");
+    assert!(!list.contains("PRIVATE KEY") && !list.contains("L-0000"), "{list}");
 }

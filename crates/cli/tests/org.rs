@@ -152,34 +152,37 @@ async fn an_org_with_objects_of_its_own_is_connected_checked_registered_for_and_
     let item = &row["conference360__Event_Item__r"]["conference360__Item_Name__c"];
     assert_eq!(item, "Seat at the table");
 
+    assert_eq!(in_force(demo), good);
+    refused(&desk, &good);
     mapped_anew(&desk, &good).await;
     disconnected(&desk).await;
     let (_, why) = demo.refused(&["org", "check", "nobody"]);
     assert_eq!(why.trim(), "sloe: no org \"nobody\" is connected");
 }
 
-/// What is wrong is refused with all of its faults; what is right is in force
-/// without a restart, and undone in one step.
-async fn mapped_anew(desk: &Desk, good: &str) {
-    let demo = &desk.demo;
-    let change = |name: &str, changes: &[(&str, &str)]| {
-        let mut text = good.to_owned();
-        for (before, after) in changes {
-            assert!(text.contains(before), "{before}");
-            text = text.replacen(before, after, 1);
-        }
-        desk.file(name, &text)
-    };
-    let in_force = || {
-        let told = demo.sloe(&["org", "mapping", "thornfield"]);
-        told.split_once("\n\n").unwrap().1.to_owned()
-    };
-    assert_eq!(in_force(), good);
+/// A file with some texts in the place of others.
+fn changed(desk: &Desk, good: &str, changes: &[(&str, &str)]) -> String {
+    let mut text = good.to_owned();
+    for (before, after) in changes {
+        assert!(text.contains(before), "{before}");
+        text = text.replacen(before, after, 1);
+    }
+    desk.file("changed.toml", &text)
+}
 
+fn in_force(demo: &Demo) -> String {
+    let told = demo.sloe(&["org", "mapping", "thornfield"]);
+    told.split_once("\n\n").unwrap().1.to_owned()
+}
+
+/// What is wrong is refused with all of its faults, and changes nothing.
+fn refused(desk: &Desk, good: &str) {
+    let demo = &desk.demo;
     // What no org could have is told without asking it, line by line.
     let line = |part: &str| 1 + good.lines().position(|line| line.starts_with(part)).unwrap();
-    let typed = change(
-        "typed.toml",
+    let typed = changed(
+        desk,
+        good,
         &[("format = 1", "format = 2"), ("venue_name =", "venu_name ="), ("\"USD\"", "\"coins\"")],
     );
     let (_, why) = demo.refused(&["org", "mapping", "thornfield", "--file", &typed]);
@@ -194,8 +197,9 @@ async fn mapped_anew(desk: &Desk, good: &str) {
     );
 
     // What this org does not have is told by what it has.
-    let unmet = change(
-        "unmet.toml",
+    let unmet = changed(
+        desk,
+        good,
         &[
             ("summary = \"conference360__Short_", "summary = \"conference360__Shor_"),
             (
@@ -221,12 +225,16 @@ async fn mapped_anew(desk: &Desk, good: &str) {
         ],
     );
     has(&why, &["the mapping of thornfield stays as it was"]);
-    assert_eq!(in_force(), good);
+    assert_eq!(in_force(demo), good);
+}
 
-    // Another venue, and back: seen on the page, and the rows go on.
+/// Another venue, and back: seen on the page without a restart, and rows go on.
+async fn mapped_anew(desk: &Desk, good: &str) {
+    let demo = &desk.demo;
     desk.page_says("Great Hall").await;
-    let moved = change(
-        "moved.toml",
+    let moved = changed(
+        desk,
+        good,
         &[("= \"conference360__Venue_Name__c\"", "= \"conference360__Short_Description__c\"")],
     );
     demo.sloe(&["org", "mapping", "thornfield", "--file", &moved]);
@@ -241,24 +249,23 @@ async fn mapped_anew(desk: &Desk, good: &str) {
     let told = demo.sloe(&["org", "mapping", "thornfield", "--back"]);
     has(&told, &["The mapping of thornfield is in force"]);
     desk.page_says("Great Hall").await;
-    assert_eq!(in_force(), good);
+    assert_eq!(in_force(demo), good);
 }
 
 /// Nothing goes without a yes; then pages, hook and name are free at once.
 async fn disconnected(desk: &Desk) {
     let demo = &desk.demo;
-    eventually(async || {
-        let told = demo.sloe(&["sync", "status", "thornfield", "--json"]);
-        let told: Value = serde_json::from_str(&told).unwrap();
-        if told["orgs"][0]["drained"] == true { Ok(()) } else { Err(told.to_string()) }
-    })
-    .await;
     let (told, why) = demo.refused(&["org", "remove", "thornfield"]);
     has(&told, &["Thornfield (00D5g0000BthornEQA) has 1 event(s). They go"]);
     has(&why, &["nothing was done: add --yes"]);
     assert_eq!(demo.client().get(demo.url("/thornfield")).send().await.unwrap().status(), 200);
 
-    let told = demo.sloe(&["org", "remove", "thornfield", "--yes"]);
+    let told = eventually(async || {
+        // Not before the org has everything.
+        let (done, told, why) = demo.tried(&["org", "remove", "thornfield", "--yes"]);
+        if done { Ok(told) } else { Err(why) }
+    })
+    .await;
     has(&told, &["is disconnected", "its key is destroyed", "delete the external client app"]);
     for path in ["/thornfield", "/thornfield/winter-gala"] {
         assert_eq!(demo.client().get(demo.url(path)).send().await.unwrap().status(), 404);
@@ -269,6 +276,14 @@ async fn disconnected(desk: &Desk) {
     assert!(!demo.sloe(&["org", "list"]).contains("thornfield"));
     let (_, why) = demo.refused(&["org", "remove", "thornfield", "--yes"]);
     has(&why, &["no org \"thornfield\" is connected"]);
+    eventually(async || {
+        let asked = demo.client().get(demo.url("/metrics")).bearer_auth(demo.token());
+        let shown = asked.send().await.map_err(|e| e.to_string())?;
+        let shown = shown.text().await.map_err(|e| e.to_string())?;
+        let gone = "sloe_org_outbox_pending{org=\"00D5g0000BthornEQA\"} NaN";
+        if shown.contains(gone) { Ok(()) } else { Err(shown) }
+    })
+    .await;
     let all = "SELECT Id FROM conference360__Attendee__c WHERE Sloe_Id__c != null";
     assert_eq!(desk.sim.org.query(all).await.len(), 2, "what the org has is the org's");
 }

@@ -13,10 +13,11 @@ pub(crate) use attendees::{open as unseal, seal};
 pub use confirm::Confirmed;
 pub use hold::Visitor;
 
-use sloe_core::catalog::{AttendeeForm, Snapshot};
+use sloe_core::catalog::Snapshot;
 use sloe_core::fact::Request;
 use sloe_core::ids::{ClaimId, EventRef};
 
+use crate::engine::Engine;
 use crate::error::{Denied, Fault};
 use crate::seal::Key;
 use crate::view::{AttendeeInput, Choice};
@@ -68,11 +69,13 @@ pub(crate) fn denied(snapshot: &Snapshot, why: crate::ledger::Unanswered) -> Den
     deny::unanswered(snapshot, why)
 }
 
-/// What is wrong with attendees' details, whatever else a request has:
-/// callers that found faults of their own tell these with them.
-#[must_use]
-pub fn attendee_faults(form: &AttendeeForm, inputs: &[AttendeeInput]) -> Vec<Fault> {
-    faults(attendees::check(form, inputs))
+impl Engine {
+    /// What is wrong with attendees' details, whatever else a request has:
+    /// callers that found faults of their own tell these with them.
+    #[must_use]
+    pub fn attendee_faults(&self, snapshot: &Snapshot, inputs: &[AttendeeInput]) -> Vec<Fault> {
+        faults(self.people(snapshot, inputs))
+    }
 }
 
 /// The same of choices: ids that the event does not have.

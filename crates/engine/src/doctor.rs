@@ -2,6 +2,8 @@
 //! from what Sloe knows already, so asking costs no call to an org. A new line
 //! is a function here and its place in `org_lines` or `platform_lines`.
 
+mod rest;
+
 use sloe_core::ids::OrgId;
 use sloe_core::time::Timestamp;
 use sloe_store::api::Destination;
@@ -98,6 +100,9 @@ impl Engine {
 }
 
 async fn org_lines(engine: &Engine, org: &Org) -> Vec<Line> {
+    if engine.workers().at_rest() {
+        return rest::org_lines(engine, org).await;
+    }
     let poll = engine.poll_state(org.id()).unwrap_or_default();
     let refreshes = engine.refreshes(org.id());
     vec![

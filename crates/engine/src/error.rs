@@ -54,6 +54,8 @@ pub enum Part {
     LastName,
     /// An attendee's e-mail address.
     Email,
+    /// An attendee's invitation.
+    Invitation,
     /// The list of attendees.
     Attendees,
 }

@@ -12,6 +12,7 @@ pub mod doctor;
 pub mod engine;
 pub mod erase;
 pub mod error;
+pub mod invitation;
 mod keys;
 pub mod ledger;
 pub mod licensing;

@@ -124,8 +124,9 @@ impl Engine {
     }
 
     /// The same as [`Engine::request_refresh`] for somebody who looks at the page: how long it takes is measured.
-    pub fn request_update(&self, org: OrgId, event: Option<SfId>) {
-        crate::worker::refresh::request(self, org, event, true);
+    /// Whether anybody will: without workers nobody does.
+    pub fn request_update(&self, org: OrgId, event: Option<SfId>) -> bool {
+        crate::worker::refresh::request(self, org, event, true)
     }
 
     /// How far the refresh of a whole org is, if one runs.

@@ -16,6 +16,20 @@ use crate::worker::stored;
 
 /// Documents deleted in one commit: claims get their turn in between.
 const AT_ONCE: usize = 500;
+/// What the metrics show of an org.
+const GAUGES: [&str; 11] = [
+    "sloe_org_api_calls_at_once",
+    "sloe_org_api_calls_by_sloe",
+    "sloe_org_api_calls_left",
+    "sloe_org_api_calls_max",
+    "sloe_org_api_calls_used",
+    "sloe_org_conflicts",
+    "sloe_org_dead_letters",
+    "sloe_org_differences",
+    "sloe_org_outbox_age_seconds",
+    "sloe_org_outbox_pending",
+    "sloe_org_retrying",
+];
 
 /// What goes with an org, and what of it Salesforce does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,6 +142,10 @@ impl Engine {
         let done = stored(self, move |store| store.put(&[last])).await;
         done.map_err(|error| error.to_string())?;
         self.registry().has_left(org);
+        for name in GAUGES {
+            // It can't be withdrawn, and what was last shown would raise alarms for ever.
+            metrics::gauge!(name, "org" => org.to_string()).set(f64::NAN);
+        }
         tracing::info!(%org, "nothing of the removed org is left but journals that name nobody");
         Ok(false)
     }

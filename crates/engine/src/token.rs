@@ -3,7 +3,7 @@
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use sloe_core::ids::{ClaimId, EventRef, PublicId, base32};
+use sloe_core::ids::{ClaimId, EventRef, PublicId, SfId, base32};
 use subtle::ConstantTimeEq;
 
 const LOCATOR: usize = 8;
@@ -100,6 +100,39 @@ impl Tokens {
         bool::from(good[..MAC].ct_eq(mac)).then_some((event, claim))
     }
 
+    /// The token of an invitation of `record` to `event`: 55 characters.
+    #[must_use]
+    pub fn invitation(&self, event: EventRef, record: SfId) -> String {
+        let mut bytes = record.as_bytes().to_vec();
+        bytes.extend_from_slice(&self.invitation_mac(event, record)[..MAC]);
+        base32::encode(&bytes)
+    }
+
+    /// Whom a token invites to `event`; forged and another event's look the same.
+    #[must_use]
+    pub fn open_invitation(&self, event: EventRef, token: &str) -> Option<SfId> {
+        if token.len() > 64 {
+            return None;
+        }
+        let bytes = base32::decode(token)?;
+        let (record, mac) = bytes.split_last_chunk::<MAC>()?;
+        let record = SfId::parse(std::str::from_utf8(record).ok()?).ok()?;
+        let good = self.invitation_mac(event, record);
+        bool::from(good[..MAC].ct_eq(mac)).then_some(record)
+    }
+
+    fn invitation_mac(&self, event: EventRef, record: SfId) -> [u8; 32] {
+        self.key
+            .clone()
+            .chain_update(b"invitation\0")
+            .chain_update(event.org.as_bytes())
+            .chain_update(event.event.as_bytes())
+            .chain_update(record.as_bytes())
+            .finalize()
+            .into_bytes()
+            .into()
+    }
+
     /// The code in a ticket's QR: 26 characters that name a ticket to whoever
     /// can look it up, and tell nothing else.
     #[must_use]
@@ -113,7 +146,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use proptest::prelude::*;
-    use sloe_core::ids::{OrgId, SfId};
+    use sloe_core::ids::OrgId;
 
     fn event(org: &str) -> EventRef {
         let record = SfId::parse("a00000000000001").unwrap();
@@ -130,6 +163,32 @@ mod tests {
         assert_eq!(tokens.open(Kind::Order, &token, |_| Some(ours)), None);
         assert_eq!(tokens.open(Kind::Hold, &token, |_| Some(theirs)), None);
         assert_eq!(Tokens::new(&[2; 32]).open(Kind::Hold, &token, |_| Some(ours)), None);
+    }
+
+    #[test]
+    fn an_invitation_is_to_one_event_and_can_t_be_turned_to_somebody_else() {
+        let tokens = Tokens::new(&[1; 32]);
+        let (ours, theirs) = (event("00D000000000001"), event("00D000000000002"));
+        let (ada, alan) = ("003000000000001", "003000000000002");
+        let [ada, alan] = [ada, alan].map(|id| SfId::parse(id).unwrap());
+        let token = tokens.invitation(ours, ada);
+        assert_eq!(token.len(), 55);
+        assert_eq!(tokens.open_invitation(ours, &token), Some(ada));
+        assert_eq!(tokens.open_invitation(theirs, &token), None);
+        assert_eq!(Tokens::new(&[2; 32]).open_invitation(ours, &token), None);
+        let others = tokens.invitation(ours, alan);
+        for at in 0..token.len() {
+            for wrong in ["0", "1", "z", &others[at..=at]] {
+                let mut turned = token.clone();
+                turned.replace_range(at..=at, wrong);
+                if turned != token {
+                    assert_eq!(tokens.open_invitation(ours, &turned), None, "{turned}");
+                }
+            }
+        }
+        for text in ["", "0", "é", &"0".repeat(64), &token[..54]] {
+            assert_eq!(tokens.open_invitation(ours, text), None, "{text}");
+        }
     }
 
     proptest! {

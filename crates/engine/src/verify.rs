@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sloe_core::ids::OrgId;
@@ -172,6 +173,12 @@ impl Engine {
             store.scan(Range::Org(Collection::Verified, scope), Some(&after), limit)
         });
         Ok(found.await?.iter().filter_map(|(_, document)| read(document)).collect())
+    }
+
+    /// How often each org is compared where workers run.
+    #[must_use]
+    pub fn verify_every(&self) -> Duration {
+        self.workers().verify_every()
     }
 
     /// Whether an org is being compared now.

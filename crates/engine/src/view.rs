@@ -111,6 +111,8 @@ pub struct AttendeeInput {
     pub last_name: String,
     /// E-mail address.
     pub email: String,
+    /// The token of the invitation that led here; empty without one.
+    pub invitation: String,
 }
 
 /// One attendee's details, as sealed in the vault.
@@ -122,6 +124,9 @@ pub struct Attendee {
     pub last_name: String,
     /// E-mail address.
     pub email: String,
+    /// The invited Contact or Lead, 18 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invitee: Option<String>,
 }
 
 impl std::fmt::Debug for Attendee {

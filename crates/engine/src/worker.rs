@@ -15,7 +15,7 @@ mod orders;
 pub(crate) mod orgs;
 pub(crate) mod outbox;
 pub(crate) mod poll;
-mod reads;
+pub(crate) mod reads;
 pub(crate) mod refresh;
 mod retention;
 mod supervise;
@@ -139,9 +139,19 @@ impl Workers {
         })
     }
 
+    /// Whether nothing runs beside requests, as on a store that a tool looks at.
+    pub(crate) fn at_rest(&self) -> bool {
+        self.runtime.is_none()
+    }
+
     /// Where licenses are replicated from, if from anywhere.
     pub(crate) fn license_source(&self) -> Option<&SourceOrg> {
         self.settings.licenses.as_ref()
+    }
+
+    /// How often each org is compared with what it was sent.
+    pub(crate) fn verify_every(&self) -> Duration {
+        self.settings.verify_every
     }
 
     /// Whether mail is sent at all.
@@ -260,7 +270,8 @@ pub(crate) fn start(engine: &Engine) {
             mail::look(engine, mailer)
         },
     );
-    driver::drive(engine, "licenses", often, |engine| &engine.workers().nothing, license::look);
+    driver::drive(engine, "licenses", often, |engine| &engine.workers().nothing, license::follow);
+    driver::drive(engine, "license-source", often, |e| &e.workers().nothing, license::look);
     let now_and_then = Duration::from_secs(10);
     driver::drive(engine, "mappings", now_and_then, |e| &e.workers().nothing, mapping::look);
     driver::drive(

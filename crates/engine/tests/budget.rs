@@ -11,6 +11,8 @@ use serde_json::json;
 use sloe_core::budget::Rules;
 use sloe_engine::claims::RequestId;
 use sloe_engine::engine::Engine;
+use sloe_engine::tenant::{Connect, Profile};
+use sloe_salesforce::{Credentials, Flow};
 use sloe_store::api::Store;
 
 const MINUTE: i64 = 60_000;
@@ -147,5 +149,37 @@ async fn an_org_s_own_share_is_in_force_at_once_and_after_a_restart() {
     let engine = start();
     assert_eq!(engine.calls(org.id()).await.unwrap().rules, rules);
     assert!(!engine.set_budget(org_id(9), rules).unwrap());
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_calls_that_connecting_costs_are_counted_with_and_without_workers() {
+    let (org, place) = (Org::start().await, place());
+    let connect = async |engine: &Engine| {
+        let profile = Profile { slug: "test".into(), name: "Test".into(), ..Profile::default() };
+        let flow = Flow::ClientCredentials {
+            client_id: "client".to_owned(),
+            client_secret: "secret".to_owned().into(),
+        };
+        let credentials = Credentials { login_url: org.running.url(), flow };
+        let connect = Connect { profile, credentials, expected: None, mapping: None };
+        engine.connect_org(connect).await.unwrap();
+    };
+    let alone = start_on(Arc::clone(&place.store) as _, Arc::new(Clock::default()), None);
+    connect(&alone).await;
+    let (calls, made) = (alone.calls(org.id()).await.unwrap(), used(&org).await);
+    assert!(made > 0);
+    // The org does not count that it was asked for its versions.
+    assert_eq!((calls.ours, calls.told.map(|told| told.used)), (made + 1, Some(made)));
+    alone.stop().await;
+    let store = Arc::clone(&place.store) as Arc<dyn Store>;
+    let engine = start_on(store, Arc::new(Clock::default()), Some(hasty(2_000)));
+    connect(&engine).await;
+    until("all are counted", async || {
+        let ours = engine.calls(org.id()).await.unwrap().ours;
+        ours == used(&org).await + 2
+    })
+    .await;
+    assert!(used(&org).await > made);
     engine.stop().await;
 }

@@ -72,3 +72,34 @@ async fn a_sound_platform_needs_nobody_and_each_trouble_is_its_own_line_with_wha
     until("it is back", async || attention(&engine).await.is_empty()).await;
     engine.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_platform_that_does_not_run_it_says_what_is_written_down() {
+    let (org, place) = (Org::start().await, place());
+    let engine = start(&place, None);
+    org.connect(&engine, &*place.store);
+    assert!(line(&engine, "refresh").await.says.contains("Nothing of the org was read"));
+    assert!(line(&engine, "last look").await.says.contains("None is on record"));
+    engine.stop().await;
+
+    let engine = start(&place, Some(hasty(2_000)));
+    let of_event =
+        || engine.refreshes(org.id()).into_iter().find(|refresh| refresh.event.is_some());
+    until("the event was read", async || of_event().is_some()).await;
+    until("the org was read", async || engine.refreshes(org.id()).len() == 2).await;
+    let first = of_event().unwrap().at;
+    org.change("Sloe_Event__c", EVENT, json!({ "Image_URL__c": "ftp://x" })).await;
+    engine.request_refresh(org.id(), Some(org.event().event));
+    until("the mistake is told", async || of_event().unwrap().at > first).await;
+    engine.stop().await;
+
+    let engine = start(&place, None);
+    assert_eq!(attention(&engine).await, ["refresh"]);
+    let told = line(&engine, "refresh").await;
+    assert!(told.says.contains(EVENT) && told.says.contains("https://"), "{told:?}");
+    assert!(line(&engine, "connection").await.says.contains(" answered "));
+    assert!(line(&engine, "last look").await.says.contains("On record up to "));
+    // What only a running platform knows is left out rather than called good.
+    assert!(lines(&engine).await.iter().all(|line| line.subject != "tasks"));
+    engine.stop().await;
+}

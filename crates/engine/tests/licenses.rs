@@ -14,7 +14,9 @@ use sloe_core::license::Standing;
 use sloe_engine::claims::RequestId;
 use sloe_engine::engine::Engine;
 use sloe_engine::error::Denied;
+use sloe_engine::tenant::Profile;
 use sloe_engine::worker::Settings;
+use sloe_salesforce::{Credentials, Flow};
 use sloe_store::api::Store;
 
 const HOUR: i64 = 3_600_000;
@@ -291,7 +293,7 @@ async fn the_source_org_s_allowance_is_used_in_part_only() {
     source.give(org_id(1), "Active").await;
     let engine = node(&place, &clock, source.settings());
     live(&engine, org_id(1), true).await;
-    let looks = || engine.runs()["licenses"].count;
+    let looks = || engine.runs().get("license-source").map_or(0, |run| run.count);
     let begun = looks();
     until("it has looked often", async || {
         clock.advance(2_000);
@@ -305,6 +307,49 @@ async fn the_source_org_s_allowance_is_used_in_part_only() {
     assert!(fault.is_none_or(|fault| fault.contains("share of that org's API calls")));
     assert!(engine.is_live(org_id(1)));
     engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_org_that_is_connected_too_has_one_share_of_its_allowance_for_sloe() {
+    let (source, place, clock) = (Source::start().await, place(), Arc::new(Clock::default()));
+    let id = OrgId::parse(&source.running.org_id()).unwrap();
+    source.give(id, "Active").await;
+    let alone = start_on(Arc::clone(&place.store) as _, shared(&clock), None);
+    let flow = Flow::ClientCredentials {
+        client_id: "client".to_owned(),
+        client_secret: "secret".to_owned().into(),
+    };
+    let credentials = Credentials { login_url: source.running.url(), flow };
+    let profile = Profile { slug: "vendor".into(), name: "Vendor".into(), ..Profile::default() };
+    alone.registry().connect(&*place.store, id, profile, credentials).unwrap();
+    alone.stop().await;
+    let engine = node(&place, &clock, source.settings());
+    live(&engine, id, true).await;
+    until("events and licenses are read, and every call is counted in one place", async || {
+        let ours = engine.calls(id).await.unwrap().ours;
+        let used = source.used().await;
+        used >= 4 && !engine.refreshes(id).is_empty() && ours == used
+    })
+    .await;
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_source_org_hangs_hears_what_another_node_read() {
+    let (source, place, clock) = (Source::start().await, place(), Arc::new(Clock::default()));
+    let hanging = Source::start().await;
+    hanging.faults(json!({ "stall": true })).await;
+    let mut patient = hanging.settings();
+    patient.salesforce.deadline = std::time::Duration::from_secs(3_600);
+    let waits = node(&place, &clock, patient);
+    let number = source.give(org_id(1), "Active").await;
+    let reads = node(&place, &clock, source.settings());
+    live(&waits, org_id(1), true).await;
+    source.change(&number, json!({ "status": "Suspended" })).await;
+    live(&waits, org_id(1), false).await;
+    for engine in [reads, waits] {
+        engine.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -144,6 +144,14 @@ async fn an_order_s_mail_has_text_html_and_calendar_and_one_bad_address_stops_no
     let letters = page.letters;
     assert_eq!(letters.len(), 1);
     assert_eq!((letters[0].code.as_str(), letters[0].message.as_ref()), ("smtp-550", None));
+    // An address that is wrong stays wrong: whoever has seen to it puts the mail aside.
+    let all =
+        || Which::All(LetterFilter { kind: Some(LetterKind::Mail), ..LetterFilter::default() });
+    let rows = LetterFilter { kind: Some(LetterKind::Attendee), ..LetterFilter::default() };
+    assert_eq!(engine.put_mails_aside(org_id(1), Which::All(rows)).await.unwrap(), 0);
+    assert_eq!(engine.put_mails_aside(org_id(1), all()).await.unwrap(), 1);
+    assert_eq!(engine.put_mails_aside(org_id(1), all()).await.unwrap(), 0);
+    assert!(engine.piles(org_id(1), &LetterFilter::default()).await.unwrap().is_empty());
     engine.stop().await;
 }
 

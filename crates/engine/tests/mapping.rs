@@ -20,7 +20,6 @@ use sloe_engine::sync::LetterFilter;
 use sloe_engine::tenant::{Connect, ConnectError, Connected, Profile};
 use sloe_engine::view::{AttendeeInput, Choice};
 use sloe_salesforce::map::preset;
-use sloe_salesforce::{Credentials, Flow};
 use sloe_store::api::{Store, Write};
 use sloe_store::key::{Collection, Range};
 
@@ -43,14 +42,6 @@ fn mapping() -> String {
     text.replace("# Event_Role__c", "Event_Role__c")
 }
 
-fn credentials(org: &Org) -> Credentials {
-    let flow = Flow::ClientCredentials {
-        client_id: "client".to_owned(),
-        client_secret: "secret".to_owned().into(),
-    };
-    Credentials { login_url: org.running.url(), flow }
-}
-
 async fn connect(
     engine: &Engine,
     org: &Org,
@@ -63,7 +54,7 @@ async fn connect(
         time_zone: "Europe/Berlin".to_owned(),
         ..Profile::default()
     };
-    let credentials = credentials(org);
+    let credentials = org.credentials();
     let connect = Connect { profile, credentials, expected: Some(org.id()), mapping };
     let connected = engine.connect_org(connect).await?;
     license(engine, &*place.store, org.id());
@@ -89,6 +80,7 @@ async fn register(engine: &Engine, event: EventRef, last_name: &str) -> Result<C
         first_name: "Jane".to_owned(),
         last_name: last_name.to_owned(),
         email: "jane@example.org".to_owned(),
+        invitation: String::new(),
     };
     engine.register(event.public_id(), &RequestId::Fresh, &[(choice, person)]).await
 }

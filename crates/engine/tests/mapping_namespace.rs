@@ -12,7 +12,6 @@ use sloe_core::ids::{EventRef, SfId};
 use sloe_engine::claims::RequestId;
 use sloe_engine::tenant::{Connect, Profile};
 use sloe_salesforce::map::preset;
-use sloe_salesforce::{Credentials, Flow};
 
 /// Sloe's objects, parents before children.
 const OBJECTS: [&str; 5] = [
@@ -144,12 +143,8 @@ async fn a_managed_package_is_served_by_its_namespace_alone() {
     let (org, place) = (Org::seeded(&seed().await).await, place());
     let engine = start(&place, Some(hasty(2_000)));
     let text = preset("sloe").unwrap().replace("# namespace = ", "namespace = ");
-    let flow = Flow::ClientCredentials {
-        client_id: "client".to_owned(),
-        client_secret: "secret".to_owned().into(),
-    };
     let profile = Profile { slug: "managed".into(), name: "Managed".into(), ..Profile::default() };
-    let credentials = Credentials { login_url: org.running.url(), flow };
+    let credentials = org.credentials();
     let connect = Connect { profile, credentials, expected: None, mapping: Some(text) };
     let connected = engine.connect_org(connect).await.unwrap();
     assert_eq!(connected.findings, [], "it has everything, its version rules too");

@@ -62,6 +62,7 @@ async fn register(engine: &Engine, event: EventRef) -> Vec<Confirmed> {
                     first_name: "Jane".to_owned(),
                     last_name: format!("No{order}-{n}"),
                     email: format!("jane{order}-{n}@example.org"),
+                    invitation: String::new(),
                 };
                 (Choice { item, sessions: Vec::new() }, person)
             };

@@ -134,6 +134,7 @@ impl Visitor {
                 first_name: "Ada".to_owned(),
                 last_name: self.name.clone(),
                 email: format!("{}.{}.{n}@example.org", self.name, self.asked),
+                invitation: String::new(),
             };
             ((*choice).clone(), input)
         };

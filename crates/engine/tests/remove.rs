@@ -12,16 +12,11 @@ use sloe_engine::claims::{Confirmed, RequestId};
 use sloe_engine::engine::Engine;
 use sloe_engine::remove::RemoveError;
 use sloe_engine::tenant::{Connect, ConnectError, Profile};
-use sloe_salesforce::{Credentials, Flow};
 use sloe_store::api::{Destination, Store};
 use sloe_store::key::{Collection, Range};
 
 async fn connect(engine: &Engine, org: &Org, place: &Place) -> Result<(), ConnectError> {
-    let flow = Flow::ClientCredentials {
-        client_id: "client".to_owned(),
-        client_secret: "secret".to_owned().into(),
-    };
-    let credentials = Credentials { login_url: org.running.url(), flow };
+    let credentials = org.credentials();
     let profile = Profile { slug: "test".into(), name: "Test".into(), ..Profile::default() };
     let connect = Connect { profile, credentials, expected: Some(org.id()), mapping: None };
     engine.connect_org(connect).await?;

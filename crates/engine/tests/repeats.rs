@@ -90,6 +90,7 @@ fn somebody_else() -> AttendeeInput {
         first_name: "Grace".to_owned(),
         last_name: "Hopper".to_owned(),
         email: "grace@example.org".to_owned(),
+        invitation: String::new(),
     }
 }
 

@@ -228,6 +228,15 @@ impl Client {
         }
     }
 
+    /// Which org this is. Logs in if need be, which is no API call.
+    pub(crate) async fn org(&self) -> Result<OrgId, Error> {
+        let after = self.options.deadline;
+        match tokio::time::timeout(after, self.auth.token()).await {
+            Ok(token) => token.map(|token| token.org),
+            Err(_) => Err(Error::Deadline { call: "login", after }),
+        }
+    }
+
     /// [`Client::send`], and the JSON of the answer.
     pub(crate) async fn fetch<T: DeserializeOwned>(&self, request: &Request) -> Result<T, Error> {
         self.send(request).await?.read()

@@ -84,6 +84,10 @@ impl Owner {
     }
 }
 
+/// What to do when only the org's budget keeps a call.
+pub const BUDGET_REMEDY: &str = "Nothing to do: registrations go on, nothing is lost, and Sloe \
+    writes to Salesforce again by itself. If it lasts, see which integration uses the org's API calls.";
+
 /// Why a call to the org came to nothing.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
@@ -306,10 +310,7 @@ impl Error {
                 "Check that the login address is the org's My Domain and that no proxy changes \
                  its answers. Sloe tries again by itself."
             }
-            Self::Budget { .. } => {
-                "Nothing to do: registrations go on, nothing is lost, and Sloe writes to Salesforce \
-                 again by itself. If it lasts, see which integration uses the org's API calls."
-            }
+            Self::Budget { .. } => BUDGET_REMEDY,
             Self::Login { description, .. } if is_login_rate(description) => {
                 login_remedy("rate_limit_exceeded")
             }

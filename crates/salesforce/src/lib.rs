@@ -41,7 +41,7 @@ pub use batch::together::{Together, fits_one_call};
 pub use check::{FieldRule, Finding, FormRules, Severity};
 pub use client::{API_VERSION, Options};
 pub use compare::{COUNTED_EVENTS, Counted, Figures, OrgRow};
-pub use error::{Advice, Error, Owner, Private};
+pub use error::{Advice, BUDGET_REMEDY, Error, Owner, Private};
 pub use fetch::EventPages;
 pub use license::{LicensePage, LicenseRow, LicenseSource, Package, Position};
 pub use limits::{Allowance, Exhausted, Gate, Limits, Usage};

@@ -125,6 +125,14 @@ impl LicenseSource {
         Ok(Self { client, package })
     }
 
+    /// Which org it is. Logs in if need be, which is no API call.
+    ///
+    /// # Errors
+    /// As any login.
+    pub async fn org(&self) -> Result<OrgId, Error> {
+        self.client.org().await
+    }
+
     /// A page of all rows that are there, by id, after this one: one API call.
     ///
     /// # Errors

@@ -52,12 +52,19 @@ pub enum Column {
     OrderReference,
     /// When the order was confirmed.
     RegisteredAt,
+    /// The invited Contact, by Salesforce id.
+    Contact,
+    /// The invited Lead, by Salesforce id.
+    Lead,
 }
 
 impl Column {
     /// Whether it names another record.
     pub(crate) fn is_lookup(self) -> bool {
-        matches!(self, Self::Event | Self::Item | Self::Session | Self::Attendee)
+        matches!(
+            self,
+            Self::Event | Self::Item | Self::Session | Self::Attendee | Self::Contact | Self::Lead
+        )
     }
 }
 

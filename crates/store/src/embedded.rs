@@ -58,6 +58,12 @@ struct WriterState {
 }
 
 impl Embedded {
+    /// Whether there is a store in `directory`.
+    #[must_use]
+    pub fn exists(directory: &Path) -> bool {
+        directory.join(open::FILE).exists()
+    }
+
     /// Opens the store in `directory`, made if it is missing, for this process alone.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ mod budget;
 mod changes;
 mod doctor;
 mod hook;
+mod invite;
 pub mod license;
 mod mapping;
 mod remove;
@@ -50,6 +51,7 @@ pub fn router(state: AppState) -> Router<AppState> {
         .route("/orgs/remove", post(remove::remove))
         .route("/doctor", post(doctor::doctor))
         .merge(license::routes())
+        .route("/events/invite", post(invite::invite))
         .route("/refresh", post(refresh))
         .route("/sync", post(drained))
         .merge(sync::router())

@@ -3,9 +3,11 @@
 
 mod support;
 
-use sloe_core::ids::PublicId;
+use axum::http::HeaderValue;
+use sloe_core::ids::{PublicId, SfId};
 use sloe_core::inbound::{Field, Value};
 use sloe_core::license::Status;
+use sloe_engine::invitation::Invitee;
 use support::{Browser, Draft, Page, Site, text};
 
 const EVENT: &str = "/acme/spring-meeting";
@@ -399,4 +401,37 @@ async fn what_costs_is_shown_and_waits_for_payment() {
     browser.get(EVENT).await.is(200).says("€12.50").says("Payment isn’t open yet");
     hold(&mut browser, event.items[0].id, "1", &[]).await.is(422).says("payment is not open yet");
     assert_eq!(left(&site, event.event).await, Some(5));
+}
+
+#[tokio::test]
+async fn an_invitation_is_remembered_once_it_proves_genuine_and_forgotten_once_used() {
+    let site = Site::new();
+    let event = site.publish(&Draft::default()).await;
+    let contact = SfId::parse("003000000000001").unwrap();
+    let link = site.engine.invite(event.id, Invitee::of(contact).unwrap()).unwrap();
+    let mut browser = site.browser();
+    let to = |page: &Page| page.headers.get_all("set-cookie").iter().any(is_invitation);
+
+    let altered = link.replace("invitation=", "invitation=0");
+    let page = browser.get(&altered).await;
+    assert_eq!((page.is(303).location(), to(&page)), (EVENT, false));
+    let page = browser.get(&link).await;
+    assert_eq!((page.is(303).location(), to(&page)), (EVENT, true));
+    assert_eq!(page.headers["cache-control"], "no-store");
+    let clean = browser.open_event(EVENT).await.is(200).body.clone();
+    assert!(!clean.contains("invitation"), "the page is the same for everybody");
+
+    let held = hold(&mut browser, event.items[0].id, "2", &[]).await;
+    let checkout = held.is(303).location().to_owned();
+    let done = confirm(&mut browser, &checkout, 2, &[]).await;
+    assert!(done.is(303).location().starts_with("/order/"));
+    assert!(to(&done), "it was used, and is forgotten");
+    let held = hold(&mut browser, event.items[0].id, "1", &[]).await;
+    let checkout = held.is(303).location().to_owned();
+    let done = confirm(&mut browser, &checkout, 1, &[]).await;
+    assert!(!to(&done), "the next order is nobody's in particular");
+}
+
+fn is_invitation(cookie: &HeaderValue) -> bool {
+    cookie.to_str().is_ok_and(|cookie| cookie.starts_with("sloe_invitation_"))
 }

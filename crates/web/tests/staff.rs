@@ -70,7 +70,7 @@ async fn nothing_is_told_to_whoever_is_not_signed_in() {
         for path in ["/staff", "/staff/", "/staff/orgs/acme", "/staff/orgs/nobody", "/staff/x/y"] {
             pages.push(browser().get(path).await);
         }
-        for action in ["refresh", "replay", "accept", "compare"] {
+        for action in ["refresh", "replay", "accept", "aside", "compare"] {
             let path = format!("/staff/orgs/acme/{action}");
             pages.push(browser().post(&path, &[("all", "yes")]).await);
         }
@@ -312,10 +312,17 @@ async fn what_was_done_is_said_once() {
     browser.post("/staff/orgs/acme/replay", &[]).await.is(303);
     browser.get("/staff/orgs/acme").await.says("No row was chosen");
     let confirm = browser.get("/staff/orgs/acme/accept?only=a-1").await;
-    confirm.is(200).says("can’t be undone").says("Leave 1 row to Salesforce");
+    confirm.is(200).says("can’t be undone").says("Leave 1 row as Salesforce has it?");
     browser.get("/staff/orgs/acme/accept").await.is(303);
+    browser.post("/staff/orgs/acme/aside", &[("all", "yes")]).await.is(303);
+    browser.get("/staff/orgs/acme").await.says(NONE);
     let bad = browser.post("/staff/orgs/acme/refresh", &[("event", "<b>")]).await;
     bad.is(422).says("Nothing was done.");
+    // No worker runs here, and nothing is promised that nobody does.
+    for action in ["refresh", "compare"] {
+        let refused = browser.post(&format!("/staff/orgs/acme/{action}"), &[]).await;
+        refused.is(503).says("No worker runs for this org here");
+    }
 }
 
 #[tokio::test]
@@ -337,9 +344,9 @@ async fn conflicts_of_one_kind_are_left_to_the_org_without_those_of_another() {
     let page = browser.get("/staff/orgs/acme").await;
     let kind = "code=changed-in-org&kind=attendee&conflict=yes";
     let address = format!("/staff/orgs/acme/accept?{kind}");
-    page.says("2 rows differ in Salesforce").says(&address.replace('&', "&#38;"));
+    page.says("2 rows need a decision").says(&address.replace('&', "&#38;"));
     let asked = browser.get(&address).await;
-    asked.says("Leave 2 rows to Salesforce?").says("value=\"changed-in-org\"");
+    asked.says("Leave 2 rows as Salesforce has them?").says("value=\"changed-in-org\"");
     let form = [("all", "yes"), ("code", "changed-in-org"), ("kind", "attendee")];
     browser.post("/staff/orgs/acme/accept", &form).await.is(303);
     let left = site.engine.letters(site.org, &LetterFilter::default(), None, 9).await.unwrap();

@@ -12,6 +12,7 @@ use std::time::Duration;
 use clap::Args as Arguments;
 use serde_json::{Value, json};
 use sloe_core::ids::OrgId;
+use sloe_engine::changes::SUPPORTED;
 use sloe_engine::refresh::Outcome;
 use sloe_engine::tenant::{Connect, Org, Profile};
 use sloe_engine::view::Listing;
@@ -20,7 +21,7 @@ use sloe_salesforce::{Credentials, Flow};
 use sloe_sim::{mailbox, org};
 use sloe_web::mailbox::{Mailbox, ReceivedMail};
 
-use self::greeting::{Greeting, OrgFacts, Storm};
+use self::greeting::{Changes, Greeting, OrgFacts, Storm};
 use self::progress::Progress;
 use super::Failure;
 use crate::boot::{self, Platform, Wishes};
@@ -34,7 +35,8 @@ const LICENSES_EVERY: Duration = Duration::from_secs(3);
 #[derive(Arguments)]
 #[command(after_help = "Examples:\n  sloe demo\n  sloe demo --port 9090 --ephemeral")]
 pub(crate) struct Args {
-    /// Port of the public site; the simulated orgs take the next three.
+    /// Port of the public site; the simulated orgs take the next three, and where they tell of
+    /// changes the two after.
     #[arg(long, default_value_t = 8080)]
     port: u16,
     /// Where the data lives.
@@ -121,16 +123,16 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let url = format!("http://127.0.0.1:{site_port}");
     let mail = mailbox::start(local(0)).await?;
     let mut orgs = Vec::new();
+    let port = |number: u16| if args.port == 0 { 0 } else { args.port.saturating_add(number) };
     for (number, show) in (1_u16..).zip(&SHOWS) {
         progress.step(format!("Starting the simulated Salesforce of {}", (show.profile)().name));
-        let port = if args.port == 0 { 0 } else { args.port.saturating_add(number) };
-        let seed = org::Seed::demo(show.seed)?;
-        orgs.push(start_org((show.seed, seed), port, &home.path, &instead).await?);
+        let seed = (show.seed, org::Seed::demo(show.seed)?);
+        let pubsub = SUPPORTED.then(|| port(3 + number));
+        orgs.push(start_org(seed, port(number), pubsub, &home.path, &instead).await?);
     }
     progress.step("Starting the org that licenses both".to_owned());
-    let port = if args.port == 0 { 0 } else { args.port.saturating_add(3) };
     let seed = ("source", org::Seed::source()?);
-    let source = start_org(seed, port, &home.path, &instead).await?;
+    let source = start_org(seed, port(3), None, &home.path, &instead).await?;
     progress.step("Opening the store".to_owned());
     let key = boot::master_key(&home.path, true)?;
     let wishes = Wishes {
@@ -156,7 +158,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     if args.json {
         println!("{}", ready(&platform, (&orgs, &source), &url, &console, &args)?);
     } else {
-        let greeting = greeting(&args, &platform, (&orgs, &source), &url, console);
+        let greeting = greeting(&home, &platform, (&orgs, &source), &url, console);
         print!("{}", greeting.text(platform::may_color(&std::io::stdout())));
     }
     platform::asked_to_stop().await;
@@ -220,11 +222,14 @@ fn local(port: u16) -> SocketAddr {
 async fn start_org(
     (name, seed): (&str, org::Seed),
     port: u16,
+    pubsub: Option<u16>,
     data: &Path,
     instead: &str,
 ) -> Result<org::Running, Failure> {
-    // Bound once here for the clear sentence; the org binds it again at once.
-    drop(platform::bind(local(port), instead)?);
+    // Bound once here for the clear sentence; the org binds them again at once.
+    for port in std::iter::once(port).chain(pubsub) {
+        drop(platform::bind(local(port), instead)?);
+    }
     let options = org::Options {
         listen: local(port),
         seed,
@@ -233,7 +238,8 @@ async fn start_org(
         concurrent_limit: None,
         now: jiff::Timestamp::now,
     };
-    Ok(org::start(options).await?)
+    let doors = org::Doors { tls: None, pubsub: pubsub.map(local) };
+    Ok(org::start_with(options, doors).await?)
 }
 
 /// Where the platform reads who may be live, as `sloe serve --license-url …` is told it.
@@ -323,7 +329,7 @@ async fn console(platform: &Platform, url: &str) -> Result<String, Failure> {
 }
 
 fn greeting(
-    args: &Args,
+    home: &Home,
     platform: &Platform,
     (orgs, source): (&[org::Running], &org::Running),
     url: &str,
@@ -345,14 +351,19 @@ fn greeting(
             client_secret: org.client_secret().to_owned(),
         })
     });
+    let changes = SHOWS.iter().zip(orgs).find_map(|(show, org)| {
+        let store = format!("embedded:{}", home.path.join("platform").display());
+        Some(Changes { slug: (show.profile)().slug, url: org.pubsub_url()?, store })
+    });
     Greeting {
+        changes,
         command: platform::own_command(),
         site: url.to_owned(),
         console,
         orgs: SHOWS.iter().zip(orgs).map(facts).collect(),
         storm,
         licenses: source.url(),
-        data: (!args.ephemeral).then(|| args.data.display().to_string()),
+        data: (!home.temporary).then(|| home.path.display().to_string()),
     }
 }
 
@@ -385,6 +396,7 @@ fn ready(
             "url": org.url(),
             "client_id": org.client_id(),
             "client_secret": org.client_secret(),
+            "pubsub": org.pubsub_url(),
             "events": events,
         }));
     }

@@ -1,5 +1,7 @@
 //! `sloe event`: looks after one event.
 
+mod invite;
+
 use clap::Subcommand;
 use serde_json::json;
 use sloe_store::embedded::Embedded;
@@ -20,6 +22,8 @@ pub(crate) enum Event {
         /// The event's Salesforce id; all events if left out.
         event: Option<String>,
     },
+    /// Print personal links to an event for Contacts and Leads, as CSV.
+    Invite(invite::Args),
     /// Print an event's history from its journal, without personal data.
     #[command(after_help = "Example:\n  sloe event replay 4c6x8d0qk2y7h1m9v3t5w8z0ab")]
     Replay {
@@ -43,6 +47,7 @@ pub(crate) async fn run(event: Event) -> Result<(), Failure> {
             println!("Asked for. The pages show what Salesforce says as soon as it has answered.");
             Ok(())
         }
+        Event::Invite(args) => invite::run(args).await,
         Event::Replay { at, event } => {
             let store = Embedded::open_read_only(at.store.directory())?;
             sloe_engine::replay::print(&store, &event, &mut std::io::stdout().lock())

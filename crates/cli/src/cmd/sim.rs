@@ -50,10 +50,10 @@ pub(crate) struct Org {
     /// Keep everything of the org here; without it all ends with the process.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// API calls a day.
+    /// API calls in 24 hours: 100,000 unless given.
     #[arg(long)]
     daily_limit: Option<u64>,
-    /// Long calls at once.
+    /// Calls of more than 20 s at once: 25 unless given.
     #[arg(long)]
     concurrent_limit: Option<u32>,
     /// Serve HTTPS with this certificate (PEM, its chain behind it).

@@ -25,9 +25,12 @@ pub(crate) fn from_environment() -> Result<Option<Key>, Failure> {
     }
 }
 
+/// The file that holds the master key where it is kept beside the data.
+pub(crate) const MASTER_KEY: &str = "master.key";
+
 /// The master key beside the data, made on first use and readable by its owner only.
 pub(crate) fn keep_beside(data: &Path) -> Result<Key, Failure> {
-    let path = data.join("master.key");
+    let path = data.join(MASTER_KEY);
     let fail = |what: &str| Failure::new(format!("the master key {} {what}", path.display()));
     match std::fs::read_to_string(&path) {
         Ok(text) => parse(text.trim()).ok_or_else(|| {

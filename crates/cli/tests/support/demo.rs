@@ -246,19 +246,21 @@ impl Demo {
 
     /// Runs a command on the store of a demo that keeps it; what it prints.
     pub(crate) fn sloe(&self, args: &[&str]) -> String {
-        let (done, told, why) = self.try_sloe(args);
+        let (done, told, why) = self.tried(args);
         assert!(done, "{args:?}: {told}{why}");
         told
     }
 
     /// The same for a command that must fail; what it prints, and why it failed.
     pub(crate) fn refused(&self, args: &[&str]) -> (String, String) {
-        let (done, told, why) = self.try_sloe(args);
+        let (done, told, why) = self.tried(args);
         assert!(!done, "{args:?}: {told}{why}");
         (told, why)
     }
 
-    fn try_sloe(&self, args: &[&str]) -> (bool, String, String) {
+    /// The same for a command that may fail: whether it did what it was asked, what it
+    /// prints, and why it failed.
+    pub(crate) fn tried(&self, args: &[&str]) -> (bool, String, String) {
         let store = format!("embedded:{}", self.data().join("platform").display());
         let mut command = Command::new(env!("CARGO_BIN_EXE_sloe"));
         let done = command.args(args).args(["--store", &store]).output().unwrap();

@@ -14,6 +14,8 @@ pub(super) struct ReadyOrg {
     slug: String,
     org_id: String,
     url: String,
+    #[serde(default)]
+    pubsub: String,
     client_id: String,
     client_secret: String,
     #[serde(default)]
@@ -34,6 +36,8 @@ pub(crate) struct Org {
     pub(crate) id: String,
     /// Where it answers, people and programs alike.
     pub(crate) url: String,
+    /// Where it tells of changes; empty if it does not.
+    pub(crate) pubsub: String,
     client_id: String,
     client_secret: String,
     /// Sloe's ids of the events there were at the start, by slug.
@@ -48,6 +52,7 @@ impl Org {
             slug: ready.slug,
             id: ready.org_id,
             url: ready.url,
+            pubsub: ready.pubsub,
             client_id: ready.client_id,
             client_secret: ready.client_secret,
             events: ready.events.into_iter().map(|event| (event.slug, event.id)).collect(),
@@ -61,14 +66,14 @@ impl Org {
         self.events.get(slug).unwrap_or_else(|| panic!("{slug} is no event of {}", self.slug))
     }
 
+    /// The slugs of the events that there were at the start.
+    pub(crate) fn events(&self) -> impl Iterator<Item = &str> {
+        self.events.keys().map(String::as_str)
+    }
+
     /// The app that Sloe signs in by.
     pub(crate) fn client_id(&self) -> &str {
         &self.client_id
-    }
-
-    /// The events there were at the start, by slug.
-    pub(crate) fn events(&self) -> impl Iterator<Item = &str> {
-        self.events.keys().map(String::as_str)
     }
 
     /// The secret that Sloe signs in with.

@@ -131,13 +131,12 @@ impl Writer {
                 self.end(Break::Line);
                 self.row = false;
             }
-            "td" | "th" => {
-                if std::mem::replace(&mut self.row, true) {
-                    self.end(Break::Space);
-                    self.mark = "| ".to_owned();
-                }
+            "td" | "th" => self.cell(),
+            "a" => {
+                // Of links in links, which can't be, the outer one leads: each word is looked at once.
+                let to = tag.attribute("href").filter(|_| self.links.is_empty());
+                self.links.push((self.out.len(), to));
             }
-            "a" => self.links.push((self.out.len(), tag.attribute("href"))),
             "img" => {
                 if let Some(alt) = tag.attribute("alt") {
                     self.text(&alt);
@@ -156,6 +155,14 @@ impl Writer {
             }
             Some(None) | None => "- ".to_owned(),
         };
+    }
+
+    fn cell(&mut self) {
+        let first = !std::mem::replace(&mut self.row, true);
+        if !first {
+            self.end(Break::Space);
+            self.mark = "| ".to_owned();
+        }
     }
 
     fn close(&mut self, name: &str) {
@@ -263,6 +270,10 @@ mod tests {
             ("<a href='https://example.org'>https://example.org</a>", "https://example.org"),
             ("<a href=\"mailto:ada@example.org?subject=Hi\">Ada</a>", "Ada (ada@example.org)"),
             ("<a href=\"javascript:alert(1)\">click</a>", "click"),
+            (
+                "<a href=\"https://a.example\">x <a href=\"https://b.example\">y</a></a>",
+                "x y (https://a.example)",
+            ),
             ("<img src=\"/x.png\" alt=\"The hall\"></img><br>", "The hall"),
         ] {
             assert_eq!(plain(html), text, "{html}");

@@ -38,6 +38,7 @@ pub(super) fn check(
                 ),
                 last_name: read(Part::LastName, &input.last_name, &form.last_name, "last name"),
                 email: read(Part::Email, &input.email, &form.email, "e-mail address"),
+                invitee: None,
             }
         })
         .collect();
@@ -123,11 +124,17 @@ mod tests {
     #[test]
     fn every_fault_of_every_attendee_is_named() {
         let inputs = [
-            AttendeeInput { first_name: "Ada".into(), last_name: String::new(), email: "x".into() },
+            AttendeeInput {
+                first_name: "Ada".into(),
+                last_name: String::new(),
+                email: "x".into(),
+                ..AttendeeInput::default()
+            },
             AttendeeInput {
                 first_name: "x".repeat(41),
                 last_name: "y\u{7}".into(),
                 email: String::new(),
+                ..AttendeeInput::default()
             },
         ];
         let Err(Denied::Invalid(faults)) = check(&AttendeeForm::default(), &inputs) else {

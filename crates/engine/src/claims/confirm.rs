@@ -41,7 +41,7 @@ impl Engine {
         let view = view.map_err(|why| deny::unanswered(&snapshot, why))?.ok_or(Denied::NotFound)?;
         let body = [typed(inputs), chosen(sessions)].concat();
         let operation = format!("confirm {}", claim.text());
-        let (checked, records) = match checked(&snapshot, &view, inputs, sessions) {
+        let (checked, records) = match self.checked(&snapshot, &view, inputs, sessions) {
             Ok(checked) => checked,
             Err(denied) => {
                 let asked = (operation.as_str(), id);
@@ -74,9 +74,8 @@ impl Engine {
         let (choices, inputs): (Vec<_>, Vec<_>) = people.iter().cloned().unzip();
         let body = [canonical(&choices), typed(&inputs)];
         let body = body.each_ref().map(Vec::as_slice);
-        let checked = || {
-            both(translate::places(&snapshot, &choices), attendees::check(&snapshot.form, &inputs))
-        };
+        let checked =
+            || both(translate::places(&snapshot, &choices), self.people(&snapshot, &inputs));
         let (places, checked) = match self.licensed(&org).and_then(|()| checked()) {
             Ok(checked) => checked,
             Err(denied) => {
@@ -94,6 +93,33 @@ impl Engine {
         let committed = answer.map_err(|why| deny::unanswered(&snapshot, why))?;
         let Reply::Confirmed(view) = committed.reply else { return Err(Denied::NotFound) };
         Ok(self.confirmed(&snapshot, &view))
+    }
+
+    fn checked(
+        &self,
+        snapshot: &Snapshot,
+        hold: &ClaimView,
+        inputs: &[AttendeeInput],
+        sessions: Option<&[Vec<PublicId>]>,
+    ) -> Result<Checked, Denied> {
+        let people = self.people(snapshot, inputs)?;
+        check_count(hold.places.len(), inputs.len())?;
+        let records = sessions.map(|chosen| translate::sessions(snapshot, chosen)).transpose()?;
+        Ok((people, records))
+    }
+
+    /// The details of `inputs` with who of them was invited, or every fault.
+    pub(super) fn people(
+        &self,
+        snapshot: &Snapshot,
+        inputs: &[AttendeeInput],
+    ) -> Result<Vec<Attendee>, Denied> {
+        let details = attendees::check(&snapshot.form, inputs);
+        let (mut people, invitees) = both(details, self.invitees(snapshot.event, inputs))?;
+        for (person, invitee) in people.iter_mut().zip(invitees) {
+            person.invitee = invitee.map(|invitee| invitee.record().to_string());
+        }
+        Ok(people)
     }
 
     fn seal_attendees(
@@ -124,18 +150,6 @@ impl Engine {
 /// What a hold is to become: its attendees, and the sessions they change to.
 type Checked = (Vec<Attendee>, Option<Vec<Vec<SfId>>>);
 
-fn checked(
-    snapshot: &Snapshot,
-    hold: &ClaimView,
-    inputs: &[AttendeeInput],
-    sessions: Option<&[Vec<PublicId>]>,
-) -> Result<Checked, Denied> {
-    let people = attendees::check(&snapshot.form, inputs)?;
-    check_count(hold.places.len(), inputs.len())?;
-    let records = sessions.map(|chosen| translate::sessions(snapshot, chosen)).transpose()?;
-    Ok((people, records))
-}
-
 fn check_count(held: usize, given: usize) -> Result<(), Denied> {
     if held == given {
         return Ok(());
@@ -162,6 +176,10 @@ fn typed(inputs: &[AttendeeInput]) -> Vec<u8> {
         for text in [&input.first_name, &input.last_name, &input.email] {
             out.extend_from_slice(&text.len().to_be_bytes());
             out.extend_from_slice(text.as_bytes());
+        }
+        if !input.invitation.is_empty() {
+            out.push(b'i');
+            out.extend_from_slice(input.invitation.as_bytes());
         }
     }
     out

@@ -27,6 +27,9 @@ pub enum LetterKind {
 }
 
 impl LetterKind {
+    /// All there are.
+    pub const ALL: [Self; 3] = [Self::Attendee, Self::SessionAttendee, Self::Mail];
+
     /// In words: `attendee`, `session attendee` or `mail`.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -40,8 +43,7 @@ impl LetterKind {
     /// Reads [`LetterKind::word`] back.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
-        let all = [Self::Attendee, Self::SessionAttendee, Self::Mail];
-        all.into_iter().find(|kind| kind.word() == word)
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
     }
 
     fn of(key: &str) -> Self {

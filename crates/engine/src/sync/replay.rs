@@ -19,7 +19,7 @@ use crate::engine::Engine;
 use crate::error::Denied;
 use crate::worker::mail::Again;
 use crate::worker::outbox::file::{self, Dead, Retry};
-use crate::worker::outbox::letter::PARENT;
+use crate::worker::outbox::letter::{ANY, PARENT};
 
 /// Rows written down in one commit, so that claims get their turn in between.
 const AT_ONCE: usize = 500;
@@ -102,6 +102,49 @@ impl Engine {
         }
         Ok(accepted)
     }
+
+    /// Forgets mails that were given up, once staff have seen to them; how
+    /// many. The orders and their pages stand without.
+    ///
+    /// # Errors
+    /// As [`Engine::replay`].
+    pub async fn put_mails_aside(&self, org: OrgId, which: Which) -> Result<usize, Denied> {
+        let scope = self.registry().by_id(org).ok_or(Denied::NotFound)?.scope;
+        self.blocking(move |store| {
+            let mails = given_up(store, scope, which)?;
+            for some in mails.chunks(AT_ONCE) {
+                let gone = |key: &String| Write {
+                    key: Key::dead_letter(scope, key),
+                    version: ANY,
+                    body: None,
+                };
+                store.put(&some.iter().map(gone).collect::<Vec<_>>())?;
+            }
+            Ok(mails.len())
+        })
+        .await
+    }
+}
+
+/// Documents of mails that were given up, by key.
+fn given_up(store: &dyn Store, scope: OrgScope, which: Which) -> Result<Vec<String>, StoreError> {
+    let mut mails = Vec::new();
+    match which {
+        Which::Rows(keys) => {
+            for key in keys.into_iter().filter(|key| is_mail(key)) {
+                if store.get(&Key::dead_letter(scope, &key))?.is_some() {
+                    mails.push(key);
+                }
+            }
+        }
+        Which::All(filter) => each_letter(store, scope, None, |key, dead| {
+            if is_mail(key) && filter.wants(key, &dead) {
+                mails.push(key.to_owned());
+            }
+            Ok(true)
+        })?,
+    }
+    Ok(mails)
 }
 
 /// Writes down that rows go again, and says which.

@@ -8,13 +8,14 @@ use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use sloe_core::ids::OrgId;
 use sloe_salesforce::{
-    Credentials, Finding, Flow, Mapping, MappingFault, Options, Org as Client, Severity,
+    Credentials, Finding, Flow, Gate, Mapping, MappingFault, Options, Org as Client, Severity,
 };
 use sloe_store::api::{Store, StoreError};
 
 use super::{HookSecrets, Org, OrgError, Profile};
 use crate::engine::Engine;
 use crate::mapping::Moved;
+use crate::worker::budget::{self, Tally};
 use crate::worker::stored;
 
 /// A new org, or a change of a connected one.
@@ -163,9 +164,24 @@ impl Engine {
     pub async fn connect_org(&self, connect: Connect) -> Result<Connected, ConnectError> {
         let mapping = connect.mapping.as_deref().map(Mapping::parse).transpose();
         let mapping = mapping.map_err(ConnectError::Mapping)?;
-        let signing_in = Mapping::default();
-        let client = Client::new(connect.credentials.clone(), signing_in, Options::default())?;
+        let tally = Arc::new(Tally::default());
+        let gate: Arc<dyn Gate> = Arc::<Tally>::clone(&tally);
+        let options = Options { gate: Some(gate), ..Options::default() };
+        let client = Client::new(connect.credentials.clone(), Mapping::default(), options)?;
         let found = client.identify().await?.org;
+        let connected = self.connect_found(connect, mapping, client, found).await;
+        // They were made, whatever came of them.
+        budget::charge(self, found, &tally).await;
+        connected
+    }
+
+    async fn connect_found(
+        &self,
+        connect: Connect,
+        mapping: Option<Mapping>,
+        client: Client,
+        found: OrgId,
+    ) -> Result<Connected, ConnectError> {
         if let Some(expected) = connect.expected
             && expected != found
         {

@@ -5,7 +5,7 @@
 mod stored;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use sloe_core::ids::OrgId;
@@ -15,6 +15,9 @@ use sloe_store::api::{Store, StoreError, Write};
 use sloe_store::key::{Collection, Key, Range};
 
 pub(crate) use stored::{SourceName, SourceState};
+
+/// How often a node says that rows changed, if others say something else meanwhile.
+const TOLD_AT_MOST: u32 = 100;
 
 /// The rows of one org, and the version of its document.
 #[derive(Clone, Debug)]
@@ -46,6 +49,8 @@ impl Known {
 #[derive(Default)]
 pub struct Licenses {
     known: ArcSwap<Known>,
+    /// Held while the store is asked: what was read earlier must not replace what was read later.
+    asking: Mutex<()>,
 }
 
 impl Licenses {
@@ -54,6 +59,15 @@ impl Licenses {
     /// # Errors
     /// The store can't be read, or a stored license is damaged.
     pub fn load(&self, store: &dyn Store) -> Result<(), StoreError> {
+        let _asking = self.alone();
+        self.read(store)
+    }
+
+    fn alone(&self) -> MutexGuard<'_, ()> {
+        self.asking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read(&self, store: &dyn Store) -> Result<(), StoreError> {
         // The source's document first: what is read after it is as new or newer.
         let source = store.get(&Key::license_source())?;
         let mut rows = Rows::new();
@@ -74,6 +88,11 @@ impl Licenses {
     /// # Errors
     /// As [`Licenses::load`]; then what was known stands.
     pub(crate) fn follow(&self, store: &dyn Store) -> Result<(), StoreError> {
+        let _asking = self.alone();
+        self.catch_up(store)
+    }
+
+    fn catch_up(&self, store: &dyn Store) -> Result<(), StoreError> {
         let found = store.get(&Key::license_source())?;
         let known = self.known.load_full();
         if found.as_ref().map_or(0, |found| found.version) == known.version {
@@ -81,10 +100,38 @@ impl Licenses {
         }
         let (source, version) = stored::source(found.as_ref())?;
         if source.changes != known.source.changes {
-            return self.load(store);
+            return self.read(store);
         }
         self.known.store(Arc::new(Known::clone(&known).with(source, version)));
         Ok(())
+    }
+
+    /// Writes how far the source org was read, in place of `version`, and takes
+    /// over what then stands. If another node was faster, its word stands; but
+    /// when rows were `changed` here, every node must hear that they were.
+    ///
+    /// # Errors
+    /// As [`Licenses::load`].
+    pub(crate) fn tell(
+        &self,
+        store: &dyn Store,
+        mut state: SourceState,
+        mut version: u64,
+        changed: bool,
+    ) -> Result<(), StoreError> {
+        let _asking = self.alone();
+        for _ in 0..TOLD_AT_MOST {
+            let body = Some(state.encode()?);
+            store.put(&[Write { key: Key::license_source(), version: version + 1, body }])?;
+            let found = store.get(&Key::license_source())?;
+            let (stands, at) = stored::source(found.as_ref())?;
+            if !changed || stands == state {
+                break;
+            }
+            state = SourceState { changes: stands.changes + 1, ..stands };
+            version = at;
+        }
+        self.catch_up(store)
     }
 
     /// An org's rows as its document holds them.
@@ -139,12 +186,13 @@ impl Licenses {
         org: OrgId,
         licenses: &[License],
     ) -> Result<(), StoreError> {
+        let _asking = self.alone();
         let version = store.get(&Key::licenses(org))?.map_or(1, |document| document.version + 1);
         let (state, told) = stored::source(store.get(&Key::license_source())?.as_ref())?;
         let body = SourceState { changes: state.changes + 1, ..state }.encode()?;
         let news = Write { key: Key::license_source(), version: told + 1, body: Some(body) };
         store.put(&[write(org, version, licenses)?, news])?;
-        self.load(store)
+        self.read(store)
     }
 }
 
@@ -152,4 +200,38 @@ impl Licenses {
 pub(crate) fn write(org: OrgId, version: u64, rows: &[License]) -> Result<Write, StoreError> {
     let body = if rows.is_empty() { None } else { Some(stored::encode(rows)?) };
     Ok(Write { key: Key::licenses(org), version, body })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use sloe_core::license::Status;
+    use sloe_store::embedded::Embedded;
+
+    use super::*;
+
+    #[test]
+    fn rows_that_changed_are_heard_of_though_another_node_told_first() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Embedded::open(directory.path()).unwrap();
+        let org = OrgId::parse("00D000000000001").unwrap();
+        let now = Timestamp(1_000);
+        let [saw, missed, third] = [(); 3].map(|()| Licenses::default());
+        let read_at = |at, changes| SourceState {
+            source: Some(SourceName { url: "https://x".into(), package: "033".into() }),
+            read_at: Some(at),
+            changes,
+            ..SourceState::default()
+        };
+        // Two read the source org at the same time, and one of them a moment too early.
+        let row = License { number: "L-1".into(), status: Status::Active, expires_at: None };
+        store.put(&[write(org, 1, &[row]).unwrap()]).unwrap();
+        missed.tell(&store, read_at(8, 0), 0, false).unwrap();
+        third.follow(&store).unwrap();
+        saw.tell(&store, read_at(9, 1), 0, true).unwrap();
+        for node in [&saw, &missed, &third] {
+            node.follow(&store).unwrap();
+            assert!(node.is_live(org, now));
+        }
+    }
 }

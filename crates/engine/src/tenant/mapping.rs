@@ -73,6 +73,12 @@ impl Default for OrgMapping {
 }
 
 impl OrgMapping {
+    /// Whether the org is read and written at all, be it by the last good one.
+    #[must_use]
+    pub fn is_in_force(&self) -> bool {
+        self.mapping.is_some()
+    }
+
     /// A new mapping in the place of this one.
     pub(crate) fn replaced(&self, mapping: Mapping, current: Option<MappingText>) -> Self {
         Self {

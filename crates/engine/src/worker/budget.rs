@@ -15,7 +15,7 @@ use sloe_store::key::Key;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use super::orgs::lock;
+use super::orgs::{ensure, lock};
 use super::outbox::file;
 use super::stored;
 use crate::clock::World;
@@ -133,8 +133,7 @@ impl Budget {
         if book.hours() == kept.book.hours() && book.told() == kept.book.told() {
             return None;
         }
-        let told = book.told().map(|told| (told.used, told.max, told.at.0));
-        let body = Some(file::encode(&Calls { hours: book.hours(), told }));
+        let body = Some(encode(&book));
         kept.book = book;
         kept.version += 1;
         Some(Write { key, version: kept.version, body })
@@ -170,6 +169,80 @@ impl Gate for Budget {
     fn end(&self) {
         lock(&self.book).end();
     }
+}
+
+/// Counts the calls to an org before it is known which one it is.
+#[derive(Debug, Default)]
+pub(crate) struct Tally(Mutex<Tallied>);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Tallied {
+    calls: u64,
+    /// What the org told last.
+    told: Option<Usage>,
+}
+
+impl Tallied {
+    fn enter(self, book: &mut Book, now: Timestamp) {
+        for call in 1..=self.calls {
+            book.count(now);
+            if let Some(told) = self.told.filter(|_| call == self.calls) {
+                book.follow(told.used, told.max, told.app, now);
+            }
+            book.end();
+        }
+    }
+}
+
+impl Gate for Tally {
+    fn begin(&self, _: Purpose) -> May {
+        self.again();
+        May::Go
+    }
+
+    fn again(&self) {
+        lock(&self.0).calls += 1;
+    }
+
+    fn follow(&self, usage: Usage) {
+        lock(&self.0).told = Some(usage);
+    }
+
+    fn refuse(&self, _: Exhausted) {}
+
+    fn at_once(&self) -> usize {
+        Rules::default().at_once().into()
+    }
+
+    fn end(&self) {}
+}
+
+/// Enters calls that were made in the org's budget, if it is connected by now.
+pub(crate) async fn charge(engine: &Engine, org: OrgId, tally: &Tally) {
+    let Some(known) = engine.registry().by_id(org) else { return };
+    let (tallied, now) = (*lock(&tally.0), engine.now());
+    if let Some(work) = ensure(engine, org) {
+        work.budget.load(engine, org).await;
+        tallied.enter(&mut lock(&work.budget.book), now);
+        return;
+    }
+    // Nobody works for the org here: whoever does next reads it.
+    let key = Key::budget(known.scope);
+    let entered = stored(engine, move |store| {
+        let found = store.get(&key)?;
+        let mut book = found.as_ref().map(decode).transpose()?.unwrap_or_default();
+        tallied.enter(&mut book, now);
+        let version = found.map_or(0, |found| found.version) + 1;
+        store.put(&[Write { key, version, body: Some(encode(&book)) }])
+    });
+    if let Err(error) = entered.await {
+        tracing::error!(%org, %error, "calls to the org can't be counted");
+    }
+}
+
+fn encode(book: &Book) -> Vec<u8> {
+    let told = book.told().map(|told| (told.used, told.max, told.at.0));
+    file::encode(&Calls { hours: book.hours(), told })
 }
 
 fn decode(document: &Document) -> Result<Book, StoreError> {
@@ -220,6 +293,20 @@ impl Calls24h {
         let (ours, left) = (book.ours(now), book.left(Purpose::Outbox, now));
         let (at_once, rules) = (book.at_once(now), book.rules());
         Self { told: book.told(), ours, left, at_once, rules, hours: book.hours(), waits_until }
+    }
+
+    /// Whether what is told to do about a fault is what is told when only the
+    /// org's budget keeps a call: nothing is wrong then, and it passes by itself.
+    #[must_use]
+    pub fn is_the_remedy(told: &str) -> bool {
+        told == sloe_salesforce::BUDGET_REMEDY
+    }
+
+    /// Whether everybody's calls together have come to what Sloe leaves alone.
+    #[must_use]
+    pub fn is_at_the_reserve(&self) -> bool {
+        let line = 100 - u128::from(self.rules.reserve());
+        self.told.is_some_and(|told| u128::from(told.used) * 100 >= u128::from(told.max) * line)
     }
 
     /// Why nothing is written to the org now, for its staff; `None` if something may be.

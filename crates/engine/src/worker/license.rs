@@ -5,6 +5,8 @@
 //! Whichever node finds the last read old enough reads; the others see what it
 //! wrote within a second or two. Two that read at the same time read the same.
 
+mod purse;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -25,6 +27,7 @@ use super::stored;
 use crate::engine::Engine;
 use crate::licensing::ALARM_MILLIS;
 use crate::tenant::license::{Rows, SourceName, SourceState, write};
+use purse::Purse;
 
 /// Rows that change in one transaction may become visible this much after
 /// their stamp: so much is read again each time.
@@ -71,6 +74,7 @@ impl SourceOrg {
 pub(crate) struct Reader {
     client: Option<LicenseSource>,
     budget: Option<Arc<Budget>>,
+    purse: Option<Arc<Purse>>,
     seen: Mutex<Seen>,
 }
 
@@ -94,11 +98,13 @@ impl Reader {
     ) -> Result<Self, Error> {
         let Some(source) = source else { return Ok(Self::default()) };
         let budget = Arc::new(Budget::new(world));
-        let gate: Arc<dyn Gate> = Arc::<Budget>::clone(&budget);
+        let purse = Arc::new(Purse::new(Arc::clone(&budget)));
+        let gate: Arc<dyn Gate> = Arc::<Purse>::clone(&purse);
         let options = Options { expected_org: None, gate: Some(gate), ..options.clone() };
         let (credentials, package) = (source.credentials.clone(), source.package.clone());
         let client = LicenseSource::new(credentials, package, options)?;
-        Ok(Self { client: Some(client), budget: Some(budget), seen: Mutex::default() })
+        let (client, budget, purse) = (Some(client), Some(budget), Some(purse));
+        Ok(Self { client, budget, purse, seen: Mutex::default() })
     }
 
     /// The counted calls that the store doesn't have yet.
@@ -107,20 +113,21 @@ impl Reader {
     }
 }
 
-/// Takes over what other nodes wrote, and reads the source org if it is time.
-pub(super) async fn look(engine: Engine) -> Result<(), String> {
-    let followed = follow(&engine).await.map_err(|error| error.to_string());
-    let read = match engine.workers().license_source() {
-        Some(source) => read(&engine, source).await,
-        None => retire(&engine).await,
-    };
+/// Takes over what other nodes wrote. On its own, so that no slow answer of
+/// the source org keeps this node from what another one read.
+pub(super) async fn follow(engine: Engine) -> Result<(), String> {
+    let asked = engine.clone();
+    let followed = stored(&engine, move |store| asked.registry().licenses.follow(store)).await;
     show(&engine);
-    followed.and(read)
+    followed.map_err(|error| error.to_string())
 }
 
-async fn follow(engine: &Engine) -> Result<(), StoreError> {
-    let asked = engine.clone();
-    stored(engine, move |store| asked.registry().licenses.follow(store)).await
+/// Reads the source org if it is time.
+pub(super) async fn look(engine: Engine) -> Result<(), String> {
+    match engine.workers().license_source() {
+        Some(source) => read(&engine, source).await,
+        None => retire(&engine).await,
+    }
 }
 
 /// Without a source org, what was read stands as if recorded by hand.
@@ -137,7 +144,10 @@ async fn retire(engine: &Engine) -> Result<(), String> {
 
 async fn read(engine: &Engine, source: &SourceOrg) -> Result<(), String> {
     let reader = &engine.workers().licenses;
-    let (Some(client), Some(budget)) = (&reader.client, &reader.budget) else { return Ok(()) };
+    let Reader { client: Some(client), budget: Some(budget), purse: Some(purse), .. } = reader
+    else {
+        return Ok(());
+    };
     budget.load_from(engine, Key::license_budget(), Rules::default()).await;
     let now = engine.now();
     let (mut state, version) = engine.registry().licenses.source();
@@ -156,7 +166,17 @@ async fn read(engine: &Engine, source: &SourceOrg) -> Result<(), String> {
         return Ok(());
     }
     lock(&reader.seen).tried = Some(now);
-    match attempt(client, budget, &state, full).await {
+    let attempt = async {
+        // A login is no call.
+        purse.belong_to(engine, client.org().await?).await;
+        attempt(client, &purse.current(), &state, full).await
+    };
+    let stopping = engine.workers().stopping.clone();
+    let done = tokio::select! {
+        done = attempt => done,
+        () = stopping.cancelled() => return Ok(()),
+    };
+    match done {
         Ok(read) => take(engine, read, (state, version), now).await,
         // Its turn comes, and nothing is wrong.
         Err(Error::Budget { closed: false, .. }) => Ok(()),
@@ -350,19 +370,16 @@ fn differences(
 /// Writes rows, then how far the source was read: a node that sees the latter finds the former.
 async fn save(
     engine: &Engine,
-    mut writes: Vec<Write>,
+    writes: Vec<Write>,
     state: SourceState,
     version: u64,
 ) -> Result<(), String> {
-    let body = state.encode().map_err(|error| error.to_string())?;
-    writes.push(Write { key: Key::license_source(), version: version + 1, body: Some(body) });
     let asked = engine.clone();
     let saved = stored(engine, move |store| {
         for chunk in writes.chunks(CHUNK) {
             store.put(chunk)?;
         }
-        // Another node may have been faster: the store says what is so.
-        asked.registry().licenses.follow(store)
+        asked.registry().licenses.tell(store, state, version, !writes.is_empty())
     });
     saved.await.map_err(|error| error.to_string())
 }

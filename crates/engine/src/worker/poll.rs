@@ -390,6 +390,26 @@ async fn recount(
     Ok(())
 }
 
+/// Up to where an org's changes were read, as an earlier process noted.
+pub(crate) struct Noted {
+    /// Changes before are known.
+    pub(crate) up_to: Timestamp,
+    /// Refreshes that were asked for and not made then.
+    pub(crate) due: usize,
+}
+
+/// What an earlier process noted, if it did.
+pub(crate) async fn noted(engine: &Engine, org: &Org) -> Result<Option<Noted>, StoreError> {
+    let key = Key::marks(org.scope);
+    let Some(document) = stored(engine, move |store| store.get(&key)).await? else {
+        return Ok(None);
+    };
+    let stored = file::decode::<Stored>(&document.body)?;
+    let up_to = stored.marks.iter().map(|(_, stamp, _)| *stamp).min().unwrap_or(stored.whole);
+    let up_to = Timestamp(up_to).plus_millis(OVERLAP_MILLIS);
+    Ok(Some(Noted { up_to, due: stored.due.len() }))
+}
+
 impl Engine {
     /// How an org's looks for changes go; `None` where none run.
     #[must_use]

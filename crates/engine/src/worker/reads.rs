@@ -211,6 +211,14 @@ impl Reads {
     }
 }
 
+/// How the last refreshes of an org went, as an earlier process noted: the
+/// whole org's first.
+pub(crate) async fn noted(engine: &Engine, org: &Org) -> Result<Vec<Refresh>, StoreError> {
+    let reads = Reads::default();
+    reads.load(engine, org).await?;
+    Ok(reads.all())
+}
+
 fn take_in(inner: &mut Inner, org: &Org, id: &str, document: &Document) {
     let event = match id {
         WHOLE => None,

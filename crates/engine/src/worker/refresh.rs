@@ -34,14 +34,12 @@ use crate::tenant::Org;
 pub(super) const OVERLAP_MILLIS: i64 = 10 * 60 * 1_000;
 /// How soon the store is asked again.
 const AGAIN: Duration = Duration::from_secs(1);
-/// Lets an event or a whole org wait for its refresh.
-pub(crate) fn request(engine: &Engine, org: OrgId, event: Option<SfId>, looked_at: bool) {
-    if engine.registry().by_id(org).is_none() {
-        return;
-    }
-    if let Some(work) = ensure(engine, org) {
-        work.inbox.push(event, looked_at);
-    }
+
+/// Lets an event or a whole org wait for its refresh; false if nobody would ever read it.
+pub(crate) fn request(engine: &Engine, org: OrgId, event: Option<SfId>, looked_at: bool) -> bool {
+    let known = engine.registry().by_id(org);
+    let work = known.and_then(|_| ensure(engine, org));
+    work.map(|work| work.inbox.push(event, looked_at)).is_some()
 }
 
 /// Sees to it that an org that was just connected is read: once, also where its

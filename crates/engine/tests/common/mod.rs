@@ -169,6 +169,7 @@ pub fn person(engine: &Engine, event: EventRef, n: usize) -> (Choice, AttendeeIn
         first_name: format!("First{n}"),
         last_name: format!("Last{n}"),
         email: format!("person{n}@example.org"),
+        invitation: String::new(),
     };
     (choice, input)
 }

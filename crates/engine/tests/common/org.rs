@@ -193,13 +193,17 @@ impl Org {
     pub fn connect_as(&self, engine: &Engine, store: &dyn Store, slug: &str) {
         let profile =
             Profile { slug: slug.to_owned(), name: "Test".to_owned(), ..Profile::default() };
+        engine.registry().connect(store, self.id(), profile, self.credentials()).unwrap();
+        super::license(engine, store, self.id());
+    }
+
+    /// How Sloe signs in.
+    pub fn credentials(&self) -> Credentials {
         let flow = Flow::ClientCredentials {
             client_id: "client".to_owned(),
             client_secret: "secret".to_owned().into(),
         };
-        let credentials = Credentials { login_url: self.running.url(), flow };
-        engine.registry().connect(store, self.id(), profile, credentials).unwrap();
-        super::license(engine, store, self.id());
+        Credentials { login_url: self.running.url(), flow }
     }
 
     pub async fn records(&self, soql: &str) -> Vec<Json> {
@@ -387,13 +391,8 @@ impl Org {
     }
 
     pub fn client_with(&self, options: Options) -> sloe_salesforce::Org {
-        let flow = Flow::ClientCredentials {
-            client_id: "client".to_owned(),
-            client_secret: "secret".to_owned().into(),
-        };
-        let credentials = Credentials { login_url: self.running.url(), flow };
         let options = Options { poll_first: Duration::from_millis(5), ..options };
-        sloe_salesforce::Org::new(credentials, sloe_salesforce::Mapping::default(), options)
+        sloe_salesforce::Org::new(self.credentials(), sloe_salesforce::Mapping::default(), options)
             .unwrap()
     }
 

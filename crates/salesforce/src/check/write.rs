@@ -134,6 +134,8 @@ fn column_type(
         Column::Item => return leads_to(findings, found, field, &mapping.item.object),
         Column::Session => return leads_to(findings, found, field, &mapping.session.object),
         Column::Attendee => return leads_to(findings, found, field, &mapping.attendee.object),
+        Column::Contact => return leads_to(findings, found, field, "Contact"),
+        Column::Lead => return leads_to(findings, found, field, "Lead"),
         Column::RegisteredAt => matches!(kind, "datetime" | ""),
         Column::OrderReference => {
             if kind == "string" && field.length < REFERENCE_CHARS {

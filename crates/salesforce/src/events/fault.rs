@@ -94,6 +94,9 @@ impl FeedError {
                     "The org has no place for another subscriber to change events.".to_owned()
                 }
                 Some(code) => format!("Salesforce refused change events with {code}."),
+                None if *code == Code::Unavailable => {
+                    "The Pub/Sub API, which tells of changes, does not answer.".to_owned()
+                }
                 None => format!("Salesforce refused change events ({code:?})."),
             },
         }
@@ -112,6 +115,10 @@ impl FeedError {
                 "Check that Change Data Capture is on for Sloe's objects in the org's Setup and \
                  that the integration user may see all of their records, or switch change events \
                  off for this org: sloe org changes."
+            }
+            (Self::Refused { code: Code::Unavailable, error_code: None }, _) => {
+                "Sloe tries again, and looks for changes by itself meanwhile. If it lasts, check \
+                 the address and the network between: sloe org changes."
             }
             _ => "Nothing to do: Sloe subscribes again, and looks for changes by itself meanwhile.",
         };
@@ -157,6 +164,17 @@ mod tests {
         assert_eq!(advice(Code::InvalidArgument, None), FeedAdvice::Stop);
         assert_eq!(advice(Code::Unavailable, None), FeedAdvice::Retry);
         assert_eq!(advice(Code::Internal, Some("something.new")), FeedAdvice::Retry);
+    }
+
+    #[test]
+    fn an_address_where_nobody_answers_is_for_a_person_to_check_if_it_lasts() {
+        let nobody = refused(Code::Unavailable, None);
+        assert_eq!(nobody.advice(), FeedAdvice::Retry);
+        let (means, remedy) = (nobody.means(), nobody.remedy());
+        assert!(means.contains("does not answer") && remedy.contains("check the address"));
+        let told = refused(Code::Unavailable, Some("service.unavailable"));
+        assert!(told.means().contains("service.unavailable"), "{}", told.means());
+        assert!(told.remedy().starts_with("Nothing to do"), "{}", told.remedy());
     }
 
     #[test]

@@ -137,6 +137,8 @@ pub(crate) const ATTENDEE: &[WriteKey] = &[
     write(Column::Status, "status", true, "Registration_Status__c"),
     write(Column::OrderReference, "order_reference", false, "Order_Reference__c"),
     write(Column::RegisteredAt, "registered_at", false, "Registered_At__c"),
+    write(Column::Contact, "contact", false, "Contact__c"),
+    write(Column::Lead, "lead", false, "Lead__c"),
 ];
 
 pub(crate) const SESSION_ATTENDEE: &[WriteKey] = &[

@@ -149,8 +149,9 @@ fn read_names(
     let object = file.needed_name(table, place, "object");
     let (event, children) = match child {
         true => (
-            Some(file.needed_name(table, place, "event")?),
-            Some(file.needed_name(table, place, "children")?),
+            // One that is missing is a fault, and the others are named with it.
+            Some(file.needed_name(table, place, "event").unwrap_or_default()),
+            Some(file.needed_name(table, place, "children").unwrap_or_default()),
         ),
         false => (None, None),
     };

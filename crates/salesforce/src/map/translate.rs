@@ -20,7 +20,9 @@ const MOMENTS: [Field; 4] = [Field::StartsAt, Field::EndsAt, Field::OpensAt, Fie
 pub(crate) fn values(fields: &mut BTreeMap<Field, Value>, names: &ReadNames) {
     for (field, words) in &names.values {
         let Some(value) = fields.get_mut(field) else { continue };
-        if let Some(meant) = words.get(word_of(value).as_str()).or_else(|| words.get(ANY)) {
+        let word = word_of(value);
+        let any = || words.get(ANY).filter(|_| !word.is_empty());
+        if let Some(meant) = words.get(&word).or_else(any) {
             *value = meant.clone();
         }
     }
@@ -152,6 +154,20 @@ mod tests {
             assert_eq!(fields[&Field::Limit], Value::Number(5.0));
             assert_eq!(fields[&Field::Currency], Value::Text("EUR".into()));
             assert_eq!(fields[&Field::Status], Value::Text("As it is".into()));
+        }
+    }
+
+    #[test]
+    fn an_empty_field_is_no_other_word_so_it_falls_back() {
+        let mut names = Mapping::default().event;
+        let any = BTreeMap::from([("*".to_owned(), Value::Text("Scheduled".into()))]);
+        names.values.insert(Field::Status, any);
+        names.fallback.insert(Field::Status, Value::Text("Cancelled".into()));
+        for (stored, meant) in [(Value::Null, "Cancelled"), (Value::Text("On".into()), "Scheduled")]
+        {
+            let mut fields = BTreeMap::from([(Field::Status, stored)]);
+            values(&mut fields, &names);
+            assert_eq!(fields[&Field::Status], Value::Text(meant.into()));
         }
     }
 

@@ -83,6 +83,7 @@ fn every_fault_is_named_in_one_go_with_its_line_and_what_was_meant() {
         ("summary = \"Summary__c\"", "summary = \"Summary__c FROM X\""),
         ("absent = []", "absent = [\"sumary\"]"),
         ("children = \"Items__r\"", "# "),
+        ("price = \"Price__c\"", "prize = \"Price__c\""),
         ("[session.figures]\nsold = \"Sold__c\"", "[session.figures]\nsold = \"Name\""),
         ("email = \"Email__c\"", "email = \"Last_Name__c\""),
         ("cancelled = \"Cancelled\"", "cancelled = \" \""),
@@ -100,6 +101,7 @@ fn every_fault_is_named_in_one_go_with_its_line_and_what_was_meant() {
         "event.fields.summary is \"Summary__c FROM X\", which no Salesforce org can have",
         "event.absent holds \"sumary\"; did you mean summary?",
         "item.children is missing",
+        "item.fields.prize is not known; did you mean price?",
         "session.figures.sold names Name, which is in use already",
         "attendee.fields.email writes Last_Name__c, which last_name writes already",
         "attendee.status.cancelled is empty",
@@ -110,7 +112,7 @@ fn every_fault_is_named_in_one_go_with_its_line_and_what_was_meant() {
     ] {
         assert!(text.contains(part), "{part} is not in:\n{text}");
     }
-    assert_eq!(all.len(), 15, "{text}");
+    assert_eq!(all.len(), 16, "{text}");
 }
 
 #[test]

@@ -1,14 +1,15 @@
-//! Validation rule formulas: a small grammar of Salesforce's formula language, read once and evaluated per record.
+//! Formulas of validation rules and fields: a small grammar of Salesforce's formula language, read once and evaluated
+//! per record.
 //!
-//! What it knows: fields, numbers, texts, `TRUE`/`FALSE`/`NULL`, comparisons, `&&`, `||`, `!`, `+`, `-`, and the
-//! functions of [`FUNCTIONS`]. A formula outside of it is refused when the org starts, never guessed at.
+//! What it knows: fields, numbers, texts, `TRUE`/`FALSE`/`NULL`, comparisons, `&&`, `||`, `!`, `+`, `-`, `*`, `/`,
+//! `&`, and the functions of [`FUNCTIONS`]. A formula outside of it is refused when the org starts, never guessed at.
 
 use std::cmp::Ordering;
 
 use super::data::Value;
 
 /// The functions and how many arguments each takes (least, most).
-const FUNCTIONS: [(&str, usize, usize); 8] = [
+const FUNCTIONS: [(&str, usize, usize); 13] = [
     ("AND", 1, 64),
     ("OR", 1, 64),
     ("NOT", 1, 1),
@@ -17,6 +18,11 @@ const FUNCTIONS: [(&str, usize, usize); 8] = [
     ("ISCHANGED", 1, 1),
     ("PRIORVALUE", 1, 1),
     ("ISPICKVAL", 2, 2),
+    ("IF", 3, 3),
+    ("MAX", 1, 64),
+    ("MIN", 1, 64),
+    ("BLANKVALUE", 2, 2),
+    ("TEXT", 1, 1),
 ];
 
 /// How deep a formula may nest.
@@ -44,6 +50,9 @@ enum Op {
     GreaterOrEqual,
     Plus,
     Minus,
+    Times,
+    Over,
+    Join,
     And,
     Or,
 }
@@ -89,6 +98,24 @@ impl Formula {
         out
     }
 
+    /// Whether it asks what a record was before.
+    pub(crate) fn looks_back(&self) -> bool {
+        fn looks(node: &Node) -> bool {
+            match node {
+                Node::Literal(_) | Node::Field(_) => false,
+                Node::Call("ISNEW" | "ISCHANGED" | "PRIORVALUE", _) => true,
+                Node::Call(_, arguments) => arguments.iter().any(looks),
+                Node::Binary(_, left, right) => looks(left) || looks(right),
+            }
+        }
+        looks(&self.0)
+    }
+
+    /// What the formula makes of this record.
+    pub(crate) fn value(&self, subject: &dyn Subject) -> Value {
+        evaluate(&self.0, subject)
+    }
+
     /// Whether the formula holds for this record.
     pub(crate) fn holds(&self, subject: &dyn Subject) -> bool {
         truth(&evaluate(&self.0, subject))
@@ -128,7 +155,22 @@ fn call(name: &str, arguments: &[Node], subject: &dyn Subject) -> Value {
             let wanted = arguments.get(1).map_or(Value::Null, |node| evaluate(node, subject));
             Value::Bool(value() == wanted)
         }
+        "TEXT" => Value::Text(value().to_text().into()),
+        "IF" | "BLANKVALUE" | "MAX" | "MIN" => choice(name, arguments, subject),
         _ => Value::Null,
+    }
+}
+
+/// The functions that give one of their arguments.
+fn choice(name: &str, arguments: &[Node], subject: &dyn Subject) -> Value {
+    let nth = |n: usize| arguments.get(n).map_or(Value::Null, |node| evaluate(node, subject));
+    let wanted = if name == "MAX" { Ordering::Greater } else { Ordering::Less };
+    match name {
+        "IF" => nth(if truth(&nth(0)) { 1 } else { 2 }),
+        "BLANKVALUE" => Some(nth(0)).filter(|value| !value.is_null()).unwrap_or_else(|| nth(1)),
+        _ => (1..arguments.len()).map(nth).fold(nth(0), |best, next| {
+            if next.compare(&best, true) == Some(wanted) { next } else { best }
+        }),
     }
 }
 
@@ -140,10 +182,19 @@ fn binary(op: Op, left: &Node, right: &Node, subject: &dyn Subject) -> Value {
         _ => {}
     }
     let right_value = evaluate(right, subject);
-    if let (Op::Plus | Op::Minus, Value::Number(a), Value::Number(b)) =
-        (op, &left_value, &right_value)
-    {
-        return Value::Number(if op == Op::Plus { a + b } else { a - b });
+    if let (Value::Number(a), Value::Number(b)) = (&left_value, &right_value) {
+        match op {
+            Op::Plus => return Value::Number(a + b),
+            Op::Minus => return Value::Number(a - b),
+            Op::Times => return Value::Number(a * b),
+            // Where a person would see #Error!, the API has nothing.
+            Op::Over if *b == 0.0 => return Value::Null,
+            Op::Over => return Value::Number(a / b),
+            _ => {}
+        }
+    }
+    if op == Op::Join {
+        return Value::Text((left_value.to_text() + &*right_value.to_text()).into());
     }
     let order = left_value.compare(&right_value, true);
     Value::Bool(match op {
@@ -153,7 +204,9 @@ fn binary(op: Op, left: &Node, right: &Node, subject: &dyn Subject) -> Value {
         Op::LessOrEqual => order.is_some_and(Ordering::is_le),
         Op::Greater => order == Some(Ordering::Greater),
         Op::GreaterOrEqual => order.is_some_and(Ordering::is_ge),
-        Op::Plus | Op::Minus | Op::And | Op::Or => return Value::Null,
+        Op::Plus | Op::Minus | Op::Times | Op::Over | Op::Join | Op::And | Op::Or => {
+            return Value::Null;
+        }
     })
 }
 
@@ -181,7 +234,10 @@ fn scan(text: &str) -> Result<Vec<Token>, String> {
             ',' => Token::Comma,
             '+' => Token::Op(Op::Plus),
             '-' => Token::Op(Op::Minus),
+            '*' => Token::Op(Op::Times),
+            '/' => Token::Op(Op::Over),
             '&' if then('&') => Token::Op(Op::And),
+            '&' => Token::Op(Op::Join),
             '|' if then('|') => Token::Op(Op::Or),
             '=' => {
                 then('=');
@@ -267,12 +323,18 @@ impl Parser<'_> {
     }
 
     fn comparison(&mut self) -> Result<Node, String> {
-        let left = self.chain(&[Op::Plus, Op::Minus], Self::primary)?;
+        let left = self.sum()?;
         let ops =
             [Op::Equal, Op::Differs, Op::Less, Op::LessOrEqual, Op::Greater, Op::GreaterOrEqual];
         let Some(op) = self.take_op(&ops) else { return Ok(left) };
-        let right = self.chain(&[Op::Plus, Op::Minus], Self::primary)?;
+        let right = self.sum()?;
         Ok(Node::Binary(op, Box::new(left), Box::new(right)))
+    }
+
+    fn sum(&mut self) -> Result<Node, String> {
+        self.chain(&[Op::Plus, Op::Minus, Op::Join], |p| {
+            p.chain(&[Op::Times, Op::Over], Self::primary)
+        })
     }
 
     fn primary(&mut self) -> Result<Node, String> {
@@ -372,6 +434,16 @@ mod tests {
         let rule = Formula::parse("FALSE && FALSE || V__c + 1 - 1 = 5").unwrap();
         assert!(rule.holds(&Versions(Some(5.0), None)));
         assert!(!rule.holds(&Versions(Some(6.0), None)));
+        let value = |text: &str| Formula::parse(text).unwrap().value(&Versions(Some(5.0), None));
+        for (text, wanted) in [
+            ("2 + 3 * V__c - 4 / 2", Value::Number(15.0)),
+            ("V__c / 0", Value::Null),
+            ("IF(V__c > 4, MAX(1, V__c, 2), 0)", Value::Number(5.0)),
+            ("BLANKVALUE(NULL, MIN(7, V__c + 1))", Value::Number(6.0)),
+            ("'n' & TEXT(V__c) & \"!\"", Value::Text("n5.0!".into())),
+        ] {
+            assert_eq!(value(text), wanted, "{text}");
+        }
     }
 
     #[test]

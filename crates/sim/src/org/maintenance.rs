@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value as Json, json};
 
-use super::faults::codes::UNAVAILABLE;
+use super::codes::UNAVAILABLE;
 use super::faults::{Failure, Form};
 use super::knobs::Knobs;
 use super::state::State;

@@ -5,6 +5,7 @@
 //! Beside the API it has a page for people (`/`) and a control API for faults and limits (`/__control`).
 
 mod api;
+mod codes;
 mod data;
 mod events;
 mod faults;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -34,10 +34,18 @@ impl Tls {
     /// Reads the files.
     pub(super) fn load(&self) -> Result<Arc<rustls::ServerConfig>, Error> {
         let say = |path: &Path, e: &dyn Display| Error::Tls(format!("{}: {e}", path.display()));
+        let found = |path: &Path, what: &str, e: PemError| match e {
+            PemError::NoItemsFound => say(path, &format!("it holds no {what} in PEM")),
+            e => say(path, &e),
+        };
         let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(&self.cert)
             .and_then(Iterator::collect)
-            .map_err(|e| say(&self.cert, &e))?;
-        let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|e| say(&self.key, &e))?;
+            .map_err(|e| found(&self.cert, "certificate", e))?;
+        if chain.is_empty() {
+            return Err(found(&self.cert, "certificate", PemError::NoItemsFound));
+        }
+        let key = PrivateKeyDer::from_pem_file(&self.key)
+            .map_err(|e| found(&self.key, "private key", e))?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = rustls::ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()

@@ -275,3 +275,37 @@ async fn locked_rows_fail_and_pass_when_sent_again() {
     assert_eq!(finish(&org, &job).await["numberRecordsFailed"], 0);
     assert_eq!(org.records("SELECT Id FROM Sloe_Attendee__c").await.len(), 10);
 }
+
+#[tokio::test]
+async fn data_that_ends_too_early_or_is_no_text_fails_the_job_and_stays_unprocessed() {
+    let org = Org::start().await;
+    let job = json!({ "object": "Lead", "operation": "insert" });
+    for (data, told) in [
+        (b"LastName,Company\nDoe,Mill\nRoe,\"Bak".as_slice(), "an opened quote"),
+        (b"LastName,Company\n\"D\xff\",Mill\n".as_slice(), "line 2 isn't UTF-8"),
+    ] {
+        let id = open(&org, job.clone()).await;
+        let put = org.request(Method::PUT, &format!("/jobs/ingest/{id}/batches"));
+        put.header("content-type", "text/csv").body(data.to_vec()).send().await.unwrap();
+        let body = finish(&org, &id).await;
+        assert_eq!(
+            (&body["state"], &body["numberRecordsProcessed"]),
+            (&json!("Failed"), &json!(0))
+        );
+        let message = body["errorMessage"].as_str().unwrap();
+        assert!(message.starts_with("InvalidBatch : ") && message.contains(told), "{message}");
+        let left = org.request(Method::GET, &format!("/jobs/ingest/{id}/unprocessedrecords"));
+        let left = left.send().await.unwrap().bytes().await.unwrap();
+        let rows = data.iter().filter(|byte| **byte == b'\n').count();
+        assert!(left.starts_with(b"LastName,Company\n"), "{left:?}");
+        assert!(left.iter().filter(|byte| **byte == b'\n').count() >= rows, "{left:?}");
+    }
+    let id = open(&org, job).await;
+    upload(&org, &id, "LastName,Company\n5\" pipe,\"a \"\"b\"\"\"\n".to_owned()).await;
+    assert_eq!(finish(&org, &id).await["numberRecordsFailed"], 0, "a quote in a bare cell is one");
+    let leads = org.records("SELECT LastName, Company FROM Lead").await;
+    assert_eq!(
+        (&leads[0]["LastName"], &leads[0]["Company"]),
+        (&json!("5\" pipe"), &json!("a \"b\""))
+    );
+}

@@ -6,6 +6,7 @@ mod changes;
 mod client;
 mod composite;
 mod compressed;
+mod computed;
 #[cfg(feature = "pubsub")]
 mod events;
 mod faults;

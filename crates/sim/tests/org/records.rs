@@ -254,6 +254,10 @@ async fn what_the_org_does_not_have_is_an_error_of_the_usual_shape() {
         org.request(Method::POST, "/sobjects/Sloe_Attendee__c").body("{\"Last_Name__c\":");
     let (status, body) = crate::client::unpack(request.send().await.unwrap()).await;
     assert_eq!((status.as_u16(), refusal(&body).0), (400, "JSON_PARSER_ERROR"));
+    assert_eq!(body[0]["message"], "Unexpected end-of-input at [line:1, column:16]");
+    let request = org.request(Method::POST, "/sobjects/Sloe_Attendee__c");
+    let (_, body) = crate::client::unpack(request.send().await.unwrap()).await;
+    assert!(body[0]["message"].as_str().unwrap().starts_with("The HTTP entity body is required"));
 }
 
 #[tokio::test]

@@ -116,3 +116,27 @@ async fn children_of_children_come_along_and_are_paged_too() {
     let (code, message) = refused(&org, &format!("SELECT Id, {deep} FROM Account")).await;
     assert!(code == "MALFORMED_QUERY" && message.contains("5 levels"), "{message}");
 }
+
+#[tokio::test]
+async fn a_backslash_in_a_text_is_no_wildcard_s_escape() {
+    let org = Org::start().await;
+    for name in ["a\\b", "a_b", "axb", "100%"] {
+        org.post("/sobjects/Account", json!({ "Name": name })).await;
+    }
+    for (condition, names) in [
+        (r"Name LIKE 'a\\_'", vec!["a\\b"]),
+        (r"Name LIKE 'a\_b'", vec!["a_b"]),
+        (r"Name LIKE 'a_b'", vec!["a\\b", "a_b", "axb"]),
+        (r"Name = 'a\\b'", vec!["a\\b"]),
+        (r"Name IN ('a\_b', '100\%')", vec!["100%", "a_b"]),
+        (r"Name LIKE '100\%'", vec!["100%"]),
+    ] {
+        let soql = format!("SELECT Name FROM Account WHERE {condition} ORDER BY Name");
+        let mut found: Vec<Json> =
+            org.records(&soql).await.into_iter().map(|row| row["Name"].clone()).collect();
+        found.sort_by_key(Json::to_string);
+        let mut names: Vec<Json> = names.into_iter().map(Json::from).collect();
+        names.sort_by_key(Json::to_string);
+        assert_eq!(found, names, "{condition}");
+    }
+}

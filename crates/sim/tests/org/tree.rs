@@ -96,6 +96,16 @@ async fn the_calls_of_a_batch_know_nothing_of_each_other() {
 }
 
 #[tokio::test]
+async fn a_client_with_a_bare_token_finds_out_who_it_is() {
+    let org = Org::start().await;
+    let (_, resources) = org.get("/").await;
+    let identity = resources["identity"].as_str().unwrap();
+    let who = org.http.get(identity).bearer_auth(&org.token).send().await.unwrap();
+    let who: Json = who.json().await.unwrap();
+    assert_eq!(who["username"], "sloe@test.example", "{who}");
+}
+
+#[tokio::test]
 async fn a_client_that_knows_no_patch_posts_and_says_so() {
     let org = Org::start().await;
     let (_, made) = org.post("/sobjects/Account", json!({ "Name": "Mill" })).await;

@@ -4,6 +4,7 @@ use sloe_core::catalog::Snapshot;
 use sloe_core::ids::PublicId;
 use sloe_core::limits::{MAX_PLACES, MAX_SESSIONS_PER_PLACE};
 use sloe_engine::claims;
+use sloe_engine::engine::Engine;
 use sloe_engine::error::Part;
 use sloe_engine::view::{AttendeeInput, Choice};
 
@@ -11,10 +12,11 @@ use crate::extract::{Fields, Json, Pointer, Reader};
 
 pub(crate) const LIST_FIELDS: &[&str] = &["attendees"];
 /// Fields of an attendee for a place of a hold.
-pub(crate) const PLACED_FIELDS: &[&str] = &["place", "first_name", "last_name", "email", "answers"];
+pub(crate) const PLACED_FIELDS: &[&str] =
+    &["place", "first_name", "last_name", "email", "invitation", "answers"];
 /// Fields of an attendee with a choice of their own.
 pub(crate) const CHOOSING_FIELDS: &[&str] =
-    &["item", "sessions", "first_name", "last_name", "email", "answers"];
+    &["item", "sessions", "first_name", "last_name", "email", "invitation", "answers"];
 
 /// What could be read of an attendee.
 #[derive(Default)]
@@ -54,6 +56,7 @@ fn attendee(read: &mut Reader, at: &Pointer<'_>, value: &Json<'_>, known: &[&str
         first_name: fields.text(read, "first_name"),
         last_name: fields.text(read, "last_name"),
         email: fields.text(read, "email"),
+        invitation: fields.text(read, "invitation"),
     };
     answers(read, at, fields);
     draft
@@ -74,15 +77,21 @@ pub(crate) fn pointer(index: Option<usize>, part: Part) -> String {
         Part::FirstName => "/first_name",
         Part::LastName => "/last_name",
         Part::Email => "/email",
+        Part::Invitation => "/invitation",
         Part::Selection | Part::Attendees => "",
     };
     index.map_or_else(|| "/attendees".to_owned(), |index| format!("/attendees/{index}{field}"))
 }
 
 /// Adds what is wrong with the details that could be read.
-pub(crate) fn check_details(read: &mut Reader, snapshot: &Snapshot, drafts: &[Draft]) {
+pub(crate) fn check_details(
+    engine: &Engine,
+    read: &mut Reader,
+    snapshot: &Snapshot,
+    drafts: &[Draft],
+) {
     let inputs: Vec<_> = drafts.iter().map(|draft| draft.input.clone()).collect();
-    for fault in claims::attendee_faults(&snapshot.form, &inputs) {
+    for fault in engine.attendee_faults(snapshot, &inputs) {
         let index = fault.place.map(|place| usize::from(place) - 1);
         read.fault_of(&fault, |fault| pointer(index, fault.part));
     }

@@ -194,6 +194,9 @@ pub(crate) struct PlacedAttendee {
     /// Needed unless the organizer says otherwise.
     #[schema(required = false, format = Email)]
     email: String,
+    /// Token of the invitation that led here, from its link.
+    #[schema(required = false)]
+    invitation: String,
     /// Answers to the organizer's own questions. Events have none yet.
     #[schema(required = false)]
     answers: Answers,
@@ -228,6 +231,9 @@ pub(crate) struct NewAttendee {
     /// Needed unless the organizer says otherwise.
     #[schema(required = false, format = Email)]
     email: String,
+    /// Token of the invitation that led here, from its link.
+    #[schema(required = false)]
+    invitation: String,
     /// Answers to the organizer's own questions. Events have none yet.
     #[schema(required = false)]
     answers: Answers,

@@ -56,7 +56,7 @@ causes! {
     Unauthorized "unauthorized" UNAUTHORIZED
         "The secret is missing or wrong"
         "Only callers that know the secret may ask this; whether the name in the address exists is not told."
-        "Send the secret that was printed when the org was connected or the token set.";
+        "Send the secret that was printed when the org was connected or the token set; who signs a call, signs it with the key that was printed beside it, anew for each try.";
     LicenseInactive "license-inactive" FORBIDDEN
         "Registration is paused for this organizer"
         "The organizer can't take new registrations at the moment. Orders and tickets stay valid, and open holds may still be confirmed."

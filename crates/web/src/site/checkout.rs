@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use sloe_core::ids::PublicId;
 use sloe_core::ledger::ClaimStatus;
@@ -70,6 +70,7 @@ fn at(hold: &HoldView) -> At {
 pub async fn confirm(
     State(app): State<AppState>,
     Address(token): Address<String>,
+    headers: HeaderMap,
     form: SiteForm,
 ) -> Result<Response, Failure> {
     let hold = app.engine.hold_by_token(&token).await.map_err(|denied| handle::bare(&denied))?;
@@ -81,14 +82,28 @@ pub async fn confirm(
             page.about(&hold.snapshot.name).link("Back to the form", &back),
         )
     })?;
-    let inputs: Vec<AttendeeInput> =
+    let mut inputs: Vec<AttendeeInput> =
         typed.people.iter().map(|person| person.details.clone()).collect();
+    // Whoever was invited comes first; the others come along.
+    let invited = cookie::invitation(&headers, hold.snapshot.id)
+        .filter(|token| app.engine.invited(hold.snapshot.event, token).is_some());
+    if let (Some(first), Some(token)) = (inputs.first_mut(), invited) {
+        token.clone_into(&mut first.invitation);
+    }
     let sessions: Vec<Vec<PublicId>> =
         typed.people.iter().map(|person| person.sessions.clone()).collect();
     let id = form.first("key").map_or(RequestId::Fresh, |key| RequestId::Given(key.to_owned()));
     let chosen = typed.per_person.then_some(sessions.as_slice());
     match app.engine.confirm(&token, &id, &inputs, chosen).await {
-        Ok(order) => Ok(forgetting(&app, &hold, see_other(&format!("/order/{}", order.token)))),
+        Ok(order) => {
+            let mut response =
+                forgetting(&app, &hold, see_other(&format!("/order/{}", order.token)));
+            if invited.is_some() {
+                let used = cookie::remember_invitation(hold.snapshot.id, None, app.is_https());
+                response.headers_mut().extend(used.map(|cookie| (header::SET_COOKIE, cookie)));
+            }
+            Ok(response)
+        }
         Err(denied) => refused(&app, &hold, &typed, form, &denied).await,
     }
 }

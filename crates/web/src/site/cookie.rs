@@ -1,6 +1,7 @@
-//! The site's cookies: a random name of the browser, and the token of its open
-//! hold per event. Neither is needed to register; both make a double click and
-//! the Back button harmless.
+//! The site's cookies: a random name of the browser, the token of its open hold
+//! per event, and that of its invitation. None is needed to register; the first
+//! two make a double click and the Back button harmless, the last lets the pages
+//! be the same for everybody.
 
 use std::fmt::Write as _;
 
@@ -12,6 +13,9 @@ const VISITOR: &str = "sloe_visitor";
 
 /// Tells the script that there is a hold on this event; says nothing else.
 const HOLDING: &str = "sloe_holding";
+
+/// How long an invitation is remembered, in seconds: a month, in which somebody makes up their mind.
+const INVITED: i64 = 2_592_000;
 
 /// A name in the form we give: 32 hexadecimal digits.
 fn is_name(text: &str) -> bool {
@@ -46,6 +50,26 @@ pub(super) fn hold(headers: &HeaderMap, event: PublicId) -> Option<String> {
 fn hold_name(event: PublicId) -> String {
     let id = event.to_string();
     format!("sloe_hold_{}", id.get(..8).unwrap_or(&id))
+}
+
+fn invitation_name(event: PublicId) -> String {
+    let id = event.to_string();
+    format!("sloe_invitation_{}", id.get(..8).unwrap_or(&id))
+}
+
+/// The token of the browser's invitation to `event`.
+pub(super) fn invitation(headers: &HeaderMap, event: PublicId) -> Option<&str> {
+    value(headers, &invitation_name(event))
+}
+
+/// Remembers an invitation that proved genuine; forgets it without a token.
+pub(super) fn remember_invitation(
+    event: PublicId,
+    token: Option<&str>,
+    secure: bool,
+) -> Option<HeaderValue> {
+    let seconds = if token.is_some() { INVITED } else { 0 };
+    cookie(&invitation_name(event), token.unwrap_or_default(), "/", seconds, true, secure)
 }
 
 /// Names the browser.

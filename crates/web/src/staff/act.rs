@@ -39,7 +39,9 @@ pub(super) async fn refresh(
             Some(SfId::parse(text).map_err(|error| bad(&format!("“event” is no id: {error}.")))?)
         }
     };
-    app.engine.request_update(org.id(), event);
+    if !app.engine.request_update(org.id(), event) {
+        return Err(Failure::new(Cause::NotReady, words::no_worker()));
+    }
     app.staff.forget().await;
     Ok(answer::done(&app, &format!("/staff/orgs/{}#reads", org.profile.slug), Did::Refresh, 1))
 }
@@ -95,7 +97,27 @@ pub(super) async fn replay(
     Ok(answer::done(&app, &back, Did::Replay, asked.rows))
 }
 
-/// `GET /staff/orgs/{org}/accept`: asks first, for it can't be undone.
+/// `POST /staff/orgs/{org}/aside`: forgets mails that were given up.
+///
+/// # Errors
+/// A page that says why.
+pub(super) async fn aside(
+    State(app): State<AppState>,
+    Slug(org): Slug,
+    form: SiteForm,
+) -> Result<Response, Failure> {
+    let back = format!("/staff/orgs/{}#letters", org.profile.slug);
+    let Some(which) = which(&form)? else {
+        return Ok(answer::done(&app, &back, Did::Nothing, 0));
+    };
+    let mails = app.engine.put_mails_aside(org.id(), which).await;
+    let mails = mails.map_err(|denied| answer::refused(&denied))?;
+    app.staff.forget().await;
+    Ok(answer::done(&app, &back, Did::Aside, mails))
+}
+
+/// `GET /staff/orgs/{org}/accept`: asks first, for it can't be undone. Of `only`
+/// one row, or of all of a kind.
 ///
 /// # Errors
 /// A page that says why.
@@ -105,22 +127,17 @@ pub(super) async fn confirm_accept(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
     let asked = Asked::read(query.as_deref());
-    let only = asked.get("only");
-    let fields: Vec<_> = match only {
-        Some(only) => vec![("only".to_owned(), only.to_owned())],
-        // Those of one kind, if the address names it.
-        None => std::iter::once(("all".to_owned(), "yes".to_owned()))
-            .chain(letters::names(|name| asked.get(name)))
-            .collect(),
-    };
-    let count = match only {
-        Some(_) => 1,
+    let field = |name: &str| asked.get(name).map(|value| (name.to_owned(), value.to_owned()));
+    let (fields, count): (Vec<_>, _) = match field("only") {
+        Some(only) => (vec![only], 1),
         None => {
-            let wanted = letters::filter(|name| asked.get(name));
-            let filter = LetterFilter { conflict: Some(true), ..wanted };
+            let filter = letters::filter(|name| asked.get(name));
+            let filter = LetterFilter { conflict: Some(true), ..filter };
             let piles = app.engine.piles(org.id(), &filter).await;
             let piles = piles.map_err(|denied| answer::refused(&denied))?;
-            piles.iter().map(|pile| pile.count).sum()
+            let all = ("all".to_owned(), "yes".to_owned());
+            let fields = letters::NAMES.into_iter().filter_map(field);
+            (fields.chain([all]).collect(), piles.iter().map(|pile| pile.count).sum())
         }
     };
     let path = format!("/staff/orgs/{}", org.profile.slug);
@@ -128,23 +145,24 @@ pub(super) async fn confirm_accept(
         return Ok(answer::done(&app, &format!("{path}#letters"), Did::Accept, 0));
     }
     let rows = counted(count, "row", "rows");
+    let it = if count == 1 { "it" } else { "them" };
     let page = ConfirmPage {
         frame: Frame {
             title: format!("Leave to Salesforce · {}", org.profile.name),
             as_of: ago::clock(app.engine.now()),
-            here: path.clone(),
+            here: asked.here(&format!("{path}/accept")),
             path: path.clone(),
             ..Frame::default()
         },
         name: org.profile.name.clone(),
-        heading: format!("Leave {rows} to Salesforce?"),
+        heading: format!("Leave {rows} as Salesforce has {it}?"),
         text: vec![
-            "Somebody deleted these records in Salesforce, or changed there what Sloe keeps. Sloe never makes a deleted record again; it only keeps asking you who is right.".to_owned(),
-            "If you leave them to Salesforce, they stay as they are there, and Sloe forgets that it asked: what was changed is not written over until its order changes. This can’t be undone here. The registrants’ orders and tickets stay as they are.".to_owned(),
+            "Somebody deleted in Salesforce what Sloe had put there, or changed it. Sloe makes no deleted record anew and writes over no such change by itself: it asks you.".to_owned(),
+            "Left as Salesforce has it, what was deleted stays deleted, what was changed stays so until the order changes, and Sloe asks no more. This can’t be undone here. The registrants’ orders and tickets stay as they are.".to_owned(),
         ],
         action: format!("{path}/accept"),
         fields,
-        label: format!("Leave {rows} to Salesforce"),
+        label: format!("Leave {it} so"),
         back: format!("{path}#letters"),
     };
     Ok(answer::plain(&page))

@@ -107,15 +107,17 @@ pub(super) enum Did {
     Refresh,
     /// Asked for an org to be compared.
     Compare,
-    /// Let deletions in the org stand.
+    /// Let stand what the org changed or deleted.
     Accept,
+    /// Put mails aside.
+    Aside,
     /// Chose nothing.
     Nothing,
 }
 
 impl Did {
-    const ALL: [Self; 5] =
-        [Self::Replay, Self::Refresh, Self::Compare, Self::Accept, Self::Nothing];
+    const ALL: [Self; 6] =
+        [Self::Replay, Self::Refresh, Self::Compare, Self::Accept, Self::Aside, Self::Nothing];
 
     fn word(self) -> &'static str {
         match self {
@@ -123,6 +125,7 @@ impl Did {
             Self::Refresh => "refresh",
             Self::Compare => "compare",
             Self::Accept => "accept",
+            Self::Aside => "aside",
             Self::Nothing => "nothing",
         }
     }
@@ -138,7 +141,7 @@ pub(super) fn said(headers: &HeaderMap) -> Option<Notice> {
     let did = Did::ALL.into_iter().find(|did| did.word() == word)?;
     let rows = if count == 1 { "1 row".to_owned() } else { format!("{count} rows") };
     let (kind, text) = match (did, count) {
-        (Did::Replay | Did::Accept, 0) => {
+        (Did::Replay | Did::Accept | Did::Aside, 0) => {
             (NoticeKind::Info, "None of these rows is a dead letter any more.".to_owned())
         }
         (Did::Replay, _) => (
@@ -152,10 +155,11 @@ pub(super) fn said(headers: &HeaderMap) -> Option<Notice> {
             NoticeKind::Good,
             "Sloe compares it with Salesforce now; what differs is shown here.".to_owned(),
         ),
-        (Did::Accept, _) => (
-            NoticeKind::Good,
-            format!("{rows} stay as they are in Salesforce; Sloe says nothing more of them."),
-        ),
+        (Did::Accept, _) => {
+            (NoticeKind::Good, format!("{rows} left as Salesforce has it. Sloe asks no more."))
+        }
+        (Did::Aside, 1) => (NoticeKind::Good, "1 mail was put aside.".to_owned()),
+        (Did::Aside, _) => (NoticeKind::Good, format!("{count} mails were put aside.")),
         (Did::Nothing, _) => {
             (NoticeKind::Info, "No row was chosen, so nothing was done.".to_owned())
         }

@@ -1,14 +1,27 @@
 //! What a comparison with the org came to, in words.
 
+use std::time::Duration;
+
 use sloe_core::time::Timestamp;
 use sloe_core::verify::Difference;
+use sloe_engine::sync::SyncFault;
 use sloe_engine::verify::Verified;
+use sloe_engine::worker::Calls24h;
 
 use super::ago::Ago;
 use super::draw::{count, counted};
 use super::facts::Facts;
 use super::judge::Level;
 use super::view::{Line, Pass};
+
+/// Comparisons that may be missed before the last one counts as old.
+const MISSED: i64 = 3;
+
+/// Whether a comparison that is to be made anew every so often was not for long.
+pub(super) fn is_old(verified: &Verified, every: Duration, now: Timestamp) -> bool {
+    let every = i64::try_from(every.as_millis()).unwrap_or(i64::MAX);
+    now.millis_since(verified.ended) > every.saturating_mul(MISSED)
+}
 
 /// What differs, for people.
 pub(super) fn word(difference: Difference) -> &'static str {
@@ -40,6 +53,14 @@ fn with_fault(verified: &Verified, level: Level) -> Level {
     if verified.fault.is_some() { level.max(Level::Warn) } else { level }
 }
 
+/// Why a comparison ended early, without when it may go on: that is told of the calls.
+pub(super) fn means(fault: &SyncFault) -> &str {
+    if Calls24h::is_the_remedy(&fault.remedy) {
+        return "Sloe keeps to its share of the org’s API calls.";
+    }
+    &fault.means
+}
+
 /// What a comparison found, in a sentence.
 pub(super) fn sentence(verified: &Verified) -> String {
     let rows = usize::try_from(verified.rows).unwrap_or(usize::MAX);
@@ -50,8 +71,8 @@ pub(super) fn sentence(verified: &Verified) -> String {
             .map(|(difference, found)| format!("{} {}", count(found.found), word(*difference)))
             .collect();
         return format!(
-            "{} differ: {}",
-            counted_u64(verified.found(), "row", "rows"),
+            "{}: {}",
+            counted_u64(verified.found(), "row differs", "rows differ"),
             parts.join(", ")
         );
     }
@@ -81,7 +102,11 @@ pub(super) fn lines(facts: &Facts) -> Vec<Line> {
         None => lines.push(Line::new("Not compared yet").level(Level::Busy)),
         Some(verified) => {
             let at = Some(Ago::new(verified.ended, facts.at));
-            lines.push(Line::new(sentence(verified)).at(at).level(level(verified)));
+            let mut level = level(verified);
+            if is_old(verified, stored.compare_every, facts.at) {
+                level = level.max(Level::Busy);
+            }
+            lines.push(Line::new(sentence(verified)).at(at).level(level));
             if verified.unsure > 0 {
                 let rows = counted_u64(verified.unsure, "row was", "rows were");
                 lines.push(Line::new(format!("{rows} still on the way or refused")));
@@ -103,7 +128,7 @@ pub(super) fn passes(all: &[Verified], now: Timestamp) -> Vec<Pass> {
             notes.push(format!("not Sloe’s: {}", verified.surplus.join(", ")));
         }
         if let Some(fault) = &verified.fault {
-            notes.push(format!("{} {}", fault.means, fault.remedy));
+            notes.push(format!("{} {}", means(fault), fault.remedy));
         }
         Pass {
             at: Ago::new(verified.ended, now),

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sloe_core::ids::SfId;
-use sloe_core::license;
+use sloe_core::license::{self, Knowledge};
 use sloe_core::time::Timestamp;
 use sloe_engine::changes::{Changes, ChangesError};
 use sloe_engine::engine::Engine;
 use sloe_engine::error::Denied;
 use sloe_engine::refresh::{Progress, Refresh};
-use sloe_engine::sync::{LetterFilter, Pile, SyncState};
+use sloe_engine::sync::{LetterFilter, LetterKind, Pile, SyncState};
 use sloe_engine::tenant::Org;
 use sloe_engine::verify::Verified;
 use sloe_engine::view::Listing;
@@ -51,6 +51,8 @@ pub(super) struct License {
     pub(super) why: String,
     /// Each that names the org.
     pub(super) rows: Vec<String>,
+    /// As of when that is known.
+    pub(super) known: Knowledge,
 }
 
 /// The part that the store knows.
@@ -64,6 +66,24 @@ pub(super) struct Stored {
     pub(super) changes: Changes,
     /// The last comparison with what the org holds.
     pub(super) verified: Option<Verified>,
+    /// How often there is to be one.
+    pub(super) compare_every: Duration,
+}
+
+impl Stored {
+    /// Rows that were refused, rows that need a decision, and mails that were given up.
+    pub(super) fn undelivered(&self) -> [usize; 3] {
+        let mut counts = [0; 3];
+        for pile in &self.piles {
+            let of = match (pile.kind, pile.conflict) {
+                (LetterKind::Mail, _) => 2,
+                (_, true) => 1,
+                (_, false) => 0,
+            };
+            counts[of] += pile.count;
+        }
+        counts
+    }
 }
 
 impl Facts {
@@ -106,6 +126,7 @@ async fn stored(engine: &Engine, org: &Org) -> Result<Stored, Denied> {
         piles: engine.piles(id, &LetterFilter::default()).await?,
         changes: engine.changes(id).await.map_err(|error| unread(&error))?,
         verified: engine.last_verify(id).await?,
+        compare_every: engine.verify_every(),
     })
 }
 
@@ -132,6 +153,7 @@ fn license(engine: &Engine, org: &Org) -> License {
         grace: licensed.answer.grace_until().is_some(),
         why: licensed.answer.reason(),
         rows: licensed.rows.iter().map(row).collect(),
+        known: licensed.answer.knowledge,
     }
 }
 

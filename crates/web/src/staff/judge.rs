@@ -1,13 +1,17 @@
 //! What is the matter with an org, the worst first, and what to do about it.
 //! Nothing is in order here that Sloe has not seen to be.
 
+use std::time::Duration;
+
 use sloe_core::time::Timestamp;
 use sloe_engine::refresh::{Outcome, Refresh};
-use sloe_engine::sync::Pile;
+use sloe_engine::sync::{LetterKind, Pile};
 use sloe_engine::verify::Verified;
+use sloe_engine::worker::Calls24h;
 
 use super::ago::{self, Ago};
 use super::compare;
+use super::draw::counted;
 use super::facts::{Facts, Stored};
 use super::letters;
 
@@ -17,6 +21,8 @@ const PATIENCE_MILLIS: i64 = 15 * 60 * 1_000;
 const PAUSE_MILLIS: i64 = 60 * 1_000;
 /// How long a task that broke down is told of, in milliseconds.
 const STUMBLED_MILLIS: i64 = 24 * 60 * 60 * 1_000;
+/// How old the last comparison may be before somebody should look, in milliseconds.
+const NEGLECTED_MILLIS: i64 = 24 * 60 * 60 * 1_000;
 /// Faulty events that are named one by one.
 const NAMED: usize = 3;
 
@@ -120,6 +126,11 @@ pub(super) fn judge(facts: &Facts) -> Verdict {
         ),
     }
     found.reading(facts);
+    if let Some(trouble) = &facts.org.mapping.trouble {
+        let level = if facts.org.mapping.is_in_force() { Level::Warn } else { Level::Bad };
+        let todo = "Whoever runs Sloe can; sloe org check says what it must fit.";
+        found.add(level, trouble.clone(), todo.to_owned(), None, "reads");
+    }
     if !facts.license.live {
         found.add(
             Level::Warn,
@@ -172,10 +183,16 @@ impl Found {
         self.troubles.push(Trouble { level, what, todo, since, part });
     }
 
+    /// Whether something of that part of the page is the matter.
+    fn tells(&self, part: &str) -> bool {
+        self.troubles.iter().any(|trouble| trouble.part == part)
+    }
+
     /// The way to Salesforce.
     fn writing(&mut self, stored: &Stored) {
-        let Stored { calls, sync, piles, verified, changes } = stored;
-        if let Some(fault) = &sync.fault {
+        let Stored { calls, sync, piles, verified, compare_every, changes } = stored;
+        let fault = sync.fault.as_ref().filter(|fault| !Calls24h::is_the_remedy(&fault.remedy));
+        if let Some(fault) = fault {
             let (means, remedy) = (fault.means.clone(), fault.remedy.clone());
             self.add(Level::Bad, means, remedy, Some(fault.at), "sync");
         }
@@ -185,17 +202,24 @@ impl Found {
         let waits = calls.waits_until.filter(|until| until.millis_since(self.now) > PAUSE_MILLIS);
         if let Some(until) = waits {
             let until = ago::length(until.millis_since(self.now));
-            self.add(
-                Level::Warn,
-                format!("Sloe keeps to its share of the org’s API calls: {} are left.", calls.left),
-                format!("Nothing to do: it looks again within {until}, and no registration is lost. Raise its share if this happens often."),
-                None,
-                "calls",
-            );
+            let (what, else_) = if calls.is_at_the_reserve() {
+                let what =
+                    "The org’s API calls are used up but for the part that Sloe leaves alone.";
+                (what.to_owned(), "See which integration uses them if this happens often.")
+            } else {
+                let what = "Sloe keeps to its share of the org’s API calls";
+                (
+                    format!("{what}: {} are left.", calls.left),
+                    "Raise its share if this happens often.",
+                )
+            };
+            let todo = "Nothing to do: it looks again within";
+            let todo = format!("{todo} {until}, and no registration is lost. {else_}");
+            self.add(Level::Warn, what, todo, None, "calls");
         }
         let waiting = sync.waiting_since.filter(|_| !sync.is_drained());
         let long = waiting.filter(|since| self.now.millis_since(*since) > PATIENCE_MILLIS);
-        if let (Some(since), None, None) = (long, &sync.fault, waits) {
+        if let (Some(since), None, None) = (long, fault, waits) {
             self.add(
                 Level::Warn,
                 "Rows have been waiting for Salesforce for long.".to_owned(),
@@ -209,7 +233,10 @@ impl Found {
             self.add(Level::Warn, what, todo.to_owned(), None, "reads");
         }
         match verified {
-            Some(verified) => self.compared(verified),
+            Some(verified) => {
+                self.compared(verified);
+                self.aged(verified, *compare_every);
+            }
             None => self.busy.push("it was not compared with Salesforce yet".to_owned()),
         }
         if !sync.is_drained() {
@@ -220,7 +247,7 @@ impl Found {
     fn compared(&mut self, verified: &Verified) {
         let level = compare::level(verified);
         if let Some(fault) = &verified.fault {
-            let what = format!("It could not be compared as a whole. {}", fault.means);
+            let what = format!("It could not be compared as a whole. {}", compare::means(fault));
             self.add(Level::Warn, what, fault.remedy.clone(), Some(fault.at), "compare");
         }
         if level == Level::Bad {
@@ -228,7 +255,8 @@ impl Found {
                 "Salesforce does not hold what it was sent. {}.",
                 compare::sentence(verified)
             );
-            let todo = "Some of it Sloe does not put right by itself: see below, and decide in Salesforce.";
+            let todo =
+                "Some of it Sloe does not put right by itself: see below what needs a decision.";
             self.add(Level::Bad, what, todo.to_owned(), Some(verified.ended), "compare");
         } else if verified.found() > 0 {
             self.busy.push("rows that differed are being put right".to_owned());
@@ -237,13 +265,30 @@ impl Found {
         }
     }
 
+    /// A comparison says nothing of what came long after it.
+    fn aged(&mut self, verified: &Verified, every: Duration) {
+        if !compare::is_old(verified, every, self.now) {
+            return;
+        }
+        if self.now.millis_since(verified.ended) < NEGLECTED_MILLIS {
+            self.busy.push("it was not compared with Salesforce for long".to_owned());
+            return;
+        }
+        let what = "It was not compared with Salesforce for more than a day.";
+        let todo = "Press Compare now. If that does not help, look for the reason in the log.";
+        self.add(Level::Warn, what.to_owned(), todo.to_owned(), Some(verified.ended), "compare");
+    }
+
     fn pile(&mut self, pile: &Pile) {
         let count = pile.count;
-        let rows = if count == 1 { "1 row".to_owned() } else { format!("{count} rows") };
         let (level, what) = if pile.conflict {
-            let differ = if count == 1 { "differs" } else { "differ" };
-            (Level::Warn, format!("{rows} {differ} in Salesforce. {}", pile.means))
+            let rows = counted(count, "row needs", "rows need");
+            (Level::Warn, format!("{rows} a decision. {}", pile.means))
+        } else if pile.kind == LetterKind::Mail {
+            let mails = counted(count, "confirmation mail", "confirmation mails");
+            (Level::Warn, format!("{mails} could not be delivered. {}", pile.means))
         } else {
+            let rows = counted(count, "row", "rows");
             (Level::Bad, format!("{rows} could not be delivered. {}", pile.means))
         };
         let level = if letters::who(pile.owner).is_empty() { Level::Warn } else { level };
@@ -259,7 +304,9 @@ impl Found {
         match facts.whole() {
             None => self.busy.push("it is read for the first time".to_owned()),
             Some(whole) => {
-                if let Outcome::Failed { means, remedy, again } = &whole.outcome {
+                if let Outcome::Failed { means, remedy, again } = &whole.outcome
+                    && !(Calls24h::is_the_remedy(remedy) && self.tells("calls"))
+                {
                     let (means, remedy) = (means.clone(), remedy.clone());
                     let level = if *again { Level::Warn } else { Level::Bad };
                     self.add(level, means, remedy, Some(whole.at), "reads");
@@ -297,3 +344,6 @@ impl Found {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,7 @@ use super::view::{LetterRow, Letters, PileRow};
 const LISTED: usize = 25;
 
 /// What an address or a form says of letters.
-const NAMES: [&str; 4] = ["code", "kind", "field", "conflict"];
+pub(super) const NAMES: [&str; 4] = ["code", "kind", "field", "conflict"];
 
 /// Which letters `code`, `kind`, `field` and `conflict` mean; none of them is
 /// all. With a `kind`, `field` has all the fields blamed, or none of them.
@@ -30,13 +30,6 @@ pub(super) fn filter<'a>(get: impl Fn(&str) -> Option<&'a str>) -> LetterFilter 
     let fields = kind.map(|_| all());
     let field = text("field").filter(|_| fields.is_none());
     LetterFilter { event: None, code: text("code"), field, fields, kind, conflict }
-}
-
-/// What an address says of letters, as a form says the same.
-pub(super) fn names<'a>(
-    get: impl Fn(&str) -> Option<&'a str>,
-) -> impl Iterator<Item = (String, String)> {
-    NAMES.into_iter().filter_map(move |name| Some((name.to_owned(), get(name)?.to_owned())))
 }
 
 /// The letters that the address asks for.
@@ -79,16 +72,24 @@ pub(super) fn who(owner: &'static str) -> &'static str {
 }
 
 fn pile_row(facts: &Facts, pile: &Pile) -> PileRow {
+    let path = format!("/staff/orgs/{}", facts.org.profile.slug);
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("code", &pile.code).append_pair("kind", pile.kind.word());
     if !pile.fields.is_empty() {
         query.append_pair("field", &pile.fields.join(","));
     }
     query.append_pair("conflict", if pile.conflict { "yes" } else { "no" });
-    let (page, query) = (format!("/staff/orgs/{}", facts.org.profile.slug), query.finish());
+    let query = query.finish();
     PileRow {
         count: pile.count,
-        rows: counted(pile.count, "row", "rows"),
+        rows: match pile.kind {
+            LetterKind::Attendee => counted(pile.count, "attendee", "attendees"),
+            LetterKind::SessionAttendee => {
+                counted(pile.count, "place in a session", "places in sessions")
+            }
+            LetterKind::Mail => counted(pile.count, "mail", "mails"),
+        },
+        is_mail: pile.kind == LetterKind::Mail,
         kind: pile.kind.word(),
         code: pile.code.clone(),
         blamed: pile.fields.join(", "),
@@ -98,8 +99,8 @@ fn pile_row(facts: &Facts, pile: &Pile) -> PileRow {
         fix: pile.fix.clone(),
         owner: who(pile.owner),
         since: Ago::new(pile.since, facts.at),
-        accept: format!("{page}/accept?{query}"),
-        href: format!("{page}?{query}#letters"),
+        href: format!("{path}?{query}#letters"),
+        accept: format!("{path}/accept?{query}"),
     }
 }
 
@@ -107,6 +108,7 @@ fn row(facts: &Facts, letter: Letter) -> LetterRow {
     LetterRow {
         box_id: format!("row-{}", letter.key.replace(|c: char| !c.is_ascii_alphanumeric(), "-")),
         kind: letter.kind.word(),
+        is_mail: letter.kind == LetterKind::Mail,
         order: format!("{} no. {}", letter.reference, letter.place),
         event: facts.name_of(letter.event.event),
         code: letter.code,

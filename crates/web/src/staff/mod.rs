@@ -56,6 +56,7 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .route("/staff/orgs/{org}", get(org::show))
         .route("/staff/orgs/{org}/refresh", post(act::refresh))
         .route("/staff/orgs/{org}/replay", post(act::replay))
+        .route("/staff/orgs/{org}/aside", post(act::aside))
         .route("/staff/orgs/{org}/accept", get(act::confirm_accept).post(act::accept))
         .route("/staff/orgs/{org}/compare", post(act::compare))
         .route("/staff/{*rest}", any(answer::nothing))

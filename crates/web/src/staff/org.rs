@@ -4,6 +4,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use sloe_core::ids::SfId;
+use sloe_core::license::Knowledge;
 use sloe_core::time::Timestamp;
 use sloe_engine::refresh::{Outcome, Refresh};
 use sloe_engine::sync::Waiting;
@@ -72,6 +73,7 @@ pub(super) async fn show(
         live: facts.license.live,
         why: facts.license.why.clone(),
         licenses: facts.license.rows.clone(),
+        license_known: license_known(&facts),
         calls: calls(&facts),
         rules: rules(stored),
         hours: hours(stored, facts.at),
@@ -94,6 +96,17 @@ fn lead(verdict: &Verdict) -> String {
         (0, Some(busy)) => format!("Nothing is wrong; {busy}."),
         (1, _) => "One thing is the matter.".to_owned(),
         (n, _) => format!("{n} things are the matter, the worst first."),
+    }
+}
+
+/// As of when the license is known.
+fn license_known(facts: &Facts) -> Line {
+    match facts.license.known {
+        Knowledge::Recorded => Line::new("Recorded by hand"),
+        Knowledge::Read(None) => Line::new("The source org was never read").level(Level::Warn),
+        Knowledge::Read(Some(at)) => {
+            Line::new("The source org was read").at(Some(Ago::new(at, facts.at)))
+        }
     }
 }
 
@@ -155,9 +168,10 @@ fn hours(stored: &Stored, now: Timestamp) -> Option<Hours> {
 
 /// How far what Sloe has for the org is on its way.
 pub(super) fn way(facts: &Facts) -> Vec<Line> {
-    let Ok(Stored { sync, piles, .. }) = &facts.stored else {
+    let Ok(stored) = &facts.stored else {
         return vec![Line::new("Can’t be read").level(Level::Bad)];
     };
+    let sync = &stored.sync;
     let mut lines = Vec::new();
     let since = |at: Option<Timestamp>| at.map(|at| Ago::new(at, facts.at));
     if sync.is_drained() {
@@ -174,10 +188,14 @@ pub(super) fn way(facts: &Facts) -> Vec<Line> {
         let line = Line::new(parts.join(", ")).level(Level::Busy);
         lines.push(line.at(since(sync.waiting_since)));
     }
-    let letters: usize = piles.iter().map(|pile| pile.count).sum();
-    if letters > 0 {
-        let text = format!("{} could not be delivered", counted(letters, "row", "rows"));
+    let [refused, undecided, _] = stored.undelivered();
+    if refused > 0 {
+        let text = format!("{} could not be delivered", counted(refused, "row", "rows"));
         lines.push(Line::new(text).level(Level::Bad));
+    }
+    if undecided > 0 {
+        let text = format!("{} a decision", counted(undecided, "row needs", "rows need"));
+        lines.push(Line::new(text).level(Level::Warn));
     }
     let last = since(sync.last_drain);
     lines.push(match last {

@@ -9,7 +9,7 @@ use super::ago::{self, Ago};
 use super::answer;
 use super::compare;
 use super::draw::{count, counted};
-use super::facts::Facts;
+use super::facts::{Facts, Stored};
 use super::judge::{Level, Trouble, Verdict, judge};
 use super::org::{calls, reads, way};
 use super::view::{Cell, EVERY, Frame, Line, OrgCard, OverviewPage, Platform, Tile, Worker};
@@ -88,7 +88,7 @@ fn page(frame: Frame, judged: &[Judged<'_>], asked: &Asked, platform: Platform) 
     shown.sort_by_key(|(facts, verdict)| {
         (std::cmp::Reverse(verdict.level), facts.org.profile.name.to_lowercase())
     });
-    let worst = judged.iter().map(|(_, verdict)| verdict.level).max().unwrap_or_default();
+    let worst = judged.iter().map(|(_, verdict)| verdict.level).max().unwrap_or(Level::Busy);
     let level = worst.max(platform.level());
     let (who, heading) = heading(judged, level);
     let lead = lead(judged, level, platform.level() == level);
@@ -177,7 +177,9 @@ fn tiles(judged: &[Judged<'_>]) -> Vec<Tile> {
     let live = judged.iter().filter(|(facts, _)| facts.license.live).count();
     let batches: u64 = stored().map(|stored| stored.sync.pending_batches).sum();
     let retrying: usize = stored().map(|stored| stored.sync.retrying).sum();
-    let letters: usize = stored().flat_map(|stored| &stored.piles).map(|pile| pile.count).sum();
+    let [refused, undecided, mails] = stored()
+        .map(Stored::undelivered)
+        .fold([0; 3], |all, of| [all[0] + of[0], all[1] + of[1], all[2] + of[2]]);
     let ours: u64 = stored().map(|stored| stored.calls.ours).sum();
     let published: usize = judged.iter().map(|(facts, _)| facts.published).sum();
     vec![
@@ -203,14 +205,21 @@ fn tiles(judged: &[Judged<'_>]) -> Vec<Tile> {
         },
         Tile {
             label: "Could not be delivered",
-            value: if letters == 0 {
-                "Nothing".to_owned()
-            } else {
-                counted(letters, "row", "rows")
+            value: match (refused + undecided, mails) {
+                (0, 0) => "Nothing".to_owned(),
+                (0, mails) => counted(mails, "mail", "mails"),
+                (rows, _) => counted(rows, "row", "rows"),
             },
-            note: if letters == 0 { "every row was taken" } else { "until they are sent again" }
-                .to_owned(),
-            level: if letters > 0 { Level::Bad } else { Level::Good },
+            note: match (refused + undecided, mails) {
+                (0, 0) => "every row was taken".to_owned(),
+                (0, _) | (_, 0) => "until somebody sees to it".to_owned(),
+                (_, mails) => format!("and {}", counted(mails, "mail", "mails")),
+            },
+            level: match (refused, undecided + mails) {
+                (0, 0) => Level::Good,
+                (0, _) => Level::Warn,
+                _ => Level::Bad,
+            },
         },
         Tile {
             label: "API calls by Sloe",
@@ -242,9 +251,10 @@ fn card((facts, verdict): &Judged<'_>) -> OrgCard {
 }
 
 /// What the platform's own workers do.
-const DOES: [(&str, &str); 6] = [
+const DOES: [(&str, &str); 7] = [
     ("mappings", "looks for changed mappings of orgs"),
-    ("licenses", "reads who may be live from the source org"),
+    ("license-source", "reads who may be live from the source org"),
+    ("licenses", "takes over what any node read there"),
     ("orgs", "keeps every org’s tasks running"),
     ("mail", "sends confirmations"),
     ("orders", "keeps orders ready to be read"),

@@ -222,6 +222,8 @@ pub(super) struct OrgPage {
     pub(super) live: bool,
     pub(super) why: String,
     pub(super) licenses: Vec<String>,
+    /// As of when that is known.
+    pub(super) license_known: Line,
     pub(super) calls: Calls,
     pub(super) rules: String,
     pub(super) hours: Option<Hours>,
@@ -288,8 +290,12 @@ pub(super) struct Letters {
 #[derive(Clone, Debug)]
 pub(super) struct PileRow {
     pub(super) count: usize,
+    /// The same, with what they are.
     pub(super) rows: String,
+    /// What they are, for the form.
     pub(super) kind: &'static str,
+    /// Mails are not sent again, but put aside.
+    pub(super) is_mail: bool,
     pub(super) code: String,
     /// The fields it blames, for people; empty if it blames none.
     pub(super) blamed: String,
@@ -300,10 +306,10 @@ pub(super) struct PileRow {
     pub(super) fix: String,
     pub(super) owner: &'static str,
     pub(super) since: Ago,
-    /// The page that asks whether to leave these to the org.
-    pub(super) accept: String,
     /// The page that shows it alone.
     pub(super) href: String,
+    /// The page that asks whether to leave it to the org, if it is one of conflicts.
+    pub(super) accept: String,
 }
 
 /// One dead letter.
@@ -312,6 +318,7 @@ pub(super) struct LetterRow {
     pub(super) key: String,
     pub(super) box_id: String,
     pub(super) kind: &'static str,
+    pub(super) is_mail: bool,
     pub(super) order: String,
     pub(super) event: String,
     pub(super) code: String,

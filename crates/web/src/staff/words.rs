@@ -2,7 +2,7 @@
 
 use crate::site::view::message::MessagePage;
 
-const GET_A_LINK: &str = "Run sloe staff link on the machine where Sloe runs; it prints an address that opens the console once, within 15 minutes. The demo prints one when it starts.";
+const GET_A_LINK: &str = "Run sloe staff link on the machine where Sloe runs; it prints an address that opens the console once, within 15 minutes. The demo prints one when it starts, good for 12 hours.";
 
 /// A page without an org.
 fn page(icon: &'static str, heading: &str, text: &[&str]) -> MessagePage {
@@ -48,7 +48,7 @@ pub(super) fn link_expired() -> MessagePage {
     page(
         "hourglass",
         "This link’s time is over",
-        &["It was good for a short time only.", GET_A_LINK],
+        &["Nobody has signed in by it, and nobody can any more.", GET_A_LINK],
     )
 }
 

@@ -19,6 +19,15 @@ pub(super) struct Storm {
     pub(super) client_secret: String,
 }
 
+/// What an org needs to tell of its changes by itself.
+pub(super) struct Changes {
+    pub(super) slug: String,
+    /// Its Pub/Sub API.
+    pub(super) url: String,
+    /// As `--store` takes it.
+    pub(super) store: String,
+}
+
 /// Everything that is told.
 pub(super) struct Greeting {
     /// How this program is started.
@@ -30,6 +39,8 @@ pub(super) struct Greeting {
     pub(super) orgs: Vec<OrgFacts>,
     /// None if no event is there to register for.
     pub(super) storm: Option<Storm>,
+    /// None if this build has no Pub/Sub API.
+    pub(super) changes: Option<Changes>,
     /// The org that says who may be live, without a slash at the end.
     pub(super) licenses: String,
     /// Where the data is kept, if it is.
@@ -79,7 +90,7 @@ impl Greeting {
             writeln!(out, "\n  {bold}{}{plain}", org.name)?;
             rows.iter().try_for_each(|one| row(out, one))?;
         }
-        writeln!(out, "\n  {bold}Staff console{plain}, signs in once")?;
+        writeln!(out, "\n  {bold}Staff console{plain}, signs in once within 12 hours")?;
         writeln!(out, "  {link}{}{plain}", self.console)?;
         if let Some(first) = self.orgs.first() {
             writeln!(
@@ -100,6 +111,13 @@ impl Greeting {
             )?;
             writeln!(out, "              registered, here and in Salesforce, exactly once.\n")?;
             writeln!(out, "{}", self.storm_command(storm))?;
+        }
+        if let Some(changes) = &self.changes {
+            writeln!(
+                out,
+                "\n  {bold}And{plain}         Nobody has to press Update: an org can tell of its changes by itself.\n"
+            )?;
+            writeln!(out, "{}", self.changes_command(changes))?;
         }
         let kept = match &self.data {
             Some(data) => format!("Data is kept in {data}."),
@@ -139,6 +157,19 @@ impl Greeting {
             storm.client_secret,
         )
     }
+
+    /// As well.
+    fn changes_command(&self, changes: &Changes) -> String {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:".contains(c);
+        let store = match &changes.store {
+            store if store.chars().all(plain) => store.clone(),
+            store => format!("'{}'", store.replace('\'', "'\\''")),
+        };
+        format!(
+            "    {} org changes {} --on \\\n      --pubsub-url {} \\\n      --store {store}",
+            self.command, changes.slug, changes.url
+        )
+    }
 }
 
 #[cfg(test)]
@@ -165,6 +196,11 @@ mod tests {
                 client_id: "client".to_owned(),
                 client_secret: "secret".to_owned(),
             }),
+            changes: Some(Changes {
+                slug: "meridian".to_owned(),
+                url: "http://127.0.0.1:8084".to_owned(),
+                store: "embedded:./sloe-data/platform".to_owned(),
+            }),
             licenses: "http://127.0.0.1:8083".to_owned(),
             data: Some("./sloe-data".to_owned()),
         }
@@ -180,6 +216,20 @@ mod tests {
         assert!(matches!(cli.command, Command::Storm(_)));
         assert!(pasted.contains("--event meridian/keynote-live"), "{pasted}");
         assert!(pasted.contains("--org-url http://127.0.0.1:8081"), "{pasted}");
+    }
+
+    #[test]
+    fn so_can_the_command_that_lets_an_org_tell_of_its_changes_wherever_the_data_is() {
+        let mut greeting = greeting();
+        let text = greeting.text(false);
+        let pasted = text.split("by itself.\n\n").nth(1).unwrap().split("\n\n").next().unwrap();
+        let pasted = pasted.replace("\\\n", " ");
+        let words = pasted.trim().strip_prefix("cargo run --release --").unwrap();
+        let words = std::iter::once("sloe").chain(words.split_whitespace());
+        assert!(matches!(Cli::try_parse_from(words).unwrap().command, Command::Org(_)));
+        greeting.changes.as_mut().unwrap().store = "embedded:/it's my/platform".to_owned();
+        let text = greeting.text(false);
+        assert!(text.contains("--store 'embedded:/it'\\''s my/platform'\n"), "{text}");
     }
 
     #[test]

@@ -73,6 +73,9 @@ pub(super) fn describe(changes: &Value) -> String {
     }
     let mut lines = vec![format!("Change events are on, from {}.", text(changes, "url"))];
     let parts = changes.get("parts").and_then(Value::as_object);
+    if parts.is_none_or(serde_json::Map::is_empty) {
+        lines.push("They are followed within seconds where Sloe runs: ask again.".to_owned());
+    }
     for (name, part) in parts.into_iter().flatten() {
         let (state, since) = (text(part, "state"), text(part, "since"));
         lines.push(match state.as_str() {

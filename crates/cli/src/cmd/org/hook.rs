@@ -41,6 +41,7 @@ pub(super) fn print(id: &str, hook: &HookSecrets) {
     println!("  URL     <your Sloe>/hooks/salesforce/{id}");
     println!("  Secret  {}", hook.secret);
     println!("For another caller that signs what it sends (Standard Webhooks):");
+    println!("  URL     <your Sloe>/hooks/salesforce/{id}/refresh");
     println!("  Key     {}", hook.signing);
     println!();
 }

@@ -15,9 +15,10 @@ Examples:
   sloe org remove acme --yes --force    although Salesforce does not: those rows are lost
 
 What goes: its pages and API, its credentials, hook secrets and mapping, its snapshots, orders and
-letters, and its key, without which nothing personal of it can be read, in a backup neither unless
-that has the key too.
-What stays: what Salesforce has; its events' journals, which name nobody; its license rows.";
+letters, and its key, without which nothing personal of it can be read.
+What stays: what Salesforce has; its events' journals, which name nobody and keep sold seats sold
+should the org come back; its license rows. A backup made before still holds the key, under the
+master key: delete it as well, or let it age.";
 
 #[derive(Args)]
 pub(crate) struct Remove {

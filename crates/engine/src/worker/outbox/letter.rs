@@ -166,7 +166,12 @@ mod tests {
     use super::*;
 
     fn person(first: &str, last: &str, email: &str) -> Attendee {
-        Attendee { first_name: first.into(), last_name: last.into(), email: email.into() }
+        Attendee {
+            first_name: first.into(),
+            last_name: last.into(),
+            email: email.into(),
+            invitee: None,
+        }
     }
 
     #[test]

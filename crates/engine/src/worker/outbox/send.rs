@@ -16,6 +16,7 @@ use super::books::Books;
 use super::file::{self, Delivered};
 use super::{Halt, letter, plan};
 use crate::engine::Engine;
+use crate::invitation::Invitee;
 use crate::tenant::Org;
 use crate::worker::stored;
 
@@ -303,11 +304,18 @@ impl Sender<'_> {
                 if full(&line)
                     && let Some(person) = details.next().flatten()
                 {
+                    let invitee = person.invitee.as_deref().and_then(invitee);
                     row = row.with_details(AttendeeDetails {
                         first_name: person.first_name,
                         last_name: person.last_name,
                         email: person.email,
                     });
+                    // The org may have refused it for a Contact that is gone: the person comes first.
+                    if let Some((column, id)) = invitee
+                        && !self.books.is_absent(&record.key)
+                    {
+                        row = row.with(column, Cell::Id(id));
+                    }
                 }
                 let status = if record.registered { Status::Registered } else { Status::Cancelled };
                 rows.push(row.with_status(status));
@@ -320,6 +328,14 @@ impl Sender<'_> {
 /// Puts rows side by side that lock the same parents; otherwise they stay in their order.
 fn arrange(lines: &mut [Line], locks: &[Column]) {
     lines.sort_by_cached_key(|line| line.parents(locks));
+}
+
+/// The lookup that an invited record goes in.
+fn invitee(id: &str) -> Option<(Column, SfId)> {
+    Some(match Invitee::of(SfId::parse(id).ok()?)? {
+        Invitee::Contact(id) => (Column::Contact, id),
+        Invitee::Lead(id) => (Column::Lead, id),
+    })
 }
 
 /// What names a record and never changes.

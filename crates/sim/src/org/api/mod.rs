@@ -36,6 +36,7 @@ use sloe_core::ids::SfId;
 
 use self::ending::{Answer, Watch, failed};
 use self::reply::{ApiError, Call, Reply};
+use super::codes;
 use super::faults::{About, End};
 use super::limits::Exceeded;
 use super::state::{State as Org, lock};
@@ -120,9 +121,7 @@ async fn answer(org: Arc<Org>, request: Request) -> Result<Answer, Reply> {
         None => answer_public(&worker, &request),
         Some(admitted) => answer_call(&worker, request, admitted),
     });
-    let reply = done.await.map_err(|_| {
-        ApiError::new(500, "UNKNOWN_EXCEPTION", "An unexpected error occurred.").reply()
-    })?;
+    let reply = done.await.map_err(|_| ApiError::known(&codes::UNKNOWN).reply())?;
     if end.is_some() {
         lock(&org.stats).faulted += 1;
     }
@@ -250,8 +249,7 @@ fn admit(org: &Arc<Org>, request: &Received) -> Result<Admitted, Reply> {
         oauth::bearer(&request.headers).or(in_query).and_then(|token| org.session(token))
     else {
         lock(&org.stats).unauthorized += 1;
-        let error = ApiError::new(401, "INVALID_SESSION_ID", "Session expired or invalid");
-        return Err(error.reply().with("www-authenticate", "Token"));
+        return Err(ApiError::known(&codes::SESSION).reply().with("www-authenticate", "Token"));
     };
     let counted = request.path.starts_with("/services/data/");
     let call = if counted {
@@ -270,8 +268,10 @@ fn answer_public(org: &Org, request: &Received) -> Reply {
         return route::versions();
     }
     org.note_call(request.kind);
-    let answer =
-        oauth::answer(org, &request.method, &request.path, &request.headers, &request.body);
+    // What a GET has to say stands in its address.
+    let form =
+        if request.method == Method::GET { request.query.as_bytes() } else { &*request.body };
+    let answer = oauth::answer(org, &request.method, &request.path, &request.headers, form);
     answer.unwrap_or_else(|| ApiError::not_found().reply())
 }
 
@@ -343,9 +343,10 @@ fn identified(org: &Org, path: &str) -> Option<SfId> {
 }
 
 fn limited(limit: Exceeded) -> Reply {
-    let message = match limit {
-        Exceeded::Daily => "TotalRequests Limit exceeded.",
-        Exceeded::Concurrent => "ConcurrentRequests (Concurrent API Requests) Limit exceeded.",
-    };
-    ApiError::new(403, "REQUEST_LIMIT_EXCEEDED", message).reply()
+    let mut error = ApiError::known(&codes::DAILY);
+    if limit == Exceeded::Concurrent {
+        "ConcurrentRequests (Concurrent API Requests) Limit exceeded."
+            .clone_into(&mut error.message);
+    }
+    error.reply()
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sloe_core::ids::SfId;
 
 use super::reply::{ApiError, Call, Reply};
+use crate::org::codes;
 use crate::org::data::Database;
 use crate::org::kept::Entry;
 use crate::org::soql::{self, Answer, Output, Plan};
@@ -211,7 +212,7 @@ fn more(
     call: &Call,
     locator: &str,
 ) -> Result<Reply, ApiError> {
-    let bad = || ApiError::new(400, "INVALID_QUERY_LOCATOR", "invalid query locator");
+    let bad = || ApiError::known(&codes::LOCATOR);
     let (name, offset) = locator.rsplit_once('-').ok_or_else(bad)?;
     let offset: usize = offset.parse().map_err(|_| bad())?;
     let cursor = cursors.get(name, database.now()).ok_or_else(bad)?;

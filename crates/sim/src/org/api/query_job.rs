@@ -12,6 +12,7 @@ use sloe_core::ids::SfId;
 
 use super::ingest::{delimiter, delimiter_name};
 use super::reply::{ApiError, Call, Reply};
+use crate::org::codes;
 use crate::org::data::{Database, format_time};
 use crate::org::kept::{Entry, JOB_LIFE_MS};
 use crate::org::soql::{self, Answer, Output, Plan};
@@ -256,7 +257,7 @@ fn results(database: &Database, call: &Call, job: &Job) -> Result<Reply, ApiErro
         let message = format!("the job was made with API version {}", job.version);
         return Err(ApiError::new(409, "API_ERROR", message));
     }
-    let bad = || ApiError::new(400, "INVALID_QUERY_LOCATOR", "invalid query locator");
+    let bad = || ApiError::known(&codes::LOCATOR);
     let from = match call.parameter("locator") {
         None | Some("" | "null") => 0,
         Some(locator) => {

@@ -39,6 +39,10 @@ pub(crate) fn answer(
             Ok(described(database, call, full))
         }
         [_, "describe"] => Err(ApiError::method(method, "GET, HEAD")),
+        [_, "describe", ..] => Err(ApiError::unsupported("layouts")),
+        [_, "quickActions" | "listviews", ..] => {
+            Err(ApiError::unsupported("quick actions and list views"))
+        }
         [name, "updated"] => replication::updated(database, call, object_of(database, name)?),
         [name, "deleted"] => replication::deleted(database, call, object_of(database, name)?),
         [name, "Id"] if *method == Method::POST => {

@@ -6,9 +6,11 @@ use std::rc::Rc;
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use serde::Serialize;
+use serde_json::error::Category;
 use serde_json::json;
 use sloe_core::ids::SfId;
 
+use crate::org::codes::{self, Code};
 use crate::org::data::RowError;
 use crate::org::soql::QueryError;
 
@@ -86,8 +88,26 @@ impl Call {
     /// # Errors
     /// `JSON_PARSER_ERROR`.
     pub(crate) fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, ApiError> {
-        serde_json::from_slice(&self.body)
-            .map_err(|e| ApiError::new(400, "JSON_PARSER_ERROR", e.to_string()))
+        serde_json::from_slice(&self.body).map_err(|error| {
+            if self.body.iter().all(u8::is_ascii_whitespace) {
+                return ApiError::known(&codes::NO_BODY);
+            }
+            ApiError::new(codes::NO_BODY.status, codes::NO_BODY.code, unreadable(&error))
+        })
+    }
+}
+
+/// What is wrong with a JSON body, and where.
+fn unreadable(error: &serde_json::Error) -> String {
+    let place = format!("at [line:{}, column:{}]", error.line(), error.column());
+    match error.classify() {
+        Category::Eof => format!("Unexpected end-of-input {place}"),
+        Category::Data => {
+            let text = error.to_string();
+            let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
+            format!("{what} {place}")
+        }
+        Category::Syntax | Category::Io => format!("Unexpected character {place}"),
     }
 }
 
@@ -160,18 +180,22 @@ impl ApiError {
         Self { status, code, message: message.into(), fields: None }
     }
 
+    /// A refusal in its usual words.
+    pub(crate) fn known(code: &Code) -> Self {
+        Self::new(code.status, code.code, code.message)
+    }
+
     /// Nothing lives at this address.
     pub(crate) fn not_found() -> Self {
-        Self::new(404, "NOT_FOUND", "The requested resource does not exist")
+        Self::known(&codes::NOT_FOUND)
     }
 
     /// Salesforce has this, the simulated org has not.
     pub(crate) fn unsupported(what: &str) -> Self {
-        Self::new(
-            404,
-            "NOT_FOUND",
-            format!("The requested resource does not exist: the simulated org has no {what}"),
-        )
+        let mut error = Self::not_found();
+        error.message.push_str(": the simulated org has no ");
+        error.message.push_str(what);
+        error
     }
 
     /// A resource that doesn't know the method.

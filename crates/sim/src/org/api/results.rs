@@ -1,6 +1,6 @@
 //! The result files of Bulk ingest jobs.
 
-use csv::{ByteRecord, Position, StringRecord};
+use csv::{ByteRecord, Position};
 
 use super::jobs::{Job, Outcome, Phase};
 use super::worker::{CHUNK, Reader, reader};
@@ -13,7 +13,7 @@ fn write(
 ) -> Vec<u8> {
     let terminator = if job.crlf { csv::Terminator::CRLF } else { csv::Terminator::Any(b'\n') };
     let mut reader = reader(job);
-    let headers = reader.headers().cloned().unwrap_or_default();
+    let headers = reader.byte_headers().cloned().unwrap_or_default();
     let chunks = chunks(&mut reader);
     let mut out = csv::WriterBuilder::new()
         .delimiter(job.delimiter)
@@ -21,18 +21,21 @@ fn write(
         .flexible(true)
         .from_writer(Vec::new());
     // Writing to memory does not fail.
-    drop(out.write_record(lead.iter().copied().chain(headers.iter())));
-    let mut record = StringRecord::new();
+    if !lead.is_empty() || !headers.is_empty() {
+        drop(out.write_record(lead.iter().map(|name| name.as_bytes()).chain(headers.iter())));
+    }
+    // Bytes, because what isn't UTF-8 failed the job and is to be shown all the same.
+    let mut record = ByteRecord::new();
     for (number, at) in chunks.into_iter().enumerate().rev() {
         if reader.seek(at).is_err() {
             break;
         }
         for row in (number * CHUNK..).take(CHUNK) {
-            if !reader.read_record(&mut record).unwrap_or(false) {
+            if !reader.read_byte_record(&mut record).unwrap_or(false) {
                 break;
             }
             if let Some(values) = keep(job.outcome(row)) {
-                drop(out.write_record(values.iter().map(String::as_str).chain(record.iter())));
+                drop(out.write_record(values.iter().map(String::as_bytes).chain(record.iter())));
             }
         }
     }

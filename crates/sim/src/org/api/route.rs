@@ -88,7 +88,7 @@ fn find(state: &State, database: &mut Database, call: &Call) -> Result<Reply, Ap
     }
     let path: Vec<&str> = call.path.iter().map(String::as_str).collect();
     match path.as_slice() {
-        [] => Ok(resources(&call.version)),
+        [] => Ok(resources(state, call)),
         ["query", rest @ ..] => query::answer(&state.cursors, database, call, rest, false),
         ["queryAll", rest @ ..] => query::answer(&state.cursors, database, call, rest, true),
         ["sobjects", rest @ ..] => records::answer(database, call, rest),
@@ -110,11 +110,15 @@ fn find(state: &State, database: &mut Database, call: &Call) -> Result<Reply, Ap
     }
 }
 
-fn resources(version: &str) -> Reply {
-    let names = ["composite", "jobs", "limits", "query", "queryAll", "recent", "sobjects"];
-    let map: serde_json::Map<String, serde_json::Value> = names
+/// `/services/data/vNN.N`: where things are; clients with a bare token look up there who they are.
+fn resources(state: &State, call: &Call) -> Reply {
+    let names =
+        ["composite", "jobs", "limits", "query", "queryAll", "recent", "sobjects", "tooling"];
+    let mut map: serde_json::Map<String, serde_json::Value> = names
         .iter()
-        .map(|name| ((*name).to_owned(), format!("/services/data/{version}/{name}").into()))
+        .map(|name| ((*name).to_owned(), format!("/services/data/{}/{name}", call.version).into()))
         .collect();
+    let identity = format!("{}/id/{}/{}", state.url, state.org, call.user);
+    map.insert("identity".to_owned(), identity.into());
     Reply::json(200, &map)
 }

@@ -150,6 +150,9 @@ fn begin(state: &State, job: &Mutex<Job>) -> Option<Job> {
 /// Reads the header and finds where each batch begins.
 fn plan(state: &State, facts: Job) -> Result<(Plan, Vec<Batch>), String> {
     check_line_ending(&facts)?;
+    if ends_in_quotes(&facts.data, facts.delimiter) {
+        return Err(unparsed("the data ends before an opened quote is closed"));
+    }
     let mut reader = reader(&facts);
     let headers = reader.headers().map_err(|e| unreadable(&e))?.clone();
     let columns = resolve(state, &facts, &headers)?;
@@ -169,8 +172,32 @@ fn plan(state: &State, facts: Job) -> Result<(Plan, Vec<Batch>), String> {
     Ok((plan, batches))
 }
 
+fn unparsed(what: &str) -> String {
+    format!("InvalidBatch : Failed to parse CSV: {what}")
+}
+
 fn unreadable(error: &csv::Error) -> String {
-    format!("InvalidBatch : Failed to parse CSV. {error}")
+    match error.kind() {
+        csv::ErrorKind::Utf8 { pos: Some(pos), .. } => {
+            unparsed(&format!("line {} isn't UTF-8", pos.line()))
+        }
+        _ => unparsed(&error.to_string()),
+    }
+}
+
+/// Whether the data ends within a quoted cell, as data does that was cut off.
+fn ends_in_quotes(data: &[u8], delimiter: u8) -> bool {
+    let mut bytes = data.strip_prefix(b"\xef\xbb\xbf").unwrap_or(data).iter().copied().peekable();
+    let (mut quoted, mut begins) = (false, true);
+    while let Some(byte) = bytes.next() {
+        if !quoted {
+            quoted = begins && byte == b'"';
+            begins = byte == delimiter || matches!(byte, b'\r' | b'\n');
+        } else if byte == b'"' && bytes.next_if_eq(&b'"').is_none() {
+            (quoted, begins) = (false, false);
+        }
+    }
+    quoted
 }
 
 fn work_through(state: &State, job: &Mutex<Job>, plan: &Plan, batch: &Batch) -> Result<(), String> {

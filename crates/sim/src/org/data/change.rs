@@ -2,7 +2,9 @@
 
 use sloe_core::ids::SfId;
 
+use super::compute::fill_in;
 use super::{Database, Row, RowError, Value};
+use crate::org::codes;
 use crate::org::formula::Subject;
 use crate::org::schema::{Field, Kind, Object, OnDelete, Slot};
 
@@ -101,6 +103,7 @@ impl Database {
                 row.set(field.slot, Value::Text(number.into()));
             }
         }
+        fill_in(&shape, &mut row);
         self.check(object, &shape, &row, None)?;
         self.lock_for(object, None, Some(&row))?;
         self.note_id(object, id);
@@ -135,6 +138,7 @@ impl Database {
         row.stamp = row.modified;
         row.modified_by = user;
         self.assign(&shape, &mut row, assigns)?;
+        fill_in(&shape, &mut row);
         self.check(object, &shape, &row, Some(&old))?;
         self.lock_for(object, Some(&old), Some(&row))?;
         self.put(object, row);
@@ -170,11 +174,10 @@ impl Database {
                     field.name
                 ),
             )]),
-            Found::None if field.kind == Kind::Id => Err(vec![RowError::at(
-                "INVALID_CROSS_REFERENCE_KEY",
-                "Id",
-                "invalid cross reference id",
-            )]),
+            Found::None if field.kind == Kind::Id => {
+                let wrong = codes::NO_RECORD;
+                Err(vec![RowError::at(wrong.code, "Id", wrong.message)])
+            }
             Found::None => {
                 let value = Value::from_text(field, key).map_err(|e| vec![e])?;
                 let mut assigns = assigns.to_vec();
@@ -215,8 +218,8 @@ impl Database {
     pub(crate) fn live(&self, object: usize, id: SfId) -> Result<&Row, RowError> {
         match self.table(object).get(id) {
             Some(row) if !row.deleted => Ok(row),
-            Some(_) => Err(RowError::new("ENTITY_IS_DELETED", "entity is deleted")),
-            None => Err(RowError::new("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")),
+            Some(_) => Err(RowError::known(&codes::DELETED)),
+            None => Err(RowError::known(&codes::NO_RECORD)),
         }
     }
 
@@ -340,8 +343,8 @@ impl Database {
             return Some(RowError::at("FIELD_INTEGRITY_EXCEPTION", &field.name, message));
         }
         let Some(row) = self.table(target).get_live(id) else {
-            let message = "invalid cross reference id";
-            return Some(RowError::at("INVALID_CROSS_REFERENCE_KEY", &field.name, message));
+            let wrong = codes::NO_RECORD;
+            return Some(RowError::at(wrong.code, &field.name, wrong.message));
         };
         let active = self.object(target).field("IsActive").map(|f| row.get(f.slot).into_owned());
         (field.slot == Slot::OwnerId && active == Some(Value::Bool(false))).then(|| {

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::org::codes::{self, Code};
+
 /// One fault of one record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct RowError {
@@ -20,6 +22,11 @@ impl RowError {
         Self { code, message: message.into(), fields: Vec::new() }
     }
 
+    /// A fault in its usual words.
+    pub(crate) fn known(code: &Code) -> Self {
+        Self::new(code.code, code.message)
+    }
+
     /// A fault of one field.
     pub(crate) fn at(code: &'static str, field: &str, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), fields: vec![field.to_owned()] }
@@ -27,11 +34,7 @@ impl RowError {
 
     /// The HTTP status of the single-record resources for this fault.
     pub(crate) fn status(&self) -> u16 {
-        match self.code {
-            "NOT_FOUND" | "ENTITY_IS_DELETED" => 404,
-            "INSUFFICIENT_ACCESS_OR_READONLY" => 403,
-            _ => 400,
-        }
+        codes::find(self.code).map_or(400, |known| known.status)
     }
 
     /// `CODE:message:fields --`, as the Bulk API's failed results have it.

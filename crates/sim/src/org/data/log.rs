@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sloe_core::ids::SfId;
 
+use super::compute::fill_in;
 use super::{Database, Row, Value};
 use crate::org::kept::Entry;
 use crate::org::schema::{Object, Slot};
@@ -256,9 +257,11 @@ fn parse(database: &Database, line: &str) -> Result<(Said, bool), String> {
     Ok((Said::Record(object, row), parsed.more))
 }
 
-fn restore(database: &mut Database, object: usize, row: Row) {
+fn restore(database: &mut Database, object: usize, mut row: Row) {
     database.note_id(object, row.id);
     let shape = database.object(object).clone();
+    // A formula may be another one than when the record was kept.
+    fill_in(&shape, &mut row);
     let number = shape.fields.iter().find_map(|field| match &field.kind {
         crate::org::schema::Kind::AutoNumber(prefix, _) => row
             .get(field.slot)

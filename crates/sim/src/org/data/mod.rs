@@ -1,6 +1,7 @@
 //! The org's records: tables, transactions and the log that lets them survive a restart.
 
 mod change;
+mod compute;
 mod error;
 mod locks;
 mod log;
@@ -201,6 +202,7 @@ impl Database {
         let id = row.id;
         let before = self.table_mut(object).put(row);
         self.undo.push((object, id, before));
+        self.roll_up(object, id);
     }
 
     /// Whether the log is mostly about the past.

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use sloe_core::ids::SfId;
 
 use super::change::cascades;
+use super::compute::fill_in;
 use super::{Database, RowError, Value};
 use crate::org::schema::OnDelete;
 
@@ -57,6 +58,7 @@ impl Database {
                 row.set(field.slot, Value::Null);
             }
             row.stamp = now;
+            fill_in(&self.object(child).clone(), &mut row);
             self.put(child, row);
         }
         for (object, id) in doomed {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json};
 use sloe_core::ids::SfId;
 
 use crate::org::data::{Database, Row, Value};
-use crate::org::schema::{Field, Object, Slot};
+use crate::org::schema::{Computed, Field, Object, Slot};
 
 /// A body larger than this makes a gap event: the message would exceed its 1 MB.
 const LARGEST_BODY: usize = 1_000_000;
@@ -125,6 +125,7 @@ impl Event {
 /// Whether change events tell of this field.
 pub(super) fn told(field: &Field) -> bool {
     !matches!(field.slot, Slot::Id | Slot::IsDeleted | Slot::SystemModstamp)
+        && !matches!(field.computed, Some(Computed::Formula { .. }))
 }
 
 /// What the open transaction has changed of the objects that `captured` names, without numbers and times.

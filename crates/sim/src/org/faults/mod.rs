@@ -1,6 +1,5 @@
 //! What can be made to go wrong at run time: rules that hit calls and written rows.
 
-pub(crate) mod codes;
 mod luck;
 mod rule;
 mod words;

@@ -2,8 +2,8 @@
 
 use serde_json::Value as Json;
 
-use super::codes::{self, UNAVAILABLE};
 use super::luck::{LONGEST_MS, Latency};
+use crate::org::codes::{self, UNAVAILABLE};
 use crate::org::knobs::Knobs;
 
 /// The kinds of call there are, as the statistics call them.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{Field, Kind, Object, OnDelete, Schema, Slot};
+use super::{Computed, Field, Kind, Object, OnDelete, Schema, Slot};
 
 /// `/sobjects`: all objects in short.
 pub(crate) fn global(schema: &Schema, version: &str) -> Json {
@@ -121,7 +121,7 @@ fn field(field: &Field) -> Json {
         "idLookup": field.external_id || field.kind == Kind::Id,
         "caseSensitive": field.case_sensitive,
         "autoNumber": matches!(field.kind, Kind::AutoNumber(..)),
-        "calculated": false,
+        "calculated": field.computed.is_some(),
         "nameField": field.name == "Name",
     });
     let more = json!({
@@ -141,6 +141,9 @@ fn field(field: &Field) -> Json {
     if let (Some(out), Json::Object(more)) = (out.as_object_mut(), more) {
         out.extend(more);
         add_constants(out);
+        if let Some(Computed::Formula { text, .. }) = &field.computed {
+            out.insert("calculatedFormula".to_owned(), text.clone().into());
+        }
     }
     out
 }

@@ -1,5 +1,6 @@
 //! What objects and fields the org has: the schema that describe, DML, SOQL and the pages all read.
 
+mod computed;
 pub(crate) mod describe;
 pub(crate) mod lma;
 mod source;
@@ -8,6 +9,7 @@ mod standard;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+pub(crate) use self::computed::{Computed, RollUp, Summary};
 use super::formula::Formula;
 
 /// What kind of value a field holds, with its bounds.
@@ -106,6 +108,8 @@ pub(crate) struct Field {
     pub(crate) frozen: bool,
     /// A checkbox's default.
     pub(crate) default: bool,
+    /// How its value comes about, if the org works it out.
+    pub(crate) computed: Option<Computed>,
 }
 
 impl Field {
@@ -124,6 +128,7 @@ impl Field {
             writable: true,
             frozen: false,
             default: false,
+            computed: None,
         }
     }
 
@@ -276,6 +281,7 @@ impl Object {
 pub(crate) struct Schema {
     objects: Vec<Arc<Object>>,
     by_name: HashMap<String, usize>,
+    roll_ups: Vec<Vec<(usize, usize)>>,
 }
 
 impl Schema {
@@ -298,8 +304,11 @@ impl Schema {
         }
         let by_name =
             objects.iter().enumerate().map(|(i, o)| (o.name.to_ascii_lowercase(), i)).collect();
-        let schema = Self { objects: objects.into_iter().map(Arc::new).collect(), by_name };
+        let objects = objects.into_iter().map(Arc::new).collect();
+        let mut schema = Self { objects, by_name, roll_ups: Vec::new() };
         schema.check()?;
+        schema.check_computed()?;
+        schema.roll_ups = schema.find_roll_ups();
         Ok(schema)
     }
 

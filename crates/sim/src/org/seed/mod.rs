@@ -10,7 +10,9 @@ use sloe_core::ids::SfId;
 
 use super::Error;
 use super::formula::Formula;
-use super::schema::{Field, Kind, Object, OnDelete, Reference, Rule, lma};
+use super::schema::{
+    Computed, Field, Kind, Object, OnDelete, Reference, RollUp, Rule, Summary, lma,
+};
 
 pub(crate) use plant::{plant, user_id};
 
@@ -145,9 +147,38 @@ struct FieldFacts {
     /// What the parent calls its children in SOQL, `Items__r` for instance.
     #[serde(default)]
     children: Option<String>,
-    /// Nobody may write it through the API: it stands for a formula or a roll-up, and is empty.
+    /// Nobody may write it through the API.
     #[serde(default)]
     read_only: bool,
+    /// What the org makes its value of.
+    #[serde(default)]
+    formula: Option<String>,
+    /// The details that the org counts, sums up or compares for it.
+    #[serde(default)]
+    roll_up: Option<RollUpFacts>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RollUpFacts {
+    /// The details' master-detail field: `Attendee__c.Event__c`.
+    of: String,
+    summary: SummaryFacts,
+    /// What is summed up or compared.
+    #[serde(default)]
+    field: Option<String>,
+    /// A formula: only details for which it is true.
+    #[serde(default)]
+    r#where: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum SummaryFacts {
+    Count,
+    Sum,
+    Min,
+    Max,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -344,10 +375,38 @@ impl FieldFacts {
         let mut field = Field::new(&self.name, &self.label, kind);
         field.required = self.required || self.is_detail();
         field.frozen = self.is_detail();
-        field.writable = !self.read_only;
+        field.computed = self.computed().map_err(|e| format!("field {}: {e}", self.name))?;
+        field.writable = !self.read_only && field.computed.is_none();
         field.unique = self.unique || self.external_id;
         field.external_id = self.external_id;
         Ok(field)
+    }
+
+    fn computed(&self) -> Result<Option<Computed>, String> {
+        match (&self.formula, &self.roll_up) {
+            (None, None) => Ok(None),
+            (Some(_), Some(_)) => Err("it is a formula or a roll-up, not both".to_owned()),
+            (Some(text), None) => {
+                let formula = Formula::parse(text)?;
+                Ok(Some(Computed::Formula { text: text.clone(), formula }))
+            }
+            (None, Some(facts)) => {
+                let (child, by) =
+                    facts.of.split_once('.').ok_or("roll_up.of is Detail__c.Field__c")?;
+                Ok(Some(Computed::RollUp(RollUp {
+                    child: child.to_owned(),
+                    by: by.to_owned(),
+                    summary: match facts.summary {
+                        SummaryFacts::Count => Summary::Count,
+                        SummaryFacts::Sum => Summary::Sum,
+                        SummaryFacts::Min => Summary::Min,
+                        SummaryFacts::Max => Summary::Max,
+                    },
+                    of: facts.field.clone(),
+                    filter: facts.r#where.as_deref().map(Formula::parse).transpose()?,
+                })))
+            }
+        }
     }
 
     fn is_detail(&self) -> bool {

@@ -13,6 +13,7 @@ pub(super) struct Token {
 pub(super) enum Kind {
     /// A name, a keyword or a date literal.
     Word(String),
+    /// A quoted text, in which backslashes stand before `%`, `_` and other backslashes; see [`unescape`].
     Text(String),
     /// A number, a date or a moment, told apart by the parser.
     Number(String),
@@ -65,6 +66,16 @@ fn starts_number(rest: &str) -> bool {
     rest.chars().nth(1).is_some_and(|c| c.is_ascii_digit() || c == '.')
 }
 
+/// What a quoted text says where nothing in it is a wildcard.
+pub(super) fn unescape(text: &str) -> String {
+    let mut chars = text.chars();
+    let mut out = String::with_capacity(text.len());
+    while let Some(c) = chars.next() {
+        out.push(if c == '\\' { chars.next().unwrap_or(c) } else { c });
+    }
+    out
+}
+
 fn quoted(text: &str, at: usize, rest: &str) -> Result<(Kind, usize), QueryError> {
     let mut out = String::new();
     let mut chars = rest.char_indices().skip(1);
@@ -77,9 +88,9 @@ fn quoted(text: &str, at: usize, rest: &str) -> Result<(Kind, usize), QueryError
                 Some('t' | 'T') => out.push('\t'),
                 Some('b' | 'B') => out.push('\u{8}'),
                 Some('f' | 'F') => out.push('\u{c}'),
-                // Kept with its backslash: only LIKE gives them a meaning.
-                Some(c @ ('%' | '_')) => out.extend(['\\', c]),
-                Some(c @ ('\'' | '"' | '\\')) => out.push(c),
+                // Kept with their backslash: LIKE has to tell them from wildcards.
+                Some(c @ ('%' | '_' | '\\')) => out.extend(['\\', c]),
+                Some(c @ ('\'' | '"')) => out.push(c),
                 _ => {
                     return Err(QueryError::located(
                         "MALFORMED_QUERY",

@@ -6,6 +6,7 @@ use super::QueryError;
 use super::ast::{Comparison, Literal, Path};
 use super::bind::{Binder, Column, Test};
 use super::dates::Stretch;
+use super::lexer::unescape;
 use crate::org::data::{Value, parse_time};
 use crate::org::schema::Kind;
 
@@ -114,9 +115,7 @@ impl Binder<'_> {
                 | Kind::DateTime,
                 _,
             ) => None,
-            (_, Literal::Text(text)) => {
-                Some(Value::Text(text.replace("\\%", "%").replace("\\_", "_").into()))
-            }
+            (_, Literal::Text(text)) => Some(Value::Text(unescape(text).into())),
             _ => None,
         };
         value.ok_or_else(|| self.wrong_type(path, &kind))

@@ -103,6 +103,6 @@ async fn every_fault(
             read.fault_at("/attendees".to_owned(), "missing-place", message);
         }
     }
-    person::check_details(&mut read, &held.snapshot, drafts);
+    person::check_details(&state.engine, &mut read, &held.snapshot, drafts);
     Ok(read.problem())
 }

@@ -112,7 +112,12 @@ fn pointer(lines: &[Option<Line>], fault: &Fault) -> String {
     let part = match fault.part {
         Part::Item => "/item",
         Part::Sessions => "/sessions",
-        Part::Selection | Part::Attendees | Part::FirstName | Part::LastName | Part::Email => "",
+        Part::Selection
+        | Part::Attendees
+        | Part::FirstName
+        | Part::LastName
+        | Part::Email
+        | Part::Invitation => "",
     };
     let Some(place) = fault.place else { return "/lines".to_owned() };
     let mut last = 0_u16;

@@ -35,7 +35,7 @@ pub(crate) async fn create(
     if !read.is_clean() {
         let (_, snapshot) = state.engine.event(event)?;
         person::check_choices(&mut read, &snapshot, &drafts);
-        person::check_details(&mut read, &snapshot, &drafts);
+        person::check_details(&state.engine, &mut read, &snapshot, &drafts);
         return Err(read.problem());
     }
     let person =

@@ -187,7 +187,9 @@ fn linked(fault: &sloe_engine::error::Fault, people: usize) -> Fault {
         Part::LastName => (format!("last-{place}"), true),
         Part::Email => (format!("email-{place}"), true),
         Part::Sessions => ("sessions-each".to_owned(), false),
-        Part::Selection | Part::Item | Part::Attendees => ("first-1".to_owned(), false),
+        Part::Selection | Part::Item | Part::Attendees | Part::Invitation => {
+            ("first-1".to_owned(), false)
+        }
     };
     let message = if whose && people > 1 {
         format!("Person {place}: {}", fault.message)

@@ -19,10 +19,32 @@ pub(crate) const UNAVAILABLE: Code = code(
     "The server is temporarily unable to respond. Try again later.",
 );
 
+/// An unforeseen fault.
+pub(crate) const UNKNOWN: Code = code("UNKNOWN_EXCEPTION", 500, "An unexpected error occurred.");
+/// The day's allowance is used up.
+pub(crate) const DAILY: Code = code("REQUEST_LIMIT_EXCEEDED", 403, "TotalRequests Limit exceeded.");
+/// There is no such session, or no longer.
+pub(crate) const SESSION: Code = code("INVALID_SESSION_ID", 401, "Session expired or invalid");
+/// There is no such open result, or no longer.
+pub(crate) const LOCATOR: Code = code("INVALID_QUERY_LOCATOR", 400, "invalid query locator");
+/// An id that no record of the right kind has.
+pub(crate) const NO_RECORD: Code =
+    code("INVALID_CROSS_REFERENCE_KEY", 400, "invalid cross reference id");
+/// Nothing lives at this address.
+pub(crate) const NOT_FOUND: Code = code("NOT_FOUND", 404, "The requested resource does not exist");
+/// The record is in the recycle bin.
+pub(crate) const DELETED: Code = code("ENTITY_IS_DELETED", 404, "entity is deleted");
+/// A body is wanted and none was sent.
+pub(crate) const NO_BODY: Code = code(
+    "JSON_PARSER_ERROR",
+    400,
+    "The HTTP entity body is required, but this request has no entity body.",
+);
+
 static CODES: [Code; 38] = [
     UNAVAILABLE,
-    code("UNKNOWN_EXCEPTION", 500, "An unexpected error occurred."),
-    code("REQUEST_LIMIT_EXCEEDED", 403, "TotalRequests Limit exceeded."),
+    UNKNOWN,
+    DAILY,
     code("API_DISABLED_FOR_ORG", 403, "API is not enabled for this Organization or Partner"),
     code("API_CURRENTLY_DISABLED", 403, "API is currently disabled."),
     code("INSUFFICIENT_ACCESS", 403, "insufficient access rights on object id"),
@@ -32,7 +54,7 @@ static CODES: [Code; 38] = [
         400,
         "insufficient access rights on cross-reference id",
     ),
-    code("INVALID_SESSION_ID", 401, "Session expired or invalid"),
+    SESSION,
     code(
         "UNABLE_TO_LOCK_ROW",
         400,
@@ -48,18 +70,14 @@ static CODES: [Code; 38] = [
     code("INVALID_FIELD", 400, "No such column on entity"),
     code("INVALID_TYPE", 400, "sObject type is not supported."),
     code("QUERY_TIMEOUT", 400, "Your query request was running for too long."),
-    code("INVALID_QUERY_LOCATOR", 400, "invalid query locator"),
+    LOCATOR,
     code(
         "REQUEST_RUNNING_TOO_LONG",
         400,
         "Your request was running for too long, and has been stopped.",
     ),
     code("REQUIRED_FIELD_MISSING", 400, "Required fields are missing: [Name]"),
-    code(
-        "JSON_PARSER_ERROR",
-        400,
-        "The HTTP entity body is required, but this request has no entity body.",
-    ),
+    NO_BODY,
     code("MALFORMED_ID", 400, "malformed id"),
     code("STRING_TOO_LONG", 400, "data value too large"),
     code("FIELD_CUSTOM_VALIDATION_EXCEPTION", 400, "A validation rule of the org refuses this."),
@@ -68,12 +86,12 @@ static CODES: [Code; 38] = [
         400,
         "execution of BeforeInsert caused by a trigger of the org",
     ),
-    code("INVALID_CROSS_REFERENCE_KEY", 400, "invalid cross reference id"),
+    NO_RECORD,
     code("STORAGE_LIMIT_EXCEEDED", 400, "storage limit exceeded"),
     code("LIMIT_EXCEEDED", 400, "You have exceeded a limit of the org."),
     code("TXN_SECURITY_METERING_ERROR", 400, "A transaction security policy refuses this."),
-    code("NOT_FOUND", 404, "The requested resource does not exist"),
-    code("ENTITY_IS_DELETED", 404, "entity is deleted"),
+    NOT_FOUND,
+    DELETED,
     code("METHOD_NOT_ALLOWED", 405, "HTTP Method not allowed."),
     code("UNSUPPORTED_API_VERSION", 410, "The API version is retired."),
     code("UNSUPPORTED_MEDIA_TYPE", 415, "Content type not supported"),
