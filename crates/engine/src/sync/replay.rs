@@ -68,8 +68,8 @@ impl Engine {
         Ok(replayed)
     }
 
-    /// Forgets conflicts that are meant to be: the org deleted the records, and
-    /// they stay deleted. Letters that are no conflicts stay.
+    /// Forgets conflicts that are meant to be: the org deleted or changed the records, and
+    /// stay as they are there. Letters that are no conflicts stay.
     ///
     /// # Errors
     /// As [`Engine::replay`].
