@@ -1,5 +1,6 @@
 //! The verbs, a file each.
 
+mod ask;
 mod doctor;
 mod event;
 mod license;

@@ -18,7 +18,7 @@ const ROWS: usize = 60_000;
 /// Deaths, each as soon as more rows are seen to be done.
 const DEATHS: usize = 4;
 /// The bound of everything that is waited for; far beyond what it takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 struct Org {
     child: Child,

@@ -14,6 +14,7 @@ use sloe_core::time::Timestamp;
 use crate::engine::Engine;
 use crate::ledger::Unanswered;
 use crate::tenant::Org;
+use crate::worker::orgs::lock;
 
 /// Cancellations on their way to the ledger at once.
 const CANCELS_AT_ONCE: usize = 256;
@@ -203,6 +204,10 @@ impl Engine {
         let publish = move || engine.catalog().publish(&org, snapshot);
         match self.workers().blocking(publish).await {
             Ok(Ok((now, seen))) => {
+                if seen {
+                    // Its terms were news before its page was there, with which its figures go.
+                    lock(&self.news().recount).insert(now.event);
+                }
                 let terms = matches!(committed.reply, Reply::Terms { changed: true });
                 Ok(Ok(Applied { changed: seen || terms, version: now.version }))
             }

@@ -53,7 +53,7 @@ pub struct SyncState {
     pub retrying: usize,
     /// Rows that the org refused for good.
     pub dead_letters: usize,
-    /// Rows that the org deleted while Sloe had something to tell them.
+    /// Rows that the org deleted or changed: staff must say who is right.
     pub conflicts: usize,
     /// Since when the oldest news wait that the org doesn't have; `None` if
     /// there are none, or no worker runs here.
@@ -86,8 +86,10 @@ impl Engine {
         let scope = known.scope;
         let (pending, retrying, (dead_letters, conflicts)) = self
             .blocking(move |store| {
+                // In the order that rows go: one that moves on meanwhile is seen twice, not never.
+                let pending = store.pending(Destination::Org)?;
                 let retrying = count(store, Range::Org(Collection::Retries, scope))?;
-                Ok((store.pending(Destination::Org)?, retrying, count_letters(store, scope)?))
+                Ok((pending, retrying, count_letters(store, scope)?))
             })
             .await?;
         let pending: Vec<_> = pending.into_iter().filter(|p| p.event.org == org).collect();

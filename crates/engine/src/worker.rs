@@ -63,6 +63,8 @@ pub struct Settings {
     pub figures_every: Duration,
     /// How often each org is compared with what it was sent.
     pub verify_every: Duration,
+    /// How soon an org is compared after a start, and again after differences.
+    pub verify_soon: Duration,
     /// How many rows a comparison has in memory at a time; `None` for as many as is sensible.
     pub compared_at_once: Option<u64>,
     /// How far apart looks for changes are that nobody told of.
@@ -81,6 +83,7 @@ impl Default for Settings {
             bulk_from: 2_000,
             figures_every: Duration::from_secs(60),
             verify_every: Duration::from_secs(60 * 60),
+            verify_soon: Duration::from_secs(60),
             compared_at_once: None,
             poll_every: Duration::from_secs(60),
             mail: None,

@@ -7,15 +7,16 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{Request, header};
-use sloe_core::ids::OrgId;
+use sloe_core::ids::{ClaimId, EventRef, OrgId, SfId};
 use sloe_core::license::Status;
 use sloe_engine::clock::Machine;
 use sloe_engine::engine::{Engine, LEDGER_BYTES, Options};
 use sloe_engine::seal::Key;
 use sloe_engine::staff::{IDLE_MILLIS, LINK_MILLIS};
+use sloe_engine::sync::LetterFilter;
 use sloe_engine::tenant::Profile;
 use sloe_salesforce::{Credentials, Flow};
-use sloe_store::api::Store;
+use sloe_store::api::{Store, Write};
 use sloe_store::embedded::Embedded;
 use sloe_store::faulty::{Faulty, Plan};
 use sloe_web::state::{AppState, Settings};
@@ -322,4 +323,33 @@ async fn what_was_done_is_said_once() {
         let refused = browser.post(&format!("/staff/orgs/acme/{action}"), &[]).await;
         refused.is(503).says("No worker runs for this org here");
     }
+}
+
+#[tokio::test]
+async fn conflicts_of_one_kind_are_left_to_the_org_without_those_of_another() {
+    let site = Site::new();
+    let scope = site.store.open_org(site.org).unwrap().unwrap();
+    let event = EventRef { org: site.org, event: SfId::parse("a00000000000001").unwrap() };
+    for (n, code) in [(1, "changed-in-org"), (2, "deleted-in-org"), (3, "changed-in-org")] {
+        let claim = ClaimId(n);
+        let letter = serde_json::json!({
+            "format": 1, "event": event.partition(), "claim": claim.text(), "place": 1, "at": 1,
+            "code": code, "fields": [], "state": 1, "conflict": true,
+        });
+        let key = sloe_store::key::Key::dead_letter(scope, &claim.attendee_key(1));
+        let body = Some(letter.to_string().into_bytes());
+        site.store.put(&[Write { key, version: 1, body }]).unwrap();
+    }
+    let mut browser = inside(&site).await;
+    let page = browser.get("/staff/orgs/acme").await;
+    let kind = "code=changed-in-org&kind=attendee&conflict=yes";
+    let address = format!("/staff/orgs/acme/accept?{kind}");
+    page.says("2 rows need a decision").says(&address.replace('&', "&#38;"));
+    let asked = browser.get(&address).await;
+    asked.says("Leave 2 rows as Salesforce has them?").says("value=\"changed-in-org\"");
+    let form = [("all", "yes"), ("code", "changed-in-org"), ("kind", "attendee")];
+    browser.post("/staff/orgs/acme/accept", &form).await.is(303);
+    let left = site.engine.letters(site.org, &LetterFilter::default(), None, 9).await.unwrap();
+    let codes: Vec<_> = left.letters.iter().map(|letter| letter.code.as_str()).collect();
+    assert_eq!(codes, ["deleted-in-org"]);
 }

@@ -12,9 +12,9 @@ use sloe_salesforce::{Credentials, Flow, Package};
 use sloe_web::admin::license;
 
 use super::Failure;
+use super::ask::ask;
 use super::org::{At, text};
-use crate::boot;
-use crate::platform::{self, Running};
+use crate::platform;
 
 #[derive(Subcommand)]
 pub(crate) enum License {
@@ -150,8 +150,8 @@ impl Source {
 pub(crate) async fn run(license: License) -> Result<(), Failure> {
     match license {
         License::List { at, json } => {
-            let all = |engine: &Engine, _: &Value| Ok(license::list(engine));
-            let answer = ask(&at, "licenses/list", &json!({}), all).await?;
+            let all = async |engine: &Engine, _: &Value| Ok(license::list(engine));
+            let answer = ask(at.store.directory(), "licenses/list", &json!({}), all).await?;
             if json { print_json(&answer) } else { list(&answer) }
         }
         License::Show(one) => {
@@ -173,7 +173,8 @@ pub(crate) async fn run(license: License) -> Result<(), Failure> {
 }
 
 async fn explain(one: &One) -> Result<Value, Failure> {
-    ask(&one.at, "licenses/why", &json!({ "org": one.org }), license::why).await
+    let (data, body) = (one.at.store.directory(), json!({ "org": one.org }));
+    ask(data, "licenses/why", &body, async |engine, body| license::why(engine, body)).await
 }
 
 async fn record(set: Set) -> Result<(), Failure> {
@@ -183,30 +184,11 @@ async fn record(set: Set) -> Result<(), Failure> {
         "status": set.status,
         "expires_at": set.expires_at,
     });
-    ask(&set.at, "licenses", &body, |engine, body| {
-        license::record(engine, body).map(|()| Value::Null)
-    })
-    .await?;
+    let recorded =
+        async |engine: &Engine, body: &Value| license::record(engine, body).map(|()| Value::Null);
+    ask(set.at.store.directory(), "licenses", &body, recorded).await?;
     println!("Recorded license {} of {}.", set.number, set.org);
     Ok(())
-}
-
-/// Asks the platform that runs on a store, or else the store itself.
-async fn ask(
-    at: &At,
-    path: &str,
-    body: &Value,
-    alone: impl FnOnce(&Engine, &Value) -> Result<Value, String>,
-) -> Result<Value, Failure> {
-    match Running::find(at.store.directory()).await {
-        Some(running) => running.ask(path, body).await,
-        None => {
-            let engine = boot::start_engine_alone(at.store.directory())?;
-            let answer = alone(&engine, body);
-            engine.stop().await;
-            answer.map_err(Failure::new)
-        }
-    }
 }
 
 fn print_json(answer: &Value) {

@@ -4,9 +4,8 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::Failure;
+use super::ask::ask;
 use super::org::{At, text};
-use crate::boot;
-use crate::platform::Running;
 
 #[derive(Subcommand)]
 pub(crate) enum Person {
@@ -27,15 +26,8 @@ pub(crate) enum Person {
 pub(crate) async fn run(person: Person) -> Result<(), Failure> {
     let Person::Erase { at, org, email } = person;
     let body = json!({ "org": org, "email": email });
-    let receipt = match Running::find(at.store.directory()).await {
-        Some(running) => running.ask("persons/erase", &body).await?,
-        None => {
-            let engine = boot::start_engine_alone(at.store.directory())?;
-            let receipt = sloe_web::admin::erase_person(&engine, &body).await;
-            engine.stop().await;
-            receipt.map_err(Failure::new)?
-        }
-    };
+    let erase = sloe_web::admin::erase_person;
+    let receipt = ask(at.store.directory(), "persons/erase", &body, erase).await?;
     print_receipt(&receipt);
     Ok(())
 }

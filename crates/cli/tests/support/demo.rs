@@ -19,7 +19,7 @@ use super::org::{Org, ReadyOrg, json_of, text};
 use super::{PATIENCE, ends_within, eventually, http_client, told_in};
 
 /// How long a demo may take to drain before it is killed.
-const DRAIN: Duration = Duration::from_secs(20);
+const DRAIN: Duration = Duration::from_secs(90);
 
 /// What `sloe demo --json` prints.
 #[derive(Deserialize)]

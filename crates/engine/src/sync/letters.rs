@@ -80,7 +80,7 @@ pub struct Letter {
     pub code: String,
     /// The fields it blames.
     pub fields: Vec<String>,
-    /// Whether the org deleted the record, rather than refused it.
+    /// Whether the org deleted or changed the record, rather than refused it.
     pub conflict: bool,
     /// Whether it is about to be sent again.
     pub replaying: bool,

@@ -27,8 +27,6 @@ use crate::tenant::Org;
 use crate::verify::{self, Verified};
 use ours::{Enough, Known, Standing};
 
-/// How soon an org is compared after a start, and again after differences.
-const SOON: Duration = Duration::from_secs(60);
 /// How often in a row it is compared again soon, if differences stay.
 const SOON_TIMES: u32 = 3;
 const DAY_MILLIS: i64 = 24 * 60 * 60 * 1_000;
@@ -72,7 +70,7 @@ pub(super) async fn run(engine: Engine, work: Arc<OrgWork>) {
             // What was put right is looked at again, but not for ever.
             repeats = if verified.is_some_and(|v| v.is_clean()) { 0 } else { repeats + 1 };
             let soon = (1..=SOON_TIMES).contains(&repeats);
-            pause = if soon { SOON.min(every) } else { every };
+            pause = if soon { engine.workers().settings.verify_soon.min(every) } else { every };
         }
     };
     tokio::select! {
@@ -86,11 +84,12 @@ pub(super) async fn run(engine: Engine, work: Arc<OrgWork>) {
 /// at once together with everything else.
 async fn first_pause(engine: &Engine, work: &OrgWork) -> Duration {
     let every = engine.workers().settings.verify_every;
+    let soon = engine.workers().settings.verify_soon;
     let last = engine.last_verify(work.org).await.ok().flatten();
     let since = last.map(|last| engine.now().millis_since(last.ended));
     let since = since.and_then(|millis| u64::try_from(millis).ok()).map(Duration::from_millis);
     let left = since.map_or(Duration::ZERO, |since| every.saturating_sub(since));
-    left.max(SOON.min(every))
+    left.max(soon.min(every))
 }
 
 /// Whether all events are due to be compared: once a day, and as long as the

@@ -82,7 +82,8 @@ pub struct Org {
     token: String,
 }
 
-/// Workers that don't dawdle.
+/// Workers that don't dawdle, and look at nothing by themselves but once: a
+/// test that takes long counts no calls but its own.
 pub fn hasty(bulk_from: usize) -> worker::Settings {
     worker::Settings {
         salesforce: Options {
@@ -93,6 +94,8 @@ pub fn hasty(bulk_from: usize) -> worker::Settings {
         gather: Duration::ZERO,
         bulk_from,
         figures_every: Duration::ZERO,
+        poll_every: Duration::from_secs(3_600),
+        verify_soon: Duration::from_secs(3_600),
         ..worker::Settings::default()
     }
 }
@@ -396,6 +399,19 @@ impl Org {
     /// Waits until the event is on the pages.
     pub async fn shown(&self, engine: &Engine) {
         until("the event is shown", async || engine.event(self.event().public_id()).is_ok()).await;
+    }
+
+    /// Waits until the outbox has tried in vain with everything that there is
+    /// now: what was under way has come to nothing, and what came with it too.
+    pub async fn tried_in_vain(&self, engine: &Engine) {
+        for _ in 0..2 {
+            let now = engine.now();
+            until("the outbox has tried in vain", async || {
+                let fault = engine.sync_state(self.id()).await.unwrap().fault;
+                fault.is_some_and(|fault| fault.at > now)
+            })
+            .await;
+        }
     }
 
     /// Waits until the org has everything.

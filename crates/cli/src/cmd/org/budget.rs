@@ -4,9 +4,8 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{At, text};
-use crate::boot;
 use crate::cmd::Failure;
-use crate::platform::Running;
+use crate::cmd::ask::ask;
 
 #[derive(Args)]
 pub(crate) struct Budget {
@@ -36,15 +35,8 @@ pub(super) async fn run(budget: Budget) -> Result<(), Failure> {
         "reserve": budget.reserve,
         "at_once": budget.at_once,
     });
-    let calls = match Running::find(budget.at.store.directory()).await {
-        Some(running) => running.ask("orgs/budget", &body).await?,
-        None => {
-            let engine = boot::start_engine_alone(budget.at.store.directory())?;
-            let chosen = sloe_web::admin::choose_budget(&engine, &body).await;
-            engine.stop().await;
-            chosen.map_err(Failure::new)?
-        }
-    };
+    let data = budget.at.store.directory();
+    let calls = ask(data, "orgs/budget", &body, sloe_web::admin::choose_budget).await?;
     if budget.json {
         println!("{calls}");
     } else {

@@ -4,9 +4,9 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{At, text};
-use crate::boot::{self, StoreAt};
+use crate::boot::StoreAt;
 use crate::cmd::Failure;
-use crate::platform::Running;
+use crate::cmd::ask::ask;
 
 #[derive(Args)]
 pub(crate) struct Changes {
@@ -61,15 +61,7 @@ pub(super) async fn switch(
     from: &From,
 ) -> Result<Value, Failure> {
     let body = json!({ "org": org, "on": on, "url": from.pubsub_url });
-    match Running::find(store.directory()).await {
-        Some(running) => running.ask("orgs/changes", &body).await,
-        None => {
-            let engine = boot::start_engine_alone(store.directory())?;
-            let switched = sloe_web::admin::switch_changes(&engine, &body).await;
-            engine.stop().await;
-            switched.map_err(Failure::new)
-        }
-    }
+    ask(store.directory(), "orgs/changes", &body, sloe_web::admin::switch_changes).await
 }
 
 pub(super) fn describe(changes: &Value) -> String {

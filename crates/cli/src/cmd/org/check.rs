@@ -4,9 +4,8 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{At, text};
-use crate::boot;
 use crate::cmd::Failure;
-use crate::platform::Running;
+use crate::cmd::ask::ask;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -26,15 +25,8 @@ pub(crate) struct Check {
 
 pub(super) async fn run(check: Check) -> Result<(), Failure> {
     let body = json!({ "org": check.org });
-    let answer = match Running::find(check.at.store.directory()).await {
-        Some(running) => running.ask("orgs/check", &body).await?,
-        None => {
-            let engine = boot::start_engine_alone(check.at.store.directory())?;
-            let checked = sloe_web::admin::check_org(&engine, &body).await;
-            engine.stop().await;
-            checked.map_err(Failure::new)?
-        }
-    };
+    let data = check.at.store.directory();
+    let answer = ask(data, "orgs/check", &body, sloe_web::admin::check_org).await?;
     let ready = answer.get("ready").and_then(Value::as_bool).unwrap_or(false);
     if check.json {
         println!("{answer}");

@@ -5,9 +5,8 @@ use serde_json::json;
 use sloe_engine::tenant::HookSecrets;
 
 use super::{At, text};
-use crate::boot;
 use crate::cmd::Failure;
-use crate::platform::Running;
+use crate::cmd::ask::ask;
 
 #[derive(Args)]
 pub(crate) struct RotateHook {
@@ -22,15 +21,8 @@ pub(crate) struct RotateHook {
 
 pub(super) async fn run(rotate: RotateHook) -> Result<(), Failure> {
     let body = json!({ "org": rotate.org, "end_old": rotate.end_old });
-    let answer = match Running::find(rotate.at.store.directory()).await {
-        Some(running) => running.ask("orgs/hook", &body).await?,
-        None => {
-            let engine = boot::start_engine_alone(rotate.at.store.directory())?;
-            let rotated = sloe_web::admin::rotate_hook(&engine, &body);
-            engine.stop().await;
-            rotated.map_err(Failure::new)?
-        }
-    };
+    let rotated = async |engine: &_, body: &_| sloe_web::admin::rotate_hook(engine, body);
+    let answer = ask(rotate.at.store.directory(), "orgs/hook", &body, rotated).await?;
     let [id, secret, signing] =
         ["org_id", "hook_secret", "hook_signing"].map(|key| text(&answer, key));
     if rotate.end_old {

@@ -9,9 +9,8 @@ use sloe_salesforce::map::{PRESETS, preset};
 
 use super::check::print_findings;
 use super::{At, text};
-use crate::boot;
 use crate::cmd::Failure;
-use crate::platform::Running;
+use crate::cmd::ask::ask;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -57,15 +56,8 @@ pub(super) async fn run(args: MappingArgs) -> Result<(), Failure> {
         return show(&args, &org).await;
     }
     let body = json!({ "org": org, "text": wanted, "back": args.back });
-    let answer = match Running::find(args.at.store.directory()).await {
-        Some(running) => running.ask("orgs/mapping/change", &body).await?,
-        None => {
-            let engine = boot::start_engine_alone(args.at.store.directory())?;
-            let changed = sloe_web::admin::change_mapping(&engine, &body).await;
-            engine.stop().await;
-            changed.map_err(Failure::new)?
-        }
-    };
+    let change = sloe_web::admin::change_mapping;
+    let answer = ask(args.at.store.directory(), "orgs/mapping/change", &body, change).await?;
     let stored = answer.get("stored").and_then(Value::as_bool).unwrap_or(false);
     if args.json {
         println!("{answer}");
@@ -109,15 +101,8 @@ pub(super) fn choose(file: Option<&Path>, named: Option<&str>) -> Result<Option<
 
 async fn show(args: &MappingArgs, org: &str) -> Result<(), Failure> {
     let body = json!({ "org": org });
-    let answer = match Running::find(args.at.store.directory()).await {
-        Some(running) => running.ask("orgs/mapping", &body).await?,
-        None => {
-            let engine = boot::start_engine_alone(args.at.store.directory())?;
-            let shown = sloe_web::admin::show_mapping(&engine, &body);
-            engine.stop().await;
-            shown.map_err(Failure::new)?
-        }
-    };
+    let shown = async |engine: &_, body: &_| sloe_web::admin::show_mapping(engine, body);
+    let answer = ask(args.at.store.directory(), "orgs/mapping", &body, shown).await?;
     if args.json {
         println!("{answer}");
         return Ok(());

@@ -88,11 +88,12 @@ impl Figures {
         let events: Vec<EventRef> = self.wanted.iter().filter(may).copied().collect();
         let (mut rows, mut told) = (Vec::new(), Vec::new());
         for event in events {
+            // Its terms come before its page: until that is there, nothing can be told.
+            let Some(offered) = offered(engine, event) else { continue };
             // An event that can't be counted now is counted another time.
             let Ok((version, counts)) = engine.desk().counts(event).await else { continue };
             self.wanted.remove(&event);
             let known = self.known.entry(event).or_default();
-            let offered = offered(engine, event);
             let changed = counts
                 .iter()
                 .filter_map(|count| row(event, count))
@@ -154,12 +155,12 @@ pub(in crate::worker) fn key(scope: sloe_store::scope::OrgScope, event: EventRef
     Key::delivered(scope, &format!("figures {}", event.event))
 }
 
-/// The records that the event still has.
-pub(in crate::worker) fn offered(engine: &Engine, event: EventRef) -> BTreeSet<SfId> {
-    let Ok(Some(snapshot)) = engine.catalog().snapshot(event) else { return BTreeSet::new() };
+/// The records that the event still has; `None` before its first page.
+pub(in crate::worker) fn offered(engine: &Engine, event: EventRef) -> Option<BTreeSet<SfId>> {
+    let snapshot = engine.catalog().snapshot(event).ok().flatten()?;
     let items = snapshot.items.iter().map(|item| item.sf);
     let sessions = snapshot.sessions.iter().map(|session| session.sf);
-    items.chain(sessions).chain([event.event]).collect()
+    Some(items.chain(sessions).chain([event.event]).collect())
 }
 
 pub(in crate::worker) fn row(event: EventRef, count: &PoolCount) -> Option<FigureRow> {

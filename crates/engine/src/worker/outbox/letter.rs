@@ -71,7 +71,7 @@ fn own_words(code: &str) -> (&'static str, &'static str, Owner) {
         ),
         CHANGED => (
             "Somebody changed in Salesforce what Sloe keeps there: the registration's status, its version or its Sloe id.",
-            "If Sloe is right, send the row again. If Salesforce is, accept it: Sloe then leaves the record alone until the order changes.",
+            "If Sloe is right, send the row again; a version that somebody raised must be set back in Salesforce before, with its rule switched off meanwhile. If Salesforce is right, accept it: Sloe then leaves the record alone until the order changes.",
             Owner::Organizer,
         ),
         MISSING => (
