@@ -156,7 +156,7 @@ async fn a_removal_that_a_crash_interrupts_goes_on_at_the_next_start() {
     engine.stop().await;
     drop(engine);
     let stored = documents(&place, org.id());
-    assert!(stored.iter().any(|name| name.starts_with("orders ")), "{stored:?}");
+    assert!(stored.iter().any(|name| name.starts_with("snapshots ")), "{stored:?}");
     let document = place.store.get(&sloe_store::key::Key::org(org.id())).unwrap().unwrap();
     let body = String::from_utf8(document.body).unwrap();
     assert!(!body.contains("key") && !body.contains("test"), "{body}");
