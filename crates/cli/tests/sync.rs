@@ -4,83 +4,113 @@
 
 mod support;
 
-use std::path::Path;
-use std::process::{Command, Output};
-
 use serde_json::{Value, json};
 use support::{Demo, attendee, eventually};
 
-const OURS: &str = "Sloe_Attendee__c WHERE Last_Name__c = 'Byron-Sync'";
+const SLUG: &str = "meridian";
+const EVENT: &str = "keynote-live";
+const NAMED: &str = "Sloe_Attendee__c WHERE Last_Name__c = 'Byron-Sync'";
 
-fn run(data: &Path, args: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sloe"));
-    let store = format!("embedded:{}", data.join("platform").display());
-    command.arg("sync").args(args).args(["--store", &store]).output().unwrap()
+/// Registers somebody for the keynote.
+async fn register(demo: &Demo) {
+    let event = demo.org(SLUG).event(EVENT).to_owned();
+    let item = demo.event(&event).await["items"][0]["id"].as_str().unwrap().to_owned();
+    let ada = [attendee(&item, &[], ("Ada", "Byron-Sync"))];
+    assert_eq!(demo.register(&event, &ada).await.0, 201);
 }
 
-/// What `sloe sync` prints.
-fn sync(data: &Path, args: &[&str]) -> String {
-    let done = run(data, args);
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    String::from_utf8(done.stdout).unwrap()
+/// How the org stands, once it stands so.
+async fn status(demo: &Demo, so: impl Fn(&Value) -> bool) -> Value {
+    eventually(async || {
+        let told: Value =
+            serde_json::from_str(&demo.sloe(&["sync", "status", SLUG, "--json"])).unwrap();
+        let org = told["orgs"][0].clone();
+        if so(&org) { Ok(org) } else { Err(org.to_string()) }
+    })
+    .await
 }
 
 #[tokio::test]
 async fn an_operator_sees_how_far_an_org_is_compares_it_and_is_told_what_differs() {
     let demo = Demo::start_to_keep().await;
-    let (data, slug) = (demo.data(), "meridian");
-    let org = demo.org(slug);
-    let event = org.event("keynote-live");
-    let before = demo.left(event).await;
-    let item = demo.event(event).await["items"][0]["id"].as_str().unwrap().to_owned();
-    let ada = attendee(&item, &[], ("Ada", "Byron-Sync"));
-    assert_eq!(demo.register(event, &[ada]).await.0, 201);
-    eventually(async || match org.count(OURS).await {
-        1 => Ok(()),
-        other => Err(format!("{other} attendees in the org")),
-    })
-    .await;
-    eventually(async || {
-        let told = sync(&data, &["status", slug, "--json"]);
-        let told: Value = serde_json::from_str(&told).unwrap();
-        let org = &told["orgs"][0];
-        let done = org["drained"] == true && org["dead_letters"] == 0;
-        if done { Ok(()) } else { Err(told.to_string()) }
-    })
-    .await;
-    let status = sync(&data, &["status"]);
-    assert!(status.contains(slug) && status.contains("harbor"), "{status}");
+    let event = demo.org(SLUG).event(EVENT).to_owned();
+    let before = demo.left(&event).await;
+    register(&demo).await;
+    status(&demo, |org| org["drained"] == true && org["dead_letters"] == 0).await;
+    let org = demo.org(SLUG);
+    assert_eq!(org.count(NAMED).await, 1);
+    let told = demo.sloe(&["sync", "status"]);
+    assert!(told.contains(SLUG) && told.contains("harbor"), "{told}");
 
-    let compared = sync(&data, &["verify", slug]);
+    let compared = demo.sloe(&["sync", "verify", SLUG]);
     assert!(compared.contains("The org holds what it was sent."), "{compared}");
     let cancelled = json!({ "Registration_Status__c": "Cancelled" });
-    org.patch("Sloe_Attendee__c", &org.record(OURS).await, &cancelled).await;
-    let compared = sync(&data, &["verify", slug]);
+    org.patch("Sloe_Attendee__c", &org.record(NAMED).await, &cancelled).await;
+    let compared = demo.sloe(&["sync", "verify", SLUG]);
     // Unless the poll has seen it before.
     let seen = compared.contains("the org cancelled the registration");
     assert!(seen || compared.contains("The org holds what it was sent."), "{compared}");
     eventually(async || {
-        let now = demo.left(event).await;
+        let now = demo.left(&event).await;
         if now == before { Ok(()) } else { Err(format!("{now:?} is not {before:?}")) }
     })
     .await;
-
-    nothing_to_replay(&data, slug);
     metrics_tell(&demo).await;
 }
 
-fn nothing_to_replay(data: &Path, slug: &str) {
-    assert_eq!(sync(data, &["letters", slug]).trim(), "No letters.");
-    let waiting = sync(data, &["letters", slug, "--waiting"]);
+#[tokio::test]
+async fn an_operator_reads_why_a_row_was_refused_and_sends_it_again() {
+    let demo = Demo::start_to_keep().await;
+    let org = demo.org(SLUG);
+    nothing_to_replay(&demo);
+    let poison = json!({
+        "row_errors": { "STRING_TOO_LONG": 1.0 }, "objects": ["Sloe_Attendee__c"],
+    });
+    org.misbehave(&poison).await;
+    register(&demo).await;
+    status(&demo, |org| org["dead_letters"] == 1).await;
+    let told = demo.sloe(&["sync", "status", SLUG]);
+    assert!(told.contains("see sloe sync letters meridian"), "{told}");
+    let letters = demo.sloe(&["sync", "letters", SLUG]);
+    for part in ["attendee", "STRING_TOO_LONG", "longer than the field", "Who can: the admin."] {
+        assert!(letters.contains(part), "{part:?} is not in\n{letters}");
+    }
+    let all: Value =
+        serde_json::from_str(&demo.sloe(&["sync", "letters", SLUG, "--json"])).unwrap();
+    let id = all["letters"][0]["id"].as_str().unwrap();
+    // It is refused, not deleted: nothing to accept.
+    let accepted = demo.sloe(&["sync", "accept", SLUG, id]);
+    assert!(accepted.contains(&format!("{id} is none of the org's conflicts")), "{accepted}");
+    assert_eq!(demo.sloe(&["sync", "accept", SLUG, "--all"]).trim(), "Nothing is accepted.");
+    let again = demo.sloe(&["sync", "replay", SLUG, id]);
+    assert!(again.contains("1 row is sent again"), "{again}");
+    // In vain while the reason is there.
+    eventually(async || {
+        let told = demo.sloe(&["sync", "letters", SLUG, "--json"]);
+        let told: Value = serde_json::from_str(&told).unwrap();
+        let letter = &told["letters"][0];
+        let tried = letter["tries"] == 2 && letter["replaying"] == false;
+        if tried { Ok(()) } else { Err(told.to_string()) }
+    })
+    .await;
+    org.behave().await;
+    let of_kind = ["--kind", "attendee", "--code", "STRING_TOO_LONG"];
+    demo.sloe(&[&["sync", "replay", SLUG], &of_kind[..]].concat());
+    status(&demo, |org| org["drained"] == true && org["dead_letters"] == 0).await;
+    assert_eq!(org.count(NAMED).await, 1);
+}
+
+fn nothing_to_replay(demo: &Demo) {
+    assert_eq!(demo.sloe(&["sync", "letters", SLUG]).trim(), "No letters.");
+    let waiting = demo.sloe(&["sync", "letters", SLUG, "--waiting"]);
     assert_eq!(waiting.trim(), "No row waits to be sent again.");
-    let replayed = sync(data, &["replay", slug, "nonsense-1"]);
+    let replayed = demo.sloe(&["sync", "replay", SLUG, "nonsense-1"]);
     assert!(replayed.contains("nonsense-1 is none of the org's letters."), "{replayed}");
-    assert_eq!(sync(data, &["replay", slug, "--all"]).trim(), "0 rows are sent again.");
+    assert_eq!(demo.sloe(&["sync", "replay", SLUG, "--all"]).trim(), "Nothing is sent again.");
     // Everything is meant only if it is said.
-    assert!(!run(data, &["replay", slug]).status.success());
-    let unknown = run(data, &["letters", "nobody"]);
-    let said = String::from_utf8_lossy(&unknown.stderr).into_owned();
-    assert!(!unknown.status.success() && said.contains("no org \"nobody\""), "{said}");
+    demo.refused(&["sync", "replay", SLUG]);
+    let (_, said) = demo.refused(&["sync", "letters", "nobody"]);
+    assert!(said.contains("no org \"nobody\""), "{said}");
 }
 
 async fn metrics_tell(demo: &Demo) {
@@ -102,7 +132,9 @@ async fn metrics_tell(demo: &Demo) {
 #[test]
 fn without_a_platform_a_command_says_where_it_looked() {
     let directory = tempfile::tempdir().unwrap();
-    let done = run(directory.path(), &["status"]);
+    let store = format!("embedded:{}", directory.path().join("platform").display());
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_sloe"));
+    let done = command.args(["sync", "status", "--store", &store]).output().unwrap();
     let said = String::from_utf8_lossy(&done.stderr).into_owned();
     assert!(!done.status.success() && said.contains("no platform runs on"), "{said}");
 }

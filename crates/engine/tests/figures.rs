@@ -1,4 +1,5 @@
-//! What is sold and left, told to the org: rarely, and never forgotten.
+//! What is sold is told in rounds: all events that changed in one call, and
+//! those that nothing was told of yet at once.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
@@ -6,25 +7,69 @@ mod common;
 use std::time::Duration;
 
 use common::org::{Org, hasty, until};
-use common::{place, start};
-use serde_json::json;
+use common::{person, place, start};
+use serde_json::{Value as Json, json};
+use sloe_core::ids::{EventRef, SfId};
+use sloe_engine::claims::RequestId;
+use sloe_engine::engine::Engine;
 use sloe_engine::worker::Settings;
 
-/// What the org was told is left of its event.
-async fn remaining(org: &Org) -> Option<f64> {
-    org.records("SELECT Remaining__c FROM Sloe_Event__c").await[0]["Remaining__c"].as_f64()
+async fn add_event(org: &Org, name: &str) -> EventRef {
+    let fields = json!({
+        "Name": name,
+        "Published__c": true,
+        "Time_Zone__c": "UTC",
+        "Starts_At__c": "2099-05-01T09:00:00.000+0000",
+        "Ends_At__c": "2099-05-01T17:00:00.000+0000",
+    });
+    let id = org.create("Sloe_Event__c", fields).await;
+    org.create("Sloe_Item__c", json!({ "Name": "Pass", "Event__c": id })).await;
+    EventRef { event: SfId::parse(&id).unwrap(), ..org.event() }
 }
 
-/// Regression: a failed call was taken for the round, so that the figures came a round later.
+/// What the org says is sold, by event.
+async fn sold(org: &Org, events: &[EventRef]) -> Vec<Json> {
+    let records = org.records("SELECT Id, Sold__c FROM Sloe_Event__c").await;
+    let of = |event: &EventRef| {
+        let same = |record: &&Json| record["Id"] == event.event.as_str();
+        records.iter().find(same).unwrap()["Sold__c"].clone()
+    };
+    events.iter().map(of).collect()
+}
+
+async fn register(engine: &Engine, events: &[EventRef]) {
+    for (n, event) in events.iter().enumerate() {
+        let people = [person(engine, *event, n)];
+        engine.register(event.public_id(), &RequestId::Fresh, &people).await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn figures_that_did_not_get_through_go_again_soon_and_not_a_round_later() {
+async fn figures_of_all_events_go_together_and_those_of_a_new_event_do_not_wait() {
     let (org, place) = (Org::start().await, place());
-    org.faults(json!({ "outage": true, "kinds": ["collections"], "times": 1 })).await;
-    let round = Settings { figures_every: Duration::from_secs(6_000), ..hasty(2_000) };
-    let engine = start(&place, Some(round));
+    let events = [org.event(), add_event(&org, "Second").await, add_event(&org, "Third").await];
+    let long = || Settings { figures_every: Duration::from_secs(3_600), ..hasty(2_000) };
+    let engine = start(&place, Some(long()));
     org.connect(&engine, &*place.store);
-    org.shown(&engine).await;
-    until("the figures are told", async || remaining(&org).await.is_some()).await;
-    assert_eq!(org.hits().await, 1, "the first call failed");
+    until("all are told", async || sold(&org, &events).await == [0.0, 0.0, 0.0]).await;
+    register(&engine, &events).await;
+    org.drained(&engine).await;
+    assert_eq!(org.attendees().await.len(), 3);
+
+    let fourth = [add_event(&org, "Fourth").await];
+    engine.request_refresh(org.id(), Some(fourth[0].event));
+    until("the fourth is told", async || sold(&org, &fourth).await == [0.0]).await;
+    assert_eq!(sold(&org, &events).await, [0.0, 0.0, 0.0], "the round is not over");
+    engine.stop().await;
+    drop(engine);
+
+    // A start begins a round: nobody knows any more when the last one was.
+    let before = org.calls("collections").await;
+    let engine = start(&place, Some(long()));
+    until("all are told", async || sold(&org, &events).await == [1.0, 1.0, 1.0]).await;
+    assert_eq!(org.calls("collections").await - before, 1, "one call for all");
+    register(&engine, &events).await;
+    org.drained(&engine).await;
+    assert_eq!(sold(&org, &events).await, [1.0, 1.0, 1.0], "the next round has not come");
     engine.stop().await;
 }

@@ -31,7 +31,7 @@ pub(crate) enum Sync {
         #[command(flatten)]
         kind: Kind,
         /// Rows that wait to be sent again instead.
-        #[arg(long, conflicts_with_all = ["event", "code", "field", "conflicts"])]
+        #[arg(long, conflicts_with_all = ["event", "code", "field", "kind", "conflicts"])]
         waiting: bool,
         /// How many at most, up to 500.
         #[arg(long, default_value_t = 50)]
@@ -50,7 +50,7 @@ pub(crate) enum Sync {
         #[command(flatten)]
         out: Out,
     },
-    /// Leave conflicts to the org: what it deleted stays deleted, what it changed stays as it is.
+    /// Leave conflicts as the org has them: what it deleted or changed stays so.
     #[command(after_help = "Examples:\n  sloe sync accept acme --all\n  sloe sync accept acme ID")]
     Accept {
         #[command(flatten)]
@@ -111,6 +111,9 @@ pub(crate) struct Kind {
     /// That blame this field.
     #[arg(long)]
     field: Option<String>,
+    /// About records of this kind.
+    #[arg(long, value_parser = ["attendee", "session-attendee", "mail"])]
+    kind: Option<String>,
     /// Only conflicts: records that the org deleted or changed.
     #[arg(long)]
     conflicts: bool,
@@ -123,6 +126,7 @@ impl Kind {
             "event": self.event,
             "code": self.code,
             "field": self.field,
+            "kind": self.kind.as_ref().map(|kind| kind.replace('-', " ")),
             "conflict": self.conflicts.then_some(true),
         })
     }
@@ -131,17 +135,17 @@ impl Kind {
 /// Which letters are meant.
 #[derive(Args)]
 #[command(group = clap::ArgGroup::new("rows").required(true).multiple(true)
-    .args(["ids", "event", "code", "field", "conflicts", "all"]))]
+    .args(["ids", "event", "code", "field", "kind", "conflicts", "all"]))]
 pub(crate) struct Which {
     /// Id or slug of the org.
     org: String,
     /// Their ids.
-    #[arg(value_name = "ID", conflicts_with_all = ["event", "code", "field", "conflicts", "all"])]
+    #[arg(value_name = "ID", conflicts_with_all = ["event", "code", "field", "kind", "conflicts", "all"])]
     ids: Vec<String>,
     #[command(flatten)]
     kind: Kind,
     /// All of the org's.
-    #[arg(long, conflicts_with_all = ["event", "code", "field", "conflicts"])]
+    #[arg(long, conflicts_with_all = ["event", "code", "field", "kind", "conflicts"])]
     all: bool,
 }
 
@@ -171,16 +175,17 @@ pub(crate) async fn run(sync: Sync) -> Result<(), Failure> {
             if waiting {
                 print(&out, &ask(&out, "sync/waiting", body).await?, show::waiting);
             } else {
-                print(&out, &ask(&out, "sync/letters", body).await?, show::letters);
+                let answer = ask(&out, "sync/letters", body).await?;
+                print(&out, &answer, |answer| show::letters(answer, &org));
             }
         }
         Sync::Replay { which, out } => {
             let answer = ask(&out, "sync/replay", which.body()).await?;
-            print(&out, &answer, |answer| show::done(answer, "sent again"));
+            print(&out, &answer, show::replayed);
         }
         Sync::Accept { which, out } => {
             let answer = ask(&out, "sync/accept", which.body()).await?;
-            print(&out, &answer, |answer| show::done(answer, "left to the org"));
+            print(&out, &answer, show::accepted);
         }
         Sync::Verify { org, no_wait, out } => {
             let asked = ask(&out, "sync/verify", json!({ "org": org })).await?;

@@ -52,6 +52,7 @@ const steps = {
   async "log in by a bare access token"() {
     const bare = new Connection({ instanceUrl: url, accessToken: conn.accessToken });
     assert.equal((await bare.query("SELECT Id FROM Organization")).totalSize, 1);
+    assert.equal((await bare.identity()).username, USER);
     const bad = new Connection({ instanceUrl: url, accessToken: "00D000000000001!nonsense" });
     assert.equal(await refusal(() => bad.query("SELECT Id FROM Organization")), "INVALID_SESSION_ID");
   },

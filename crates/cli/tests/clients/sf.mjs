@@ -111,6 +111,18 @@ const steps = {
     assert.equal(gone, "ENTITY_IS_DELETED");
   },
 
+  async "import a tree of records"() {
+    const file = join(home, "tree.json");
+    const node = (type, referenceId, fields) => ({ attributes: { type, referenceId }, ...fields });
+    const contact = node("Contact", "contact", { LastName: "Leaf" });
+    const account = node("Account", "account", { Name: "Tree", Contacts: { records: [contact] } });
+    writeFileSync(file, JSON.stringify({ records: [account] }));
+    const made = await sf("data", "import", "tree", "--files", file);
+    assert.deepEqual(made.map(({ refId }) => refId), ["account", "contact"], JSON.stringify(made));
+    const { records } = await query("SELECT Account.Name FROM Contact WHERE LastName = 'Leaf'");
+    assert.equal(records[0].Account.Name, "Tree");
+  },
+
   async "upsert in bulk, with rows that fail"() {
     const quoted = (text) => `"${text.replaceAll('"', '""')}"`;
     const lines = Array.from({ length: ROWS }, (_, i) => {

@@ -14,8 +14,8 @@ pub(super) struct ReadyOrg {
     slug: String,
     org_id: String,
     url: String,
-    #[serde(default)]
-    pubsub: String,
+    /// Null where it does not tell of changes.
+    pubsub: Option<String>,
     client_id: String,
     client_secret: String,
     #[serde(default)]
@@ -52,7 +52,7 @@ impl Org {
             slug: ready.slug,
             id: ready.org_id,
             url: ready.url,
-            pubsub: ready.pubsub,
+            pubsub: ready.pubsub.unwrap_or_default(),
             client_id: ready.client_id,
             client_secret: ready.client_secret,
             events: ready.events.into_iter().map(|event| (event.slug, event.id)).collect(),

@@ -77,10 +77,12 @@ impl Engine {
         let org = self.registry().by_id(org).ok_or(Denied::NotFound)?;
         let scope = org.scope;
         let done = self.blocking(move |store| {
+            let named = matches!(which, Which::Rows(_));
             let (letters, mut unknown) = wanted(store, scope, which, false)?;
             let (conflicts, others): (Vec<_>, Vec<_>) =
                 letters.into_iter().partition(|(_, dead)| dead.conflict);
-            unknown.extend(others.into_iter().map(|(key, _)| key));
+            // Of all letters only the conflicts are meant.
+            unknown.extend(others.into_iter().filter(|_| named).map(|(key, _)| key));
             // The outbox notes it with what it knows of the record; until then the letter stands
             // as accepted, also over a restart.
             for some in conflicts.chunks(AT_ONCE) {

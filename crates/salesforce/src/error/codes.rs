@@ -54,6 +54,7 @@ const OURS: (Advice, Advice, Owner) = (Advice::Stop, Advice::DeadLetter, Owner::
 const AGAIN: &str = "Nothing to do: Sloe tries again by itself.";
 const CHECK: &str = "Run sloe org check: it names what the org and Sloe's mapping disagree on.";
 const RIGHTS: &str = "Assign the permission set Sloe Integration to the integration user, and check the app's policies.";
+const OUR_FAULT: &str = "Tell Sloe's operator: this is a fault of Sloe.";
 const CORRECT: &str = "Correct the value or relax the rule in Salesforce, then send the row again from the dead letters.";
 
 static CODES: &[CodeFacts] = &[
@@ -171,7 +172,7 @@ static CODES: &[CodeFacts] = &[
         "EXCEEDED_MAX_SIZE_REQUEST",
         OURS,
         "Sloe sent more in one call than Salesforce takes.",
-        "Tell Sloe's operator: this is a fault of Sloe.",
+        OUR_FAULT,
     ),
     known(
         "EXCEEDED_ID_LIMIT",
@@ -179,18 +180,8 @@ static CODES: &[CodeFacts] = &[
         "Sloe asked for more in one call than Salesforce counts.",
         "An event can have at most 2,000 items and 2,000 sessions.",
     ),
-    known(
-        "JSON_PARSER_ERROR",
-        OURS,
-        "Salesforce couldn't read what Sloe sent.",
-        "Tell Sloe's operator: this is a fault of Sloe.",
-    ),
-    known(
-        "MALFORMED_ID",
-        OURS,
-        "An id that Sloe sent is not one of this org.",
-        "Tell Sloe's operator: this is a fault of Sloe.",
-    ),
+    known("JSON_PARSER_ERROR", OURS, "Salesforce couldn't read what Sloe sent.", OUR_FAULT),
+    known("MALFORMED_ID", OURS, "An id that Sloe sent is not one of this org.", OUR_FAULT),
     known(
         "DUPLICATE_VALUE",
         VALUE,
@@ -306,12 +297,7 @@ static CODES: &[CodeFacts] = &[
         "Tell Sloe's operator: this is a fault of Sloe, or a proxy changes its calls.",
     ),
     known("INVALID_ID_FIELD", OURS, "Sloe named a record in a way the org doesn't take.", CHECK),
-    known(
-        "MISSING_ARGUMENT",
-        OURS,
-        "Sloe left out the key of a record.",
-        "Tell Sloe's operator: this is a fault of Sloe.",
-    ),
+    known("MISSING_ARGUMENT", OURS, "Sloe left out the key of a record.", OUR_FAULT),
 ];
 
 #[cfg(test)]

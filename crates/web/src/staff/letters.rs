@@ -124,3 +124,42 @@ fn row(facts: &Facts, letter: Letter) -> LetterRow {
         key: letter.key,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_pile_s_form_says_is_that_pile_and_no_other() {
+        let asked = |pairs: &'static [(&str, &str)]| {
+            filter(|name| {
+                let found = pairs.iter().find(|(key, _)| *key == name)?;
+                Some(found.1).filter(|value| !value.is_empty())
+            })
+        };
+        let pile = |fields: &[&str]| LetterFilter {
+            code: Some("STRING_TOO_LONG".to_owned()),
+            fields: Some(fields.iter().map(|field| (*field).to_owned()).collect()),
+            kind: Some(LetterKind::SessionAttendee),
+            conflict: Some(false),
+            ..LetterFilter::default()
+        };
+        let none = asked(&[
+            ("code", "STRING_TOO_LONG"),
+            ("kind", "session attendee"),
+            ("field", ""),
+            ("conflict", "no"),
+        ]);
+        assert_eq!(none, pile(&[]));
+        let two = asked(&[
+            ("code", "STRING_TOO_LONG"),
+            ("kind", "session attendee"),
+            ("field", "First__c,Last__c"),
+            ("conflict", "no"),
+        ]);
+        assert_eq!(two, pile(&["First__c", "Last__c"]));
+        assert_eq!(asked(&[]), LetterFilter::default());
+        let field = Some("Last__c".to_owned());
+        assert_eq!(asked(&[("field", "Last__c")]), LetterFilter { field, ..Default::default() });
+    }
+}

@@ -21,9 +21,13 @@ fn number(value: &Value, key: &str) -> String {
     value.get(key).and_then(Value::as_u64).unwrap_or(0).to_string()
 }
 
-/// A moment, or a dash.
+/// A moment to the second, or a dash.
 fn when(value: &Value, key: &str) -> String {
-    value.get(key).and_then(Value::as_str).unwrap_or("-").to_owned()
+    let Some(text) = value.get(key).and_then(Value::as_str) else { return "-".to_owned() };
+    match text.split_once('.') {
+        Some((seconds, _)) => format!("{seconds}Z"),
+        None => text.to_owned(),
+    }
 }
 
 fn fields(value: &Value) -> String {
@@ -75,9 +79,9 @@ fn compared(org: &Value) -> String {
     let found = list(last, "differences").iter();
     let found: u64 = found.filter_map(|found| found.get("found").and_then(Value::as_u64)).sum();
     match (clean, found) {
-        (true, _) => format!("all well, {}", text(last, "ended")),
-        (false, 0) => format!("not to its end, {}", text(last, "ended")),
-        (false, found) => format!("{found} differ, {}", text(last, "ended")),
+        (true, _) => format!("all well, {}", when(last, "ended")),
+        (false, 0) => format!("not to its end, {}", when(last, "ended")),
+        (false, found) => format!("{found} differ, {}", when(last, "ended")),
     }
 }
 
@@ -134,7 +138,7 @@ fn meaning(kind: &str) -> &'static str {
 }
 
 /// `sloe sync letters`.
-pub(super) fn letters(answer: &Value) -> String {
+pub(super) fn letters(answer: &Value, org: &str) -> String {
     let letters = list(answer, "letters");
     if letters.is_empty() {
         return "No letters.".to_owned();
@@ -148,7 +152,7 @@ pub(super) fn letters(answer: &Value) -> String {
             format!("{} no. {}", text(letter, "reference"), number(letter, "place")),
             text(letter, "code"),
             fields(letter),
-            text(letter, "since"),
+            when(letter, "since"),
             number(letter, "tries"),
             if replaying { "goes again".to_owned() } else { String::new() },
         ]);
@@ -158,11 +162,25 @@ pub(super) fn letters(answer: &Value) -> String {
         let (count, code) = (number(pile, "count"), text(pile, "code"));
         let (means, fix) = (text(pile, "means"), text(pile, "fix"));
         let _ = write!(out, "\n\n{count} × {code} ({})\n  {means}\n  {fix}", text(pile, "kind"));
-        match text(pile, "owner").as_str() {
-            "nobody" => {}
-            owner => {
-                let _ = write!(out, "\n  Who can: the {owner}.");
-            }
+        let owner = text(pile, "owner");
+        if owner != "nobody" {
+            let _ = write!(out, "\n  Who can: the {owner}.");
+        }
+        let same = |letter: &&Value| {
+            ["code", "kind", "fields"].iter().all(|key| letter.get(key) == pile.get(key))
+        };
+        if let Some(said) = letters.iter().find(same).map(|letter| text(letter, "message"))
+            && !said.is_empty()
+        {
+            let _ = write!(out, "\n  Salesforce's words, of the first: {said}");
+        }
+        let these = format!("{org} --code {code} --kind {}", text(pile, "kind").replace(' ', "-"));
+        // What nobody has to do anything about goes by itself.
+        if owner != "nobody" {
+            let _ = write!(out, "\n  Once that is done: sloe sync replay {these}");
+        }
+        if pile.get("conflict").and_then(Value::as_bool).unwrap_or(false) {
+            let _ = write!(out, "\n  To leave them: sloe sync accept {these}");
         }
     }
     more(&mut out, answer);
@@ -183,7 +201,7 @@ pub(super) fn waiting(answer: &Value) -> String {
             format!("{} no. {}", text(row, "reference"), number(row, "place")),
             text(row, "code"),
             number(row, "tries"),
-            text(row, "next_try"),
+            when(row, "next_try"),
         ]);
     }
     let mut out = shown.to_string();
@@ -197,16 +215,29 @@ fn more(out: &mut String, answer: &Value) {
     }
 }
 
-/// `sloe sync replay` and `accept`.
-pub(super) fn done(answer: &Value, what: &str) -> String {
-    let mut out = match number(answer, "rows").as_str() {
-        "1" => format!("1 row is {what}."),
-        rows => format!("{rows} rows are {what}."),
+/// `sloe sync replay`.
+pub(super) fn replayed(answer: &Value) -> String {
+    let rows = match number(answer, "rows").as_str() {
+        "0" => "Nothing is sent again.".to_owned(),
+        "1" => "1 row is sent again; its letter goes away once it was taken.".to_owned(),
+        rows => format!("{rows} rows are sent again; their letters go away once they were taken."),
     };
-    for unknown in list(answer, "unknown").iter().filter_map(Value::as_str) {
-        let _ = write!(out, "\n{unknown} is none of the org's letters.");
-    }
-    out
+    format!("{rows}{}", unknown(answer, "letters"))
+}
+
+/// `sloe sync accept`.
+pub(super) fn accepted(answer: &Value) -> String {
+    let rows = match number(answer, "rows").as_str() {
+        "0" => "Nothing is accepted.".to_owned(),
+        "1" => "1 record stays as the org has it.".to_owned(),
+        rows => format!("{rows} records stay as the org has them."),
+    };
+    format!("{rows}{}", unknown(answer, "conflicts"))
+}
+
+fn unknown(answer: &Value, what: &str) -> String {
+    let unknown = list(answer, "unknown").iter().filter_map(Value::as_str);
+    unknown.map(|id| format!("\n{id} is none of the org's {what}.")).collect()
 }
 
 #[cfg(test)]
@@ -220,20 +251,26 @@ mod tests {
         let answer = json!({
             "letters": [{ "id": "k-2", "kind": "attendee", "reference": "7K3M-9QXZ", "place": 2,
                 "code": "STRING_TOO_LONG", "fields": ["Last_Name__c"], "tries": 3,
-                "since": "2026-11-26T10:00:00Z", "replaying": true }],
+                "since": "2026-11-26T10:00:00.123Z", "replaying": true,
+                "message": "too long: …" }],
             "piles": [{ "count": 1, "code": "STRING_TOO_LONG", "kind": "attendee",
+                "fields": ["Last_Name__c"],
                 "means": "A text is too long.", "fix": "Shorten it.", "owner": "admin" }],
             "next": "k-2",
         });
-        let shown = letters(&answer);
-        for part in
-            ["7K3M-9QXZ no. 2", "goes again", "A text is too long.", "the admin", "--after k-2"]
-        {
+        let shown = letters(&answer, "acme");
+        for part in [
+            "7K3M-9QXZ no. 2",
+            "goes again",
+            "A text is too long.",
+            "the admin",
+            "of the first: too long: …",
+            "replay acme --code STRING_TOO_LONG --kind attendee",
+            "--after k-2",
+        ] {
             assert!(shown.contains(part), "{part} is missing in\n{shown}");
         }
-        assert_eq!(
-            done(&json!({ "rows": 1, "unknown": [] }), "sent again"),
-            "1 row is sent again."
-        );
+        let told = accepted(&json!({ "rows": 1, "unknown": ["k-2"] }));
+        assert_eq!(told, "1 record stays as the org has it.\nk-2 is none of the org's conflicts.");
     }
 }

@@ -88,11 +88,8 @@ impl Figures {
         let events: Vec<EventRef> = self.wanted.iter().filter(may).copied().collect();
         let (mut rows, mut told) = (Vec::new(), Vec::new());
         for event in events {
-            // What it has is told once its page is there: nothing of it counts as told before.
-            let Some(offered) = offered(engine, event) else {
-                self.wanted.remove(&event);
-                continue;
-            };
+            // Its terms come before its page: until that is there, nothing can be told.
+            let Some(offered) = offered(engine, event) else { continue };
             // An event that can't be counted now is counted another time.
             let Ok((version, counts)) = engine.desk().counts(event).await else { continue };
             self.wanted.remove(&event);

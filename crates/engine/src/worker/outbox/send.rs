@@ -216,7 +216,7 @@ impl Sender<'_> {
         let rows = self.rows(&lines).await?;
         let sent = match operation {
             Operation::Upsert => {
-                self.ask(&lines).await?;
+                self.ask(lines.iter()).await?;
                 self.client.upsert(kind, &rows).await
             }
             Operation::Update => self.client.update(kind, &updates(&lines, rows)).await,

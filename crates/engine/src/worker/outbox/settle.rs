@@ -253,7 +253,10 @@ impl Sender<'_> {
             place: work.record.place,
             at: now.0,
             since: Some(known.map_or(first.unwrap_or(now.0), |dead| dead.since.unwrap_or(dead.at))),
-            tries: known.map_or(0, |dead| dead.tries.max(1)) + attempts + 1,
+            // What waits for its parent was not sent.
+            tries: known.map_or(0, |dead| dead.tries)
+                + attempts
+                + u32::from(code != letter::PARENT),
             code: code.clone(),
             fields: fields.clone(),
             state: work.version,

@@ -36,8 +36,7 @@ impl Sender<'_> {
             return Ok((works(rest), works(rest_sessions)));
         }
         let rows = (self.rows(&attendees).await?, self.rows(&sessions).await?);
-        self.ask(&attendees).await?;
-        self.ask(&sessions).await?;
+        self.ask(attendees.iter().chain(&sessions)).await?;
         let sent = match self.client.upsert_together(&rows.0, &rows.1).await {
             Ok(sent) => sent,
             Err(error) => {

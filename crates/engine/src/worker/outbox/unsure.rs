@@ -12,9 +12,11 @@ use super::send::{Line, Sender};
 
 impl Sender<'_> {
     /// Notes that the org is asked to make these rows, before it is.
-    pub(super) async fn ask(&mut self, lines: &[Line]) -> Result<(), Halt> {
-        let keys = lines.iter().map(Line::key);
-        let note = self.books.ask(&self.org, keys);
+    pub(super) async fn ask(
+        &mut self,
+        lines: impl Iterator<Item = &Line> + Send,
+    ) -> Result<(), Halt> {
+        let note = self.books.ask(&self.org, lines.map(Line::key));
         self.write(vec![note]).await
     }
 

@@ -1,9 +1,7 @@
 //! Holds a query against the schema: every name becomes an object, a field, a relationship; every literal a value.
 
-use std::collections::HashSet;
-
 use super::QueryError;
-use super::ast::{Comparison, Condition, Function, Having, Path, Query, Select, Which};
+use super::ast::{Comparison, Condition, Function, Having, Path, Query, Select};
 use crate::org::data::{Database, Value};
 use crate::org::schema::{Field, Kind, Object};
 
@@ -93,8 +91,6 @@ impl Test {
 
 /// How many levels of parents and children a query may span.
 const DEEPEST: usize = 5;
-/// How many rows a query with `FIELDS(ALL)` or `FIELDS(CUSTOM)` may ask for.
-const WHOLE_ROWS: usize = 200;
 
 pub(super) struct Binder<'a> {
     pub(super) database: &'a Database,
@@ -230,73 +226,6 @@ impl Binder<'_> {
         object: usize,
     ) -> Result<Vec<Column>, QueryError> {
         paths.iter().map(|path| self.column(path, query, object)).collect()
-    }
-
-    fn must_not_be_long(&self, column: &Column, path: &Path, done: &str) -> Result<(), QueryError> {
-        if column.function.is_some() || !matches!(self.kind(column), Some(Kind::LongText(_))) {
-            return Ok(());
-        }
-        let name = path.parts.join(".");
-        let message = format!("field '{name}' can not be {done} in a query call");
-        Err(QueryError::located("INVALID_FIELD", self.text, path.at, &message))
-    }
-
-    /// The outputs that `FIELDS()` stands for.
-    fn all_fields(
-        &self,
-        which: Which,
-        at: usize,
-        query: &Query,
-        (object, aggregate): (usize, bool),
-    ) -> Result<Vec<Output>, QueryError> {
-        let refuse =
-            |message: &str| Err(QueryError::located("MALFORMED_QUERY", self.text, at, message));
-        if aggregate {
-            return refuse("The SOQL FIELDS function is not supported with aggregates");
-        }
-        let bounded = query.limit.is_some_and(|limit| limit <= WHOLE_ROWS);
-        if which != Which::Standard && !bounded {
-            return refuse("The SOQL FIELDS function must have a LIMIT of at most 200");
-        }
-        let fields = self.database.object(object).fields.iter().enumerate();
-        let wanted = fields.filter(|(_, field)| match which {
-            Which::All => true,
-            Which::Standard => !field.custom(),
-            Which::Custom => field.custom(),
-        });
-        let outputs = wanted.map(|(number, field)| Output::Column {
-            column: Column {
-                function: None,
-                hops: Vec::new(),
-                object,
-                field: number,
-                names: vec![field.name.clone()],
-            },
-            name: field.name.clone(),
-        });
-        Ok(outputs.collect())
-    }
-
-    /// No field of a record may be asked for twice.
-    fn refuse_repeated(&self, outputs: &[Output], query: &Query) -> Result<(), QueryError> {
-        let mut seen = HashSet::new();
-        for output in outputs {
-            let name = match output {
-                Output::Column { column, .. } => column.names.join("."),
-                Output::Children { name, .. } => name.clone(),
-                Output::Aggregate { .. } => continue,
-            };
-            if !seen.insert(name.clone()) {
-                let message = format!("duplicate field selected: {name}");
-                return Err(QueryError::located(
-                    "INVALID_FIELD",
-                    self.text,
-                    query.from_at,
-                    &message,
-                ));
-            }
-        }
-        Ok(())
     }
 
     fn ungrouped(&self, at: usize, names: &[String]) -> QueryError {

@@ -2,7 +2,9 @@
 
 pub(crate) mod ast;
 mod bind;
+mod condition;
 mod dates;
+mod fields;
 mod filter;
 mod groups;
 mod lexer;

@@ -1,10 +1,7 @@
 //! The grammar of SOQL: recursive descent, one function per rule, bounded depth.
 
 use super::QueryError;
-use super::ast::{
-    Comparison, Condition, Function, Having, Literal, Order, Path, Query, Select, Which,
-};
-use super::dates;
+use super::ast::{Function, Having, Order, Path, Query, Select, Which};
 use super::lexer::{Kind, Token, scan};
 
 /// Salesforce's bound on a query's length.
@@ -37,23 +34,23 @@ pub(crate) fn parse(text: &str) -> Result<Query, QueryError> {
     }
 }
 
-struct Parser<'a> {
+pub(super) struct Parser<'a> {
     text: &'a str,
     tokens: &'a [Token],
-    at: usize,
+    pub(super) at: usize,
     depth: usize,
     /// Whether what is read is about groups, so that a field may be aggregated.
-    grouped: bool,
+    pub(super) grouped: bool,
 }
 
-type Parsed<T> = Result<T, QueryError>;
+pub(super) type Parsed<T> = Result<T, QueryError>;
 
 impl Parser<'_> {
     fn token(&self) -> Option<&Token> {
         self.tokens.get(self.at).or_else(|| self.tokens.last())
     }
 
-    fn peek(&self) -> &Kind {
+    pub(super) fn peek(&self) -> &Kind {
         self.token().map_or(&Kind::End, |token| &token.kind)
     }
 
@@ -61,11 +58,11 @@ impl Parser<'_> {
         self.token().map_or(0, |token| token.at)
     }
 
-    fn fail(&self, message: &str) -> QueryError {
+    pub(super) fn fail(&self, message: &str) -> QueryError {
         QueryError::located("MALFORMED_QUERY", self.text, self.place(), message)
     }
 
-    fn unexpected(&self) -> QueryError {
+    pub(super) fn unexpected(&self) -> QueryError {
         let shown = match self.peek() {
             Kind::Word(word) | Kind::Number(word) => word.clone(),
             Kind::Text(text) => format!("'{text}'"),
@@ -75,11 +72,11 @@ impl Parser<'_> {
         self.fail(&format!("unexpected token: '{shown}'"))
     }
 
-    fn is_word(&self, wanted: &str) -> bool {
+    pub(super) fn is_word(&self, wanted: &str) -> bool {
         matches!(self.peek(), Kind::Word(word) if word.eq_ignore_ascii_case(wanted))
     }
 
-    fn take_word(&mut self, wanted: &str) -> bool {
+    pub(super) fn take_word(&mut self, wanted: &str) -> bool {
         let hit = self.is_word(wanted);
         self.at += usize::from(hit);
         hit
@@ -89,13 +86,13 @@ impl Parser<'_> {
         if self.take_word(wanted) { Ok(()) } else { Err(self.unexpected()) }
     }
 
-    fn take_sign(&mut self, wanted: &str) -> bool {
+    pub(super) fn take_sign(&mut self, wanted: &str) -> bool {
         let hit = matches!(self.peek(), Kind::Sign(sign) if *sign == wanted);
         self.at += usize::from(hit);
         hit
     }
 
-    fn expect_sign(&mut self, wanted: &str) -> Parsed<()> {
+    pub(super) fn expect_sign(&mut self, wanted: &str) -> Parsed<()> {
         if self.take_sign(wanted) { Ok(()) } else { Err(self.unexpected()) }
     }
 
@@ -118,7 +115,7 @@ impl Parser<'_> {
         }
     }
 
-    fn deeper<T>(&mut self, rule: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
+    pub(super) fn deeper<T>(&mut self, rule: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
         self.depth += 1;
         if self.depth > DEPTH {
             return Err(self.fail("the query is nested too deeply"));
@@ -128,7 +125,7 @@ impl Parser<'_> {
         parsed
     }
 
-    fn query(&mut self) -> Parsed<Query> {
+    pub(super) fn query(&mut self) -> Parsed<Query> {
         self.expect_word("SELECT")?;
         let mut select = vec![self.deeper(Self::select)?];
         while self.take_sign(",") {
@@ -220,7 +217,7 @@ impl Parser<'_> {
     }
 
     /// A field or, where groups are told of, an aggregate of one.
-    fn operand(&mut self) -> Parsed<Path> {
+    pub(super) fn operand(&mut self) -> Parsed<Path> {
         if !self.next_is_open() {
             return self.path();
         }
@@ -321,7 +318,7 @@ impl Parser<'_> {
         }
     }
 
-    fn whole_number(&mut self) -> Parsed<usize> {
+    pub(super) fn whole_number(&mut self) -> Parsed<usize> {
         let number = match self.peek() {
             Kind::Number(digits) => digits.parse().ok(),
             _ => None,
@@ -330,126 +327,12 @@ impl Parser<'_> {
         self.at += 1;
         Ok(number)
     }
-
-    /// As Salesforce, refuses `a AND b OR c` without brackets.
-    fn condition(&mut self) -> Parsed<Condition> {
-        let first = self.deeper(Self::term)?;
-        let word = if self.is_word("AND") {
-            "AND"
-        } else if self.is_word("OR") {
-            "OR"
-        } else {
-            return Ok(first);
-        };
-        let mut terms = vec![first];
-        while self.take_word(word) {
-            terms.push(self.deeper(Self::term)?);
-        }
-        if self.is_word("AND") || self.is_word("OR") {
-            return Err(self.unexpected());
-        }
-        Ok(if word == "AND" { Condition::All(terms) } else { Condition::Any(terms) })
-    }
-
-    fn term(&mut self) -> Parsed<Condition> {
-        if self.take_word("NOT") {
-            return Ok(Condition::Not(Box::new(self.deeper(Self::term)?)));
-        }
-        if self.take_sign("(") {
-            let inner = self.condition()?;
-            self.expect_sign(")")?;
-            return Ok(inner);
-        }
-        let path = self.operand()?;
-        let negated = self.take_word("NOT");
-        if self.take_word("IN") {
-            return self.in_list(path, negated);
-        }
-        if negated {
-            return Err(self.unexpected());
-        }
-        let comparison = self.comparison()?;
-        Ok(Condition::Compare(path, comparison, self.literal()?))
-    }
-
-    fn comparison(&mut self) -> Parsed<Comparison> {
-        let comparison = match self.peek() {
-            Kind::Sign("=") => Comparison::Equal,
-            Kind::Sign("!=") => Comparison::Differs,
-            Kind::Sign("<") => Comparison::Less,
-            Kind::Sign("<=") => Comparison::LessOrEqual,
-            Kind::Sign(">") => Comparison::Greater,
-            Kind::Sign(">=") => Comparison::GreaterOrEqual,
-            Kind::Word(word) if word.eq_ignore_ascii_case("LIKE") => Comparison::Like,
-            _ => return Err(self.unexpected()),
-        };
-        self.at += 1;
-        Ok(comparison)
-    }
-
-    fn in_list(&mut self, path: Path, negated: bool) -> Parsed<Condition> {
-        self.expect_sign("(")?;
-        if self.is_word("SELECT") {
-            if self.grouped {
-                return Err(self.fail("HAVING takes no subquery"));
-            }
-            let query = Box::new(self.deeper(Self::query)?);
-            self.expect_sign(")")?;
-            return Ok(Condition::InQuery { path, negated, query });
-        }
-        let mut values = vec![self.literal()?];
-        while self.take_sign(",") {
-            values.push(self.literal()?);
-        }
-        self.expect_sign(")")?;
-        Ok(Condition::In { path, negated, values })
-    }
-
-    fn literal(&mut self) -> Parsed<Literal> {
-        let literal = match self.peek().clone() {
-            Kind::Text(text) => Literal::Text(text),
-            Kind::Number(text) => number_or_date(&text).ok_or_else(|| self.unexpected())?,
-            Kind::Word(word) => return self.word_literal(&word.to_ascii_uppercase()),
-            Kind::Sign(_) | Kind::End => return Err(self.unexpected()),
-        };
-        self.at += 1;
-        Ok(literal)
-    }
-
-    fn word_literal(&mut self, word: &str) -> Parsed<Literal> {
-        let literal = match word {
-            "NULL" => Literal::Null,
-            "TRUE" => Literal::Bool(true),
-            "FALSE" => Literal::Bool(false),
-            _ => match (dates::plain(word), dates::counted(word)) {
-                (Some(stretch), _) => Literal::Stretch(stretch),
-                (None, Some(of)) => {
-                    self.at += 1;
-                    self.expect_sign(":")?;
-                    let n = i64::try_from(self.whole_number()?).unwrap_or(i64::MAX);
-                    return Ok(Literal::Stretch(of(n)));
-                }
-                (None, None) => return Err(self.unexpected()),
-            },
-        };
-        self.at += 1;
-        Ok(literal)
-    }
-}
-
-fn number_or_date(text: &str) -> Option<Literal> {
-    if let Ok(number) = text.parse::<f64>() {
-        return number.is_finite().then_some(Literal::Number(number));
-    }
-    if text.contains('T') {
-        return crate::org::data::parse_time(text).map(|_| Literal::DateTime(text.to_owned()));
-    }
-    text.parse::<jiff::civil::Date>().ok().map(|_| Literal::Date(text.to_owned()))
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::super::ast::{Condition, Literal};
     use super::super::dates::{Stretch, Unit};
     use super::*;
 
