@@ -14,6 +14,7 @@ pub(super) struct ReadyOrg {
     slug: String,
     org_id: String,
     url: String,
+    /// Null where it does not tell of changes.
     pubsub: Option<String>,
     client_id: String,
     client_secret: String,
