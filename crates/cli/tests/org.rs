@@ -189,7 +189,7 @@ fn refused(desk: &Desk, good: &str) {
     has(
         &why,
         &[
-            "has 3 fault(s), so nothing was changed",
+            "has 3 faults, so nothing was changed",
             &format!("line {}: format is 2", line("format")),
             &format!("line {}: event.fields.venu_name is not known; did you mean", line("venue_n")),
             &format!("line {}: item.fallback.currency is \"coins\"", line("currency")),
@@ -256,7 +256,7 @@ async fn mapped_anew(desk: &Desk, good: &str) {
 async fn disconnected(desk: &Desk) {
     let demo = &desk.demo;
     let (told, why) = demo.refused(&["org", "remove", "thornfield"]);
-    has(&told, &["Thornfield (00D5g0000BthornEQA) has 1 event(s). They go"]);
+    has(&told, &["Thornfield (00D5g0000BthornEQA) has 1 event. Its pages go"]);
     has(&why, &["nothing was done: add --yes"]);
     assert_eq!(demo.client().get(demo.url("/thornfield")).send().await.unwrap().status(), 200);
 

@@ -19,3 +19,4 @@ pub mod money;
 pub mod outbox;
 pub mod time;
 pub mod verify;
+pub mod words;

@@ -6,6 +6,7 @@ mod rest;
 
 use sloe_core::ids::OrgId;
 use sloe_core::time::Timestamp;
+use sloe_core::words::counted;
 use sloe_store::api::Destination;
 
 use crate::changes::{Changes, SUPPORTED, UNSUPPORTED};
@@ -223,8 +224,8 @@ fn refresh(engine: &Engine, org: &Org, refreshes: &[Refresh]) -> Line {
         return Line::attention(
             subject,
             format!(
-                "{} event(s) are not as Salesforce says: {}{more}. {first}: {said}",
-                troubled.len(),
+                "Not as Salesforce says: {}, {}{more}. {first}: {said}",
+                counted(troubled.len(), "event"),
                 named.join(", ")
             ),
             "Mend the records named in Salesforce and press Update.",
@@ -236,7 +237,8 @@ fn refresh(engine: &Engine, org: &Org, refreshes: &[Refresh]) -> Line {
             Line::good(
                 subject,
                 format!(
-                    "{events} event(s) are as Salesforce says; the last was read {}.",
+                    "{} as Salesforce says; the last was read {}.",
+                    counted(events, "event"),
                     ago(engine, at)
                 ),
             )
@@ -259,7 +261,11 @@ fn looks(engine: &Engine, poll: &PollState) -> Line {
         }
         (None, None, Some(at)) => Line::good(
             subject,
-            format!("{at}; {} since the start found {} changed event(s).", poll.count, poll.found),
+            format!(
+                "{at}; {} since the start found {}.",
+                poll.count,
+                counted(poll.found, "changed event")
+            ),
         ),
         (None, None, None) => {
             Line::note(subject, "None yet: it follows the first reading of the whole org.")
@@ -303,8 +309,9 @@ async fn outbox(engine: &Engine, org: &Org) -> Line {
     let oldest = oldest_pending(engine, org.id()).await;
     let age = oldest.map_or(String::new(), |at| format!(", the oldest from {}", ago(engine, at)));
     let says = format!(
-        "{} event(s) have news for Salesforce{age}; {} row(s) wait for another try.",
-        state.pending_events, state.retrying
+        "{} with news for Salesforce{age}; {} to be tried again.",
+        counted(state.pending_events, "event"),
+        counted(state.retrying, "row")
     );
     let old = oldest.is_some_and(|at| engine.now().millis_since(at) > OLD_MILLIS);
     match state.fault {
@@ -341,8 +348,9 @@ async fn letters(engine: &Engine, org: &Org) -> Line {
         Ok(state) => Line::attention(
             subject,
             format!(
-                "{} row(s) were refused by Salesforce for good, {} are conflicts.",
-                state.dead_letters, state.conflicts
+                "{} refused by Salesforce for good, {}.",
+                counted(state.dead_letters, "row"),
+                counted(state.conflicts, "conflict")
             ),
             format!("See what each needs with sloe sync letters {slug}, then replay or accept it."),
         ),
@@ -387,21 +395,26 @@ async fn comparison(engine: &Engine, org: &Org) -> Line {
     if found > mended {
         return Line::attention(
             subject,
-            format!("{found} row(s) differed {at}, and Sloe can't put {} right.", found - mended),
+            format!(
+                "{} differed {at}, and Sloe can't put {} right.",
+                counted(found, "row"),
+                found - mended
+            ),
             format!("See sloe sync verify {}.", org.profile.slug),
         );
     }
     if last.is_clean() {
         return Line::good(
             subject,
-            format!("Salesforce held all {} row(s) as sent {at}.", last.rows),
+            format!("Salesforce held {} as sent {at}.", counted(last.rows, "row")),
         );
     }
     Line::note(
         subject,
         format!(
-            "{found} row(s) differed {at}; Sloe has put them right. {} event(s) wait for the next comparison.",
-            last.left_out
+            "{} differed {at}; Sloe has put right what did. {} left for the next comparison.",
+            counted(found, "row"),
+            counted(last.left_out, "event")
         ),
     )
 }
@@ -414,7 +427,9 @@ fn license_source(engine: &Engine) -> Line {
     };
     let troubles = standing.troubles();
     let says = match standing.read_at {
-        Some(at) => format!("{} row(s), read from {url} {}.", standing.rows, ago(engine, at)),
+        Some(at) => {
+            format!("{}, read from {url} {}.", counted(standing.rows, "row"), ago(engine, at))
+        }
         None => format!("{url} was not read yet."),
     };
     if troubles.is_empty() {
@@ -439,9 +454,9 @@ fn panics(engine: &Engine, org: &Org) -> Line {
         Some(last) => Line::attention(
             subject,
             format!(
-                "The {} task ended by a panic {} time(s), the last {}, and was begun again.",
+                "The {} task ended by a panic {}, the last {}, and was begun again.",
                 last.worker,
-                last.count,
+                counted(last.count, "time"),
                 ago(engine, last.at)
             ),
             "Report it with the log of that time: it is a fault of Sloe.",
@@ -452,9 +467,10 @@ fn panics(engine: &Engine, org: &Org) -> Line {
 async fn store(engine: &Engine) -> Line {
     let subject = "store";
     match engine.blocking(|store| Ok(store.journals()?.len())).await {
-        Ok(journals) => {
-            Line::good(subject, format!("It answers, and holds {journals} event journal(s)."))
-        }
+        Ok(journals) => Line::good(
+            subject,
+            format!("It answers, and holds {}.", counted(journals, "event journal")),
+        ),
         Err(error) => Line::attention(
             subject,
             format!("It does not answer: {error}"),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use sloe_core::ids::PublicId;
 use sloe_core::time::Timestamp;
+use sloe_core::words::counted;
 
 /// A pool as the public knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,7 +105,7 @@ pub enum Denied {
     #[error("registration has closed")]
     Closed,
     /// Every fault of the request.
-    #[error("the request has {} fault(s)", .0.len())]
+    #[error("the request has {}", counted(.0.len(), "fault"))]
     Invalid(Vec<Fault>),
     /// Not enough left: every pool that blocks.
     #[error("not enough is left")]

@@ -10,6 +10,7 @@ use sloe_core::ids::{ClaimId, EventRef, OrgId, SfId};
 use sloe_core::inbound::{self, Accepted, Fault, RawEvent};
 use sloe_core::ledger::{Command, Refusal, Reply};
 use sloe_core::time::Timestamp;
+use sloe_core::words::counted;
 
 use crate::engine::Engine;
 use crate::ledger::Unanswered;
@@ -35,7 +36,7 @@ pub enum RefreshError {
     #[error("the org is not connected")]
     UnknownOrg,
     /// Every fault of the event's records.
-    #[error("the event's records have {} fault(s)", .0.len())]
+    #[error("the event's records have {}", counted(.0.len(), "fault"))]
     Faulty(Vec<Fault>),
     /// The ledger or the store does not take it now; trying again may help.
     #[error("the event can't be written now")]
@@ -66,7 +67,10 @@ impl Refresh {
             Outcome::Faulty(faults) => {
                 let first = faults.first().map(Fault::to_string).unwrap_or_default();
                 let count = faults.len();
-                Some(format!("The last good page stays, for {count} fault(s), first {first}."))
+                Some(format!(
+                    "The last good page stays, for {}, first {first}.",
+                    counted(count, "fault")
+                ))
             }
         }
     }

@@ -39,7 +39,7 @@ async fn a_sound_platform_needs_nobody_and_each_trouble_is_its_own_line_with_wha
     until("the org was read", async || whole()).await;
     until("it needs nobody", async || attention(&engine).await.is_empty()).await;
     let said = line(&engine, "refresh").await.says;
-    assert!(said.starts_with("1 event(s) are as Salesforce says"), "{said}");
+    assert!(said.starts_with("1 event as Salesforce says"), "{said}");
     assert!(line(&engine, "changes").await.says.contains("Update button"));
 
     // An organizer's mistake.

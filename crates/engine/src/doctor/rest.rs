@@ -1,6 +1,7 @@
 //! How an org was when the platform ran last, as far as that is written down.
 
 use sloe_core::time::Timestamp;
+use sloe_core::words::counted;
 
 use super::{Line, ago, budget, comparison, connection, letters, license, outbox, refresh};
 use crate::engine::Engine;
@@ -60,7 +61,7 @@ async fn looks(engine: &Engine, org: &Org) -> Line {
             // Some of them may have been made since that was noted.
             let waiting = match noted.due {
                 0 => String::new(),
-                due => format!("; at the start {due} event(s) are read again"),
+                due => format!("; to be read again at the start: {}", counted(due, "event")),
             };
             // Marks are by the org's clock, which may be ahead of ours.
             let at = Timestamp(noted.up_to.0.min(engine.now().0));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sloe_core::time::Timestamp;
+use sloe_core::words::counted;
 use sloe_salesforce::map::preset;
 use sloe_salesforce::{Mapping, MappingFault};
 use sloe_store::api::Document;
@@ -159,7 +160,7 @@ fn unwritten() -> MappingText {
 
 fn first(faults: &[MappingFault]) -> String {
     let one = faults.first().map(ToString::to_string).unwrap_or_default();
-    format!("{one}; {} fault(s) in all", faults.len())
+    format!("{one}; {} in all", counted(faults.len(), "fault"))
 }
 
 fn trouble(why: &str, kept: bool) -> String {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Value, json};
+use sloe_core::words::counted;
 use sloe_salesforce::Mapping;
 use sloe_salesforce::map::{PRESETS, preset};
 
@@ -90,9 +91,9 @@ pub(super) fn choose(file: Option<&Path>, named: Option<&str>) -> Result<Option<
         read.map_err(|error| Failure::new(format!("{} can't be read: {error}", path.display())))?;
     if let Err(faults) = Mapping::parse(&text) {
         let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
-        let (file, count) = (path.display(), lines.len());
+        let (file, faults) = (path.display(), counted(lines.len(), "fault"));
         return Err(Failure::new(format!(
-            "{file} has {count} fault(s), so nothing was changed:\n{}",
+            "{file} has {faults}, so nothing was changed:\n{}",
             lines.join("\n")
         )));
     }

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use serde_json::{Value, json};
+use sloe_core::words::counted;
 
 use super::{At, text};
 use crate::boot;
@@ -78,9 +79,9 @@ fn describe(answer: &Value) -> String {
     let mut lines = Vec::new();
     if is("removed") {
         lines.push(format!(
-            "{name} ({id}) is disconnected: its pages are gone ({} event(s)), and its key is destroyed. \
+            "{name} ({id}) is disconnected: its pages are gone ({}), and its key is destroyed. \
              What is stored of it is being deleted.",
-            of("events")
+            counted(of("events"), "event")
         ));
         lines.push(
             "In Salesforce, delete the external client app and deactivate the integration user."
@@ -88,9 +89,9 @@ fn describe(answer: &Value) -> String {
         );
     } else {
         lines.push(format!(
-            "{name} ({id}) has {} event(s). They go, and with them its orders and all personal data \
+            "{name} ({id}) has {}. Its pages go, and with them its orders and all personal data \
              that Sloe has of it.",
-            of("events")
+            counted(of("events"), "event")
         ));
     }
     if !is("all_sent") {
