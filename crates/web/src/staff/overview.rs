@@ -251,13 +251,14 @@ fn card((facts, verdict): &Judged<'_>) -> OrgCard {
 }
 
 /// What the platform's own workers do.
-const DOES: [(&str, &str); 7] = [
+const DOES: [(&str, &str); 8] = [
     ("mappings", "looks for changed mappings of orgs"),
     ("license-source", "reads who may be live from the source org"),
     ("licenses", "takes over what any node read there"),
     ("orgs", "keeps every org’s tasks running"),
     ("mail", "sends confirmations"),
     ("orders", "keeps orders ready to be read"),
+    ("removals", "deletes what is stored of orgs that were removed"),
     ("retention", "destroys personal data whose time is over"),
 ];
 
