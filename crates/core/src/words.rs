@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 /// So many of `noun`, which takes an s for more than one: `1 row`, `0 rows`.
 #[must_use]
-pub fn counted<N: Display + PartialEq + From<u8>>(n: N, noun: &str) -> String {
+pub fn counted<N: Display + PartialEq + From<u8> + Copy>(n: N, noun: &str) -> String {
     let s = if n == N::from(1) { "" } else { "s" };
     format!("{n} {noun}{s}")
 }
