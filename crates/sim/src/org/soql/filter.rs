@@ -25,9 +25,13 @@ pub(super) fn value_of<'a>(
             None => return Cow::Owned(Value::Null),
         }
     }
-    match database.object(column.object).fields.get(column.field) {
+    let value = match database.object(column.object).fields.get(column.field) {
         Some(field) => row.get(field.slot),
-        None => Cow::Owned(Value::Null),
+        None => return Cow::Owned(Value::Null),
+    };
+    match &column.reckoned {
+        Some(reckoned) => Cow::Owned(reckoned.of(&value)),
+        None => value,
     }
 }
 

@@ -6,10 +6,14 @@ mod condition;
 mod dates;
 mod fields;
 mod filter;
+mod grouping;
 mod groups;
 mod lexer;
 mod literal;
+mod localized;
+mod outputs;
 mod parser;
+mod reckon;
 mod render;
 mod run;
 
