@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::reply::{ApiError, Call, Reply};
 use super::{
-    batch, collections, composite, graph, ingest, query, query_job, recent, records, tooling, tree,
+    batch, collections, composite, count, graph, ingest, query, query_job, recent, records, search,
+    tooling, tree,
 };
 use crate::org::data::Database;
 use crate::org::state::State;
@@ -103,17 +104,30 @@ fn find(state: &State, database: &mut Database, call: &Call) -> Result<Reply, Ap
         ["jobs", "ingest", rest @ ..] => ingest::answer(state, database, call, rest),
         ["jobs", "query", rest @ ..] => query_job::answer(state, database, call, rest),
         ["limits"] => Ok(state.limits_reply()),
+        ["limits", "recordCount"] => count::answer(database, call),
         ["tooling", rest @ ..] => tooling::answer(database, call, rest),
         ["recent"] => recent::answer(database, call),
-        ["search" | "parameterizedSearch", ..] => Err(ApiError::unsupported("SOSL")),
+        ["search"] => search::answer(database, call),
+        ["parameterizedSearch"] => search::parameterized(database, call),
+        ["search", ..] => Err(ApiError::unsupported("suggestions, scope and layouts of searches")),
         _ => Err(ApiError::not_found()),
     }
 }
 
 /// `/services/data/vNN.N`: where things are; clients with a bare token look up there who they are.
 fn resources(state: &State, call: &Call) -> Reply {
-    let names =
-        ["composite", "jobs", "limits", "query", "queryAll", "recent", "sobjects", "tooling"];
+    let names = [
+        "composite",
+        "jobs",
+        "limits",
+        "parameterizedSearch",
+        "query",
+        "queryAll",
+        "recent",
+        "search",
+        "sobjects",
+        "tooling",
+    ];
     let mut map: serde_json::Map<String, serde_json::Value> = names
         .iter()
         .map(|name| ((*name).to_owned(), format!("/services/data/{}/{name}", call.version).into()))

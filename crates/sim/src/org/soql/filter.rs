@@ -111,7 +111,7 @@ fn compare(value: &Value, comparison: Comparison, wanted: &Value, exact: bool) -
 }
 
 /// `%` stands for any run of characters, `_` for one; case does not matter. Linear in both lengths' product at worst.
-fn like(text: &str, pattern: &str) -> bool {
+pub(crate) fn like(text: &str, pattern: &str) -> bool {
     #[derive(PartialEq)]
     enum Part {
         Run,

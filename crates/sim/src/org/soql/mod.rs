@@ -18,6 +18,7 @@ mod render;
 mod run;
 
 pub(crate) use bind::{Output, Plan, bind};
+pub(crate) use filter::like;
 pub(crate) use parser::parse;
 pub(crate) use render::{csv_columns, csv_values, write_record};
 pub(crate) use run::{Answer, children_of, run};
