@@ -110,7 +110,7 @@ async fn roll_ups_and_formulas_follow_their_details_whatever_writes_them() {
     let kept = || Options { data: Some(directory.path().to_owned()), ..fair() };
     let org = Org::with(kept()).await;
     let fair = make(&org, "Fair__c", json!({ "Name": "Book fair", "Limit__c": 3 })).await;
-    assert_eq!(figures(&org).await, json!([0.0, 3.0, "3.0 left", 0.0, null]));
+    assert_eq!(figures(&org).await, json!([0.0, 3.0, "3 left", 0.0, null]));
     let guest =
         json!({ "Name": "Doe", "Fair__c": fair, "Paid__c": 7.5, "Status__c": "Registered" });
     let first = make(&org, "Guest__c", guest.clone()).await;
