@@ -63,6 +63,7 @@ pub(crate) struct Told {
     pub(crate) sequence: i64,
     pub(crate) changed: Vec<String>,
     pub(crate) nulled: Vec<String>,
+    pub(crate) differ: Vec<String>,
     pub(crate) body: BTreeMap<String, Field>,
 }
 
@@ -256,6 +257,7 @@ fn read(schema: &str, mut payload: &[u8], replay: u64) -> Told {
         sequence: number("sequenceNumber"),
         changed: names("changedFields"),
         nulled: names("nulledFields"),
+        differ: names("diffFields"),
         body: body.collect(),
     }
 }
