@@ -16,6 +16,7 @@ pub(crate) mod query;
 pub(crate) mod query_job;
 pub(crate) mod recent;
 pub(crate) mod records;
+pub(crate) mod related;
 pub(crate) mod replication;
 pub(crate) mod reply;
 pub(crate) mod results;
@@ -64,6 +65,10 @@ pub(crate) async fn serve_loosely(org: State<Arc<Org>>, mut request: Request) ->
         Ok(uri) if ["/services/", "/id/"].iter().any(|root| path.starts_with(root)) => {
             *request.uri_mut() = uri;
             serve(org, request).await
+        }
+        _ if path.starts_with("/cometd/") => {
+            let streaming = "Streaming API; use the Pub/Sub API";
+            ApiError::unsupported(streaming).reply().into_response()
         }
         _ => ApiError::not_found().reply().into_response(),
     }

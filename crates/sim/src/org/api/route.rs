@@ -4,14 +4,31 @@ use serde_json::json;
 
 use super::reply::{ApiError, Call, Reply};
 use super::{
-    batch, collections, composite, count, graph, ingest, query, query_job, recent, records, search,
-    tooling, tree,
+    batch, collections, composite, count, graph, ingest, query, query_job, recent, records,
+    related, search, tooling, tree,
 };
 use crate::org::data::Database;
 use crate::org::state::State;
 
 /// The oldest and newest API version on offer.
 pub(crate) const VERSIONS: (u32, u32) = (31, 67);
+
+/// Resources of a real org that this one has not.
+const ABSENT: [&str; 13] = [
+    "actions",
+    "analytics",
+    "appMenu",
+    "chatter",
+    "connect",
+    "graphql",
+    "metadata",
+    "quickActions",
+    "support",
+    "tabs",
+    "theme",
+    "ui-api",
+    "wave",
+];
 
 /// `/services/data`: all versions.
 pub(crate) fn versions() -> Reply {
@@ -92,6 +109,10 @@ fn find(state: &State, database: &mut Database, call: &Call) -> Result<Reply, Ap
         [] => Ok(resources(state, call)),
         ["query", rest @ ..] => query::answer(&state.cursors, database, call, rest, false),
         ["queryAll", rest @ ..] => query::answer(&state.cursors, database, call, rest, true),
+        ["sobjects", name, id, relationship] => match related::start(database, name, id) {
+            Some(start) => related::answer(&state.cursors, database, call, start, relationship),
+            None => records::answer(database, call, &[name, id, relationship]),
+        },
         ["sobjects", rest @ ..] => records::answer(database, call, rest),
         ["composite"] => composite::answer(state, database, call),
         ["composite", "sobjects", rest @ ..] => {
@@ -110,6 +131,9 @@ fn find(state: &State, database: &mut Database, call: &Call) -> Result<Reply, Ap
         ["search"] => search::answer(database, call),
         ["parameterizedSearch"] => search::parameterized(database, call),
         ["search", ..] => Err(ApiError::unsupported("suggestions, scope and layouts of searches")),
+        [name, ..] if ABSENT.contains(name) => {
+            Err(ApiError::unsupported(&format!("resource {name}")))
+        }
         _ => Err(ApiError::not_found()),
     }
 }

@@ -3,6 +3,7 @@
 use super::QueryError;
 use super::ast::{Path, Query, Select};
 use super::bind::{Binder, Column, Output};
+use crate::org::schema::Field;
 
 impl Binder<'_> {
     pub(super) fn output(
@@ -74,15 +75,8 @@ impl Binder<'_> {
         aggregate: bool,
     ) -> Result<Output, QueryError> {
         let shape = self.database.object(parent);
-        let hit = self.database.schema().references_to(&shape.name).find_map(|(child, field)| {
-            let reference = self.database.object(child).fields.get(field)?.reference()?;
-            let name = reference
-                .children
-                .as_ref()
-                .filter(|name| name.eq_ignore_ascii_case(&query.from))?;
-            Some((child, field, name.clone()))
-        });
-        let Some((child, field, name)) = hit else {
+        let hit = self.database.schema().child(&shape.name, &query.from);
+        let Some((child, field)) = hit else {
             let message = format!(
                 "Didn't understand relationship '{}' in FROM part of query call. If you are attempting to use a custom \
                  relationship, be sure to append the '__r' after the custom relationship name. Please reference your \
@@ -91,6 +85,8 @@ impl Binder<'_> {
             );
             return Err(QueryError::located("INVALID_TYPE", self.text, query.from_at, &message));
         };
+        let reference = self.database.object(child).fields.get(field).and_then(Field::reference);
+        let name = reference.and_then(|reference| reference.children.clone()).unwrap_or_default();
         let plan = self.plan(query, child)?;
         if aggregate || plan.aggregate || plan.count_rows {
             return Err(QueryError::new(
