@@ -214,14 +214,14 @@ fn clause(inner: &str) -> Option<usize> {
     let mut before = ' ';
     for (place, c) in outside_quotes(inner) {
         let rest = inner.get(place..).unwrap_or_default();
-        let is_clause = |word: &&str| {
+        let is_clause = |word: &str| {
             rest.get(..word.len()).is_some_and(|found| found.eq_ignore_ascii_case(word))
                 && !rest.get(word.len()..).is_some_and(|tail| tail.starts_with(is_name))
         };
         if depth == 0
             && !is_name(before)
             && before != '.'
-            && CLAUSES.iter().any(|word| is_clause(&word))
+            && CLAUSES.iter().any(|word| is_clause(word))
         {
             return Some(place);
         }
