@@ -160,7 +160,7 @@ impl Subscription {
 
     /// The next answer, within a bound.
     pub(crate) async fn answer(&mut self) -> Result<FetchResponse, Status> {
-        let next = tokio::time::timeout(Duration::from_secs(30), self.stream.message()).await;
+        let next = tokio::time::timeout(Duration::from_secs(120), self.stream.message()).await;
         let answer = next.expect("an answer within half a minute")?.expect("an answer");
         self.pending = answer.pending_num_requested;
         Ok(answer)
