@@ -12,8 +12,6 @@ mod error;
 mod journal;
 mod outbox;
 mod setup;
-#[cfg(feature = "testing")]
-pub mod stand_in;
 
 use std::collections::HashMap;
 use std::sync::Mutex;

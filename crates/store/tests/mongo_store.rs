@@ -3,9 +3,11 @@
 #![cfg(all(feature = "mongo", feature = "testing"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod stand_in;
+
 use sloe_store::api::{Store, StoreError};
 use sloe_store::mongo::Mongo;
-use sloe_store::mongo::stand_in::Server;
+use stand_in::Server;
 use tempfile::TempDir;
 
 struct Place {

@@ -70,9 +70,9 @@ pub(super) fn scan(
 pub(super) fn put(
     store: &Mongo,
     writes: &[Write],
-    cursor: Option<(Bson, i64)>,
+    cursor: Option<&(Bson, i64)>,
 ) -> Result<(), StoreError> {
-    match (writes, &cursor) {
+    match (writes, cursor) {
         ([], None) => Ok(()),
         ([], Some((id, cursor))) => {
             let higher = doc! { "$max": { "cursor": cursor } };
@@ -81,7 +81,7 @@ pub(super) fn put(
             done.map(drop).map_err(explain_write)
         }
         ([write], None) => put_one(store, write),
-        _ => put_all(store, writes, cursor.as_ref()),
+        _ => put_all(store, writes, cursor),
     }
 }
 

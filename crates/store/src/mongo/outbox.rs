@@ -58,7 +58,8 @@ pub(super) fn advance(
 ) -> Result<(), StoreError> {
     // Beyond the last batch there is no news yet: it must not be skipped when it comes.
     let cursor = cursor.min(journal::last_version(store, event)?);
-    documents::put(store, writes, Some((id(destination, event), signed(cursor)?)))?;
+    let at = (id(destination, event), signed(cursor)?);
+    documents::put(store, writes, Some(&at))?;
     let passed = doc! {
         "to": name(destination),
         "_id.event": partition(event),
