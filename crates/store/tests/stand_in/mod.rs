@@ -18,6 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 #[derive(Debug)]
 pub(crate) struct Server {
     process: Option<Child>,
+    killed: bool,
     address: String,
     database: String,
 }
@@ -31,7 +32,7 @@ impl Server {
     pub(crate) fn start(directory: &Path) -> Self {
         let database = format!("sloe_test_{}", mongodb::bson::oid::ObjectId::new().to_hex());
         if let Some(address) = std::env::var(ANY).ok().filter(|address| !address.is_empty()) {
-            return Self { process: None, address, database };
+            return Self { process: None, killed: false, address, database };
         }
         for _ in 0..5 {
             let port = free_port();
@@ -46,7 +47,7 @@ impl Server {
                 .expect("no MongoDB to test against: cargo xtask mongo");
             if answers(&mut child, port) {
                 let address = format!("mongodb://127.0.0.1:{port}");
-                return Self { process: Some(child), address, database };
+                return Self { process: Some(child), killed: false, address, database };
             }
             let _ = child.kill();
             let _ = child.wait();
@@ -68,15 +69,17 @@ impl Server {
         let Some(mut process) = self.process.take() else { return false };
         process.kill().unwrap();
         process.wait().unwrap();
+        self.killed = true;
         true
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if !self.kill()
-            && let Ok(client) = Client::with_uri_str(&self.address)
-        {
+        let given = self.process.is_none() && !self.killed;
+        if !given {
+            self.kill();
+        } else if let Ok(client) = Client::with_uri_str(&self.address) {
             let _ = client.database(&self.database).drop().run();
         }
     }
