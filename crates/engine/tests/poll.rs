@@ -79,6 +79,30 @@ async fn a_change_of_an_event_an_item_or_a_session_shows_and_so_do_a_new_one_and
     engine.stop().await;
 }
 
+/// Rows tell when they changed by the second. A look in the middle of one sees
+/// the first of its changes, and must not take the next for the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_that_follow_each_other_within_a_second_all_show() {
+    let (org, place) = (Org::start().await, place());
+    let engine = start(&place, Some(watchful()));
+    org.connect(&engine, &*place.store);
+    org.shown(&engine).await;
+    looked(&engine, &org).await;
+    let event = || engine.event(org.event().public_id()).unwrap().1;
+    let session = event().sessions[0].sf;
+    for round in 0..4 {
+        let room = |n| format!("Hall {round}.{n}");
+        for n in 0..6 {
+            org.change("Sloe_Session__c", session.as_str(), json!({ "Room__c": room(n) })).await;
+            // It was seen, whether it shows by then or not.
+            looked(&engine, &org).await;
+        }
+        let shows = || event().sessions.iter().any(|s| s.room.as_ref() == Some(&room(5)));
+        until("the last one shows", async || shows()).await;
+    }
+    engine.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_comes_moves_to_another_address_goes_and_comes_back_without_an_update() {
     let (org, place) = (Org::start().await, place());
