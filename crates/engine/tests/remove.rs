@@ -175,3 +175,50 @@ async fn a_removal_that_a_crash_interrupts_goes_on_at_the_next_start() {
     assert!(engine.registry().by_id(org.id()).is_some());
     engine.stop().await;
 }
+
+/// The org's people clean up once it has left: what they deleted stays deleted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_an_org_deleted_while_it_was_away_are_not_made_anew_without_their_names() {
+    let (org, place) = (Org::start().await, place());
+    let engine = start(&place, Some(hasty(2_000)));
+    connect(&engine, &org, &place).await.unwrap();
+    org.shown(&engine).await;
+    register(&engine, &org, 1).await;
+    org.drained(&engine).await;
+    engine.remove_org(org.id(), false).await.unwrap();
+    gone(&engine, &place, &org).await;
+    // As if they were gone from the recycle bin, too: nothing there has Sloe's ids or takes a seat.
+    let kept = async |object: &str| {
+        org.records(&format!("SELECT Id FROM {object} WHERE Sloe_Id__c != null")).await
+    };
+    let objects = ["Sloe_Attendee__c", "Sloe_Session_Attendee__c"];
+    for object in objects {
+        for row in kept(object).await {
+            let gone = json!({ "Sloe_Id__c": null, "Registration_Status__c": "Cancelled" });
+            org.change(object, row["Id"].as_str().unwrap(), gone).await;
+        }
+    }
+    connect(&engine, &org, &place).await.unwrap();
+    org.shown(&engine).await;
+    let compared = async || {
+        let asked = engine.now();
+        engine.request_verify(org.id()).unwrap();
+        until("it is compared", async || {
+            let last = engine.last_verify(org.id()).await.unwrap();
+            last.is_some_and(|last| last.began >= asked) && !engine.is_verifying(org.id())
+        })
+        .await;
+        engine.last_verify(org.id()).await.unwrap().unwrap()
+    };
+    let first = compared().await;
+    assert_eq!((first.rows, first.found()), (3, 3), "{first:?}");
+    until("nothing differs any more", async || compared().await.is_clean()).await;
+    org.drained(&engine).await;
+    for object in objects {
+        assert_eq!(kept(object).await.len(), 0, "{object}");
+    }
+    let state = engine.sync_state(org.id()).await.unwrap();
+    assert_eq!((state.dead_letters, state.conflicts), (0, 0), "{state:?}");
+    assert_eq!(left(&engine, &org).await, Some(999), "the seat stays sold");
+    engine.stop().await;
+}
