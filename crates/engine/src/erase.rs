@@ -215,7 +215,8 @@ fn erased(done: Result<(), Unanswered>) -> Result<(), Denied> {
     }
 }
 
-fn unwilling(why: &Unanswered) -> Denied {
+/// Why the combiner did not do what no visitor asked for.
+pub(crate) fn unwilling(why: &Unanswered) -> Denied {
     match why {
         Unanswered::Refused(_) | Unanswered::Quarantined(_) => Denied::Quarantined,
         Unanswered::NotAccepted => {
