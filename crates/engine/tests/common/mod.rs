@@ -2,6 +2,7 @@
 //! directory, orgs, and events as an org would answer them.
 #![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)]
 
+pub mod compare;
 pub mod faults;
 pub mod org;
 pub mod source;

@@ -397,6 +397,12 @@ impl Org {
         self.stats().await["calls"][kind].as_u64().unwrap_or(0)
     }
 
+    /// Calls that faults have hit since the start; one whose answer is late is
+    /// counted once it is carried out.
+    pub async fn faulted(&self) -> u64 {
+        self.stats().await["faulted"].as_u64().unwrap()
+    }
+
     async fn stats(&self) -> Json {
         let url = format!("{}/__control/stats", self.running.url());
         let mut stats: Json = self.http.get(url).send().await.unwrap().json().await.unwrap();
