@@ -68,6 +68,12 @@ pub fn start(place: &Place, workers: Option<worker::Settings>) -> Engine {
     start_on(Arc::clone(&place.store) as Arc<dyn Store>, Arc::new(Machine), workers)
 }
 
+/// The same under a clock that can be turned.
+pub fn start_under(place: &Place, clock: &Arc<Clock>, workers: Option<worker::Settings>) -> Engine {
+    let store = Arc::clone(&place.store) as Arc<dyn Store>;
+    start_on(store, Arc::clone(clock) as Arc<dyn World>, workers)
+}
+
 pub fn start_on(
     store: Arc<dyn Store>,
     world: Arc<dyn World>,
