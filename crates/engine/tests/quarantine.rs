@@ -6,13 +6,12 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::org::{Org, hasty, until};
-use common::{Place, person, place, start};
+use common::{damage, person, place, start};
 use serde_json::json;
-use sloe_core::fact::{Actor, Batch, Fact};
-use sloe_core::ids::{ClaimId, EventRef, SfId};
+use sloe_core::ids::{EventRef, SfId};
 use sloe_engine::claims::{Confirmed, RequestId};
 use sloe_engine::engine::Engine;
-use sloe_store::api::{Append, Appended, Destination, Store};
+use sloe_store::api::{Destination, Store};
 
 const ORDERS: usize = 30;
 
@@ -36,17 +35,6 @@ async fn register(engine: &Engine, event: EventRef) -> Vec<Confirmed> {
         orders.push(order.unwrap());
     }
     orders
-}
-
-/// Lets an event's journal say what can't be: nobody made the order that is cancelled.
-fn damage(place: &Place, event: EventRef) {
-    let journals = place.store.journals().unwrap();
-    let (_, version) = journals.into_iter().find(|(of, _)| *of == event).unwrap();
-    let fact = Fact::Cancelled { claim: ClaimId(1), place: 1, actor: Actor::Registrant };
-    let (at, facts) = (common::now(), vec![fact]);
-    let batch = Batch { version: version + 1, at, nonce: 1, facts };
-    let append = Append { event, batch, sealed: Vec::new(), destinations: vec![Destination::Org] };
-    assert_eq!(place.store.append(&[append]).unwrap(), [Appended::Committed]);
 }
 
 #[test]
