@@ -6,11 +6,12 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::org::{Org, hasty, until};
-use common::{damage, person, place, start};
+use common::{connect, damage, event, org_id, person, place, raw, record, start};
 use serde_json::json;
 use sloe_core::ids::{EventRef, SfId};
 use sloe_engine::claims::{Confirmed, RequestId};
 use sloe_engine::engine::Engine;
+use sloe_engine::error::Denied;
 use sloe_store::api::{Destination, Store};
 
 const ORDERS: usize = 30;
@@ -86,4 +87,29 @@ fn rows_of_a_job_under_way_are_adopted_although_an_event_of_it_is_damaged() {
         assert!(waits().contains(&bad) && engine.event(good.public_id()).is_ok());
         engine.stop().await;
     });
+}
+
+#[tokio::test]
+async fn a_person_is_erased_in_all_events_but_the_damaged_one_and_that_is_said() {
+    let place = place();
+    let engine = start(&place, None);
+    connect(&engine, &*place.store, org_id(1), "acme", "http://127.0.0.1:9");
+    let bad = event(org_id(1));
+    let good = EventRef { event: record("a00", 2), ..bad };
+    let mut orders = Vec::new();
+    for (n, event) in [(1, bad), (2, good)] {
+        engine.apply_refresh(org_id(1), raw(n, &format!("Event {n}"), None, 0)).await.unwrap();
+        let people = [person(&engine, event, 7)];
+        let order = engine.register(event.public_id(), &RequestId::Fresh, &people).await;
+        orders.push(order.unwrap());
+    }
+    engine.stop().await;
+    drop(engine);
+    damage(&place, bad);
+    let engine = start(&place, None);
+    let erased = engine.erase_person(org_id(1), "person7@example.org").await;
+    assert_eq!(erased, Err(Denied::Quarantined));
+    let order = engine.order_by_token(&orders[1].token).await.unwrap();
+    assert!(order.tickets[0].attendee.is_none(), "it waited for the damaged event");
+    engine.stop().await;
 }
