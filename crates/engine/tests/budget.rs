@@ -10,6 +10,8 @@ use sloe_core::budget::Rules;
 use sloe_engine::claims::RequestId;
 use sloe_engine::engine::Engine;
 use sloe_engine::tenant::{Connect, Profile};
+use sloe_store::api::{Store, Write};
+use sloe_store::key::Key;
 
 const MINUTE: i64 = 60_000;
 
@@ -155,4 +157,30 @@ async fn the_calls_that_connecting_costs_are_counted_with_and_without_workers() 
     .await;
     assert!(used(&org).await > made);
     engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn counted_calls_that_can_t_be_read_are_counted_anew_and_stop_nothing() {
+    let (org, place) = (Org::start().await, place());
+    let (engine, _) = org.served(&place).await;
+    engine.stop().await;
+    let scope = place.store.open_org(org.id()).unwrap().unwrap();
+    let key = Key::budget(scope);
+    let version = place.store.get(&key).unwrap().unwrap().version + 1;
+    place.store.put(&[Write { key, version, body: Some(b"{".to_vec()) }]).unwrap();
+    let engine = start(&place, Some(hasty(2_000)));
+    assert!(engine.calls(org.id()).await.is_ok());
+    org.shown(&engine).await;
+    register(&engine, &org, 1).await;
+    org.drained(&engine).await;
+    assert_eq!(org.attendees().await.len(), 1);
+    until("they are counted", async || {
+        let calls = engine.calls(org.id()).await.unwrap();
+        calls.ours > 0 && calls.told.is_some()
+    })
+    .await;
+    engine.stop().await;
+    // And written down in the place of what can't be read.
+    let engine = start(&place, None);
+    assert!(engine.calls(org.id()).await.unwrap().ours > 0);
 }
