@@ -148,7 +148,7 @@ impl Catalog {
     /// meanwhile: that is newer, and what stays.
     fn keep(&self, read: Arc<Snapshot>) -> Arc<Snapshot> {
         let entry = self.snapshots.entry(read.event);
-        entry.and_upsert_with(|known| known.map_or(read, |known| known.into_value())).into_value()
+        entry.and_upsert_with(|known| known.map_or(read, moka::Entry::into_value)).into_value()
     }
 
     /// Makes `snapshot` what the public sees, unless it shows the same as
