@@ -253,7 +253,14 @@ async fn no_registration_is_acknowledged_and_lost_while_its_org_is_being_removed
     let too_late = begin(2);
     place.store.release();
     assert!(under_way.await.unwrap().is_ok());
-    removing.await.unwrap().unwrap();
+    match removing.await.unwrap() {
+        // On a busy machine it looks only when the registration is there already.
+        Err(RemoveError::Unsent(_)) => {
+            org.drained(&engine).await;
+            engine.remove_org(org.id(), false).await.unwrap();
+        }
+        removed => drop(removed.unwrap()),
+    }
     // It came before or after the org was closed, and was told so.
     let acknowledged = 1 + usize::from(too_late.await.unwrap().is_ok());
     assert_eq!(org.attendees().await.len(), acknowledged);
