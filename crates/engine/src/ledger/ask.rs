@@ -68,6 +68,10 @@ pub(crate) enum Ask {
         event: EventRef,
         answer: oneshot::Sender<Result<(), Unanswered>>,
     },
+    /// Answer once every commit that was begun before is over.
+    Settle {
+        answer: oneshot::Sender<()>,
+    },
     /// Finish what waits, then end.
     Stop,
 }
