@@ -37,12 +37,7 @@ pub(crate) enum Event {
 pub(crate) async fn run(event: Event) -> Result<(), Failure> {
     match event {
         Event::Refresh { at, org, event } => {
-            let running = Running::find(at.store.directory()).await.ok_or_else(|| {
-                Failure::new(format!(
-                    "no platform runs on {}; start it with sloe serve",
-                    at.store.directory().display()
-                ))
-            })?;
+            let running = Running::needed(at.store.directory()).await?;
             running.ask("refresh", &json!({ "org": org, "event": event })).await?;
             println!("Asked for. The pages show what Salesforce says as soon as it has answered.");
             Ok(())
