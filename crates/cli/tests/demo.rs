@@ -63,11 +63,13 @@ async fn a_demo_is_ready_with_every_published_event_also_when_an_org_can_not_be_
     let limits = demo.client().put(limits).json(&json!({ "used": 100_000 }));
     assert_eq!(limits.send().await.unwrap().status(), 200);
     // The org says so at the next call, and people are told until when Sloe waits.
-    let wanted = "meridian: Sloe keeps to its share of the org's API calls (0 left)";
+    let wanted = "meridian: The org's API calls are used up but for the part that Sloe leaves alone. \
+                  Sloe looks again at 2";
     demo.sloe(&["event", "refresh", "--org", "meridian"]);
     eventually(async || {
         let list = demo.sloe(&["org", "list"]);
         let told = list.contains("100000 of 100000") && list.contains(wanted);
+        let told = told && list.contains(" UTC at the latest.");
         if told { Ok(()) } else { Err(list) }
     })
     .await;

@@ -281,10 +281,12 @@ impl Error {
                 "The login leads to the org {found}, but this connection belongs to {expected}."
             ),
             Self::Budget { until, closed: true, .. } => format!(
-                "No API calls of the org are left for Sloe; it looks again at {until} at the latest."
+                "No API calls of the org are left for Sloe; it looks again at {} at the latest.",
+                until.to_words()
             ),
             Self::Budget { until, .. } => format!(
-                "Few of the org's API calls are left for Sloe; it goes slowly, next at {until}."
+                "Few of the org's API calls are left for Sloe; it goes slowly, next at {}.",
+                until.to_words()
             ),
             Self::Settings(what) => format!("The connection's settings can't work: {what}."),
         }

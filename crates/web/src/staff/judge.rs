@@ -202,20 +202,14 @@ impl Found {
         let waits = calls.waits_until.filter(|until| until.millis_since(self.now) > PAUSE_MILLIS);
         if let Some(until) = waits {
             let until = ago::length(until.millis_since(self.now));
-            let (what, else_) = if calls.is_at_the_reserve() {
-                let what =
-                    "The org’s API calls are used up but for the part that Sloe leaves alone.";
-                (what.to_owned(), "See which integration uses them if this happens often.")
+            let often = if calls.is_at_the_reserve() {
+                "See which integration uses them if this happens often."
             } else {
-                let what = "Sloe keeps to its share of the org’s API calls";
-                (
-                    format!("{what}: {} are left.", calls.left),
-                    "Raise its share if this happens often.",
-                )
+                "Raise its share if this happens often."
             };
-            let todo = "Nothing to do: it looks again within";
-            let todo = format!("{todo} {until}, and no registration is lost. {else_}");
-            self.add(Level::Warn, what, todo, None, "calls");
+            let todo = "Nothing to do: Sloe looks again within";
+            let todo = format!("{todo} {until}, and no registration is lost. {often}");
+            self.add(Level::Warn, calls.means(), todo, None, "calls");
         }
         let waiting = sync.waiting_since.filter(|_| !sync.is_drained());
         let long = waiting.filter(|since| self.now.millis_since(*since) > PATIENCE_MILLIS);
