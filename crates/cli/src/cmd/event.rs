@@ -10,9 +10,15 @@ use super::Failure;
 use super::org::At;
 use crate::platform::Running;
 
+const REFRESH_EXAMPLES: &str = "\
+Examples:
+  sloe event refresh --org acme a005g0000000001AAA    as the Update button does
+  sloe event refresh --org acme                       the whole org";
+
 #[derive(Subcommand)]
 pub(crate) enum Event {
     /// Read an event (or all of an org) from Salesforce again.
+    #[command(after_help = REFRESH_EXAMPLES)]
     Refresh {
         #[command(flatten)]
         at: At,

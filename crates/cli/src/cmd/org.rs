@@ -26,6 +26,7 @@ pub(crate) enum Org {
     #[command(after_help = ADD_EXAMPLE)]
     Add(Box<Add>),
     /// List the connected orgs, how their API calls stand, and what is wrong with them.
+    #[command(after_help = "Example:\n  sloe org list")]
     List {
         #[command(flatten)]
         at: At,
