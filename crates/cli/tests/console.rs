@@ -116,7 +116,7 @@ async fn a_row_is_sent_again_by_its_own_button_whatever_is_ticked_and_the_others
     let form = [field("id", &rows[1]), field("only", &rows[0])];
     let said = desk.press(&format!("{ORG}/replay"), &form).await;
     assert!(said.contains("1 row will be sent again."), "{said}");
-    let page = desk.reads(ORG, "Send it again").await;
+    let page = desk.reads(ORG, ">1 attendee<").await;
     assert_eq!(values(&page, "name=\"only\" value=\""), rows[1..]);
     holds(&demo, 1).await;
     desk.press(&format!("{ORG}/replay"), &[field("only", &rows[1])]).await;
@@ -145,11 +145,11 @@ async fn a_change_made_there_is_left_to_salesforce_after_a_question_and_only_the
     assert!(!desk.see("/staff").await.contains("Everything is in order"));
 
     let links = values(&page, "href=\"/staff/orgs/meridian/accept");
-    assert_eq!(links.len(), 2, "of the kind, and of the row: {links:?}");
+    assert_eq!(links.len(), 1, "{links:?}");
     let question = desk.see(&format!("{ORG}/accept{}", links[0])).await;
     assert!(question.contains("Leave 1 row as Salesforce has it?"), "{question}");
     let fields = hidden(&question);
-    assert!(fields.contains(&field("code", "changed-in-org")), "{fields:?}");
+    assert!(fields.iter().any(|(name, _)| name == "only"), "{fields:?}");
     let said = desk.press(&format!("{ORG}/accept"), &fields).await;
     assert!(said.contains("1 row left as Salesforce has it."), "{said}");
     desk.reads(ORG, DELIVERED).await;

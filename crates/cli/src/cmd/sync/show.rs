@@ -256,6 +256,35 @@ mod tests {
     use super::*;
 
     #[test]
+    fn one_is_told_as_one_and_moments_in_words() {
+        let last = |found: u64| {
+            json!({ "clean": false, "ended": "2026-11-26T10:00:00.123Z", "rows": 1, "events": 1,
+                "unsure": 1, "left_out": 2,
+                "differences": [{ "kind": "changed", "found": found, "mended": 0 }] })
+        };
+        let org = json!({ "slug": "acme", "pending_batches": 1, "pending_events": 1,
+            "last_verify": last(1), "waits_until": "2026-11-26T10:05:00.5Z" });
+        let shown = status(&json!({ "orgs": [org] }));
+        for part in [
+            "1 batch ",
+            "1 row differs, 2026-11-26 10:00:00 UTC",
+            "looks again at 2026-11-26 10:05:00 UTC at the latest.",
+        ] {
+            assert!(shown.contains(part), "{part} is missing in\n{shown}");
+        }
+        assert!(compared(&json!({ "last_verify": last(2) })).starts_with("2 rows differ, "));
+        let shown = verified(&last(1));
+        for part in [
+            "Compared 1 row of 1 event.",
+            "with a letter: 1 row.",
+            "Not compared yet: 2 events.",
+            "sloe sync letters",
+        ] {
+            assert!(shown.contains(part), "{part} is missing in\n{shown}");
+        }
+    }
+
+    #[test]
     fn a_letter_is_told_with_its_meaning_and_who_can_help() {
         let answer = json!({
             "letters": [{ "id": "k-2", "kind": "attendee", "reference": "7K3M-9QXZ", "place": 2,
