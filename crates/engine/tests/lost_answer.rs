@@ -1,5 +1,6 @@
-//! A row was made in the org, the answer was lost, and somebody deleted it
-//! there before Sloe asked again: it stays deleted.
+//! A row was made in the org, the answer was lost, or the Bulk job was aborted
+//! under it, and somebody deleted it there before Sloe asked again: it stays
+//! deleted.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
@@ -86,6 +87,89 @@ fn a_place_in_a_session_deleted_after_a_kill_is_not_made_anew() {
         org.drained(&engine).await;
         assert_eq!((org.attendees().await.len(), places().await.len()), (1, 1), "it was revived");
         assert_eq!(conflicts(&engine, &org).await, ["deleted-in-org"]);
+        assert!(place.store.scan(Range::All(Collection::Sends), None, 9).unwrap().is_empty());
+        engine.stop().await;
+    });
+}
+
+/// More than a Bulk job writes in one go.
+const MANY: usize = 600;
+
+/// Registers many while the org is away, and lets their job begin: it has
+/// written some, and works on the next for a while.
+async fn job_midway(engine: &Engine, org: &Org) {
+    org.faults(json!({ "outage": true })).await;
+    let mut running = tokio::task::JoinSet::new();
+    for n in 0..MANY {
+        let mut people = [person(engine, org.event(), n)];
+        people[0].0.sessions.clear();
+        let (engine, event) = (engine.clone(), org.event().public_id());
+        running.spawn(async move {
+            engine.register(event, &RequestId::Fresh, &people).await.unwrap();
+        });
+    }
+    running.join_all().await;
+    org.tried_in_vain(engine).await;
+    let pace = |millis: u32| json!({ "chunk_ms": millis, "kinds": ["bulk_ingest"] });
+    org.faults(pace(5_000)).await;
+    until("some of the rows are written", async || !org.attendees().await.is_empty()).await;
+    org.faults(pace(600_000)).await;
+}
+
+/// Deletes one of the rows that a job wrote before it was aborted.
+async fn delete_one(org: &Org) {
+    let written = org.attendees().await;
+    assert!((1..MANY).contains(&written.len()), "it was not midway: {}", written.len());
+    org.delete("Sloe_Attendee__c", written[0]["Id"].as_str().unwrap()).await;
+    org.faults(json!({})).await;
+}
+
+async fn all_but_one_are_there(engine: &Engine, org: &Org) {
+    org.drained(engine).await;
+    until("no row waits", async || {
+        engine.sync_state(org.id()).await.unwrap().retrying == 0
+            && org.attendees().await.len() >= MANY - 1
+    })
+    .await;
+    assert_eq!(org.attendees().await.len(), MANY - 1, "it was revived");
+    assert_eq!(conflicts(engine, org).await, ["deleted-in-org"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_of_a_job_that_somebody_aborts_is_not_made_anew_once_it_is_deleted() {
+    let (org, place) = (Org::start().await, place());
+    let engine = start(&place, Some(hasty(50)));
+    org.connect(&engine, &*place.store);
+    org.shown(&engine).await;
+    job_midway(&engine, &org).await;
+    org.abort_job().await;
+    delete_one(&org).await;
+    all_but_one_are_there(&engine, &org).await;
+    assert!(place.store.scan(Range::All(Collection::Sends), None, 9).unwrap().is_empty());
+    engine.stop().await;
+}
+
+/// The process ends while the job runs; an admin aborts it, and lets the org forget it.
+#[test]
+fn a_row_of_a_job_that_is_lost_after_a_kill_is_not_made_anew_once_it_is_deleted() {
+    let outside = tokio::runtime::Runtime::new().unwrap();
+    let org = outside.block_on(Org::start());
+    let place = place();
+    let inside = tokio::runtime::Runtime::new().unwrap();
+    inside.block_on(async {
+        let engine = start(&place, Some(hasty(50)));
+        org.connect(&engine, &*place.store);
+        org.shown(&engine).await;
+        job_midway(&engine, &org).await;
+    });
+    inside.shutdown_timeout(std::time::Duration::from_secs(5));
+    outside.block_on(async {
+        let job = org.abort_job().await;
+        delete_one(&org).await;
+        org.forget_job(&job).await;
+        let engine = start(&place, Some(hasty(50)));
+        org.shown(&engine).await;
+        all_but_one_are_there(&engine, &org).await;
         assert!(place.store.scan(Range::All(Collection::Sends), None, 9).unwrap().is_empty());
         engine.stop().await;
     });

@@ -279,7 +279,7 @@ async fn a_job_that_failed_as_a_whole_is_not_adopted_for_ever() {
     let failed = misled.bulk_run(&job, Rows::Upsert(&rows)).await.unwrap_err();
     assert_eq!(failed.code(), Some("InvalidBatch"), "{failed}");
     let adopted = client.bulk_adopt(&job, Rows::Upsert(&rows)).await.unwrap();
-    assert!(matches!(adopted, Adopted::Aborted), "{adopted:?}");
+    assert!(matches!(adopted, Adopted::Void), "{adopted:?}");
     let job = client.bulk_open(RowKind::Attendee, Operation::Upsert).await.unwrap();
     let outcomes = client.bulk_run(&job, Rows::Upsert(&rows)).await.unwrap();
     let delivered = |outcome: &RowOutcome| matches!(outcome, RowOutcome::Delivered { .. });

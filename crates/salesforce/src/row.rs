@@ -209,8 +209,23 @@ pub enum RowOutcome {
 }
 
 impl RowOutcome {
+    /// The code of a row that an answer says nothing about.
+    pub const NOT_REPORTED: &str = "not-reported";
+    /// The code of a row that is there, as the answer has it, without its id.
+    pub(crate) const NO_ID_GIVEN: &str = "no-id-given";
+    /// The code of the rows of a Bulk job that somebody aborted midway.
+    pub(crate) const JOB_ABORTED: &str = "job-aborted";
+
     pub(crate) fn retry(code: &str) -> Self {
         Self::Retry { code: code.to_owned() }
+    }
+
+    /// Whether it may have been written although nobody said so: before it is
+    /// made by another upsert, look whether it is there, or was deleted since.
+    #[must_use]
+    pub fn may_be_there(&self) -> bool {
+        let unsaid = [Self::NOT_REPORTED, Self::NO_ID_GIVEN, Self::JOB_ABORTED];
+        matches!(self, Self::Retry { code } if unsaid.contains(&code.as_str()))
     }
 }
 

@@ -12,6 +12,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sloe_core::ids::OrgId;
+#[cfg(feature = "pubsub")]
+use sloe_core::time::Timestamp;
 use sloe_store::api::StoreError;
 use sloe_store::key::Key;
 use tokio::sync::Notify;
@@ -29,10 +31,18 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// How much rarer looks for changes are while the org tells of them.
 const RARER: u32 = 5;
 
+#[derive(Default)]
+struct State {
+    changes: Changes,
+    /// A subscription began with what happens from then on: what happened
+    /// before, and was not looked for, nobody tells.
+    anew: bool,
+}
+
 /// What is known of one org's change events.
 #[derive(Default)]
 pub(crate) struct Watch {
-    state: Mutex<Changes>,
+    state: Mutex<State>,
     /// The switch was turned.
     turned: Notify,
     /// Something may have gone untold: look for changes soon rather than when it is due.
@@ -41,12 +51,12 @@ pub(crate) struct Watch {
 
 impl Watch {
     pub(crate) fn state(&self) -> Changes {
-        lock(&self.state).clone()
+        lock(&self.state).changes.clone()
     }
 
     /// How far apart looks for changes are to be, if `every` without change events.
     pub(super) fn every(&self, every: Duration) -> Duration {
-        if lock(&self.state).healthy() { every * RARER } else { every }
+        if lock(&self.state).changes.healthy() { every * RARER } else { every }
     }
 
     /// Returns when something may have gone untold.
@@ -61,14 +71,26 @@ impl Watch {
 
     #[cfg(feature = "pubsub")]
     fn set(&self, name: &'static str, part: Part) {
-        self.change(|state| drop(state.parts.insert(name, part)));
+        self.change(|state| drop(state.changes.parts.insert(name, part)));
     }
 
-    fn change(&self, change: impl FnOnce(&mut Changes)) {
+    /// Notes that an object's changes are told; those of before, too, unless
+    /// the subscription began `anew`.
+    #[cfg(feature = "pubsub")]
+    fn stands(&self, name: &'static str, since: Timestamp, anew: bool) {
+        self.change(|state| {
+            state.changes.parts.insert(name, Part::Healthy(since));
+            state.anew |= anew;
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
         let mut state = lock(&self.state);
-        let healthy = state.healthy();
+        let before = state.changes.healthy();
         change(&mut state);
-        if healthy && !state.healthy() {
+        let after = state.changes.healthy();
+        // One look for all subscriptions, once the last of them stands: it sees what each missed.
+        if (before && !after) || (after && std::mem::take(&mut state.anew)) {
             self.look();
         }
     }
@@ -102,8 +124,8 @@ pub(super) async fn run(engine: Engine, work: Arc<OrgWork>) {
             }
         };
         work.changes.change(|state| {
-            state.source.clone_from(&source);
-            state.parts.clear();
+            state.changes.source.clone_from(&source);
+            state.changes.parts.clear();
         });
         let following = async {
             match &source {
@@ -128,4 +150,48 @@ use follow::follow;
 async fn follow(_: &Engine, work: &OrgWork, _: &Org, _: &Source) {
     tracing::warn!(org = %work.org, "{}", crate::changes::UNSUPPORTED);
     std::future::pending::<()>().await;
+}
+
+#[cfg(all(test, feature = "pubsub"))]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    /// Whether a look was asked for since this was asked last.
+    fn asked(watch: &Watch) -> bool {
+        pin!(watch.untold()).poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    fn down() -> Part {
+        let (since, again) = (Timestamp(2), Timestamp(3));
+        let words = || "Not now.".to_owned();
+        Part::Down { means: words(), remedy: words(), passes: true, since, again }
+    }
+
+    #[test]
+    fn what_happened_before_is_looked_for_once_when_the_last_subscription_stands() {
+        let watch = Watch::default();
+        watch.change(|state| state.changes.source = Some(Source::default()));
+        for name in ["event", "item", "session"] {
+            watch.set(name, Part::Connecting);
+        }
+        watch.stands("event", Timestamp(1), true);
+        watch.stands("session", Timestamp(1), true);
+        assert!(!asked(&watch), "a look now would miss what the third one misses");
+        watch.stands("item", Timestamp(1), true);
+        assert!(asked(&watch));
+        assert!(!asked(&watch));
+        // What goes on where it was misses nothing, once it was looked for what came meanwhile.
+        watch.set("item", down());
+        assert!(asked(&watch));
+        watch.stands("item", Timestamp(4), false);
+        assert!(!asked(&watch));
+        watch.set("item", down());
+        assert!(asked(&watch));
+        watch.stands("item", Timestamp(4), true);
+        assert!(asked(&watch));
+    }
 }

@@ -261,6 +261,24 @@ impl Org {
         job["numberRecordsProcessed"].as_u64().unwrap()
     }
 
+    /// Aborts the job that runs, as an admin may; its id.
+    pub async fn abort_job(&self) -> String {
+        let mut jobs = self.jobs().await;
+        jobs.retain(|(_, state)| state == "UploadComplete" || state == "InProgress");
+        let [(id, _)] = jobs.as_slice() else { panic!("not one job runs: {jobs:?}") };
+        let abort = serde_json::json!({ "state": "Aborted" });
+        let job = self.job_call(reqwest::Method::PATCH, &format!("/{id}"), abort).await;
+        assert_eq!(job["state"], "Aborted", "{job}");
+        id.clone()
+    }
+
+    /// Lets the org forget a job that has ended.
+    pub async fn forget_job(&self, id: &str) {
+        let url = format!("{}/services/data/v62.0/jobs/ingest/{id}", self.running.url());
+        let call = self.http.delete(url).bearer_auth(&self.token).send().await.unwrap();
+        assert_eq!(call.status(), 204);
+    }
+
     async fn job_call(&self, method: reqwest::Method, path: &str, body: Json) -> Json {
         let url = format!("{}/services/data/v62.0/jobs/ingest{path}", self.running.url());
         let mut request = self.http.request(method, url).bearer_auth(&self.token);

@@ -97,12 +97,21 @@ pub enum Adopted {
     /// It ran: the outcomes of the rows, in their order. Rows it didn't get
     /// to are [`RowOutcome::Retry`].
     Ran(Vec<RowOutcome>),
-    /// It is aborted, before it started or by somebody else, or it failed as a
-    /// whole: send the rows again. Those it did write will be found by their keys.
+    /// It wrote nothing, and never will: send the rows again.
+    Void,
+    /// Nobody knows what it wrote: somebody else aborted it, or the org doesn't
+    /// know it any more (results are kept for seven days). Look for the rows
+    /// before you send them again: an upsert would make anew what it made and
+    /// what was deleted in the org since.
+    Lost,
+}
+
+/// How a job ended.
+enum Ended {
+    /// The outcomes of its rows, in their order.
+    With(Vec<RowOutcome>),
+    /// By somebody's hand; nobody knows how far it came.
     Aborted,
-    /// The org doesn't know it any more (results are kept for seven days):
-    /// send the rows again; whatever it did, upserts find their records.
-    Unknown,
 }
 
 /// Where a job stands.
@@ -162,7 +171,10 @@ pub(crate) async fn run(
     let upload = Request::new("upload to bulk job", Method::PUT, path(&job.id, "/batches"));
     client.send(&upload.csv(file)).await?;
     set_state(client, &job.id, "UploadComplete").await?;
-    finish(client, mapping, job, &lines).await
+    Ok(match finish(client, mapping, job, &lines).await? {
+        Ended::With(outcomes) => outcomes,
+        Ended::Aborted => vec![RowOutcome::retry(RowOutcome::JOB_ABORTED); lines.len()],
+    })
 }
 
 /// Takes over a job whose starter is gone. `rows` are those it was made for.
@@ -176,20 +188,22 @@ pub(crate) async fn adopt(
     let (state, _) = match look(client, &job.id).await {
         Ok(found) => found,
         Err(Error::Refused { status: 404, .. } | Error::Status { status: 404, .. }) => {
-            return Ok(Adopted::Unknown);
+            return Ok(Adopted::Lost);
         }
         Err(error) => return Err(error),
     };
     match state {
         State::Open => {
             set_state(client, &job.id, "Aborted").await?;
-            Ok(Adopted::Aborted)
+            Ok(Adopted::Void)
         }
-        State::Aborted => Ok(Adopted::Aborted),
+        State::Aborted => Ok(Adopted::Lost),
         _ => match finish(client, mapping, job, &rows.lines()).await {
             // It has ended for good: were it adopted for ever, nothing would go any more.
-            Err(error) if is_job_refusal(&error) => Ok(Adopted::Aborted),
-            finished => finished.map(Adopted::Ran),
+            Err(error) if is_job_refusal(&error) => Ok(Adopted::Void),
+            Err(error) => Err(error),
+            Ok(Ended::With(outcomes)) => Ok(Adopted::Ran(outcomes)),
+            Ok(Ended::Aborted) => Ok(Adopted::Lost),
         },
     }
 }
@@ -238,14 +252,14 @@ async fn finish(
     mapping: &Mapping,
     job: &Job,
     lines: &[Line<'_>],
-) -> Result<Vec<RowOutcome>, Error> {
+) -> Result<Ended, Error> {
     let patience = client.options.job_patience;
     let waited = tokio::time::timeout(patience, wait(client, &job.id)).await;
     let (state, complaint) =
         waited.map_err(|_| Error::Deadline { call: "wait for bulk job", after: patience })??;
     tracing::info!(job = job.id.as_str(), ?state, rows = lines.len(), "bulk job ended");
     if state == State::Aborted {
-        return Ok(vec![RowOutcome::retry("job-aborted"); lines.len()]);
+        return Ok(Ended::Aborted);
     }
     let outcomes = read_outcomes(client, mapping, job, lines).await?;
     let written = outcomes.iter().any(|outcome| !matches!(outcome, RowOutcome::Retry { .. }));
@@ -253,7 +267,7 @@ async fn finish(
         // Nothing came of it and the org says why: the caller must know that
         // the same again would fare no better.
         Some(text) if state == State::Failed && !written => Err(job_refusal(&text)),
-        _ => Ok(outcomes),
+        _ => Ok(Ended::With(outcomes)),
     }
 }
 
@@ -301,7 +315,7 @@ async fn read_outcomes(
         .enumerate()
         .map(|(at, (id, row))| (id.map_or_else(|| row.key.clone(), |id| id.to_string()), at))
         .collect();
-    let mut outcomes = vec![RowOutcome::retry("not-reported"); lines.len()];
+    let mut outcomes = vec![RowOutcome::retry(RowOutcome::NOT_REPORTED); lines.len()];
     let mut put = |key: &str, outcome: RowOutcome| {
         if let Some(slot) = at.get(key).and_then(|at| outcomes.get_mut(*at)) {
             *slot = outcome;
@@ -313,7 +327,7 @@ async fn read_outcomes(
     {
         let outcome = match SfId::parse(&id) {
             Ok(id) => RowOutcome::Delivered { id, created: created.eq_ignore_ascii_case("true") },
-            Err(_) => RowOutcome::retry("no-id-given"),
+            Err(_) => RowOutcome::retry(RowOutcome::NO_ID_GIVEN),
         };
         put(&key, outcome);
     }

@@ -130,7 +130,7 @@ async fn isolate(
     records: &[Map<String, Value>],
     why: Error,
 ) -> Result<Vec<RowOutcome>, Error> {
-    let mut outcomes = vec![RowOutcome::retry("not-reported"); records.len()];
+    let mut outcomes = vec![RowOutcome::retry(RowOutcome::NOT_REPORTED); records.len()];
     let halves = |range: Range<usize>| {
         let middle = range.start + range.len() / 2;
         [middle..range.end, range.start..middle]
@@ -196,6 +196,6 @@ pub(super) fn judge_saved(saved: Saved, names: &WriteNames, updating: bool) -> R
     match saved.id.as_deref().map(SfId::parse) {
         Some(Ok(id)) => RowOutcome::Delivered { id, created: saved.created },
         // Said to be there, but not where: the same upsert again will tell.
-        _ => RowOutcome::retry("no-id-given"),
+        _ => RowOutcome::retry(RowOutcome::NO_ID_GIVEN),
     }
 }

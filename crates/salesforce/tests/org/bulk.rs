@@ -196,22 +196,27 @@ async fn looking_ends_when_the_allowance_is_gone_or_patience_runs_out() {
 }
 
 #[tokio::test]
-async fn an_adopted_job_is_aborted_if_it_never_started() {
+async fn an_adopted_job_is_aborted_if_it_never_started_and_wrote_nothing() {
     let fake = Script::new(&["Open"]).start().await;
     let job = known_job(Operation::Upsert);
     let adopted = fake.org().bulk_adopt(&job, Rows::Upsert(&rows(&["k1"]))).await.unwrap();
-    assert!(matches!(adopted, Adopted::Aborted));
+    assert!(matches!(adopted, Adopted::Void));
     assert_eq!(fake.calls().last().unwrap().json(), json!({ "state": "Aborted" }));
 }
 
 #[tokio::test]
-async fn rows_of_a_job_that_somebody_aborts_are_sent_again() {
+async fn how_far_a_job_came_that_somebody_aborts_nobody_knows() {
     let job = known_job(Operation::Upsert);
     let fake = Script::new(&["InProgress", "Aborted"]).start().await;
     let outcomes = fake.org().bulk_run(&job, Rows::Upsert(&rows(&["k1"]))).await.unwrap();
     assert_eq!(outcomes, [retried("job-aborted")]);
+    assert!(outcomes[0].may_be_there());
     let adopted = fake.org().bulk_adopt(&job, Rows::Upsert(&rows(&["k1"]))).await.unwrap();
-    assert!(matches!(adopted, Adopted::Aborted));
+    assert!(matches!(adopted, Adopted::Lost));
+    // Also while the one who adopted it waits.
+    let fake = Script::new(&["InProgress", "InProgress", "Aborted"]).start().await;
+    let adopted = fake.org().bulk_adopt(&job, Rows::Upsert(&rows(&["k1"]))).await.unwrap();
+    assert!(matches!(adopted, Adopted::Lost));
 }
 
 #[tokio::test]
@@ -231,13 +236,13 @@ async fn an_adopted_job_that_runs_is_watched_to_its_end_and_not_sent_again() {
 }
 
 #[tokio::test]
-async fn an_adopted_job_that_the_org_forgot_is_unknown() {
+async fn an_adopted_job_that_the_org_forgot_is_lost() {
     let fake =
         Fake::start(|_| Reply::error(404, "NOT_FOUND", "The requested resource does not exist"))
             .await;
     let job = known_job(Operation::Upsert);
     let adopted = fake.org().bulk_adopt(&job, Rows::Upsert(&rows(&["k1"]))).await.unwrap();
-    assert!(matches!(adopted, Adopted::Unknown));
+    assert!(matches!(adopted, Adopted::Lost));
 }
 
 #[tokio::test]

@@ -181,11 +181,8 @@ impl Follower<'_> {
 
     fn stands(&self) {
         tracing::info!(org = %self.work.org, entity = self.entity.name(), "change events are followed");
-        self.work.changes.set(self.entity.name(), Part::Healthy(self.engine.now()));
-        if self.start == Start::Latest {
-            // What happened before, and was not looked for, nobody tells.
-            self.work.changes.look();
-        }
+        let anew = self.start == Start::Latest;
+        self.work.changes.stands(self.entity.name(), self.engine.now(), anew);
     }
 
     /// Lets what changed wait for its refresh, then writes down that it was told.
@@ -201,6 +198,7 @@ impl Follower<'_> {
         let told = news.changes.len() as u64;
         let last = news.changes.iter().map(|change| change.at).max();
         self.work.changes.change(|state| {
+            let state = &mut state.changes;
             state.told += told;
             state.passed_over += wanted.passed_over;
             state.last = state.last.max(last.filter(|at| *at > Timestamp(0)));

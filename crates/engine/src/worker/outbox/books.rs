@@ -98,9 +98,14 @@ impl Books {
 
     /// Notes that the org is asked to make rows. Whoever reads this before the
     /// answer is known must not make them without a look.
-    pub(super) fn ask(&mut self, org: &Org, keys: impl IntoIterator<Item = String>) -> Write {
+    pub(super) fn ask(
+        &mut self,
+        org: &Org,
+        keys: impl IntoIterator<Item = String>,
+    ) -> Option<Write> {
+        let before = self.unsure.len();
         self.unsure.extend(keys);
-        self.note_unsure(org)
+        (self.unsure.len() > before).then(|| self.note_unsure(org))
     }
 
     /// Notes that it is known what became of rows, or that none of them was made.

@@ -23,8 +23,6 @@ use crate::worker::stored;
 /// Rows of a Bulk job that Salesforce works through one after the other; more
 /// are batches side by side.
 const ONE_BATCH: usize = 10_000;
-/// What a Bulk job says of a row that it doesn't know.
-const NOT_REPORTED: &str = "not-reported";
 
 /// A record on its way.
 #[derive(Clone, Debug)]
@@ -85,9 +83,10 @@ impl Sender<'_> {
         let lines = self.unsent(kind, work).await?;
         let mut lines = self.with_parents(kind, lines).await?;
         arrange(&mut lines, &self.client.parent_locks(kind));
-        let (updates, upserts) = lines.into_iter().partition(|line| line.id.is_some());
+        let lines = self.adopted(kind, lines).await?;
+        let (updates, upserts): (Vec<_>, Vec<_>) =
+            lines.into_iter().partition(|line| line.id.is_some());
         for (operation, lines) in [(Operation::Upsert, upserts), (Operation::Update, updates)] {
-            let lines = self.adopted(kind, operation, lines).await?;
             // One job at a time: jobs of one object would lock the same parents.
             if lines.len() < self.engine.workers().settings.bulk_from {
                 self.by_collections(kind, operation, lines).await?;
@@ -167,41 +166,43 @@ impl Sender<'_> {
     }
 
     /// Takes over the job that an earlier drain started; what is left to send.
-    async fn adopted(
-        &mut self,
-        kind: RowKind,
-        operation: Operation,
-        mut lines: Vec<Line>,
-    ) -> Result<Vec<Line>, Halt> {
-        let fits = |job: &Job| job.kind == kind && job.operation == operation;
-        if !self.adopt.as_ref().is_some_and(fits) {
+    async fn adopted(&mut self, kind: RowKind, lines: Vec<Line>) -> Result<Vec<Line>, Halt> {
+        if self.adopt.as_ref().is_none_or(|job| job.kind != kind) {
             return Ok(lines);
         }
         let Some(job) = self.adopt.take() else { return Ok(lines) };
-        let mut rest = lines.split_off(lines.len().min(MAX_BULK_ROWS));
+        let makes = job.operation == Operation::Upsert;
+        let (mut lines, mut rest): (Vec<_>, Vec<_>) =
+            lines.into_iter().partition(|line| line.id.is_none() == makes);
+        rest.extend(lines.split_off(lines.len().min(self.most(kind))));
         let rows = self.rows(&lines).await?;
-        let adopted = match operation {
-            Operation::Upsert => self.client.bulk_adopt(&job, Rows::Upsert(&rows)).await?,
-            Operation::Update => {
-                let updates = updates(&lines, rows);
-                self.client.bulk_adopt(&job, Rows::Update(&updates)).await?
-            }
+        let adopted = if makes {
+            self.client.bulk_adopt(&job, Rows::Upsert(&rows)).await?
+        } else {
+            let updates = updates(&lines, rows);
+            self.client.bulk_adopt(&job, Rows::Update(&updates)).await?
         };
         tracing::info!(org = %self.org.id(), job = job.id.as_str(), "adopted a bulk job");
-        if let Adopted::Ran(outcomes) = adopted {
-            let mut done = Vec::new();
-            for (line, outcome) in lines.drain(..).zip(outcomes) {
-                if matches!(&outcome, RowOutcome::Retry { code } if code == NOT_REPORTED) {
-                    rest.push(line);
-                } else {
-                    done.push((line, outcome));
-                }
+        let unsaid = match adopted {
+            Adopted::Ran(outcomes) => {
+                let both = lines.into_iter().zip(outcomes);
+                let (unsaid, done) = both.partition(|(_, outcome)| outcome.may_be_there());
+                self.settle(done).await?;
+                let unsaid: Vec<(Line, RowOutcome)> = unsaid;
+                unsaid.into_iter().map(|(line, _)| line).collect()
             }
-            self.settle(done).await?;
-        }
+            Adopted::Void => {
+                rest.extend(lines);
+                Vec::new()
+            }
+            Adopted::Lost => lines,
+        };
+        // Noted before the job is forgotten.
+        self.ask(unsaid.iter().filter(|line| line.id.is_none())).await?;
+        rest.extend(self.look_first(kind, unsaid).await?);
         self.write(vec![self.no_send()]).await?;
-        lines.extend(rest);
-        Ok(lines)
+        arrange(&mut rest, &self.client.parent_locks(kind));
+        Ok(rest)
     }
 
     async fn by_collections(
@@ -230,6 +231,13 @@ impl Sender<'_> {
         }
     }
 
+    /// Rows that one Bulk job may hold.
+    fn most(&self, kind: RowKind) -> usize {
+        // Rows of different attendees that lock one record must not go side by side.
+        let shared = self.client.parent_locks(kind).iter().any(|lock| *lock != Column::Attendee);
+        if shared { ONE_BATCH } else { MAX_BULK_ROWS }
+    }
+
     async fn by_bulk(
         &mut self,
         kind: RowKind,
@@ -237,9 +245,7 @@ impl Sender<'_> {
         mut lines: Vec<Line>,
     ) -> Result<(), Halt> {
         let mut unfit = Vec::new();
-        // Rows of different attendees that lock one record must not go side by side.
-        let shared = self.client.parent_locks(kind).iter().any(|lock| *lock != Column::Attendee);
-        let most = if shared { ONE_BATCH } else { MAX_BULK_ROWS };
+        let most = self.most(kind);
         while !lines.is_empty() {
             let rest = lines.split_off(lines.len().min(most));
             let rows = self.rows(&lines).await?;

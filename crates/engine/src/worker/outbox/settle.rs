@@ -28,8 +28,7 @@ const NO_PARENT: &str = "INVALID_FIELD";
 fn is_answer(line: &Line, outcome: &RowOutcome) -> bool {
     match outcome {
         RowOutcome::Stale => line.id.is_some(),
-        RowOutcome::Retry { code } => code != "no-id-given",
-        _ => true,
+        _ => !outcome.may_be_there(),
     }
 }
 
@@ -50,8 +49,11 @@ impl Sender<'_> {
         let people = self.quoted(&done).await?;
         let letters = self.letters(&done).await?;
         let mut settled = Settled::default();
-        let answered = done.iter().filter(|(line, outcome)| is_answer(line, outcome));
-        let answered: Vec<_> = answered.map(|(line, _)| line.key()).collect();
+        let (answered, unsure): (Vec<_>, Vec<_>) =
+            done.iter().partition(|(line, outcome)| is_answer(line, outcome));
+        let answered: Vec<_> = answered.into_iter().map(|(line, _)| line.key()).collect();
+        // Before anything else is written of them.
+        self.ask(unsure.into_iter().map(|(line, _)| line).filter(|line| line.id.is_none())).await?;
         for (line, outcome) in done {
             let key = line.key();
             let (work, id) = (&line.work, line.id);

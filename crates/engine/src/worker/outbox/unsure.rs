@@ -11,13 +11,14 @@ use super::Halt;
 use super::send::{Line, Sender};
 
 impl Sender<'_> {
-    /// Notes that the org is asked to make these rows, before it is.
-    pub(super) async fn ask(
+    /// Notes that the org is asked to make these rows, before it is; or that it
+    /// was, and nobody knows what came of it.
+    pub(super) async fn ask<'a>(
         &mut self,
-        lines: impl Iterator<Item = &Line> + Send,
+        lines: impl Iterator<Item = &'a Line>,
     ) -> Result<(), Halt> {
         let note = self.books.ask(&self.org, lines.map(Line::key));
-        self.write(vec![note]).await
+        self.write(note.into_iter().collect()).await
     }
 
     /// Notes that rows were not made, as the org itself said.
