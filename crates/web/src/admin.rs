@@ -24,7 +24,7 @@ use sloe_core::ids::{OrgId, SfId};
 use sloe_core::time::Timestamp;
 use sloe_engine::engine::Engine;
 use sloe_engine::refresh::{Outcome, Refresh};
-use sloe_engine::tenant::{Connect, ConnectError};
+use sloe_engine::tenant::Connect;
 use sloe_engine::worker::Calls24h;
 use subtle::ConstantTimeEq;
 
@@ -76,10 +76,8 @@ async fn connect_org(
     Json(body): Json<Value>,
 ) -> Result<Json<Value>, Problem> {
     let connect = Connect::from_json(body).map_err(refused)?;
-    let connected = state.engine.connect_org(connect).await.map_err(|error| match error {
-        ConnectError::Salesforce(error) => refused(format!("{error}. {}", error.remedy())),
-        other => refused(other.to_string()),
-    })?;
+    let connected = state.engine.connect_org(connect).await;
+    let connected = connected.map_err(|error| refused(error.to_string()))?;
     let id = connected.org.id();
     state.engine.request_first_refresh(id);
     Ok(Json(json!({
