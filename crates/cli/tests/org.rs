@@ -29,7 +29,7 @@ impl Desk {
         let seed = files.path().join("seed");
         std::fs::write(&seed, SEED.replace("{start}", &day(30)).replace("{end}", &day(31)))
             .unwrap();
-        let sim = SimOrg::start(&seed);
+        let sim = SimOrg::start(&["--seed", seed.to_str().unwrap()]);
         std::fs::write(files.path().join("secret"), sim.org.client_secret()).unwrap();
         Self { sim, demo: Demo::start_to_keep().await, files }
     }
