@@ -275,17 +275,15 @@ impl Found {
 
     fn pile(&mut self, pile: &Pile) {
         let count = pile.count;
-        let (level, what) = if pile.conflict {
-            let rows = counted(count, "row needs", "rows need");
-            (Level::Warn, format!("{rows} a decision. {}", pile.means))
+        let what = if pile.conflict {
+            format!("{} a decision.", counted(count, "row needs", "rows need"))
         } else if pile.kind == LetterKind::Mail {
             let mails = counted(count, "confirmation mail", "confirmation mails");
-            (Level::Warn, format!("{mails} could not be delivered. {}", pile.means))
+            format!("{mails} could not be delivered.")
         } else {
-            let rows = counted(count, "row", "rows");
-            (Level::Bad, format!("{rows} could not be delivered. {}", pile.means))
+            format!("{} could not be delivered.", counted(count, "row", "rows"))
         };
-        let level = if letters::who(pile.owner).is_empty() { Level::Warn } else { level };
+        let (level, what) = (weight(pile), format!("{what} {}", pile.means));
         let todo = match letters::who(pile.owner) {
             "" => pile.fix.clone(),
             owner => format!("{} Who can: the {owner}.", pile.fix),
@@ -337,6 +335,13 @@ impl Found {
             self.busy.push("it is being read as a whole".to_owned());
         }
     }
+}
+
+/// How bad a pile of dead letters is: rows that Salesforce refused are, unless
+/// somebody need only decide, or nobody can do anything about them by themselves.
+pub(super) fn weight(pile: &Pile) -> Level {
+    let mild = pile.conflict || pile.kind == LetterKind::Mail;
+    if mild || letters::who(pile.owner).is_empty() { Level::Warn } else { Level::Bad }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use super::ago::Ago;
 use super::answer::{self, Failure};
 use super::draw::counted;
 use super::facts::{Facts, Stored};
+use super::judge::weight;
 use super::overview::Asked;
 use super::view::{LetterRow, Letters, PileRow};
 
@@ -101,6 +102,7 @@ fn pile_row(facts: &Facts, pile: &Pile, found: &[Letter]) -> PileRow {
             LetterKind::Mail => counted(pile.count, "mail", "mails"),
         },
         id: plain(&format!("pile-{}-{}-{}", pile.code, pile.kind.word(), pile.fields.join("-"))),
+        level: weight(pile),
         is_mail: pile.kind == LetterKind::Mail,
         kind: pile.kind.word(),
         code: pile.code.clone(),

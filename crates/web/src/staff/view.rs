@@ -293,6 +293,7 @@ pub(super) struct PileRow {
     pub(super) rows: String,
     /// Names it among the page's elements, whatever pile comes before.
     pub(super) id: String,
+    pub(super) level: Level,
     /// What they are, for the form.
     pub(super) kind: &'static str,
     /// Mails are not sent again, but put aside.
