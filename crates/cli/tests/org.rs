@@ -225,6 +225,14 @@ fn refused(desk: &Desk, good: &str) {
         ],
     );
     has(&why, &["the mapping of thornfield stays as it was"]);
+    // What would lose the way to the rows there, all of it.
+    let key = ("external_id = \"Sloe_Id__c\"", "external_id = \"Other_Id__c\"");
+    let lost = changed(desk, good, &[key, key]);
+    let (_, why) = demo.refused(&["org", "mapping", "thornfield", "--file", &lost]);
+    has(
+        &why,
+        &["the attendee's external_id and the session attendee's external_id can't be changed"],
+    );
     assert_eq!(in_force(demo), good);
 }
 

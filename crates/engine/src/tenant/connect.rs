@@ -8,14 +8,13 @@ use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use sloe_core::ids::OrgId;
 use sloe_salesforce::{
-    Advice, Credentials, Finding, Flow, Gate, Mapping, MappingFault, Options, Org as Client,
-    Severity,
+    Credentials, Finding, Flow, Gate, Mapping, MappingFault, Options, Org as Client, Severity,
 };
 use sloe_store::api::{Store, StoreError};
 
 use super::{HookSecrets, Org, OrgError, Profile};
 use crate::engine::Engine;
-use crate::mapping::Moved;
+use crate::mapping::{Moved, told};
 use crate::worker::budget::{self, Tally};
 use crate::worker::stored;
 
@@ -121,7 +120,7 @@ pub struct Connected {
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// Salesforce could not be asked, or refused.
-    #[error("{}", for_operators(.0))]
+    #[error("{}", told(.0))]
     Salesforce(#[from] sloe_salesforce::Error),
     /// The login is another org's.
     #[error("the login belongs to org {found}, not to {expected}")]
@@ -143,15 +142,6 @@ pub enum ConnectError {
     /// The profile or the store.
     #[error(transparent)]
     Org(#[from] OrgError),
-}
-
-/// What happened and what to do, for somebody who waits for the answer: nothing
-/// tries again by itself.
-fn for_operators(error: &sloe_salesforce::Error) -> String {
-    match error.advice() {
-        Advice::Retry | Advice::Wait => format!("{} Try again later.", error.means()),
-        _ => format!("{} {}", error.means(), error.remedy()),
-    }
 }
 
 fn list(findings: &[Finding]) -> String {
