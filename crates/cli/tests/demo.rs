@@ -52,6 +52,11 @@ async fn a_demo_is_ready_with_every_published_event_also_when_an_org_can_not_be_
     // Nobody is needed, and it says so by how it ends.
     let told = demo.sloe(&["doctor"]);
     assert!(told.contains("meridian (00D") && told.contains("ok  connection"), "{told}");
+    // Whoever names the demo's own folder means the store in it.
+    let mut named = Command::new(env!("CARGO_BIN_EXE_sloe"));
+    let folder = format!("embedded:{}", demo.data().display());
+    let named = named.args(["license", "why", "meridian", "--store", &folder]).output().unwrap();
+    assert!(String::from_utf8_lossy(&named.stdout).starts_with("Live: "), "{named:?}");
     // A proxy of this machine's is not asked, least of all for what nobody else may know.
     let mut list = Command::new(env!("CARGO_BIN_EXE_sloe"));
     let store = format!("embedded:{}", demo.data().join("platform").display());

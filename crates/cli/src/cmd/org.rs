@@ -174,7 +174,7 @@ async fn connect(add: Add) -> Result<(), Failure> {
             (id, HookSecrets { secret, signing })
         }
         None => {
-            let engine = boot::start_engine_alone(at.directory())?;
+            let engine = boot::start_engine_anywhere(at.directory())?;
             let connected = engine.connect_org(connect).await;
             engine.stop().await;
             let Connected { org, hook, findings } = connected?;
