@@ -124,15 +124,22 @@ fn pip_install(pins: &Path, into: &Path) -> Outcome {
 
 /// The root of the checkout, and where the clients go.
 fn places() -> Result<(PathBuf, PathBuf), String> {
+    Ok((cargo::root(), cache_of_sloe()?.join("clients")))
+}
+
+/// Where everything goes that is installed for tests.
+///
+/// # Errors
+/// The environment names no place.
+pub(crate) fn cache_of_sloe() -> Result<PathBuf, String> {
     let cache = cache(std::env::var_os("XDG_CACHE_HOME"), std::env::var_os("HOME"));
-    let cache = cache.ok_or("neither XDG_CACHE_HOME nor HOME says where the clients should go")?;
-    Ok((cargo::root(), cache))
+    cache.ok_or_else(|| "neither XDG_CACHE_HOME nor HOME says where the cache should be".to_owned())
 }
 
 fn cache(xdg: Option<OsString>, home: Option<OsString>) -> Option<PathBuf> {
     let some = |value: Option<OsString>| value.filter(|value| !value.is_empty()).map(PathBuf::from);
     let cache = some(xdg).or_else(|| some(home).map(|home| home.join(".cache")))?;
-    Some(cache.join("sloe/clients"))
+    Some(cache.join("sloe"))
 }
 
 #[cfg(test)]
@@ -140,11 +147,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_clients_go_to_the_cache_of_whoever_runs_the_task() {
+    fn what_is_installed_goes_to_the_cache_of_whoever_runs_the_task() {
         let text = |text: &str| Some(OsString::from(text));
-        let expected = Some(PathBuf::from("/c/sloe/clients"));
+        let expected = Some(PathBuf::from("/c/sloe"));
         assert_eq!(cache(text("/c"), text("/h")), expected);
-        let expected = Some(PathBuf::from("/h/.cache/sloe/clients"));
+        let expected = Some(PathBuf::from("/h/.cache/sloe"));
         assert_eq!(cache(text(""), text("/h")), expected);
         assert_eq!(cache(None, text("/h")), expected);
         assert_eq!(cache(None, None), None);

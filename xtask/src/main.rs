@@ -4,6 +4,7 @@ mod bench;
 mod cargo;
 mod clients;
 mod generate;
+mod mongo;
 mod needs;
 mod test;
 mod tidy;
@@ -13,10 +14,13 @@ use std::process::ExitCode;
 const HELP: &str = "\
 cargo xtask test          formatting, lints, tidy, documentation, every test; the browser tests need
                           chromium and chromedriver, the client tests node, npm, python3 and what
-                          `cargo xtask clients` installs; CI=true installs all of it
-cargo xtask test --fast   the same without the browser, client and crash tests
+                          `cargo xtask clients` installs, the MongoDB tests what `cargo xtask mongo` does;
+                          CI=true installs all of it
+cargo xtask test --fast   the same without the browser, client, MongoDB and crash tests
 cargo xtask clients       installs the Salesforce clients and tools that the client tests run into the
                           cache ${XDG_CACHE_HOME:-~/.cache}/sloe/clients, at the pinned versions
+cargo xtask mongo         installs the server that the MongoDB tests talk to into ${XDG_CACHE_HOME:-~/.cache}/sloe/mongo;
+                          a MongoDB of yours is used instead: SLOE_TEST_MONGODB=mongodb://…
 cargo xtask gen           makes the code of the Pub/Sub API from its .proto file anew
 cargo xtask tidy          the rules that no other tool checks: layers, sizes, licenses, banned words
 cargo xtask bench [P1 …]  speed and memory against their ceilings, and what docs/performance.md says of them;
@@ -33,6 +37,7 @@ fn main() -> ExitCode {
         ["test"] => test::run(test::Scope::Whole),
         ["test", "--fast"] => test::run(test::Scope::Fast),
         ["clients"] => clients::install(),
+        ["mongo"] => mongo::install(),
         ["gen"] => generate::run(),
         ["tidy"] => tidy::run(),
         ["bench", names @ ..] => bench::run(names),

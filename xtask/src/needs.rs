@@ -4,14 +4,24 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use crate::{Outcome, cargo, clients};
+use crate::{Outcome, cargo, clients, mongo};
 
 /// What the tests of one kind need.
 pub(crate) struct Need {
     /// The test binaries that need it begin so.
     pub(crate) prefix: &'static str,
     programs: &'static [(Program, &'static str)],
-    clients: bool,
+    /// What a task of ours installs besides.
+    task: Option<Task>,
+}
+
+/// A task of ours that installs something.
+struct Task {
+    command: &'static str,
+    /// What it can't do without; nobody needs that once it is done.
+    programs: &'static [(Program, &'static str)],
+    installed: fn() -> Result<bool, String>,
+    install: fn() -> Outcome,
 }
 
 /// Something that a Debian package brings.
@@ -23,14 +33,14 @@ enum Program {
 }
 
 /// Every kind of test that needs something.
-pub(crate) const NEEDS: [Need; 2] = [
+pub(crate) const NEEDS: [Need; 3] = [
     Need {
         prefix: "browser_",
         programs: &[
             (Program::Any(&["chromium", "chromium-browser", "google-chrome"]), "chromium"),
             (Program::Any(&["chromedriver"]), "chromium-driver"),
         ],
-        clients: false,
+        task: None,
     },
     Need {
         prefix: "client_",
@@ -40,7 +50,25 @@ pub(crate) const NEEDS: [Need; 2] = [
             (Program::Any(&["python3"]), "python3"),
             (Program::Python("ensurepip"), "python3-venv"),
         ],
-        clients: true,
+        task: Some(Task {
+            command: "cargo xtask clients",
+            programs: &[],
+            installed: clients::installed,
+            install: clients::install,
+        }),
+    },
+    Need {
+        prefix: "mongo_",
+        programs: &[],
+        task: Some(Task {
+            command: "cargo xtask mongo",
+            programs: &[
+                (Program::Any(&["cmake"]), "cmake"),
+                (Program::Any(&["g++", "c++", "clang++"]), "g++"),
+            ],
+            installed: mongo::installed,
+            install: mongo::install,
+        }),
     },
 ];
 
@@ -56,26 +84,35 @@ impl Need {
             self.install(&path)?;
             return Ok(None);
         }
-        let clients = self.clients && !clients::installed()?;
-        Ok(commands(&self.missing_in(&path), clients))
+        let undone = self.undone()?;
+        Ok(commands(&self.missing_in(&path, undone), undone.map(|task| task.command)))
+    }
+
+    /// The task, if it is still to be done.
+    fn undone(&self) -> Result<Option<&Task>, String> {
+        match &self.task {
+            Some(task) if !(task.installed)()? => Ok(Some(task)),
+            _ => Ok(None),
+        }
     }
 
     fn install(&self, path: &OsStr) -> Outcome {
-        let missing = self.missing_in(path);
+        let undone = self.undone()?;
+        let missing = self.missing_in(path, undone);
         if !missing.is_empty() {
             apt_install(&missing)?;
-            let still = self.missing_in(path);
+            let still = self.missing_in(path, undone);
             if !still.is_empty() {
                 let names = still.join(", ");
                 return Err(format!("apt-get installed {names}, yet no program of it is there"));
             }
         }
-        if self.clients { clients::install() } else { Ok(()) }
+        undone.map_or(Ok(()), |task| (task.install)())
     }
 
-    fn missing_in(&self, path: &OsStr) -> Vec<&'static str> {
-        let missing = self.programs.iter().filter(|(program, _)| !program.is_there(path));
-        missing.map(|(_, package)| *package).collect()
+    fn missing_in(&self, path: &OsStr, undone: Option<&Task>) -> Vec<&'static str> {
+        let all = self.programs.iter().chain(undone.map_or(&[][..], |task| task.programs));
+        all.filter(|(program, _)| !program.is_there(path)).map(|(_, package)| *package).collect()
     }
 }
 
@@ -97,11 +134,10 @@ fn find(path: &OsStr, name: &str) -> Option<PathBuf> {
     std::env::split_paths(path).map(|dir| dir.join(name)).find(|file| file.is_file())
 }
 
-/// The commands that install these packages, and the clients if they are missing.
-fn commands(packages: &[&str], clients: bool) -> Option<String> {
+/// The commands that install these packages, and then do the task.
+fn commands(packages: &[&str], task: Option<&str>) -> Option<String> {
     let apt = (!packages.is_empty()).then(|| format!("apt-get install {}", packages.join(" ")));
-    let clients = clients.then(|| "cargo xtask clients".to_owned());
-    let commands: Vec<String> = apt.into_iter().chain(clients).collect();
+    let commands: Vec<String> = apt.into_iter().chain(task.map(str::to_owned)).collect();
     (!commands.is_empty()).then(|| commands.join(" && "))
 }
 
@@ -135,9 +171,12 @@ mod tests {
 
     #[test]
     fn an_empty_path_misses_every_package() {
-        let missing = NEEDS.map(|need| need.missing_in(OsStr::new("")));
+        let missing = NEEDS.map(|need| need.missing_in(OsStr::new(""), None));
         assert_eq!(missing[0], ["chromium", "chromium-driver"]);
         assert_eq!(missing[1], ["nodejs", "npm", "python3", "python3-venv"]);
+        assert_eq!(missing[2], [""; 0], "the server is there");
+        let [.., mongo] = NEEDS;
+        assert_eq!(mongo.missing_in(OsStr::new(""), mongo.task.as_ref()), ["cmake", "g++"]);
     }
 
     #[test]
@@ -145,17 +184,17 @@ mod tests {
         let dir = std::env::temp_dir().join(format!("sloe-xtask-{}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
         std::fs::write(dir.join("google-chrome"), "").unwrap();
-        let missing = NEEDS[0].missing_in(dir.as_os_str());
+        let missing = NEEDS[0].missing_in(dir.as_os_str(), None);
         std::fs::remove_dir_all(&dir).unwrap();
         assert_eq!(missing, ["chromium-driver"]);
     }
 
     #[test]
-    fn the_advice_names_the_packages_then_the_clients() {
-        assert_eq!(commands(&[], false), None);
-        let both = commands(&["nodejs", "npm"], true).unwrap();
+    fn the_advice_names_the_packages_then_the_task() {
+        assert_eq!(commands(&[], None), None);
+        let both = commands(&["nodejs", "npm"], Some("cargo xtask clients")).unwrap();
         assert_eq!(both, "apt-get install nodejs npm && cargo xtask clients");
-        assert_eq!(commands(&[], true).unwrap(), "cargo xtask clients");
+        assert_eq!(commands(&[], Some("cargo xtask mongo")).unwrap(), "cargo xtask mongo");
     }
 
     #[test]

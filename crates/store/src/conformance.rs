@@ -9,6 +9,8 @@ pub mod documents;
 pub mod journal;
 pub mod outbox;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use sloe_core::fact::{Actor, Batch, Fact, PoolIx, Request, Selection};
 use sloe_core::ids::{ClaimId, EventRef, OrgId, SfId};
 use sloe_core::time::Timestamp;
@@ -94,8 +96,10 @@ fn cancelled(claim: u128) -> Fact {
     Fact::Cancelled { claim: ClaimId(claim), place: 1, actor: Actor::Registrant }
 }
 
+/// Each call's batch is another one, also where all that it says is the same.
 fn append(event: EventRef, version: u64, facts: Vec<Fact>) -> Append {
-    let nonce = u128::from(version) << 64 | 7;
+    static CALLS: AtomicU64 = AtomicU64::new(0);
+    let nonce = u128::from(version) << 64 | u128::from(CALLS.fetch_add(1, Ordering::Relaxed));
     let batch = Batch { version, at: AT, nonce, facts };
     Append { event, batch, sealed: vec![], destinations: vec![] }
 }

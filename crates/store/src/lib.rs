@@ -11,5 +11,7 @@ pub mod embedded;
 #[cfg(any(test, feature = "testing"))]
 pub mod faulty;
 pub mod key;
+#[cfg(feature = "mongo")]
+pub mod mongo;
 pub mod record;
 pub mod scope;

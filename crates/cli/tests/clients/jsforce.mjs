@@ -241,6 +241,37 @@ const steps = {
     assert.equal(await refusal(() => conn.query("SELECT Nothing__c FROM Contact")), "INVALID_FIELD");
   },
 
+  async "reckon with dates"() {
+    const { records } = await conn.query(
+      `SELECT CALENDAR_YEAR(CreatedDate) year, COUNT(Id) rows FROM ${ATTENDEE} WHERE ${OURS} ` +
+        "AND DAY_ONLY(CreatedDate) >= YESTERDAY GROUP BY CALENDAR_YEAR(CreatedDate)",
+    );
+    assert.equal(records.reduce((sum, { rows }) => sum + rows, 0), GOOD);
+    assert.ok(records.every(({ year }) => year > 2020), JSON.stringify(records));
+  },
+
+  async "search, and see what has changed"() {
+    const account = await conn.sobject("Account").create({ Name: "Quill & Feather" });
+    const people = ["Quillfeather", "Quillon"].map((LastName) => ({ LastName, AccountId: account.id }));
+    const [{ id }, { id: other }] = await conn.sobject("Contact").create(people);
+    const names = async (sosl) => (await conn.search(sosl)).searchRecords.map((row) => row.LastName ?? row.Name);
+    const returning = "RETURNING Account(Name), Contact(LastName ORDER BY LastName LIMIT 5)";
+    assert.deepEqual(await names(`FIND {quill*} IN NAME FIELDS ${returning}`), [
+      "Quill & Feather", "Quillfeather", "Quillon",
+    ]);
+    assert.deepEqual(await names(`FIND {quill} ${returning}`), ["Quill & Feather"]);
+    assert.equal(await refusal(() => conn.search("FIND quill")), "MALFORMED_SEARCH");
+    const [found] = await conn.sobject("Account").find({ Id: account.id }, "Name")
+      .include("Contacts").select("LastName").where({ LastName: { $like: "%feather" } }).end().execute();
+    assert.deepEqual(found.Contacts.records.map((row) => row.LastName), ["Quillfeather"]);
+    await conn.sobject("Contact").destroy(other);
+    const [from, to] = [-3_600_000, 120_000].map((shift) => new Date(Date.now() + shift));
+    assert.ok((await conn.sobject("Contact").updated(from, to)).ids.includes(id));
+    const { deletedRecords } = await conn.sobject("Contact").deleted(from, to);
+    assert.ok(deletedRecords.some((row) => row.id === other), JSON.stringify(deletedRecords));
+    assert.equal((await conn.recent("Contact"))[0].Id, id);
+  },
+
   async "read the limits"() {
     const { DailyApiRequests } = await conn.limits();
     const { used, limit } = conn.limitInfo.apiUsage;

@@ -175,6 +175,59 @@ const steps = {
     assert.equal(malformed, "MALFORMED_QUERY");
   },
 
+  async "search"() {
+    const { id } = await record("create", "--values", "LastName=Quillfeather");
+    const search = ["data", "search", "--query"];
+    const [found, every, malformed] = await Promise.all([
+      sf(...search, "FIND {quill*} IN ALL FIELDS RETURNING Contact(Id,LastName)"),
+      sf(...search, "FIND {quillfeather}"),
+      refusal(...search, "FIND quillfeather"),
+    ]);
+    const read = ({ searchRecords }) => searchRecords.map((row) => [row.attributes.type, row.Id, row.LastName]);
+    assert.deepEqual(read(found), [["Contact", id, "Quillfeather"]]);
+    assert.deepEqual(read(every), [["Contact", id, undefined]]);
+    assert.equal(malformed, "MALFORMED_SEARCH");
+  },
+
+  async "export a tree of records and import it again"() {
+    const soql = "SELECT Name, (SELECT LastName FROM Contacts) FROM Account WHERE Name = 'Tree'";
+    await sf("data", "export", "tree", "--query", soql, "--plan", "--output-dir", home);
+    await sf("data", "import", "tree", "--plan", join(home, "Account-Contact-plan.json"));
+    const { records } = await query("SELECT COUNT(Id) n FROM Contact WHERE Account.Name = 'Tree'");
+    assert.equal(records[0].n, 2);
+  },
+
+  async "change and delete in bulk"() {
+    const { records } = await query(`SELECT Id FROM ${ATTENDEE} WHERE ${OURS} ORDER BY Sloe_Id__c LIMIT 3`);
+    const bulk = async (verb, head, cell) => {
+      const file = join(home, `${verb}.csv`);
+      writeFileSync(file, [head, ...records.map(({ Id }) => cell(Id)), ""].join("\n"));
+      await sf("data", verb, "bulk", "--sobject", ATTENDEE, "--file", file, "--wait", "2");
+    };
+    const count = async (where) => (await query(`SELECT COUNT() FROM ${ATTENDEE} WHERE ${where}`)).totalSize;
+    await bulk("update", "Id,Last_Name__c", (id) => `${id},Renamed`);
+    assert.equal(await count("Last_Name__c = 'Renamed'"), 3);
+    await bulk("delete", "Id", (id) => id);
+    assert.equal(await count(OURS), GOOD - 3);
+  },
+
+  async "look around"() {
+    const [org, counts, group, rest] = await Promise.all([
+      sf("org", "display"),
+      sf("org", "list", "sobject", "record-counts", "--sobject", ATTENDEE),
+      query(
+        `SELECT CALENDAR_YEAR(CreatedDate) year, COUNT(Id) n FROM ${ATTENDEE} WHERE ${OURS} ` +
+          "GROUP BY ROLLUP(CALENDAR_YEAR(CreatedDate))",
+      ),
+      run(["api", "request", "rest", "/services/data/v62.0/recent?limit=1"]),
+    ]);
+    assert.deepEqual([org.username, org.connectedStatus], [USER, "Connected"]);
+    assert.deepEqual(counts.map(({ name }) => name), [ATTENDEE]);
+    const total = group.records.at(-1);
+    assert.deepEqual([total.year, total.n], [null, GOOD - 3]);
+    assert.equal(JSON.parse(rest).length, 1);
+  },
+
   async "read the limits"() {
     const limits = await sf("org", "list", "limits");
     const calls = limits.find((limit) => limit.name === "DailyApiRequests");

@@ -9,6 +9,7 @@ import csv
 import io
 import sys
 import traceback
+from datetime import datetime, timedelta, timezone
 from urllib.parse import urlsplit
 
 # This file has the package's name, and would be found in its place.
@@ -257,6 +258,41 @@ def query_children_parents_and_sums(sf):
     equal(refusal(lambda: sf.query("SELECT Nothing__c FROM Contact")), "INVALID_FIELD")
 
 
+def reckon_with_dates(sf):
+    groups = sf.query(
+        f"SELECT CALENDAR_YEAR(CreatedDate) year, COUNT(Id) amount FROM Sloe_Attendee__c WHERE {OURS}"
+        " AND DAY_ONLY(CreatedDate) >= YESTERDAY GROUP BY CALENDAR_YEAR(CreatedDate)"
+    )["records"]
+    equal(sum(group["amount"] for group in groups), GOOD)
+
+
+def search_for_words(sf):
+    made = sf.Contact.create({"LastName": "Quillfeather", "Email": "ada@quill.example"})["id"]
+
+    def ids(found):
+        return [row["Id"] for row in found["searchRecords"]]
+
+    equal(ids(sf.quick_search("Quillfeather")), [made])
+    equal(ids(sf.search("FIND {quillfeath?r OR nobody} IN ALL FIELDS RETURNING Contact(Id), Lead")), [made])
+    wanted = {"q": "quill", "in": "EMAIL", "sobjects": [{"name": "Contact", "fields": ["Id"]}]}
+    equal(ids(sf.restful("parameterizedSearch", method="POST", json=wanted)), [made])
+    wanted = {"q": "quill", "sobject": "Contact", "Contact.fields": "Id", "Contact.limit": 1}
+    equal(ids(sf.restful("parameterizedSearch", params=wanted)), [made])
+    equal(refusal(lambda: sf.search("FIND Quillfeather")), "MALFORMED_SEARCH")
+
+
+def see_what_has_changed(sf):
+    gone = sf.Contact.create({"LastName": "Gone"})["id"]
+    sf.Contact.delete(gone)
+    now = datetime.now(timezone.utc)
+    span = (now - timedelta(hours=1), now + timedelta(minutes=2))
+    equal(gone in [row["id"] for row in sf.Contact.deleted(*span)["deletedRecords"]], True)
+    equal(gone in sf.Contact.updated(*span)["ids"], False)
+    equal(len(sf.restful("recent", params={"limit": 1})), 1)
+    items = sf.Contact.metadata()["recentItems"]
+    equal({item["attributes"]["type"] for item in items}, {"Contact"})
+
+
 def read_the_limits(sf):
     calls = sf.limits()["DailyApiRequests"]
     usage = sf.api_usage["api-usage"]
@@ -284,6 +320,9 @@ STEPS = [
     query_by_bulk_page_by_page,
     query_page_by_page,
     query_children_parents_and_sums,
+    reckon_with_dates,
+    search_for_words,
+    see_what_has_changed,
     read_the_limits,
 ]
 

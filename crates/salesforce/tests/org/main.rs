@@ -13,3 +13,4 @@ mod mapping;
 mod poison;
 mod rows;
 mod setup;
+mod together;

@@ -70,6 +70,11 @@ async fn org_with(describe: fn(&str) -> Option<Json>) -> Org {
     fake.org()
 }
 
+/// Changes one fact about a field that is described.
+fn change(found: &mut Json, field: &str, key: &str, value: Json) {
+    entry(found, field)[key] = value;
+}
+
 /// The rules of Sloe's package, and one of the org's own.
 fn rules() -> Json {
     let rule = |name: &str, object: &str, field: Json| {
@@ -158,30 +163,28 @@ async fn every_lack_is_named_in_one_go_with_what_to_do() {
 async fn types_lengths_relations_and_rights_that_do_not_fit_are_named() {
     let org = org_with(|name| {
         let mut found = complete(name)?;
-        let mut change =
-            |field: &str, key: &str, value: Json| entry(&mut found, field)[key] = value;
         match name {
             "Sloe_Event__c" => {
-                change("Starts_At__c", "type", json!("string"));
-                change("Remaining__c", "calculated", json!(true));
-                change("Status__c", "type", json!("picklist"));
+                change(&mut found, "Starts_At__c", "type", json!("string"));
+                change(&mut found, "Remaining__c", "calculated", json!(true));
+                change(&mut found, "Status__c", "type", json!("picklist"));
                 let words = json!([
                     { "value": "Scheduled", "active": true }, { "value": "Held", "active": true },
                 ]);
-                change("Status__c", "picklistValues", words);
+                change(&mut found, "Status__c", "picklistValues", words);
                 found["childRelationships"][0]["relationshipName"] = json!("Tickets__r");
                 found["childRelationships"][0]["field"] = json!("Event__c");
             }
             "Sloe_Attendee__c" => {
-                change("Sloe_Id__c", "length", json!(40));
-                change("Order_Reference__c", "type", json!("string"));
-                change("Order_Reference__c", "length", json!(5));
-                change("Event__c", "type", json!("reference"));
-                change("Event__c", "referenceTo", json!(["Campaign"]));
-                change("Item__c", "type", json!("reference"));
-                change("Item__c", "referenceTo", json!(["Sloe_Item__c"]));
-                change("Item__c", "relationshipOrder", json!(0));
-                change("Registration_Status__c", "updateable", json!(false));
+                change(&mut found, "Sloe_Id__c", "length", json!(40));
+                change(&mut found, "Order_Reference__c", "type", json!("string"));
+                change(&mut found, "Order_Reference__c", "length", json!(5));
+                change(&mut found, "Event__c", "type", json!("reference"));
+                change(&mut found, "Event__c", "referenceTo", json!(["Campaign"]));
+                change(&mut found, "Item__c", "type", json!("reference"));
+                change(&mut found, "Item__c", "referenceTo", json!(["Sloe_Item__c"]));
+                change(&mut found, "Item__c", "relationshipOrder", json!(0));
+                change(&mut found, "Registration_Status__c", "updateable", json!(false));
                 let fields = found["fields"].as_array_mut().unwrap();
                 fields.retain(|f| f["name"] != "Email__c");
                 fields.push(field("E_mail__c"));
@@ -220,17 +223,15 @@ async fn types_lengths_relations_and_rights_that_do_not_fit_are_named() {
 async fn names_must_be_written_as_the_org_answers_them_and_ways_must_lead_where_queries_go() {
     let org = org_with(|name| {
         let mut found = complete(name)?;
-        let mut change =
-            |field: &str, key: &str, value: Json| entry(&mut found, field)[key] = value;
         match name {
             "Sloe_Event__c" => {
-                change("Summary__c", "name", json!("SUMMARY__c"));
+                change(&mut found, "Summary__c", "name", json!("SUMMARY__c"));
                 found["childRelationships"][0]["relationshipName"] = json!("ITEMS__r");
             }
-            "Sloe_Session__c" => change("Event__c", "name", json!("event__c")),
+            "Sloe_Session__c" => change(&mut found, "Event__c", "name", json!("event__c")),
             "Sloe_Session_Attendee__c" => {
-                change("Attendee__c", "relationshipName", json!("Person__r"));
-                change("Session__c", "relationshipName", json!("Session__r"));
+                change(&mut found, "Attendee__c", "relationshipName", json!("Person__r"));
+                change(&mut found, "Session__c", "relationshipName", json!("Session__r"));
             }
             _ => {}
         }

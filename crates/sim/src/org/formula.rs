@@ -155,7 +155,11 @@ fn call(name: &str, arguments: &[Node], subject: &dyn Subject) -> Value {
             let wanted = arguments.get(1).map_or(Value::Null, |node| evaluate(node, subject));
             Value::Bool(value() == wanted)
         }
-        "TEXT" => Value::Text(value().to_text().into()),
+        "TEXT" => Value::Text(match value() {
+            // Unlike the API, formulas write whole numbers without a point.
+            Value::Number(n) => n.to_string().into(),
+            other => other.to_text().into(),
+        }),
         "IF" | "BLANKVALUE" | "MAX" | "MIN" => choice(name, arguments, subject),
         _ => Value::Null,
     }
@@ -440,7 +444,7 @@ mod tests {
             ("V__c / 0", Value::Null),
             ("IF(V__c > 4, MAX(1, V__c, 2), 0)", Value::Number(5.0)),
             ("BLANKVALUE(NULL, MIN(7, V__c + 1))", Value::Number(6.0)),
-            ("'n' & TEXT(V__c) & \"!\"", Value::Text("n5.0!".into())),
+            ("'n' & TEXT(V__c) & \"!\"", Value::Text("n5!".into())),
         ] {
             assert_eq!(value(text), wanted, "{text}");
         }

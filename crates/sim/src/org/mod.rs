@@ -20,6 +20,7 @@ mod schema;
 mod seed;
 mod server;
 mod soql;
+mod sosl;
 mod state;
 mod tls;
 mod traffic;

@@ -58,6 +58,31 @@ async fn every_kind_of_change_is_told_with_what_changed_and_by_whom() {
 }
 
 #[tokio::test]
+async fn of_a_long_text_only_the_difference_is_told_and_in_what_field() {
+    let org = open().await;
+    let mut events = subscribe(&org, EVENTS, Subscriber::latest(100)).await;
+    let lines: Vec<String> =
+        (0..50).map(|n| format!("Paragraph {n} of a description of some length.")).collect();
+    let old = lines.join("\n");
+    let new = old.replace("Paragraph 7 ", "Chapter 7 ");
+    for text in [&old, &new, &"Short.".to_owned()] {
+        let body = json!({ "Description__c": text });
+        org.patch(&format!("/sobjects/Sloe_Event__c/{EVENT}"), body).await;
+    }
+    let told = events.events(3).await;
+    let texts: Vec<&Field> = told.iter().map(|event| &event.body["Description__c"]).collect();
+    assert_eq!((&told[0].differ, texts[0]), (&Vec::new(), &Field::Text(old)));
+    assert_eq!(told[1].differ, ["Description__c"]);
+    assert!(told[1].changed.contains(&"Description__c".to_owned()), "{:?}", told[1]);
+    let Field::Text(difference) = texts[1] else { panic!("{texts:?}") };
+    let end = "@@ -8,1 +8,1 @@\n-Paragraph 7 of a description of some length.\n+Chapter 7 of a \
+               description of some length.\n";
+    assert!(difference.starts_with("--- \n+++ ") && difference.ends_with(end), "{difference}");
+    assert_eq!((&told[2].differ, texts[2]), (&Vec::new(), &Field::Text("Short.".to_owned())));
+    org.running.shutdown().await;
+}
+
+#[tokio::test]
 async fn the_page_bulk_jobs_and_collections_are_told_of_alike() {
     let org = open().await;
     let mut items = subscribe(&org, "/data/Sloe_Item__ChangeEvent", Subscriber::latest(100)).await;

@@ -41,7 +41,7 @@ async fn every_example_of_the_handbook_works() {
 async fn every_knob_stands_in_the_handbook_with_an_example() {
     let org = Org::start().await;
     let bodies: Vec<String> = examples().into_iter().filter_map(|(.., body)| body).collect();
-    for resource in ["faults", "limits", "locks", "maintenance"] {
+    for resource in ["events", "faults", "limits", "locks", "maintenance"] {
         let path = format!("/__control/{resource}");
         let (_, body) = org.send(Method::PUT, &path, json!({ "no_such_knob": 1 })).await;
         let told = body["faults"].as_array().unwrap().iter().filter_map(Json::as_str);

@@ -19,6 +19,7 @@ mod page;
 mod query;
 mod records;
 mod restart;
+mod search;
 mod sign_in;
 mod soql;
 mod standard;

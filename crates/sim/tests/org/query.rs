@@ -334,7 +334,7 @@ async fn what_groups_cannot_be_asked_is_refused_with_code_and_words() {
         (
             "SELECT Name FROM Sloe_Event__c WHERE COUNT(Id) > 1",
             "MALFORMED_QUERY",
-            "doesn't support functions in WHERE",
+            "doesn't support COUNT() here",
         ),
     ];
     refused(&org, &cases).await;

@@ -78,6 +78,52 @@ async fn a_record_is_created_read_changed_and_deleted() {
 }
 
 #[tokio::test]
+async fn a_record_leads_to_its_parent_and_its_children() {
+    let org = Org::start().await;
+    let made = async |object: &str, record: Json| {
+        let (_, body) = org.post(&format!("/sobjects/{object}"), record).await;
+        body["id"].as_str().unwrap().to_owned()
+    };
+    let account = made("Account", json!({ "Name": "Mill" })).await;
+    let ada = made("Contact", json!({ "LastName": "Ada", "AccountId": account })).await;
+    let ben = made("Contact", json!({ "LastName": "Ben" })).await;
+    let parent = format!("/sobjects/Contact/{ada}/Account");
+    let (status, body) = org.get(&format!("{parent}?fields=Name")).await;
+    assert_eq!(
+        (status.as_u16(), &body["Id"], &body["Name"]),
+        (200, &json!(account), &json!("Mill"))
+    );
+    assert_eq!(org.patch(&parent, json!({ "Name": "Old Mill" })).await.0, 204);
+    let (_, children) = org.get(&format!("/sobjects/Account/{account}/Contacts")).await;
+    assert_eq!((&children["totalSize"], &children["done"]), (&json!(1), &json!(true)));
+    assert_eq!(children["records"][0]["LastName"], "Ada");
+    let (_, children) =
+        org.get(&format!("/sobjects/Account/{account}/contacts?fields=Account.Name")).await;
+    assert_eq!(children["records"][0]["Account"]["Name"], "Old Mill");
+    for (method, path, status, code) in [
+        (Method::GET, format!("/sobjects/Contact/{ben}/Account"), 404, "NOT_FOUND"),
+        (Method::GET, format!("/sobjects/Contact/{ben}/Nothing__r"), 404, "NOT_FOUND"),
+        (
+            Method::GET,
+            format!("/sobjects/Account/{account}/Contacts?fields=x"),
+            400,
+            "INVALID_FIELD",
+        ),
+        (
+            Method::DELETE,
+            format!("/sobjects/Account/{account}/Contacts"),
+            405,
+            "METHOD_NOT_ALLOWED",
+        ),
+        (Method::PATCH, format!("/sobjects/Contact/{ada}"), 400, "INVALID_FIELD"),
+    ] {
+        // Which record is meant stands in the address and nowhere else.
+        let (got, body) = org.send(method.clone(), &path, json!({ "Id": ada })).await;
+        assert_eq!((got.as_u16(), refusal(&body).0), (status, code), "{method} {path}: {body}");
+    }
+}
+
+#[tokio::test]
 async fn an_upsert_by_external_id_creates_once_and_then_changes() {
     let org = Org::start().await;
     let path = "/sobjects/Sloe_Attendee__c/Sloe_Id__c/k%2F1";
@@ -264,12 +310,17 @@ async fn what_the_org_does_not_have_is_an_error_of_the_usual_shape() {
 async fn what_real_clients_ask_for_and_the_org_has_not_is_named() {
     let org = Org::start().await;
     let ids = json!({ "ids": ["0035g0000000001"], "fields": ["Id"] });
+    let get = |path: &str| org.http.get(format!("{}{path}", org.running.url())).send();
+    let (status, body) = crate::client::unpack(get("/cometd/62.0").await.unwrap()).await;
+    assert!(status == 404 && body[0]["message"].as_str().unwrap().contains("Streaming"), "{body}");
     for (path, words) in [
         ("/services/async/62.0/job", "Bulk API 1.0"),
         ("/services/Soap/u/62.0", "SOAP APIs"),
         ("/services/apexrest/x", "Apex REST"),
         ("/tooling/query", "Tooling API"),
-        ("/search", "SOSL"),
+        ("/search/suggestions", "searches"),
+        ("/services/data/v62.0/ui-api/records", "ui-api"),
+        ("/chatter/users/me", "chatter"),
     ] {
         let (status, body) = org.post(path, ids.clone()).await;
         assert_eq!(status, 404, "{path}: {body}");

@@ -1,9 +1,9 @@
 //! Parts of SOQL that clients use beside the plain ones.
 
 use serde_json::{Value as Json, json};
-use sloe_sim::org::Options;
+use sloe_sim::org::{Options, Seed};
 
-use crate::client::{EVENT, Org, options};
+use crate::client::{EVENT, Org, SEED, options};
 
 /// The code and words of a query that must be refused.
 async fn refused(org: &Org, soql: &str) -> (String, String) {
@@ -43,8 +43,11 @@ async fn what_this_org_lacks_of_soql_is_named_and_what_it_can_ignore_is_ignored(
     let org = Org::start().await;
     for (soql, told) in [
         ("SELECT TYPEOF Owner WHEN User THEN Name END FROM Lead", "TYPEOF"),
-        ("SELECT FORMAT(AnnualRevenue) FROM Lead", "FORMAT()"),
-        ("SELECT Id FROM Lead WHERE DAY_ONLY(CreatedDate) = TODAY", "functions in WHERE"),
+        ("SELECT convertCurrency(AnnualRevenue) FROM Lead", "CONVERTCURRENCY()"),
+        ("SELECT Id FROM Lead WHERE DISTANCE(Name) = 1", "DISTANCE()"),
+        ("SELECT Id FROM Lead WHERE COUNT(Id) = 1", "COUNT()"),
+        ("SELECT Id FROM Lead USING SCOPE team", "scopes everything and mine only"),
+        ("SELECT Id FROM Lead WITH SECURITY_ENFORCED", "WITH"),
         ("SELECT Id FROM Lead FOR UPDATE", "FOR VIEW and FOR REFERENCE only"),
         ("SELECT Id FROM Lead ALL ROWS", "ALL ROWS is not allowed in this context"),
     ] {
@@ -139,4 +142,127 @@ async fn a_backslash_in_a_text_is_no_wildcard_s_escape() {
         names.sort_by_key(Json::to_string);
         assert_eq!(found, names, "{condition}");
     }
+}
+
+/// Leads of two sources, made on a Thursday just before midnight UTC, one of them with a revenue.
+async fn leads() -> Org {
+    fn late() -> jiff::Timestamp {
+        "2026-12-31T23:30:00Z".parse().unwrap()
+    }
+    let users = "[[user]]\nusername = \"hanna@test.example\"\nlast_name = \"Hanna\"\nemail = \"hanna@test.example\"\n\n[[app]]";
+    let seed = SEED.replace("[[app]]", users);
+    let seed = seed.replace("[org]", "[org]\ntime_zone = \"Europe/Berlin\"");
+    let seed = Seed::parse(&seed).unwrap();
+    let org = Org::with(Options { now: late, seed, ..options() }).await;
+    for (name, source, revenue) in
+        [("Ada", "Web", Some(1_234_567)), ("Ben", "Web", None), ("Cleo", "Other", None)]
+    {
+        let lead = json!({
+            "LastName": name, "Company": "Mill", "LeadSource": source, "AnnualRevenue": revenue,
+            "Status": "Open - Not Contacted",
+        });
+        let (status, body) = org.post("/sobjects/Lead", lead).await;
+        assert_eq!(status, 201, "{body}");
+    }
+    org
+}
+
+#[tokio::test]
+async fn parts_of_dates_are_compared_grouped_and_sorted_by() {
+    let org = leads().await;
+    for (condition, count) in [
+        ("CALENDAR_YEAR(CreatedDate) = 2026", 3),
+        ("CALENDAR_YEAR(convertTimezone(CreatedDate)) = 2027", 3),
+        ("DAY_ONLY(CreatedDate) = 2026-12-31 AND HOUR_IN_DAY(CreatedDate) = 23", 3),
+        ("DAY_ONLY(CreatedDate) = TODAY", 3),
+        ("DAY_IN_WEEK(CreatedDate) IN (1, 7)", 0),
+        // The index of the field says nothing about a part of it.
+        ("CALENDAR_YEAR(SystemModstamp) > 2026", 0),
+        ("toLabel(LeadSource) = 'Web'", 2),
+    ] {
+        let soql = format!("SELECT Id FROM Lead WHERE {condition}");
+        assert_eq!(org.records(&soql).await.len(), count, "{condition}");
+    }
+    let soql = "SELECT CALENDAR_YEAR(CreatedDate), DAY_ONLY(CreatedDate) d, COUNT(Id) n FROM Lead \
+                GROUP BY CALENDAR_YEAR(CreatedDate), DAY_ONLY(CreatedDate) \
+                HAVING CALENDAR_YEAR(CreatedDate) > 2000 ORDER BY CALENDAR_YEAR(CreatedDate) DESC";
+    let attributes = json!({ "type": "AggregateResult" });
+    let wanted = json!({ "attributes": attributes, "expr0": 2026, "d": "2026-12-31", "n": 3 });
+    assert_eq!(org.records(soql).await, [wanted]);
+    for (soql, told) in [
+        ("SELECT CALENDAR_YEAR(CreatedDate) FROM Lead", "must be grouped"),
+        ("SELECT Id FROM Lead ORDER BY CALENDAR_YEAR(CreatedDate)", "must be grouped"),
+        ("SELECT Id FROM Lead WHERE CALENDAR_YEAR(LastName) = 1", "LastName does not support"),
+        ("SELECT Id FROM Lead WHERE CALENDAR_YEAR(CreatedDate = 1", "unexpected token: '='"),
+    ] {
+        let (code, message) = refused(&org, soql).await;
+        assert!(code == "MALFORMED_QUERY" && message.contains(told), "{soql}: {message}");
+    }
+    let (code, message) =
+        refused(&org, "SELECT Id FROM Lead WHERE CALENDAR_YEAR(CreatedDate) = '2026'").await;
+    assert!(code == "INVALID_FIELD" && message.contains("of type double"), "{message}");
+}
+
+#[tokio::test]
+async fn subtotals_come_after_the_groups_that_they_sum_up() {
+    let org = leads().await;
+    let groups = async |by: &str| -> Vec<[Json; 4]> {
+        let soql = format!(
+            "SELECT LeadSource, Status, COUNT(Id) n, GROUPING(LeadSource) g FROM Lead GROUP BY {by}"
+        );
+        let each = org.records(&soql).await.into_iter();
+        each.map(|row| ["LeadSource", "Status", "n", "g"].map(|name| row[name].clone())).collect()
+    };
+    let row = |source: Option<&str>, open: bool, n: i64, g: i64| {
+        let status = if open { Json::Null } else { json!("Open - Not Contacted") };
+        [json!(source), status, json!(n), json!(g)]
+    };
+    let web = [row(Some("Web"), false, 2, 0), row(Some("Web"), true, 2, 0)];
+    let other = [row(Some("Other"), false, 1, 0), row(Some("Other"), true, 1, 0)];
+    let found = groups("ROLLUP(LeadSource, Status)").await;
+    let all = row(None, true, 3, 1);
+    assert_eq!(found, [&web[..], &other, std::slice::from_ref(&all)].concat());
+    let found = groups("CUBE(LeadSource, Status)").await;
+    assert_eq!(found, [&web[..], &other, &[row(None, false, 3, 1), all]].concat());
+    let none =
+        org.records("SELECT COUNT(Id) n FROM Lead WHERE LastName = 'x' GROUP BY ROLLUP(Status)");
+    assert_eq!(none.await[0]["n"], 0);
+    for soql in [
+        "SELECT COUNT(Id) FROM Lead GROUP BY ROLLUP(Id, LastName, Status, Company)",
+        "SELECT GROUPING(Status), COUNT(Id) FROM Lead GROUP BY LeadSource",
+    ] {
+        assert_eq!(refused(&org, soql).await.0, "MALFORMED_QUERY", "{soql}");
+    }
+}
+
+#[tokio::test]
+async fn values_are_formatted_for_the_user_who_asks() {
+    let org = leads().await;
+    let soql = "SELECT FORMAT(CreatedDate) made, FORMAT(AnnualRevenue), FORMAT(LastName) FROM Lead \
+                WHERE LastName = 'Ada'";
+    let found = org.records(soql).await.remove(0);
+    assert_eq!(found["made"], "1/1/2027, 12:30 AM", "{found}");
+    assert_eq!(
+        (&found["AnnualRevenue"], &found["LastName"]),
+        (&json!("$1,234,567"), &json!("Ada"))
+    );
+    let found = org.records("SELECT FORMAT(MAX(CreatedDate)) last FROM Lead").await.remove(0);
+    assert_eq!(found["last"], "1/1/2027, 12:30 AM", "{found}");
+}
+
+#[tokio::test]
+async fn a_scope_narrows_a_query_down_to_the_user_s_own_records() {
+    let org = leads().await;
+    let count = async |scope: &str| {
+        let soql = format!("SELECT Id FROM Lead USING SCOPE {scope} WHERE LeadSource = 'Web'");
+        org.records(&soql).await.len()
+    };
+    assert_eq!((count("everything").await, count("mine").await), (2, 2));
+    let hanna = org.records("SELECT Id FROM User WHERE Username != 'sloe@test.example'").await;
+    let ada = org.records("SELECT Id FROM Lead WHERE LastName = 'Ada'").await.remove(0);
+    let path = format!("/sobjects/Lead/{}", ada["Id"].as_str().unwrap());
+    let owner = json!({ "OwnerId": hanna[0]["Id"] });
+    let (status, body) = org.patch(&path, owner).await;
+    assert_eq!(status, 204, "{body}");
+    assert_eq!((count("everything").await, count("mine").await), (2, 1));
 }

@@ -46,6 +46,7 @@ async fn the_usual_standard_objects_are_described_with_their_key_prefixes() {
     let (_, all) = org.get("/sobjects").await;
     for (name, label, plural, prefix) in [
         ("Organization", "Organization", "Organizations", "00D"),
+        ("Profile", "Profile", "Profiles", "00e"),
         ("User", "User", "Users", "005"),
         ("Account", "Account", "Accounts", "001"),
         ("Contact", "Contact", "Contacts", "003"),
@@ -148,4 +149,25 @@ async fn a_seed_cannot_add_a_field_or_an_object_that_is_there() {
         let error = start(Options { seed, ..options() }).await.err().unwrap().to_string();
         assert!(error.contains(words), "{error}");
     }
+}
+
+#[tokio::test]
+async fn users_have_a_profile_which_nobody_changes_through_the_api() {
+    let org = org().await;
+    let users = org.records("SELECT Username, Profile.Name FROM User").await;
+    assert!(
+        users.iter().all(|user| user["Profile"]["Name"] == "System Administrator"),
+        "{users:?}"
+    );
+    let [profile] = &org.records("SELECT Id, (SELECT Username FROM Users) FROM Profile").await[..]
+    else {
+        panic!("not one profile")
+    };
+    assert_eq!(profile["Users"]["totalSize"], users.len());
+    let path = format!("/sobjects/Profile/{}", profile["Id"].as_str().unwrap());
+    let (status, body) = org.patch(&path, json!({ "Name": "x" })).await;
+    assert_eq!(
+        (status.as_u16(), &body[0]["errorCode"]),
+        (400, &json!("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY"))
+    );
 }

@@ -191,6 +191,7 @@ pub fn sealed_details_stand_and_fall_with_their_batch(open: Open<'_>) {
     assert_eq!(store.sealed(at, ClaimId(1)).unwrap().as_deref(), Some(&b"one"[..]));
     assert_eq!(store.sealed(at, ClaimId(2)).unwrap().map(|body| body.len()), Some(20_000));
     assert_eq!(store.sealed(at, ClaimId(3)).unwrap(), None);
+    first.batch.nonce += 1;
     first.sealed = vec![sealed(1, Some(b"two")), sealed(3, Some(b"three"))];
     assert_eq!(store.append(&[first]).unwrap(), [Appended::Conflict]);
     assert_eq!(store.sealed(at, ClaimId(1)).unwrap().as_deref(), Some(&b"one"[..]));

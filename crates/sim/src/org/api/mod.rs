@@ -4,6 +4,7 @@ pub(crate) mod batch;
 pub(crate) mod collections;
 pub(crate) mod composite;
 pub(crate) mod control;
+pub(crate) mod count;
 pub(crate) mod ending;
 pub(crate) mod graph;
 pub(crate) mod ingest;
@@ -15,11 +16,13 @@ pub(crate) mod query;
 pub(crate) mod query_job;
 pub(crate) mod recent;
 pub(crate) mod records;
+pub(crate) mod related;
 pub(crate) mod replication;
 pub(crate) mod reply;
 pub(crate) mod results;
 pub(crate) mod retrieve;
 pub(crate) mod route;
+pub(crate) mod search;
 pub(crate) mod tooling;
 pub(crate) mod tree;
 pub(crate) mod worker;
@@ -62,6 +65,10 @@ pub(crate) async fn serve_loosely(org: State<Arc<Org>>, mut request: Request) ->
         Ok(uri) if ["/services/", "/id/"].iter().any(|root| path.starts_with(root)) => {
             *request.uri_mut() = uri;
             serve(org, request).await
+        }
+        _ if path.starts_with("/cometd/") => {
+            let streaming = "Streaming API; use the Pub/Sub API";
+            ApiError::unsupported(streaming).reply().into_response()
         }
         _ => ApiError::not_found().reply().into_response(),
     }

@@ -163,7 +163,9 @@ pub(crate) fn answer(
     if call.parameter("columns") == Some("true") {
         return columns(database, text);
     }
-    let plan = soql::bind(database, text, &soql::parse(text)?)?;
+    let mut query = soql::parse(text)?;
+    query.owned_by(call.user);
+    let plan = soql::bind(database, text, &query)?;
     let mut out = Vec::with_capacity(1024);
     match soql::run(database, &plan, all) {
         Answer::Count(count) => {

@@ -15,7 +15,7 @@ use super::reply::{ApiError, Call, Reply};
 use crate::org::codes;
 use crate::org::data::{Database, format_time};
 use crate::org::kept::{Entry, JOB_LIFE_MS};
-use crate::org::soql::{self, Answer, Output, Plan};
+use crate::org::soql::{self, Answer, Plan};
 use crate::org::state::{State, lock};
 
 /// Rows of a page unless the client asks for fewer.
@@ -205,9 +205,10 @@ fn create(id: String, database: &Database, call: &Call) -> Result<Job, ApiError>
         Some(other) => return Err(refuse(&format!("unknown lineEnding {other}"))),
     };
     let delimiter = delimiter(request.column_delimiter.as_deref()).map_err(|e| refuse(&e))?;
-    let plan = soql::bind(database, &request.query, &soql::parse(&request.query)?)?;
-    let nested = plan.outputs.iter().any(|output| matches!(output, Output::Children { .. }));
-    if plan.count_rows || plan.aggregate || nested || plan.offset > 0 {
+    let mut query = soql::parse(&request.query)?;
+    query.owned_by(call.user);
+    let plan = soql::bind(database, &request.query, &query)?;
+    if plan.count_rows || plan.aggregate || plan.has_children() || plan.offset > 0 {
         return Err(refuse(
             "GROUP BY, OFFSET, aggregate functions and child subqueries are not supported in Bulk Query",
         ));

@@ -114,13 +114,7 @@ fn create(database: &mut Database, call: &Call, object: usize) -> Result<Reply, 
     must_be_writable(database, object)?;
     let record: Map<String, Json> = call.json()?;
     let shape = database.object(object).clone();
-    if record.keys().any(|key| key.eq_ignore_ascii_case("id")) {
-        let message = "The Id field should not be specified in the sobject data.";
-        return Err(ApiError {
-            fields: Some(vec!["Id".to_owned()]),
-            ..ApiError::new(400, "INVALID_FIELD", message)
-        });
-    }
+    must_not_name(&record, "Id")?;
     let result = match assigns(database, &shape, &record, &[]) {
         Ok(assigns) => database.insert(object, &assigns, call.user),
         Err(Fault::Row(error)) => Err(vec![error]),
@@ -130,6 +124,16 @@ fn create(database: &mut Database, call: &Call, object: usize) -> Result<Reply, 
         Ok(saved) => saved_reply(call, &shape.name, 201, saved.id, None),
         Err(errors) => refuse(&errors),
     })
+}
+
+/// Refuses a field that says which record is meant: the address does.
+fn must_not_name(record: &Map<String, Json>, field: &str) -> Result<(), ApiError> {
+    let Some(name) = record.keys().find(|name| name.eq_ignore_ascii_case(field)) else {
+        return Ok(());
+    };
+    let message = format!("The {name} field should not be specified in the sobject data.");
+    let refused = ApiError::new(400, "INVALID_FIELD", message);
+    Err(ApiError { fields: Some(vec![name.clone()]), ..refused })
 }
 
 fn saved_reply(call: &Call, object: &str, status: u16, id: SfId, created: Option<bool>) -> Reply {
@@ -145,7 +149,12 @@ fn saved_reply(call: &Call, object: &str, status: u16, id: SfId, created: Option
     reply
 }
 
-fn by_id(database: &mut Database, call: &Call, object: usize, id: SfId) -> Result<Reply, ApiError> {
+pub(crate) fn by_id(
+    database: &mut Database,
+    call: &Call,
+    object: usize,
+    id: SfId,
+) -> Result<Reply, ApiError> {
     match call.method {
         Method::GET => {
             let row = present(database, object, id)?;
@@ -156,6 +165,7 @@ fn by_id(database: &mut Database, call: &Call, object: usize, id: SfId) -> Resul
             present(database, object, id)?;
             let shape = database.object(object).clone();
             let record: Map<String, Json> = call.json()?;
+            must_not_name(&record, "Id")?;
             let result = match assigns(database, &shape, &record, &[]) {
                 Ok(assigns) => database.update(object, id, &assigns, call.user),
                 Err(Fault::Row(error)) => Err(vec![error]),
@@ -173,7 +183,7 @@ fn by_id(database: &mut Database, call: &Call, object: usize, id: SfId) -> Resul
     }
 }
 
-fn present(database: &Database, object: usize, id: SfId) -> Result<&Row, ApiError> {
+pub(crate) fn present(database: &Database, object: usize, id: SfId) -> Result<&Row, ApiError> {
     database.live(object, id).map_err(|error| match error.code {
         "ENTITY_IS_DELETED" => {
             ApiError { fields: Some(Vec::new()), ..ApiError::new(404, error.code, error.message) }
@@ -278,15 +288,8 @@ fn upsert(
     let shape = database.object(object).clone();
     let record: Map<String, Json> = call.json()?;
     let key_name = shape.fields.get(key_field).map_or("", |f| f.name.as_str());
-    if let Some(name) =
-        record.keys().find(|n| n.eq_ignore_ascii_case("id") || n.eq_ignore_ascii_case(key_name))
-    {
-        let message = format!("The {name} field should not be specified in the sobject data.");
-        return Err(ApiError {
-            fields: Some(vec![name.clone()]),
-            ..ApiError::new(400, "INVALID_FIELD", message)
-        });
-    }
+    must_not_name(&record, "Id")?;
+    must_not_name(&record, key_name)?;
     let result = match assigns(database, &shape, &record, &[]) {
         Ok(assigns) => database.upsert(object, key_field, value, &assigns, call.user),
         Err(Fault::Row(error)) => Err(vec![error]),

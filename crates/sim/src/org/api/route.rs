@@ -4,13 +4,31 @@ use serde_json::json;
 
 use super::reply::{ApiError, Call, Reply};
 use super::{
-    batch, collections, composite, graph, ingest, query, query_job, recent, records, tooling, tree,
+    batch, collections, composite, count, graph, ingest, query, query_job, recent, records,
+    related, search, tooling, tree,
 };
 use crate::org::data::Database;
 use crate::org::state::State;
 
 /// The oldest and newest API version on offer.
 pub(crate) const VERSIONS: (u32, u32) = (31, 67);
+
+/// Resources of a real org that this one has not.
+const ABSENT: [&str; 13] = [
+    "actions",
+    "analytics",
+    "appMenu",
+    "chatter",
+    "connect",
+    "graphql",
+    "metadata",
+    "quickActions",
+    "support",
+    "tabs",
+    "theme",
+    "ui-api",
+    "wave",
+];
 
 /// `/services/data`: all versions.
 pub(crate) fn versions() -> Reply {
@@ -91,6 +109,10 @@ fn find(state: &State, database: &mut Database, call: &Call) -> Result<Reply, Ap
         [] => Ok(resources(state, call)),
         ["query", rest @ ..] => query::answer(&state.cursors, database, call, rest, false),
         ["queryAll", rest @ ..] => query::answer(&state.cursors, database, call, rest, true),
+        ["sobjects", name, id, relationship] => match related::start(database, name, id) {
+            Some(start) => related::answer(&state.cursors, database, call, start, relationship),
+            None => records::answer(database, call, &[name, id, relationship]),
+        },
         ["sobjects", rest @ ..] => records::answer(database, call, rest),
         ["composite"] => composite::answer(state, database, call),
         ["composite", "sobjects", rest @ ..] => {
@@ -103,17 +125,33 @@ fn find(state: &State, database: &mut Database, call: &Call) -> Result<Reply, Ap
         ["jobs", "ingest", rest @ ..] => ingest::answer(state, database, call, rest),
         ["jobs", "query", rest @ ..] => query_job::answer(state, database, call, rest),
         ["limits"] => Ok(state.limits_reply()),
+        ["limits", "recordCount"] => count::answer(database, call),
         ["tooling", rest @ ..] => tooling::answer(database, call, rest),
         ["recent"] => recent::answer(database, call),
-        ["search" | "parameterizedSearch", ..] => Err(ApiError::unsupported("SOSL")),
+        ["search"] => search::answer(database, call),
+        ["parameterizedSearch"] => search::parameterized(database, call),
+        ["search", ..] => Err(ApiError::unsupported("suggestions, scope and layouts of searches")),
+        [name, ..] if ABSENT.contains(name) => {
+            Err(ApiError::unsupported(&format!("resource {name}")))
+        }
         _ => Err(ApiError::not_found()),
     }
 }
 
 /// `/services/data/vNN.N`: where things are; clients with a bare token look up there who they are.
 fn resources(state: &State, call: &Call) -> Reply {
-    let names =
-        ["composite", "jobs", "limits", "query", "queryAll", "recent", "sobjects", "tooling"];
+    let names = [
+        "composite",
+        "jobs",
+        "limits",
+        "parameterizedSearch",
+        "query",
+        "queryAll",
+        "recent",
+        "search",
+        "sobjects",
+        "tooling",
+    ];
     let mut map: serde_json::Map<String, serde_json::Value> = names
         .iter()
         .map(|name| ((*name).to_owned(), format!("/services/data/{}/{name}", call.version).into()))

@@ -96,7 +96,7 @@ fn read(
         let place = nodes.len();
         let mut fields = Map::new();
         for (name, value) in record.as_object().into_iter().flatten() {
-            match (records(value), child(database, object, name)) {
+            match (records(value), database.schema().child(&database.object(object).name, name)) {
                 (Some(children), Some((child, field))) => {
                     let each = children.iter();
                     waiting.extend(each.map(|one| (one, child, Some((place, field)), level + 1)));
@@ -128,16 +128,6 @@ fn attributes(record: &Json) -> (String, String) {
         value.and_then(Json::as_str).unwrap_or_default().to_owned()
     };
     (text("referenceId"), text("type"))
-}
-
-/// The object and field behind an object's name for its children (`Contacts`).
-fn child(database: &Database, parent: usize, name: &str) -> Option<(usize, usize)> {
-    let shape = database.object(parent);
-    database.schema().references_to(&shape.name).find(|(child, field)| {
-        let field = database.object(*child).fields.get(*field);
-        let children = field.and_then(|field| field.reference()?.children.as_ref());
-        children.is_some_and(|children| children.eq_ignore_ascii_case(name))
-    })
 }
 
 /// Creates the records; what comes below one that is refused isn't tried.

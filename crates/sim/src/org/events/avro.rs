@@ -106,7 +106,7 @@ pub(super) fn payload(object: &Object, event: &Event) -> Vec<u8> {
     out.long(i64::try_from(event.transaction).unwrap_or(i64::MAX));
     out.text(&event.user);
     out.texts(bits(&event.nulled).as_deref());
-    out.texts(None);
+    out.texts(bits(&event.differ).as_deref());
     out.texts(bits(&event.changed).as_deref());
     for field in fields {
         match event.body.get(&field.name).map(|json| out.value(field, json)) {

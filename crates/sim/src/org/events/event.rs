@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use sloe_core::ids::SfId;
 
+use super::difference::difference;
 use crate::org::data::{Database, Row, Value};
-use crate::org::schema::{Computed, Field, Object, Slot};
+use crate::org::schema::{Computed, Field, Kind as FieldKind, Object, Slot};
 
 /// A body larger than this makes a gap event: the message would exceed its 1 MB.
 const LARGEST_BODY: usize = 1_000_000;
@@ -76,7 +77,10 @@ pub(crate) struct Event {
     /// Names of the fields that it emptied.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) nulled: Vec<String>,
-    /// Values by field, as the log writes them.
+    /// Names of the fields of which only the difference is told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) differ: Vec<String>,
+    /// Values by field, as the log writes them; differences of long texts.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub(crate) body: Map<String, Json>,
 }
@@ -95,6 +99,7 @@ impl Event {
             user: String::new(),
             changed: Vec::new(),
             nulled: Vec::new(),
+            differ: Vec::new(),
             body: Map::new(),
         }
     }
@@ -110,6 +115,7 @@ impl Event {
         self.kind = self.kind.gap();
         self.changed.clear();
         self.nulled.clear();
+        self.differ.clear();
         self.body.clear();
     }
 
@@ -117,8 +123,8 @@ impl Event {
     fn says_the_same(&self, other: &Self) -> bool {
         self.kind != Kind::Create
             && (self.kind, &self.entity, &self.user) == (other.kind, &other.entity, &other.user)
-            && (&self.changed, &self.nulled, &self.body)
-                == (&other.changed, &other.nulled, &other.body)
+            && (&self.changed, &self.nulled, &self.differ, &self.body)
+                == (&other.changed, &other.nulled, &other.differ, &other.body)
     }
 }
 
@@ -174,13 +180,22 @@ fn change(object: &Object, before: Option<&Row>, after: &Row) -> Option<Event> {
     }
     for field in object.fields.iter().filter(|field| told(field)) {
         let value = after.get(field.slot);
-        if kind == Kind::Update {
-            if before.is_some_and(|before| before.get(field.slot) == value) {
+        if let (Kind::Update, Some(before)) = (kind, before) {
+            let old = before.get(field.slot);
+            if old == value {
                 continue;
             }
             event.changed.push(field.name.clone());
             if value.is_null() {
                 event.nulled.push(field.name.clone());
+            }
+            let texts = old.text().zip(value.text());
+            if let (FieldKind::LongText(_), Some((old, new))) = (&field.kind, texts)
+                && let Some(told) = difference(old, new)
+            {
+                event.differ.push(field.name.clone());
+                event.body.insert(field.name.clone(), told.into());
+                continue;
             }
         }
         if !value.is_null() {

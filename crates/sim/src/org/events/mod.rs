@@ -6,6 +6,7 @@
 #[cfg(feature = "pubsub")]
 mod avro;
 pub(super) mod control;
+mod difference;
 pub(super) mod event;
 mod knobs;
 #[cfg(feature = "pubsub")]

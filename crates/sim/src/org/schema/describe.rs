@@ -38,7 +38,7 @@ pub(crate) fn summary(object: &Object, version: &str) -> Json {
         "queryable": true,
         "replicateable": true,
         "retrieveable": true,
-        "searchable": false,
+        "searchable": crate::org::sosl::searchable(object),
         "triggerable": object.writable,
         "undeletable": false,
         "urls": {

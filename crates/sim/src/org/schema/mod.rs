@@ -359,6 +359,15 @@ impl Schema {
         self.objects.iter().position(|o| o.prefix == prefix)
     }
 
+    /// The reference whose parent calls its children so (`Contacts`): (child object's number, field's index).
+    pub(crate) fn child(&self, parent: &str, children: &str) -> Option<(usize, usize)> {
+        self.references_to(parent).find(|(child, field)| {
+            let field = self.objects.get(*child).and_then(|child| child.fields.get(*field));
+            let name = field.and_then(|field| field.reference()?.children.as_ref());
+            name.is_some_and(|name| name.eq_ignore_ascii_case(children))
+        })
+    }
+
     /// Every reference to this object: (child object's number, field's index).
     pub(crate) fn references_to(&self, parent: &str) -> impl Iterator<Item = (usize, usize)> + '_ {
         let parent = parent.to_owned();

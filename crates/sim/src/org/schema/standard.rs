@@ -5,9 +5,18 @@
 
 use super::{Field, Kind, Object, OnDelete, Reference};
 
-/// Organization, User, Account, Contact, Lead, Campaign and CampaignMember.
+/// Organization, Profile, User, Account, Contact, Lead, Campaign and CampaignMember.
 pub(super) fn objects() -> Vec<Object> {
-    vec![organization(), user(), account(), contact(), lead(), campaign(), campaign_member()]
+    vec![
+        organization(),
+        profile(),
+        user(),
+        account(),
+        contact(),
+        lead(),
+        campaign(),
+        campaign_member(),
+    ]
 }
 
 fn text(name: &str, label: &str, length: usize) -> Field {
@@ -152,6 +161,17 @@ fn organization() -> Object {
     object
 }
 
+fn profile() -> Object {
+    let fields = [
+        required(text("Name", "Name", 255)),
+        text("Description", "Description", 255),
+        text("UserType", "User Type", 40),
+    ];
+    let mut object = object("Profile", "00e", false, fields);
+    object.writable = false;
+    object
+}
+
 fn user() -> Object {
     let mut username = required(text("Username", "Username", 80));
     username.unique = true;
@@ -168,6 +188,7 @@ fn user() -> Object {
         text("EmailEncodingKey", "Email Encoding", 40),
         text("LanguageLocaleKey", "Language", 40),
         text("UserType", "User Type", 40),
+        lookup("Profile", "Profile ID", "Profile", Some("Users"), OnDelete::Restrict),
         text("Title", "Title", 80),
         text("Department", "Department", 80),
         Field::new("Phone", "Phone", Kind::Phone),

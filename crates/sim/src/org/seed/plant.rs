@@ -8,6 +8,9 @@ use super::{RecordFacts, Seed, when};
 use crate::org::data::{Assign, Database, RowError, Value};
 use crate::org::schema::{Field, Kind, Object};
 
+/// The profile of all users.
+const PROFILE: &str = "System Administrator";
+
 /// Stores the organization, the users and all records, in the seed's order.
 ///
 /// # Errors
@@ -25,6 +28,9 @@ pub(crate) fn plant(seed: &Seed, database: &mut Database) -> Result<(), String> 
         ("DefaultLocaleSidKey", "en_US"),
     ];
     store(database, "Organization", Some(org), &organization, first)?;
+    // Nobody is kept from anything here, as of those whom this profile has.
+    let facts = [("Name", PROFILE), ("UserType", "Standard")];
+    let profile = store(database, "Profile", None, &facts, first)?;
     for (number, user) in seed.users.iter().enumerate() {
         let id = SfId::parse(&user_id(database, number + 1)).map_err(|e| e.to_string())?;
         let alias: String = user.username.chars().take_while(|c| *c != '@').take(8).collect();
@@ -40,6 +46,7 @@ pub(crate) fn plant(seed: &Seed, database: &mut Database) -> Result<(), String> 
             ("EmailEncodingKey", "UTF-8"),
             ("LanguageLocaleKey", "en_US"),
             ("UserType", "Standard"),
+            ("ProfileId", profile.as_str()),
         ];
         store(database, "User", Some(id), &facts, first)?;
     }

@@ -1,11 +1,15 @@
 //! What a query says, before it is held against the schema.
 
+use sloe_core::ids::SfId;
+
 use super::dates::Stretch;
 
 /// A field, perhaps of a parent: `Event__r.Name`, perhaps aggregated: `MAX(Name)`; with its place in the text.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Path {
     pub(crate) function: Option<Function>,
+    /// A date function, and whether it is of the user's zone (`convertTimezone`).
+    pub(crate) part: Option<(Part, bool)>,
     pub(crate) parts: Vec<String>,
     pub(crate) at: usize,
 }
@@ -17,12 +21,31 @@ pub(crate) struct Query {
     pub(crate) from: String,
     pub(crate) from_at: usize,
     pub(crate) alias: Option<String>,
+    /// `USING SCOPE mine`.
+    pub(crate) mine: bool,
     pub(crate) filter: Option<Condition>,
     pub(crate) group: Vec<Path>,
+    pub(crate) subtotals: Subtotals,
     pub(crate) having: Option<Having>,
     pub(crate) order: Vec<Order>,
     pub(crate) limit: Option<usize>,
     pub(crate) offset: usize,
+}
+
+impl Query {
+    /// Narrows a query with `USING SCOPE mine` down to the records of this user.
+    pub(crate) fn owned_by(&mut self, user: SfId) {
+        if !self.mine {
+            return;
+        }
+        let parts = vec!["OwnerId".to_owned()];
+        let owner = Path { function: None, part: None, parts, at: self.from_at };
+        let own = Condition::Compare(owner, Comparison::Equal, Literal::Text(user.to_string()));
+        self.filter = Some(match self.filter.take() {
+            Some(filter) => Condition::All(vec![own, filter]),
+            None => own,
+        });
+    }
 }
 
 /// What a group must satisfy, and where that is said.
@@ -50,12 +73,28 @@ pub(crate) enum Select {
         path: Path,
         alias: Option<String>,
     },
+    /// `FORMAT(Amount)`, also of an aggregate.
+    Format {
+        path: Path,
+        alias: Option<String>,
+    },
     /// `FIELDS(ALL)`, and where that is said.
     All {
         which: Which,
         at: usize,
     },
     Children(Box<Query>),
+}
+
+impl Select {
+    /// Whether it is made of many rows.
+    pub(super) fn measures(&self) -> bool {
+        match self {
+            Self::Aggregate { .. } => true,
+            Self::Format { path, .. } => path.function.is_some(),
+            _ => false,
+        }
+    }
 }
 
 /// Which fields `FIELDS()` stands for.
@@ -75,6 +114,31 @@ pub(crate) enum Function {
     Min,
     Max,
     Avg,
+    /// Whether a subtotal leaves a field open.
+    Grouping,
+}
+
+/// A date function: what it takes of a day or a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Year,
+    Quarter,
+    Month,
+    DayInMonth,
+    DayInWeek,
+    DayInYear,
+    Day,
+    Hour,
+    WeekInMonth,
+    WeekInYear,
+}
+
+/// Which sums of groups come with them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Subtotals {
+    None,
+    Rollup,
+    Cube,
 }
 
 /// One sort key.

@@ -1,7 +1,10 @@
 //! Holds a query against the schema: every name becomes an object, a field, a relationship; every literal a value.
 
+use jiff::tz::TimeZone;
+
 use super::QueryError;
 use super::ast::{Comparison, Condition, Function, Having, Path, Query, Select};
+use super::reckon::Reckoned;
 use crate::org::data::{Database, Value};
 use crate::org::schema::{Field, Kind, Object};
 
@@ -10,12 +13,35 @@ use crate::org::schema::{Field, Kind, Object};
 pub(crate) struct Column {
     /// What is made of the field's values over a group, if not the values themselves.
     pub(crate) function: Option<Function>,
+    /// The part of a date that is meant, if not the whole.
+    pub(crate) reckoned: Option<Reckoned>,
     pub(crate) hops: Vec<(usize, usize)>,
     /// The object that has the field.
     pub(crate) object: usize,
     pub(crate) field: usize,
     /// The names on the way, as the schema spells them, the field last.
     pub(crate) names: Vec<String>,
+}
+
+impl Column {
+    /// Whether it is a field of the row itself, as it is.
+    pub(super) fn is_own(&self) -> bool {
+        self.hops.is_empty() && self.reckoned.is_none()
+    }
+
+    /// The kind of its values: counts are numbers, whatever is counted.
+    pub(super) fn kind(&self, database: &Database) -> Option<Kind> {
+        match (self.function, &self.reckoned) {
+            (Some(Function::Count | Function::CountDistinct | Function::Grouping), _) => {
+                Some(Kind::Number(18, 0))
+            }
+            (_, Some(reckoned)) => Some(reckoned.part.kind()),
+            (_, None) => {
+                let field = database.object(self.object).fields.get(self.field);
+                field.map(|field| field.kind.clone())
+            }
+        }
+    }
 }
 
 /// A sort key: by what, whether descending, whether nothing comes last.
@@ -28,6 +54,8 @@ pub(crate) struct Plan {
     pub(crate) outputs: Vec<Output>,
     pub(crate) filter: Option<Test>,
     pub(crate) group: Vec<Column>,
+    /// Which of the columns that groups share stand open, once for each set of groups.
+    pub(crate) sets: Vec<Vec<bool>>,
     /// What a group must satisfy.
     pub(crate) having: Option<Test>,
     /// Every aggregate that outputs, `HAVING` and `ORDER BY` need, each once.
@@ -41,12 +69,32 @@ pub(crate) struct Plan {
     pub(crate) aggregate: bool,
 }
 
+impl Plan {
+    /// Whether records come with their children.
+    pub(crate) fn has_children(&self) -> bool {
+        self.outputs.iter().any(|output| matches!(output, Output::Children { .. }))
+    }
+}
+
 /// One thing a plan gives back.
 #[derive(Clone, Debug)]
 pub(crate) enum Output {
-    Column { column: Column, name: String },
-    Aggregate { column: Column, name: String },
-    Children { name: String, field: usize, plan: Box<Plan> },
+    Column {
+        column: Column,
+        name: String,
+        /// The zone in which `FORMAT()` shows it.
+        formatted: Option<TimeZone>,
+    },
+    Aggregate {
+        column: Column,
+        name: String,
+        formatted: Option<TimeZone>,
+    },
+    Children {
+        name: String,
+        field: usize,
+        plan: Box<Plan>,
+    },
 }
 
 /// A condition on a row.
@@ -130,9 +178,8 @@ fn levels(query: &Query) -> usize {
 }
 
 impl Binder<'_> {
-    fn plan(&self, query: &Query, object: usize) -> Result<Plan, QueryError> {
-        let aggregate = !query.group.is_empty()
-            || query.select.iter().any(|s| matches!(s, Select::Aggregate { .. }));
+    pub(super) fn plan(&self, query: &Query, object: usize) -> Result<Plan, QueryError> {
+        let aggregate = !query.group.is_empty() || query.select.iter().any(Select::measures);
         let count_rows = query.select.contains(&Select::CountRows);
         if count_rows && (query.select.len() > 1 || aggregate) {
             return Err(QueryError::new(
@@ -162,7 +209,7 @@ impl Binder<'_> {
             let column = self.column(&key.path, query, object)?;
             let fits = match column.function {
                 Some(_) => aggregate,
-                None => !aggregate || group.contains(&column),
+                None => group.contains(&column) || !aggregate && column.reckoned.is_none(),
             };
             if !fits {
                 return Err(self.ungrouped(key.path.at, &key.path.parts));
@@ -176,6 +223,7 @@ impl Binder<'_> {
             object,
             outputs,
             filter,
+            sets: query.subtotals.sets(group.len()),
             group,
             having,
             measures,
@@ -212,6 +260,7 @@ impl Binder<'_> {
         needed.extend(order.iter().map(|(column, ..)| column.clone()));
         let mut measures: Vec<Column> = Vec::new();
         for column in needed {
+            self.must_be_grouped(&column, group, query)?;
             if column.function.is_some() && !measures.contains(&column) {
                 measures.push(column);
             }
@@ -228,107 +277,29 @@ impl Binder<'_> {
         paths.iter().map(|path| self.column(path, query, object)).collect()
     }
 
-    fn ungrouped(&self, at: usize, names: &[String]) -> QueryError {
+    pub(super) fn ungrouped(&self, at: usize, names: &[String]) -> QueryError {
         let message = format!("Field must be grouped or aggregated: {}", names.join("."));
-        QueryError::located("MALFORMED_QUERY", self.text, at, &message)
+        self.malformed(at, &message)
     }
 
-    fn output(
-        &self,
-        select: &Select,
-        query: &Query,
-        object: usize,
-        (aggregate, group, unnamed): (bool, &[Column], usize),
-    ) -> Result<Output, QueryError> {
-        match select {
-            Select::Field { path, alias } => {
-                let column = self.column(path, query, object)?;
-                if aggregate && !group.contains(&column) {
-                    return Err(self.ungrouped(path.at, &path.parts));
-                }
-                if let (Some(alias), false) = (alias, aggregate) {
-                    let message = format!("only aggregate expressions use field aliasing: {alias}");
-                    return Err(QueryError::located(
-                        "MALFORMED_QUERY",
-                        self.text,
-                        path.at,
-                        &message,
-                    ));
-                }
-                let last = column.names.last().cloned().unwrap_or_default();
-                Ok(Output::Column { column, name: alias.clone().unwrap_or(last) })
-            }
-            Select::Aggregate { path, alias } => {
-                let column = self.column(path, query, object)?;
-                let name = alias.clone().unwrap_or_else(|| format!("expr{unnamed}"));
-                Ok(Output::Aggregate { column, name })
-            }
-            Select::Label { path, alias } => {
-                let mut column = self.column(path, query, object)?;
-                if aggregate {
-                    return Err(self.ungrouped(path.at, &path.parts));
-                }
-                // A picklist's labels are its values here.
-                if let (Some(alias), Some(last)) = (alias, column.names.last_mut()) {
-                    last.clone_from(alias);
-                }
-                let name = column.names.last().cloned().unwrap_or_default();
-                Ok(Output::Column { column, name })
-            }
-            Select::Children(child) => self.children(child, object, aggregate),
-            Select::All { .. } | Select::CountRows => {
-                Err(QueryError::new("MALFORMED_QUERY", "unexpected COUNT()"))
-            }
-        }
+    pub(super) fn malformed(&self, at: usize, message: &str) -> QueryError {
+        QueryError::located("MALFORMED_QUERY", self.text, at, message)
     }
 
-    fn children(
-        &self,
-        query: &Query,
-        parent: usize,
-        aggregate: bool,
-    ) -> Result<Output, QueryError> {
-        let shape = self.database.object(parent);
-        let hit = self.database.schema().references_to(&shape.name).find_map(|(child, field)| {
-            let reference = self.database.object(child).fields.get(field)?.reference()?;
-            let name = reference
-                .children
-                .as_ref()
-                .filter(|name| name.eq_ignore_ascii_case(&query.from))?;
-            Some((child, field, name.clone()))
-        });
-        let Some((child, field, name)) = hit else {
-            let message = format!(
-                "Didn't understand relationship '{}' in FROM part of query call. If you are attempting to use a custom \
-                 relationship, be sure to append the '__r' after the custom relationship name. Please reference your \
-                 WSDL or the describe call for the appropriate names.",
-                query.from
-            );
-            return Err(QueryError::located("INVALID_TYPE", self.text, query.from_at, &message));
-        };
-        let plan = self.plan(query, child)?;
-        if aggregate || plan.aggregate || plan.count_rows {
-            return Err(QueryError::new(
-                "MALFORMED_QUERY",
-                "aggregates can't be combined with child subqueries",
-            ));
-        }
-        Ok(Output::Children { name, field, plan: Box::new(plan) })
-    }
-
-    fn field(&self, column: &Column) -> Option<&Field> {
+    pub(super) fn field(&self, column: &Column) -> Option<&Field> {
         self.database.object(column.object).fields.get(column.field)
     }
 
-    /// The kind of the column's values: counts are numbers, whatever is counted.
     pub(super) fn kind(&self, column: &Column) -> Option<Kind> {
-        match column.function {
-            Some(Function::Count | Function::CountDistinct) => Some(Kind::Number(18, 0)),
-            _ => self.field(column).map(|field| field.kind.clone()),
-        }
+        column.kind(self.database)
     }
 
-    fn column(&self, path: &Path, query: &Query, object: usize) -> Result<Column, QueryError> {
+    pub(super) fn column(
+        &self,
+        path: &Path,
+        query: &Query,
+        object: usize,
+    ) -> Result<Column, QueryError> {
         let mut parts = path.parts.as_slice();
         let own = [Some(&query.from), query.alias.as_ref()];
         if let [first, rest @ ..] = parts
@@ -338,17 +309,19 @@ impl Binder<'_> {
             parts = rest;
         }
         let function = path.function;
-        let mut column = Column { function, hops: Vec::new(), object, field: 0, names: Vec::new() };
+        let mut column = Column {
+            function,
+            reckoned: None,
+            hops: Vec::new(),
+            object,
+            field: 0,
+            names: Vec::new(),
+        };
         let Some((last, parents)) = parts.split_last() else {
             return Err(self.no_column("", path, object));
         };
         if parents.len() > 5 {
-            return Err(QueryError::located(
-                "MALFORMED_QUERY",
-                self.text,
-                path.at,
-                "more than 5 levels of parents",
-            ));
+            return Err(self.malformed(path.at, "more than 5 levels of parents"));
         }
         for parent in parents {
             let shape = self.database.object(column.object);
@@ -383,8 +356,9 @@ impl Binder<'_> {
         if matches!(function, Some(Function::Sum | Function::Avg)) && !numeric {
             let name = path.parts.join(".");
             let message = format!("field {name} does not support aggregate operator");
-            return Err(QueryError::located("MALFORMED_QUERY", self.text, path.at, &message));
+            return Err(self.malformed(path.at, &message));
         }
+        column.reckoned = self.reckoned(path, &column)?;
         Ok(column)
     }
 
@@ -429,12 +403,7 @@ impl Binder<'_> {
                 if plan.outputs.len() != 1
                     || !matches!(plan.outputs.first(), Some(Output::Column { .. }))
                 {
-                    return Err(QueryError::located(
-                        "MALFORMED_QUERY",
-                        self.text,
-                        path.at,
-                        "IN takes one selected field",
-                    ));
+                    return Err(self.malformed(path.at, "IN takes one selected field"));
                 }
                 Test::InPlan { column, negated: *negated, plan: Box::new(plan) }
             }

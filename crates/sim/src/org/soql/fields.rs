@@ -2,9 +2,12 @@
 
 use std::collections::HashSet;
 
+use jiff::tz::TimeZone;
+
 use super::QueryError;
-use super::ast::{Path, Query, Which};
+use super::ast::{Function, Path, Query, Which};
 use super::bind::{Binder, Column, Output};
+use super::reckon::Reckoned;
 use crate::org::schema::Kind;
 
 /// How many rows a query with `FIELDS(ALL)` or `FIELDS(CUSTOM)` may ask for.
@@ -23,6 +26,47 @@ impl Binder<'_> {
         let name = path.parts.join(".");
         let message = format!("field '{name}' can not be {done} in a query call");
         Err(QueryError::located("INVALID_FIELD", self.text, path.at, &message))
+    }
+
+    /// The part of a date that a path names.
+    pub(super) fn reckoned(
+        &self,
+        path: &Path,
+        column: &Column,
+    ) -> Result<Option<Reckoned>, QueryError> {
+        let Some((part, local)) = path.part else { return Ok(None) };
+        if !part.fits(self.field(column).map(|field| &field.kind)) {
+            let name = path.parts.join(".");
+            let message = format!("field {name} does not support this date function");
+            return Err(self.malformed(path.at, &message));
+        }
+        let zone = if local { self.zone() } else { TimeZone::UTC };
+        Ok(Some(Reckoned { part, zone }))
+    }
+
+    /// The zone of the org, which is that of all its users.
+    pub(super) fn zone(&self) -> TimeZone {
+        let found = self.database.schema().find("Organization").and_then(|number| {
+            let slot = self.database.object(number).field("TimeZoneSidKey")?.slot;
+            let org = self.database.table(number).rows().next()?;
+            TimeZone::get(org.get(slot).text()?).ok()
+        });
+        found.unwrap_or(TimeZone::UTC)
+    }
+
+    /// `GROUPING()` is asked of what the query groups by.
+    pub(super) fn must_be_grouped(
+        &self,
+        column: &Column,
+        group: &[Column],
+        query: &Query,
+    ) -> Result<(), QueryError> {
+        let bare = Column { function: None, ..column.clone() };
+        if column.function != Some(Function::Grouping) || group.contains(&bare) {
+            return Ok(());
+        }
+        let message = format!("GROUPING needs a grouped field: {}", column.names.join("."));
+        Err(self.malformed(query.from_at, &message))
     }
 
     /// The outputs that `FIELDS()` stands for.
@@ -51,12 +95,14 @@ impl Binder<'_> {
         let outputs = wanted.map(|(number, field)| Output::Column {
             column: Column {
                 function: None,
+                reckoned: None,
                 hops: Vec::new(),
                 object,
                 field: number,
                 names: vec![field.name.clone()],
             },
             name: field.name.clone(),
+            formatted: None,
         });
         Ok(outputs.collect())
     }

@@ -25,9 +25,13 @@ pub(super) fn value_of<'a>(
             None => return Cow::Owned(Value::Null),
         }
     }
-    match database.object(column.object).fields.get(column.field) {
+    let value = match database.object(column.object).fields.get(column.field) {
         Some(field) => row.get(field.slot),
-        None => Cow::Owned(Value::Null),
+        None => return Cow::Owned(Value::Null),
+    };
+    match &column.reckoned {
+        Some(reckoned) => Cow::Owned(reckoned.of(&value)),
+        None => value,
     }
 }
 
@@ -107,7 +111,7 @@ fn compare(value: &Value, comparison: Comparison, wanted: &Value, exact: bool) -
 }
 
 /// `%` stands for any run of characters, `_` for one; case does not matter. Linear in both lengths' product at worst.
-fn like(text: &str, pattern: &str) -> bool {
+pub(crate) fn like(text: &str, pattern: &str) -> bool {
     #[derive(PartialEq)]
     enum Part {
         Run,

@@ -73,9 +73,16 @@ impl Binder<'_> {
 
     fn wrong_type(&self, path: &Path, kind: &Kind) -> QueryError {
         let name = path.parts.join(".");
-        let wanted = crate::org::data::soap_name(kind);
+        let (wanted, quoted) = match kind {
+            Kind::DateTime => ("dateTime", "should not be"),
+            Kind::Checkbox | Kind::Date | Kind::Number(..) | Kind::Currency(..) => {
+                (crate::org::data::soap_name(kind), "should not be")
+            }
+            // All others are written as texts.
+            _ => ("string", "should be"),
+        };
         let message = format!(
-            "value of filter criterion for field '{name}' must be of type {wanted} and should not be enclosed in quotes"
+            "value of filter criterion for field '{name}' must be of type {wanted} and {quoted} enclosed in quotes"
         );
         QueryError::located("INVALID_FIELD", self.text, path.at, &message)
     }

@@ -1,7 +1,7 @@
 //! The grammar of SOQL: recursive descent, one function per rule, bounded depth.
 
 use super::QueryError;
-use super::ast::{Function, Having, Order, Path, Query, Select, Which};
+use super::ast::{Function, Order, Part, Path, Query, Select, Which};
 use super::lexer::{Kind, Token, scan};
 
 /// Salesforce's bound on a query's length.
@@ -54,7 +54,7 @@ impl Parser<'_> {
         self.token().map_or(&Kind::End, |token| &token.kind)
     }
 
-    fn place(&self) -> usize {
+    pub(super) fn place(&self) -> usize {
         self.token().map_or(0, |token| token.at)
     }
 
@@ -82,7 +82,7 @@ impl Parser<'_> {
         hit
     }
 
-    fn expect_word(&mut self, wanted: &str) -> Parsed<()> {
+    pub(super) fn expect_word(&mut self, wanted: &str) -> Parsed<()> {
         if self.take_word(wanted) { Ok(()) } else { Err(self.unexpected()) }
     }
 
@@ -96,7 +96,7 @@ impl Parser<'_> {
         if self.take_sign(wanted) { Ok(()) } else { Err(self.unexpected()) }
     }
 
-    fn next_is_open(&self) -> bool {
+    pub(super) fn next_is_open(&self) -> bool {
         matches!(self.tokens.get(self.at + 1).map(|t| &t.kind), Some(Kind::Sign("(")))
     }
 
@@ -135,10 +135,10 @@ impl Parser<'_> {
         let from_at = self.place();
         let from = self.name()?;
         let alias = self.alias()?;
-        self.refuse_rest(&["USING"])?;
+        let mine = self.scope()?;
         let filter = if self.take_word("WHERE") { Some(self.condition()?) } else { None };
         self.refuse_rest(&["WITH"])?;
-        let (group, having) = self.group_by()?;
+        let (group, subtotals, having) = self.group_by()?;
         let order = self.order_by()?;
         let limit = if self.take_word("LIMIT") { Some(self.whole_number()?) } else { None };
         let offset = if self.take_word("OFFSET") { self.whole_number()? } else { 0 };
@@ -158,7 +158,20 @@ impl Parser<'_> {
         if self.is_word("ALL") {
             return Err(self.fail("ALL ROWS is not allowed in this context; use queryAll"));
         }
-        Ok(Query { select, from, from_at, alias, filter, group, having, order, limit, offset })
+        Ok(Query {
+            select,
+            from,
+            from_at,
+            alias,
+            mine,
+            filter,
+            group,
+            subtotals,
+            having,
+            order,
+            limit,
+            offset,
+        })
     }
 
     /// Parts of SOQL that the simulated org doesn't have are named, not misread.
@@ -171,6 +184,20 @@ impl Parser<'_> {
         }
     }
 
+    /// `USING SCOPE`: whether it narrows the records down to the user's own.
+    fn scope(&mut self) -> Parsed<bool> {
+        if !self.take_word("USING") {
+            return Ok(false);
+        }
+        self.expect_word("SCOPE")?;
+        let mine = self.is_word("mine");
+        if !mine && !self.is_word("everything") {
+            return Err(self.fail("the simulated org supports the scopes everything and mine only"));
+        }
+        self.at += 1;
+        Ok(mine)
+    }
+
     fn alias(&mut self) -> Parsed<Option<String>> {
         match self.peek() {
             Kind::Word(word) if !CLAUSES.iter().any(|clause| word.eq_ignore_ascii_case(clause)) => {
@@ -180,53 +207,48 @@ impl Parser<'_> {
         }
     }
 
-    fn group_by(&mut self) -> Parsed<(Vec<Path>, Option<Having>)> {
-        let mut group = Vec::new();
-        if !self.take_word("GROUP") {
-            return Ok((group, None));
-        }
-        self.expect_word("BY")?;
-        group.push(self.group()?);
-        while self.take_sign(",") {
-            group.push(self.group()?);
-        }
-        let at = self.place();
-        if !self.take_word("HAVING") {
-            return Ok((group, None));
-        }
-        self.grouped = true;
-        let condition = self.condition()?;
-        self.grouped = false;
-        Ok((group, Some(Having { at, condition })))
-    }
-
-    fn group(&mut self) -> Parsed<Path> {
-        if self.next_is_open() {
-            return Err(self.fail("the simulated org doesn't support functions in GROUP BY"));
-        }
-        self.path()
-    }
-
     fn path(&mut self) -> Parsed<Path> {
         let at = self.place();
         let mut parts = vec![self.name()?];
         while self.take_sign(".") {
             parts.push(self.name()?);
         }
-        Ok(Path { function: None, parts, at })
+        Ok(Path { function: None, part: None, parts, at })
     }
 
-    /// A field or, where groups are told of, an aggregate of one.
+    /// A field, a part of a date or, where groups are told of, an aggregate.
     pub(super) fn operand(&mut self) -> Parsed<Path> {
         if !self.next_is_open() {
             return self.path();
         }
-        if !self.grouped {
-            return Err(self.fail("the simulated org doesn't support functions in WHERE"));
-        }
         let name = self.name()?;
         self.expect_sign("(")?;
+        if let Some(part) = Part::named(&name) {
+            return self.part_of(part);
+        }
+        if name.eq_ignore_ascii_case("toLabel") {
+            // A picklist's labels are its values here.
+            let path = self.path()?;
+            return self.expect_sign(")").map(|()| path);
+        }
+        if !self.grouped {
+            return Err(self.fail(&format!("the simulated org doesn't support {name}() here")));
+        }
         self.aggregate(&name)
+    }
+
+    /// What follows a date function's bracket.
+    fn part_of(&mut self, part: Part) -> Parsed<Path> {
+        let local = self.next_is_open() && self.take_word("convertTimezone");
+        if local {
+            self.expect_sign("(")?;
+        }
+        let path = self.path()?;
+        if local {
+            self.expect_sign(")")?;
+        }
+        self.expect_sign(")")?;
+        Ok(Path { part: Some((part, local)), ..path })
     }
 
     /// What follows an aggregate function's bracket.
@@ -239,15 +261,29 @@ impl Parser<'_> {
             "MIN" => Function::Min,
             "MAX" => Function::Max,
             "AVG" => Function::Avg,
+            "GROUPING" => Function::Grouping,
             other => {
                 return Err(
                     self.fail(&format!("the simulated org doesn't support {other}() in SOQL"))
                 );
             }
         };
-        let path = self.path()?;
+        let path = if function == Function::Grouping { self.operand()? } else { self.path()? };
         self.expect_sign(")")?;
         Ok(Path { function: Some(function), ..path })
+    }
+
+    /// What follows `FORMAT(`: a field or an aggregate.
+    fn formatted(&mut self) -> Parsed<Select> {
+        let path = if self.next_is_open() {
+            let name = self.name()?;
+            self.expect_sign("(")?;
+            self.aggregate(&name)?
+        } else {
+            self.path()?
+        };
+        self.expect_sign(")")?;
+        Ok(Select::Format { path, alias: self.alias()? })
     }
 
     fn select(&mut self) -> Parsed<Select> {
@@ -273,7 +309,11 @@ impl Parser<'_> {
                 self.expect_sign(")")?;
                 Ok(Select::Label { path, alias: self.alias()? })
             }
-            _ => Ok(Select::Aggregate { path: self.aggregate(&name)?, alias: self.alias()? }),
+            "FORMAT" => self.formatted(),
+            name => match Part::named(name) {
+                Some(part) => Ok(Select::Field { path: self.part_of(part)?, alias: self.alias()? }),
+                None => Ok(Select::Aggregate { path: self.aggregate(name)?, alias: self.alias()? }),
+            },
         }
     }
 

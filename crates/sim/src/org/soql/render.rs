@@ -5,6 +5,7 @@ use sloe_core::ids::SfId;
 use super::ast::Function;
 use super::bind::{Output, Plan};
 use super::filter::value_of;
+use super::localized::localized;
 use crate::org::data::{Database, Row, Value};
 
 /// Writes the `attributes` every record begins with.
@@ -59,7 +60,7 @@ impl Writer<'_> {
         let depth = lead.len();
         let mut written: Vec<&str> = Vec::new();
         for output in &self.plan.outputs {
-            let Output::Column { column, .. } = output else { continue };
+            let Output::Column { column, formatted, .. } = output else { continue };
             let (Some(head), Some(name)) = (column.names.get(..depth), column.names.get(depth))
             else {
                 continue;
@@ -71,7 +72,11 @@ impl Writer<'_> {
             write_name(out, name);
             let Some((object, reference)) = column.hops.get(depth) else {
                 let field = self.database.object(column.object).fields.get(column.field);
-                field.map_or(Value::Null, |f| row.get(f.slot).into_owned()).write_json(out);
+                let value = field.map_or(Value::Null, |f| row.get(f.slot).into_owned());
+                match formatted {
+                    Some(zone) => localized(&value, field.map(|f| &f.kind), zone).write_json(out),
+                    None => value.write_json(out),
+                }
                 continue;
             };
             self.write_parent(out, row, (*object, *reference), lead, name);
@@ -114,11 +119,16 @@ impl Plan {
                     write_name(out, name);
                     value.write_json(out);
                 }
-                Output::Aggregate { column, name } => {
+                Output::Aggregate { column, name, .. } => {
                     write_name(out, name);
-                    match (column.function, value) {
-                        // Counts are whole numbers in JSON, other numbers doubles.
-                        (Some(Function::Count | Function::CountDistinct), Value::Number(n)) => {
+                    // Counts and parts of dates are whole numbers in JSON, other numbers doubles.
+                    let whole = column.reckoned.is_some()
+                        || matches!(
+                            column.function,
+                            Some(Function::Count | Function::CountDistinct | Function::Grouping)
+                        );
+                    match value {
+                        Value::Number(n) if whole => {
                             out.extend_from_slice(format!("{n:.0}").as_bytes());
                         }
                         _ => value.write_json(out),
@@ -143,8 +153,15 @@ pub(crate) fn csv_columns(plan: &Plan) -> Vec<String> {
 /// One record of a Bulk query's CSV.
 pub(crate) fn csv_values(database: &Database, plan: &Plan, row: &Row) -> Vec<String> {
     let columns = plan.outputs.iter().filter_map(|output| match output {
-        Output::Column { column, .. } => {
-            Some(value_of(database, row, column).to_text().into_owned())
+        Output::Column { column, formatted, .. } => {
+            let value = value_of(database, row, column);
+            Some(match formatted {
+                Some(zone) => {
+                    let kind = column.kind(database);
+                    localized(&value, kind.as_ref(), zone).to_text().into_owned()
+                }
+                None => value.to_text().into_owned(),
+            })
         }
         Output::Aggregate { .. } | Output::Children { .. } => None,
     });

@@ -118,10 +118,10 @@ fn candidates(
             let offers = tests.iter().filter_map(|t| candidates(database, object, t, all, most));
             offers.min_by_key(Vec::len)?
         }
-        Test::Compare(column, comparison, value) if column.hops.is_empty() => {
+        Test::Compare(column, comparison, value) if column.is_own() => {
             compare_candidates(database, object, column, (*comparison, value), (all, most))?
         }
-        Test::In { column, negated: false, values } if column.hops.is_empty() => {
+        Test::In { column, negated: false, values } if column.is_own() => {
             let each = values.iter().map(|v| {
                 compare_candidates(database, object, column, (Comparison::Equal, v), (all, most))
             });

@@ -63,6 +63,7 @@ pub(crate) struct Told {
     pub(crate) sequence: i64,
     pub(crate) changed: Vec<String>,
     pub(crate) nulled: Vec<String>,
+    pub(crate) differ: Vec<String>,
     pub(crate) body: BTreeMap<String, Field>,
 }
 
@@ -159,7 +160,7 @@ impl Subscription {
 
     /// The next answer, within a bound.
     pub(crate) async fn answer(&mut self) -> Result<FetchResponse, Status> {
-        let next = tokio::time::timeout(Duration::from_secs(30), self.stream.message()).await;
+        let next = tokio::time::timeout(Duration::from_secs(120), self.stream.message()).await;
         let answer = next.expect("an answer within half a minute")?.expect("an answer");
         self.pending = answer.pending_num_requested;
         Ok(answer)
@@ -256,6 +257,7 @@ fn read(schema: &str, mut payload: &[u8], replay: u64) -> Told {
         sequence: number("sequenceNumber"),
         changed: names("changedFields"),
         nulled: names("nulledFields"),
+        differ: names("diffFields"),
         body: body.collect(),
     }
 }

@@ -1,0 +1,320 @@
+//! Everything that has a key, a collection for each kind: `_id` is the key's
+//! id, `version` what only a greater one replaces. A body that is JSON is
+//! stored as a document (`data`), so that it can be read in any tool, if it
+//! comes back byte by byte; other bodies as they are (`bytes`).
+
+use std::collections::BTreeMap;
+
+use mongodb::bson::{Bson as Value, Document as Bson, doc};
+use mongodb::error::{Error, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT};
+use mongodb::sync::ClientSession;
+
+use super::error::{explain, explain_write, is_duplicate};
+use super::journal::binary;
+use super::{Mongo, capped, count, outbox, signed};
+use crate::api::{Document, StoreError, Write};
+use crate::key::{Collection, Key, Range};
+
+/// How often a transaction that another one disturbed is tried.
+const TRIES: u32 = 50;
+
+pub(super) fn get(store: &Mongo, key: &Key) -> Result<Option<Document>, StoreError> {
+    let collection = store.collection(key.collection().name());
+    let found = collection.find_one(doc! { "_id": key.id() }).run().map_err(explain)?;
+    found.map(|found| read(&found)).transpose()
+}
+
+pub(super) fn scan(
+    store: &Mongo,
+    range: Range,
+    after: Option<&Key>,
+    limit: usize,
+) -> Result<Vec<(Key, Document)>, StoreError> {
+    if limit == 0 {
+        return Ok(Vec::new());
+    }
+    // An org's documents are named by its id, or begin with it and a slash;
+    // no id of 18 letters and digits begins another.
+    let (collection, mut within) = match range {
+        Range::All(collection) => (collection, doc! {}),
+        Range::Org(collection, scope) => {
+            let org = scope.org().to_string();
+            (collection, doc! { "$lt": format!("{org}0"), "$gte": org })
+        }
+    };
+    if let Some(after) = after {
+        within.insert("$gt", after.id());
+    }
+    let filter = if within.is_empty() {
+        doc! {}
+    } else {
+        doc! { "_id": within }
+    };
+    let found = store
+        .collection(collection.name())
+        .find(filter)
+        .sort(doc! { "_id": 1 })
+        .limit(capped(limit))
+        .run()
+        .map_err(explain)?;
+    let mut documents = Vec::new();
+    for found in found {
+        let found = found.map_err(explain)?;
+        let id = found.get_str("_id").map_err(|_| damaged(&found))?.to_owned();
+        documents.push((Key::from_parts(collection, id), read(&found)?));
+    }
+    Ok(documents)
+}
+
+/// Writes documents, and an outbox's cursor with them, in one commit.
+pub(super) fn put(
+    store: &Mongo,
+    writes: &[Write],
+    cursor: Option<&(Bson, i64)>,
+) -> Result<(), StoreError> {
+    match (writes, cursor) {
+        ([], None) => Ok(()),
+        ([], Some((id, cursor))) => {
+            let higher = doc! { "$max": { "cursor": cursor } };
+            let cursors = store.collection(outbox::COLLECTION);
+            let done = cursors.update_one(doc! { "_id": id }, higher).upsert(true).run();
+            done.map(drop).map_err(explain_write)
+        }
+        ([write], None) => put_one(store, write),
+        _ => put_all(store, writes, cursor),
+    }
+}
+
+fn put_one(store: &Mongo, write: &Write) -> Result<(), StoreError> {
+    let collection = store.collection(write.key.collection().name());
+    let older = doc! { "_id": write.key.id(), "version": { "$lt": signed(write.version)? } };
+    let done = match &write.body {
+        None => collection.delete_one(older).run().map(drop),
+        Some(body) => {
+            let document = document(&write.key, signed(write.version)?, body);
+            collection.replace_one(older, document).upsert(true).run().map(drop)
+        }
+    };
+    match done {
+        // What is there is as new or newer.
+        Err(error) if is_duplicate(&error) => Ok(()),
+        done => done.map_err(explain_write),
+    }
+}
+
+/// Why a transaction did not come to its end.
+enum Stop {
+    Store(StoreError),
+    Driver(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Driver(error)
+    }
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+fn put_all(
+    store: &Mongo,
+    writes: &[Write],
+    cursor: Option<&(Bson, i64)>,
+) -> Result<(), StoreError> {
+    let mut session = store.client.start_session().run().map_err(explain)?;
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        session.start_transaction().run().map_err(explain)?;
+        let error = match within(store, &mut session, writes, cursor) {
+            Ok(()) => match commit(&mut session) {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            },
+            Err(Stop::Store(error)) => {
+                let _ = session.abort_transaction().run();
+                return Err(error);
+            }
+            Err(Stop::Driver(error)) => {
+                let _ = session.abort_transaction().run();
+                error
+            }
+        };
+        if !error.contains_label(TRANSIENT_TRANSACTION_ERROR) || tries >= TRIES {
+            return Err(explain_write(error));
+        }
+        // Two that disturbed each other must not do so again at once.
+        std::thread::sleep(std::time::Duration::from_millis(u64::from(tries.min(20))));
+    }
+}
+
+fn within(
+    store: &Mongo,
+    session: &mut ClientSession,
+    writes: &[Write],
+    cursor: Option<&(Bson, i64)>,
+) -> Result<(), Stop> {
+    if let Some((id, cursor)) = cursor {
+        let higher = doc! { "$max": { "cursor": cursor } };
+        let cursors = store.collection(outbox::COLLECTION);
+        cursors.update_one(doc! { "_id": id }, higher).upsert(true).session(&mut *session).run()?;
+    }
+    let mut stored = versions(store, session, writes)?;
+    // Of several writes to one document each finds what the one before left.
+    for write in writes {
+        let (place, version) = ((write.key.collection(), write.key.id()), signed(write.version)?);
+        let before = stored.get(&place).copied();
+        let collection = store.collection(write.key.collection().name());
+        let of = doc! { "_id": write.key.id() };
+        match &write.body {
+            Some(body) if before.is_none_or(|before| before < version) => {
+                let document = document(&write.key, version, body);
+                let replace = collection.replace_one(of, document).upsert(true);
+                replace.session(&mut *session).run()?;
+                stored.insert(place, version);
+            }
+            None if before.is_some_and(|before| before < version) => {
+                collection.delete_one(of).session(&mut *session).run()?;
+                stored.remove(&place);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+type Versions<'a> = BTreeMap<(Collection, &'a str), i64>;
+
+/// The versions of what is stored, as the transaction sees them.
+fn versions<'a>(
+    store: &Mongo,
+    session: &mut ClientSession,
+    writes: &'a [Write],
+) -> Result<Versions<'a>, Stop> {
+    let mut ids: BTreeMap<Collection, Vec<&str>> = BTreeMap::new();
+    for write in writes {
+        ids.entry(write.key.collection()).or_default().push(write.key.id());
+    }
+    let mut stored = Versions::new();
+    for (collection, ids) in ids {
+        let mut found = store
+            .collection(collection.name())
+            .find(doc! { "_id": { "$in": &ids } })
+            .projection(doc! { "version": 1 })
+            .session(&mut *session)
+            .run()?;
+        for found in found.iter(session) {
+            let found = found?;
+            let id = found.get_str("_id").unwrap_or_default();
+            if let Some(id) = ids.iter().find(|one| **one == id) {
+                let version = signed(count(&found, "version")?)?;
+                stored.insert((collection, *id), version);
+            }
+        }
+    }
+    Ok(stored)
+}
+
+fn commit(session: &mut ClientSession) -> Result<(), Error> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match session.commit_transaction().run() {
+            Err(error)
+                if error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT) && tries < TRIES => {}
+            done => return done,
+        }
+    }
+}
+
+fn document(key: &Key, version: i64, body: &[u8]) -> Bson {
+    let mut document = doc! { "_id": key.id(), "version": version };
+    match as_data(body) {
+        Some(data) => document.insert("data", data),
+        None => document.insert("bytes", binary(body)),
+    };
+    document
+}
+
+/// A JSON object as a document, if it comes back as it was.
+fn as_data(body: &[u8]) -> Option<Bson> {
+    let data: Bson = serde_json::from_slice(body).ok()?;
+    let same = as_body(&data)? == body;
+    same.then_some(data)
+}
+
+fn as_body(data: &Bson) -> Option<Vec<u8>> {
+    serde_json::to_vec(data).ok()
+}
+
+fn read(found: &Bson) -> Result<Document, StoreError> {
+    let version = count(found, "version")?;
+    let body = match (found.get("data"), found.get("bytes")) {
+        (Some(Value::Document(data)), None) => as_body(data),
+        (None, Some(Value::Binary(bytes))) => Some(bytes.bytes.clone()),
+        _ => None,
+    };
+    Ok(Document { version, body: body.ok_or_else(|| damaged(found))? })
+}
+
+fn damaged(found: &Bson) -> StoreError {
+    let id = found.get("_id").map(ToString::to_string).unwrap_or_default();
+    StoreError::Damaged(format!("the document {id} can't be read"))
+}
+
+pub(super) fn discard_projections(store: &Mongo) -> Result<(), StoreError> {
+    for collection in [Collection::Orders, Collection::Projections] {
+        let all = store.collection(collection.name());
+        all.delete_many(doc! {}).run().map_err(explain_write)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_is_json_can_be_read_in_any_tool_and_comes_back_byte_by_byte() {
+        let plain =
+            br#"{"format":1,"z":"\u00e9 \ud83c\udf89","a":[1,-2,null,true,{"b":""}],"n":1.5}"#;
+        for (body, readable) in [
+            (&br#"{"z":1,"a":{"b":[]}}"#[..], true),
+            (br#"{"at":1700000000000,"big":9223372036854775807}"#, true),
+            (br#"{"beyond":18446744073709551615}"#, false),
+            (br#"{"spaces": 1}"#, false),
+            (br#"{"twice":1,"twice":2}"#, false),
+            (br#"{"$oid":"507f1f77bcf86cd799439011"}"#, false),
+            (br#"{"in":{"$date":"2026-01-01T00:00:00Z"}}"#, false),
+            (b"[1]", false),
+            (b"", false),
+            (&[0xff, 0], false),
+            (plain, false),
+        ] {
+            let stored = document(&Key::platform("x"), 3, body);
+            assert_eq!(stored.contains_key("data"), readable, "{}", String::from_utf8_lossy(body));
+            assert_eq!(read(&stored).unwrap(), Document { version: 3, body: body.to_vec() });
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_body_comes_back(text in ".*", bytes in proptest::collection::vec(any::<u8>(), 0..200), n: i64, f: f64) {
+            let json = serde_json::to_vec(&serde_json::json!({ "t": text, "n": n, "f": f })).unwrap();
+            for body in [json, bytes] {
+                let stored = document(&Key::platform("x"), 1, &body);
+                let over_the_wire: Bson = mongodb::bson::deserialize_from_slice(
+                    &mongodb::bson::serialize_to_vec(&stored).unwrap(),
+                ).unwrap();
+                prop_assert_eq!(read(&over_the_wire).unwrap().body, body);
+            }
+        }
+    }
+}

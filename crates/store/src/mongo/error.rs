@@ -1,0 +1,63 @@
+//! What an error of MongoDB means to the caller.
+
+use mongodb::error::{Error, ErrorKind, RETRYABLE_WRITE_ERROR, WriteFailure};
+
+use crate::api::StoreError;
+
+/// The code of a unique index that has the value already.
+pub(super) const DUPLICATE: i32 = 11_000;
+
+/// Of a read, or of anything before the first write.
+#[allow(clippy::needless_pass_by_value, reason = "made for map_err")]
+pub(super) fn explain(error: Error) -> StoreError {
+    match error.kind.as_ref() {
+        ErrorKind::Authentication { .. } => StoreError::Unusable(
+            "MongoDB does not know the user or its password: look at the address".into(),
+        ),
+        ErrorKind::InvalidArgument { message, .. } => {
+            StoreError::Unusable(format!("the address of MongoDB can't be used: {message}"))
+        }
+        _ => StoreError::Unavailable(words(&error)),
+    }
+}
+
+/// Of a write: where the answer is missing, nobody knows whether it was done.
+#[allow(clippy::needless_pass_by_value, reason = "made for map_err")]
+pub(super) fn explain_write(error: Error) -> StoreError {
+    if may_be_done(&error) { StoreError::OutcomeUnknown(words(&error)) } else { explain(error) }
+}
+
+/// Whether a write may have been done all the same.
+pub(super) fn may_be_done(error: &Error) -> bool {
+    match error.kind.as_ref() {
+        // No server was there to be asked.
+        ErrorKind::ServerSelection { .. } => error.contains_label(RETRYABLE_WRITE_ERROR),
+        ErrorKind::ConnectionPoolCleared { .. } | ErrorKind::Authentication { .. } => false,
+        // It was done on one server; whether it stays is not said.
+        ErrorKind::Write(WriteFailure::WriteConcernError(_)) => true,
+        ErrorKind::Write(_) | ErrorKind::InvalidArgument { .. } => false,
+        ErrorKind::Command(command) => {
+            error.contains_label(RETRYABLE_WRITE_ERROR) || command.code == 50
+        }
+        _ => true,
+    }
+}
+
+/// Whether a single write failed because of a unique index.
+pub(super) fn is_duplicate(error: &Error) -> bool {
+    matches!(
+        error.kind.as_ref(),
+        ErrorKind::Write(WriteFailure::WriteError(write)) if write.code == DUPLICATE
+    )
+}
+
+/// The driver's words hold no value of a document: what a duplicate was of is left out.
+fn words(error: &Error) -> String {
+    match error.kind.as_ref() {
+        ErrorKind::Write(WriteFailure::WriteError(write)) => {
+            format!("MongoDB refused a write (code {})", write.code)
+        }
+        ErrorKind::InsertMany(_) | ErrorKind::BulkWrite(_) => "MongoDB refused writes".into(),
+        kind => format!("MongoDB: {kind}"),
+    }
+}

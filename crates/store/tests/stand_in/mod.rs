@@ -1,0 +1,111 @@
+//! A MongoDB for tests: a server process of its own that speaks the real wire
+//! protocol, started here; or any MongoDB that `SLOE_TEST_MONGODB` names, where
+//! each test has a database of its own that is dropped at its end.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use mongodb::sync::Client;
+
+/// Where an address of a MongoDB to be tested against stands.
+pub const ANY: &str = "SLOE_TEST_MONGODB";
+/// How long a server may take to answer.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A server, and a database in it.
+#[derive(Debug)]
+pub struct Server {
+    process: Option<Child>,
+    address: String,
+    database: String,
+}
+
+impl Server {
+    /// Starts the server on data in `directory`, or goes to the one that is given.
+    ///
+    /// # Panics
+    /// There is none, or it does not answer.
+    #[must_use]
+    pub fn start(directory: &Path) -> Self {
+        let database = format!("sloe_test_{}", mongodb::bson::oid::ObjectId::new().to_hex());
+        if let Some(address) = std::env::var(ANY).ok().filter(|address| !address.is_empty()) {
+            return Self { process: None, address, database };
+        }
+        for _ in 0..5 {
+            let port = free_port();
+            let mut child = Command::new(program())
+                .args(["--host", "127.0.0.1", "--sync-on-commit", "--port", &port.to_string()])
+                .arg("--storage-path")
+                .arg(directory)
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("no MongoDB to test against: cargo xtask mongo");
+            if answers(&mut child, port) {
+                let address = format!("mongodb://127.0.0.1:{port}");
+                return Self { process: Some(child), address, database };
+            }
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        panic!("the server for tests does not start");
+    }
+
+    /// The address of the test's database.
+    #[must_use]
+    pub fn uri(&self) -> String {
+        let (base, options) = self.address.split_once('?').unwrap_or((&self.address, ""));
+        let base = base.trim_end_matches('/');
+        let options = if options.is_empty() { String::new() } else { format!("?{options}") };
+        format!("{base}/{}{options}", self.database)
+    }
+
+    /// Ends the server as a power cut would; false where it is not ours.
+    pub fn kill(&mut self) -> bool {
+        let Some(mut process) = self.process.take() else { return false };
+        process.kill().unwrap();
+        process.wait().unwrap();
+        true
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if !self.kill()
+            && let Ok(client) = Client::with_uri_str(&self.address)
+        {
+            let _ = client.database(&self.database).drop().run();
+        }
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Whether it listens before it ends.
+fn answers(child: &mut Child, port: u16) -> bool {
+    let began = Instant::now();
+    while began.elapsed() < PATIENCE {
+        if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+            return true;
+        }
+        if child.try_wait().unwrap().is_some() {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    false
+}
+
+/// What `cargo xtask mongo` installs.
+fn program() -> PathBuf {
+    let some = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let cache = some("XDG_CACHE_HOME").or_else(|| some("HOME").map(|home| home.join(".cache")));
+    cache.expect("a home directory").join("sloe/mongo/bin/secantusd-rs")
+}
