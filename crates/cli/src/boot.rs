@@ -32,7 +32,13 @@ impl std::str::FromStr for StoreAt {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.split_once(':') {
             Some(("embedded", directory)) if !directory.is_empty() => {
-                Ok(Self::Embedded(directory.into()))
+                // A demo keeps its store one folder deeper, beside its orgs; who names the
+                // folder that it was told means that.
+                let (given, of_demo) =
+                    (Path::new(directory), Path::new(directory).join("platform"));
+                let is_demo = !Embedded::exists(given) && Embedded::exists(&of_demo);
+                let directory = if is_demo { &of_demo } else { given };
+                Ok(Self::Embedded(directory.to_owned()))
             }
             Some(("mongodb" | "mongodb+srv", _)) => {
                 Err("this build has no MongoDB store; use embedded:DIR".to_owned())
@@ -87,8 +93,19 @@ pub(crate) fn master_key(data: &Path, may_make: bool) -> Result<Key, Failure> {
     ))
 }
 
-/// An engine on a store at rest, for tools: nothing runs beside it.
+/// An engine on a store at rest, for tools: nothing runs beside it. Where there
+/// is no store they looked in the wrong place, and leave nothing there.
 pub(crate) fn start_engine_alone(data: &Path) -> Result<Engine, Failure> {
+    if !Embedded::exists(data) {
+        let data = data.display();
+        let todo = "name it with --store, or begin one with sloe serve or sloe org add";
+        return Err(Failure::new(format!("there is no store in {data}: {todo}")));
+    }
+    start_engine_anywhere(data)
+}
+
+/// The same, on a new store if there is none.
+pub(crate) fn start_engine_anywhere(data: &Path) -> Result<Engine, Failure> {
     let key = master_key(data, false)?;
     start_engine(data, key, None)
 }

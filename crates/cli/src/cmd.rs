@@ -11,6 +11,9 @@ mod staff;
 mod store;
 mod sync;
 
+#[cfg(test)]
+mod help;
+
 #[cfg(feature = "sim")]
 mod demo;
 #[cfg(feature = "sim")]
@@ -36,17 +39,17 @@ pub(crate) struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  sloe demo                            everything on this machine, with two simulated orgs
-  sloe serve --store embedded:data     the platform on its own store
-  sloe org add --slug acme --url https://acme.my.salesforce.com \\
+  sloe demo                             everything on this machine, with two simulated orgs
+  sloe serve --store embedded:data      the platform on its own store
+  sloe org add --slug acme --name Acme --url https://acme.my.salesforce.com \\
        --client-id 3MVG… --client-secret-file secret.txt
-                                       connect an org
-  sloe license why acme                whether an org may be live, and why
-  sloe sim org --listen 127.0.0.1:9000 a simulated Salesforce org
-  sloe doctor                          how everything is, and what to do
-  sloe sync status                     how far each org is, and what is wrong
+                                        connect an org
+  sloe license why acme                 whether an org may be live, and why
+  sloe sim org --listen 127.0.0.1:9000  a simulated Salesforce org
+  sloe doctor                           how everything is, and what to do
+  sloe sync status                      how far each org is, and what is wrong
   sloe person erase --org acme --email ada@example.org
-                                       destroy a person's data, print a receipt";
+                                        destroy a person's data, print a receipt";
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -66,6 +69,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Org(org::Org),
     /// Say how everything is and what to do; fails if a person is needed.
+    #[command(after_help = "Examples:\n  sloe doctor\n  sloe doctor --json")]
     Doctor(doctor::Doctor),
     /// Say which orgs may be live, and why.
     #[command(subcommand)]

@@ -3,28 +3,19 @@
 #![cfg(feature = "sim")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::io::{BufRead, BufReader};
+mod support;
+
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
+use support::{Running, SimOrg, eventually};
 
 /// Files with keys for tests only.
 const KEYS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../sim/tests/org/keys");
 
 fn key(name: &str) -> PathBuf {
     Path::new(KEYS).join(name)
-}
-
-/// A process that ends with the test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 fn sloe(directory: &Path) -> Command {
@@ -49,26 +40,6 @@ fn said(command: &mut Command) -> String {
     told.into_owned()
 }
 
-fn start_org(directory: &Path) -> (Running, Value) {
-    let mut command = sloe(directory);
-    command.args(["sim", "org", "--json", "--listen", "127.0.0.1:0"]);
-    command.args(["--pubsub-listen", "127.0.0.1:0", "--tls-cert"]);
-    command.arg(key("test-only-server.pem")).arg("--tls-key").arg(key("test-only-server.key.pem"));
-    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    (Running(child), serde_json::from_str(&line).unwrap())
-}
-
-/// Looks again and again until it is so; three minutes without are a failure.
-async fn until(what: &str, mut so: impl AsyncFnMut() -> Result<(), String>) {
-    let give_up = tokio::time::Instant::now() + Duration::from_secs(180);
-    while let Err(why) = so().await {
-        assert!(tokio::time::Instant::now() < give_up, "{what}: {why}");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
-
 /// How the org's change events stand.
 fn changes(directory: &Path) -> Value {
     let told = said(sloe(directory).args(["org", "changes", "acme", "--json"]));
@@ -87,19 +58,26 @@ async fn an_org_connected_with_change_events_over_tls_shows_what_changes_there()
     // The test's own client chooses how it encrypts.
     rustls::crypto::ring::default_provider().install_default().unwrap();
     let directory = tempfile::tempdir().unwrap();
-    let (_org, facts) = start_org(directory.path());
-    let fact = |name: &str| facts[name].as_str().unwrap().to_owned();
+    let pem = std::fs::read(key("test-only-authority.pem")).unwrap();
+    let authority = reqwest::Certificate::from_pem(&pem).unwrap();
+    let client = reqwest::Client::builder().no_proxy().tls_certs_only([authority]).build().unwrap();
+    let [cert, private] = ["test-only-server.pem", "test-only-server.key.pem"]
+        .map(|name| key(name).display().to_string());
+    let tls = ["--pubsub-listen", "127.0.0.1:0", "--tls-cert", &cert, "--tls-key", &private];
+    let telling = SimOrg::start_for(&client, &tls);
+    let org = &telling.org;
     let secret = directory.path().join("secret");
-    std::fs::write(&secret, fact("client_secret")).unwrap();
+    std::fs::write(&secret, org.client_secret()).unwrap();
     let mut add = sloe(directory.path());
-    add.args(["org", "add", "--slug", "acme", "--name", "Acme", "--url", &fact("url")]);
-    add.args(["--client-id", &fact("client_id"), "--client-secret-file"]).arg(&secret);
-    add.args(["--change-events", "--pubsub-url", &fact("pubsub")]);
+    add.args(["org", "add", "--slug", "acme", "--name", "Acme", "--url", &org.url]);
+    add.args(["--client-id", org.client_id(), "--client-secret-file"]).arg(&secret);
+    add.args(["--change-events", "--pubsub-url", &org.pubsub]);
     let told = said(&mut add);
     assert!(told.contains("Change events are on, from https://127.0.0.1:"), "{told}");
     let serve = sloe(directory.path()).args(["serve", "--listen", "127.0.0.1:0"]).spawn().unwrap();
     let _platform = Running(serve);
-    until("change events are followed", async || {
+    // Change events are followed.
+    eventually(async || {
         if !directory.path().join("store/running.json").exists() {
             return Err("the platform has not begun".to_owned());
         }
@@ -108,34 +86,18 @@ async fn an_org_connected_with_change_events_over_tls_shows_what_changes_there()
     })
     .await;
 
-    let pem = std::fs::read(key("test-only-authority.pem")).unwrap();
-    let authority = reqwest::Certificate::from_pem(&pem).unwrap();
-    let org = reqwest::Client::builder().tls_certs_only([authority]).build().unwrap();
-    let url = fact("url");
-    let form = [
-        ("grant_type", "client_credentials".to_owned()),
-        ("client_id", fact("client_id")),
-        ("client_secret", fact("client_secret")),
-    ];
-    let session = org.post(format!("{url}/services/oauth2/token")).form(&form).send().await;
-    let session: Value = session.unwrap().json().await.unwrap();
-    let token = session["access_token"].as_str().unwrap();
-    let soql = "SELECT Id FROM Sloe_Event__c WHERE Published__c = true LIMIT 1";
-    let found = org.get(format!("{url}/services/data/v62.0/query")).query(&[("q", soql)]);
-    let found: Value = found.bearer_auth(token).send().await.unwrap().json().await.unwrap();
-    let id = found["records"][0]["Id"].as_str().unwrap();
-    let record = format!("{url}/services/data/v62.0/sobjects/Sloe_Event__c/{id}");
-    let change = org.patch(record).bearer_auth(token).json(&json!({ "Name": "Told over TLS" }));
-    assert!(change.send().await.unwrap().status().is_success());
+    let found = org.query("SELECT Id FROM Sloe_Event__c WHERE Published__c = true LIMIT 1").await;
+    let id = found[0]["Id"].as_str().unwrap();
+    org.patch("Sloe_Event__c", id, &json!({ "Name": "Told over TLS" })).await;
     let page = format!("{}/acme", site(directory.path()));
-    until("the new name is on the site", async || {
+    eventually(async || {
         let page = reqwest::get(&page).await.map_err(|e| e.to_string())?;
         let page = page.text().await.map_err(|e| e.to_string())?;
         if page.contains("Told over TLS") { Ok(()) } else { Err(page) }
     })
     .await;
     // A look for changes may have been faster.
-    until("it was told", async || {
+    eventually(async || {
         let told = changes(directory.path());
         if told["told"].as_u64() > Some(0) { Ok(()) } else { Err(told.to_string()) }
     })

@@ -6,6 +6,7 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::process::Command;
 
 use serde_json::json;
 use support::{Demo, eventually};
@@ -51,16 +52,29 @@ async fn a_demo_is_ready_with_every_published_event_also_when_an_org_can_not_be_
     // Nobody is needed, and it says so by how it ends.
     let told = demo.sloe(&["doctor"]);
     assert!(told.contains("meridian (00D") && told.contains("ok  connection"), "{told}");
+    // Whoever names the demo's own folder means the store in it.
+    let mut named = Command::new(env!("CARGO_BIN_EXE_sloe"));
+    let folder = format!("embedded:{}", demo.data().display());
+    let named = named.args(["license", "why", "meridian", "--store", &folder]).output().unwrap();
+    assert!(String::from_utf8_lossy(&named.stdout).starts_with("Live: "), "{named:?}");
+    // A proxy of this machine's is not asked, least of all for what nobody else may know.
+    let mut list = Command::new(env!("CARGO_BIN_EXE_sloe"));
+    let store = format!("embedded:{}", demo.data().join("platform").display());
+    list.args(["org", "list", "--store", &store]);
+    let list = list.env("HTTP_PROXY", "http://127.0.0.1:9").env("http_proxy", "http://127.0.0.1:9");
+    assert!(list.output().unwrap().status.success(), "the platform is found");
     // All calls of the day are used, and the org remembers it.
     let limits = format!("{}/__control/limits", demo.org("meridian").url);
     let limits = demo.client().put(limits).json(&json!({ "used": 100_000 }));
     assert_eq!(limits.send().await.unwrap().status(), 200);
     // The org says so at the next call, and people are told until when Sloe waits.
-    let wanted = "meridian: Sloe keeps to its share of the org's API calls (0 left)";
+    let wanted = "meridian: The org's API calls are used up but for the part that Sloe leaves alone. \
+                  Sloe looks again at 2";
     demo.sloe(&["event", "refresh", "--org", "meridian"]);
     eventually(async || {
         let list = demo.sloe(&["org", "list"]);
         let told = list.contains("100000 of 100000") && list.contains(wanted);
+        let told = told && list.contains(" UTC at the latest.");
         if told { Ok(()) } else { Err(list) }
     })
     .await;

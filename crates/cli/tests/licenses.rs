@@ -5,12 +5,11 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
-use support::{Demo, attendee, eventually};
+use support::{Demo, Running, SimOrg, attendee, eventually};
 
 async fn metric(demo: &Demo, name: &str) -> Option<f64> {
     let asked = demo.client().get(demo.url("/metrics")).bearer_auth(demo.token());
@@ -100,22 +99,12 @@ async fn a_dark_source_org_is_told_and_nobody_notices_else() {
     assert_eq!(demo.register(&event, &one).await.0, 201);
 }
 
-/// A `sloe` that runs until the test ends.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// Keys for tests only.
 const KEY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../sim/tests/org/keys/test.pem");
 const PUBLIC_KEY: &str = include_str!("../../sim/tests/org/keys/test.pub.pem");
 
 /// The org that licenses others, where Sloe's app has a key and no secret; its address.
-fn start_source(directory: &Path) -> (Running, String) {
+fn start_source(directory: &Path) -> (SimOrg, String) {
     let org = || {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sloe"));
         command.args(["sim", "org", "--source"]).stdin(Stdio::null());
@@ -128,15 +117,9 @@ fn start_source(directory: &Path) -> (Running, String) {
     lines[secret.unwrap()] = &key;
     let file = directory.join("source.toml");
     std::fs::write(&file, lines.join("\n")).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sloe"));
-    command.args(["sim", "org", "--json", "--listen", "127.0.0.1:0", "--seed"]).arg(&file);
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
-    let printed = child.stdout.take().unwrap();
-    let running = Running(child);
-    let mut line = String::new();
-    BufReader::new(printed).read_line(&mut line).unwrap();
-    let facts: Value = serde_json::from_str(&line).unwrap();
-    (running, facts["url"].as_str().unwrap().to_owned())
+    let org = SimOrg::start(&["--seed", file.to_str().unwrap()]);
+    let url = org.org.url.clone();
+    (org, url)
 }
 
 /// A platform that signs in to the source org as `user`, by the key alone.

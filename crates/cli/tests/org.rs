@@ -29,7 +29,7 @@ impl Desk {
         let seed = files.path().join("seed");
         std::fs::write(&seed, SEED.replace("{start}", &day(30)).replace("{end}", &day(31)))
             .unwrap();
-        let sim = SimOrg::start(&seed);
+        let sim = SimOrg::start(&["--seed", seed.to_str().unwrap()]);
         std::fs::write(files.path().join("secret"), sim.org.client_secret()).unwrap();
         Self { sim, demo: Demo::start_to_keep().await, files }
     }
@@ -225,6 +225,14 @@ fn refused(desk: &Desk, good: &str) {
         ],
     );
     has(&why, &["the mapping of thornfield stays as it was"]);
+    // What would lose the way to the rows there, all of it.
+    let key = ("external_id = \"Sloe_Id__c\"", "external_id = \"Other_Id__c\"");
+    let lost = changed(desk, good, &[key, key]);
+    let (_, why) = demo.refused(&["org", "mapping", "thornfield", "--file", &lost]);
+    has(
+        &why,
+        &["the attendee's external_id and the session attendee's external_id can't be changed"],
+    );
     assert_eq!(in_force(demo), good);
 }
 

@@ -137,4 +137,12 @@ fn without_a_platform_a_command_says_where_it_looked() {
     let done = command.args(["sync", "status", "--store", &store]).output().unwrap();
     let said = String::from_utf8_lossy(&done.stderr).into_owned();
     assert!(!done.status.success() && said.contains("no platform runs on"), "{said}");
+    // Nor is one begun by looking.
+    for asked in [&["org", "list"][..], &["license", "why", "acme"], &["doctor"]] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_sloe"));
+        let done = command.args(asked).args(["--store", &store]).output().unwrap();
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(!done.status.success() && said.contains("there is no store in"), "{said}");
+    }
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
 }

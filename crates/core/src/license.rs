@@ -219,7 +219,7 @@ impl Answer {
             }
             Standing::Trial => write!(f, "Live: license {number} is a trial to the end of {end}."),
             Standing::Grace => {
-                let until = self.grace_until().map(Timestamp::to_rfc3339).unwrap_or_default();
+                let until = self.grace_until().map(Timestamp::to_words).unwrap_or_default();
                 write!(
                     f,
                     "Live until {until} at most: the trial of license {number} ended on {end}, but \
@@ -252,7 +252,7 @@ impl fmt::Display for Answer {
         self.write_reason(f)?;
         match (self.knowledge, self.age_millis()) {
             (Knowledge::Read(Some(at)), Some(age)) => {
-                write!(f, " The source org was read {} ago, at {at}.", Age(age))
+                write!(f, " The source org was read {} ago, at {}.", Age(age), at.to_words())
             }
             (Knowledge::Read(_), _) => write!(f, " The source org was never read."),
             (Knowledge::Recorded, _) if self.by.is_some() => write!(f, " It was recorded by hand."),

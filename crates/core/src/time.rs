@@ -28,6 +28,13 @@ impl Timestamp {
         jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::MAX).to_string()
     }
 
+    /// For people, to the second: `2026-11-23 14:49:00 UTC`.
+    #[must_use]
+    pub fn to_words(self) -> String {
+        let at = jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::MAX);
+        at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+    }
+
     /// Its day in UTC: `2026-11-23`.
     #[must_use]
     pub fn to_date(self) -> String {

@@ -257,6 +257,7 @@ fn looks(engine: &Engine, poll: &PollState) -> Line {
             "Sloe tries again by itself; see the line on the connection.",
         ),
         (None, Some(until), _) => {
+            let until = until.to_words();
             Line::note(subject, format!("The budget lets none go until {until}."))
         }
         (None, None, Some(at)) => Line::good(

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use sloe_core::ids::OrgId;
 use sloe_core::verify::RecordKey;
-use sloe_salesforce::{Error, Mapping};
+use sloe_salesforce::{Advice, Error, Mapping};
 pub use sloe_salesforce::{Finding, MappingFault, Severity};
 use sloe_store::api::{StoreError, Write};
 use sloe_store::key::{Collection, Key, Range};
@@ -46,8 +46,13 @@ pub enum MappingError {
     Store(#[from] StoreError),
 }
 
-fn told(error: &Error) -> String {
-    format!("{error}. {}", error.remedy())
+/// What happened and what to do, for somebody who waits for the answer: nothing
+/// tries again by itself.
+pub(crate) fn told(error: &Error) -> String {
+    match error.advice() {
+        Advice::Retry | Advice::Wait => format!("{} Try again later.", error.means()),
+        _ => format!("{} {}", error.means(), error.remedy()),
+    }
 }
 
 /// A mapping that would lose the way to what the org holds.
@@ -135,10 +140,13 @@ impl Engine {
             ])
         };
         let (old, new) = (names(old), names(new));
-        let moved = old.iter().find(|(what, name)| {
+        let moved = old.iter().filter(|(what, name)| {
             !new.get(*what).is_some_and(|other| other.eq_ignore_ascii_case(name))
         });
-        let Some((what, _)) = moved else { return Ok(()) };
+        let moved: Vec<&str> = moved.map(|(what, _)| *what).collect();
+        if moved.is_empty() {
+            return Ok(());
+        }
         let scope = org.scope;
         let holds = stored(self, move |store| {
             let range = Range::Org(Collection::Delivered, scope);
@@ -154,7 +162,7 @@ impl Engine {
                 after = Some(last.clone());
             }
         });
-        if holds.await? { Err(Moved((*what).to_owned()).into()) } else { Ok(()) }
+        if holds.await? { Err(Moved(moved.join(" and the ")).into()) } else { Ok(()) }
     }
 
     /// Stores a mapping that was checked, and puts it in force.

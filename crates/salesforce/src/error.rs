@@ -276,15 +276,20 @@ impl Error {
                 format!("Salesforce gave no answer within {} seconds.", after.as_secs())
             }
             Self::Malformed { .. } => "Salesforce's answer makes no sense.".to_owned(),
+            Self::Login { status, .. } if self.advice() == Advice::Retry => {
+                format!("Salesforce's login does not work at the moment (HTTP {status}).")
+            }
             Self::Login { code, .. } => format!("Salesforce refuses Sloe's login ({code})."),
             Self::WrongOrg { expected, found } => format!(
                 "The login leads to the org {found}, but this connection belongs to {expected}."
             ),
             Self::Budget { until, closed: true, .. } => format!(
-                "No API calls of the org are left for Sloe; it looks again at {until} at the latest."
+                "No API calls of the org are left for Sloe; it looks again at {} at the latest.",
+                until.to_words()
             ),
             Self::Budget { until, .. } => format!(
-                "Few of the org's API calls are left for Sloe; it goes slowly, next at {until}."
+                "Few of the org's API calls are left for Sloe; it goes slowly, next at {}.",
+                until.to_words()
             ),
             Self::Settings(what) => format!("The connection's settings can't work: {what}."),
         }
@@ -313,6 +318,9 @@ impl Error {
             Self::Budget { .. } => BUDGET_REMEDY,
             Self::Login { description, .. } if is_login_rate(description) => {
                 login_remedy("rate_limit_exceeded")
+            }
+            Self::Login { .. } if self.advice() == Advice::Retry => {
+                "Nothing to do: Sloe tries again by itself."
             }
             Self::Login { code, .. } => login_remedy(code),
             Self::WrongOrg { .. } => {
@@ -413,7 +421,10 @@ mod tests {
         };
         assert_eq!(login(400, "invalid_grant").advice(), Advice::Stop);
         assert_eq!(login(400, "rate_limit_exceeded").advice(), Advice::Wait);
-        assert_eq!(login(503, "unreadable").advice(), Advice::Retry);
+        let away = login(503, "unreadable");
+        assert_eq!((away.advice(), away.owner()), (Advice::Retry, Owner::Nobody));
+        assert!(away.remedy().starts_with("Nothing to do"), "{}", away.remedy());
+        assert!(!away.means().contains("unreadable"), "{}", away.means());
         assert_eq!(login(400, "invalid_grant").owner(), Owner::Admin);
     }
 

@@ -23,8 +23,9 @@ use serde_json::{Value, json};
 use sloe_core::ids::{OrgId, SfId};
 use sloe_core::time::Timestamp;
 use sloe_engine::engine::Engine;
-use sloe_engine::refresh::Refresh;
-use sloe_engine::tenant::{Connect, ConnectError};
+use sloe_engine::refresh::{Outcome, Refresh};
+use sloe_engine::tenant::Connect;
+use sloe_engine::worker::Calls24h;
 use subtle::ConstantTimeEq;
 
 use crate::error::{Cause, Problem};
@@ -75,10 +76,8 @@ async fn connect_org(
     Json(body): Json<Value>,
 ) -> Result<Json<Value>, Problem> {
     let connect = Connect::from_json(body).map_err(refused)?;
-    let connected = state.engine.connect_org(connect).await.map_err(|error| match error {
-        ConnectError::Salesforce(error) => refused(format!("{error}. {}", error.remedy())),
-        other => refused(other.to_string()),
-    })?;
+    let connected = state.engine.connect_org(connect).await;
+    let connected = connected.map_err(|error| refused(error.to_string()))?;
     let id = connected.org.id();
     state.engine.request_first_refresh(id);
     Ok(Json(json!({
@@ -96,9 +95,7 @@ async fn list_orgs(State(state): State<AppState>) -> Result<Json<Value>, Problem
         let (slug, name) = (&org.profile.slug, &org.profile.name);
         let calls = state.engine.calls(org.id()).await;
         let calls = calls.map_err(|denied| refused(denied.to_string()))?;
-        let mut troubles: Vec<_> =
-            state.engine.refreshes(org.id()).iter().filter_map(trouble).collect();
-        troubles.extend(calls.trouble());
+        let mut troubles = reading(&state.engine.refreshes(org.id()), calls.trouble());
         let changes = state.engine.changes(org.id()).await;
         let changes = changes.map_err(|error| refused(error.to_string()))?;
         troubles.extend(changes.trouble());
@@ -114,6 +111,17 @@ async fn list_orgs(State(state): State<AppState>) -> Result<Json<Value>, Problem
         }));
     }
     Ok(Json(json!({ "orgs": orgs, "troubles": state.engine.license_source().troubles() })))
+}
+
+/// What is wrong with what was read of an org, and why Sloe makes no calls: told
+/// once, not also of each refresh that waits for that.
+fn reading(refreshes: &[Refresh], pause: Option<String>) -> Vec<String> {
+    let waits = |refresh: &Refresh| match &refresh.outcome {
+        Outcome::Failed { remedy, .. } => Calls24h::is_the_remedy(remedy),
+        _ => false,
+    };
+    let own = refreshes.iter().filter(|refresh| pause.is_none() || !waits(refresh));
+    own.filter_map(trouble).chain(pause.clone()).collect()
 }
 
 /// What is wrong with what was read of an org, or of an event of it.
@@ -191,4 +199,29 @@ fn find_org(engine: &Engine, body: &Value) -> Result<OrgId, String> {
 
 fn refused(why: impl Into<String>) -> Problem {
     Problem::plain(Cause::Invalid, why.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use sloe_core::time::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn what_waits_for_calls_is_told_once_and_other_trouble_beside_it() {
+        let failed = |remedy: &str| Refresh {
+            event: None,
+            at: Timestamp(0),
+            outcome: Outcome::Failed {
+                means: "No answer.".to_owned(),
+                remedy: remedy.to_owned(),
+                again: true,
+            },
+        };
+        let refreshes = [failed(sloe_salesforce::BUDGET_REMEDY), failed("Wait.")];
+        let told = reading(&refreshes, Some("Paused.".to_owned()));
+        assert_eq!(told, ["No answer. Wait.", "Paused."]);
+        // Nothing else tells of it then.
+        assert_eq!(reading(&refreshes, None).len(), 2);
+    }
 }

@@ -325,20 +325,66 @@ async fn what_was_done_is_said_once() {
     }
 }
 
+/// Files a dead letter.
+fn file_letter(site: &Site, n: u128, code: &str, conflict: bool) {
+    let scope = site.store.open_org(site.org).unwrap().unwrap();
+    let event = EventRef { org: site.org, event: SfId::parse("a00000000000001").unwrap() };
+    let claim = ClaimId(n);
+    let letter = serde_json::json!({
+        "format": 1, "event": event.partition(), "claim": claim.text(), "place": 1, "at": 1,
+        "code": code, "fields": [], "state": 1, "conflict": conflict,
+    });
+    let key = sloe_store::key::Key::dead_letter(scope, &claim.attendee_key(1));
+    let body = Some(letter.to_string().into_bytes());
+    site.store.put(&[Write { key, version: 1, body }]).unwrap();
+}
+
+/// How many letters a page shows one by one.
+fn letters_of(page: &Page) -> usize {
+    page.body.matches("name=\"only\"").count()
+}
+
+#[tokio::test]
+async fn of_many_letters_the_first_of_each_kind_are_shown_and_the_others_by_pages() {
+    let site = Site::new();
+    for n in 0..60 {
+        file_letter(&site, n, "STRING_TOO_LONG", false);
+    }
+    // Behind all of those.
+    for n in 60..64 {
+        file_letter(&site, n, "DUPLICATES_DETECTED", false);
+    }
+    file_letter(&site, 64, "INVALID_EMAIL_ADDRESS", false);
+    let mut browser = inside(&site).await;
+    let page = browser.get("/staff/orgs/acme").await;
+    assert_eq!(letters_of(&page), 3 + 3 + 1);
+    page.says("60 attendees").says("Show all 60").says("Show all 4").says(">1 attendee<");
+    let ticks = page.body.matches("type=\"checkbox\"").count();
+    assert_eq!(ticks, 3 + 3, "of a single letter there is nothing to choose");
+
+    let href = page.body.split("href=\"").find(|part| part.contains("STRING_TOO_LONG&#38;"));
+    let mut path = href.unwrap().split('"').next().unwrap().replace("&#38;", "&");
+    let mut shown = Vec::new();
+    loop {
+        let page = browser.get(path.split('#').next().unwrap()).await;
+        page.says("Only <code>STRING_TOO_LONG</code> is shown").says("Send all 60 again");
+        assert!(!page.body.contains("DUPLICATES_DETECTED</code>"));
+        shown.push(letters_of(&page));
+        let next = page.body.split("href=\"").find(|part| part.contains(">The next ones<"));
+        let Some(next) = next else { break };
+        path = next.split('"').next().unwrap().replace("&#38;", "&");
+        assert!(path.contains("kind=attendee") && path.contains("conflict=no"), "{path}");
+    }
+    assert_eq!(shown, [25, 25, 10]);
+    let none = browser.get("/staff/orgs/acme?code=NO_SUCH_CODE").await;
+    none.says("None with <code>NO_SUCH_CODE</code> is left.").says("Show all kinds");
+}
+
 #[tokio::test]
 async fn conflicts_of_one_kind_are_left_to_the_org_without_those_of_another() {
     let site = Site::new();
-    let scope = site.store.open_org(site.org).unwrap().unwrap();
-    let event = EventRef { org: site.org, event: SfId::parse("a00000000000001").unwrap() };
     for (n, code) in [(1, "changed-in-org"), (2, "deleted-in-org"), (3, "changed-in-org")] {
-        let claim = ClaimId(n);
-        let letter = serde_json::json!({
-            "format": 1, "event": event.partition(), "claim": claim.text(), "place": 1, "at": 1,
-            "code": code, "fields": [], "state": 1, "conflict": true,
-        });
-        let key = sloe_store::key::Key::dead_letter(scope, &claim.attendee_key(1));
-        let body = Some(letter.to_string().into_bytes());
-        site.store.put(&[Write { key, version: 1, body }]).unwrap();
+        file_letter(&site, n, code, true);
     }
     let mut browser = inside(&site).await;
     let page = browser.get("/staff/orgs/acme").await;

@@ -10,9 +10,15 @@ use super::Failure;
 use super::org::At;
 use crate::platform::Running;
 
+const REFRESH_EXAMPLES: &str = "\
+Examples:
+  sloe event refresh --org acme a005g0000000001AAA    as the Update button does
+  sloe event refresh --org acme                       the whole org";
+
 #[derive(Subcommand)]
 pub(crate) enum Event {
     /// Read an event (or all of an org) from Salesforce again.
+    #[command(after_help = REFRESH_EXAMPLES)]
     Refresh {
         #[command(flatten)]
         at: At,
@@ -37,12 +43,7 @@ pub(crate) enum Event {
 pub(crate) async fn run(event: Event) -> Result<(), Failure> {
     match event {
         Event::Refresh { at, org, event } => {
-            let running = Running::find(at.store.directory()).await.ok_or_else(|| {
-                Failure::new(format!(
-                    "no platform runs on {}; start it with sloe serve",
-                    at.store.directory().display()
-                ))
-            })?;
+            let running = Running::needed(at.store.directory()).await?;
             running.ask("refresh", &json!({ "org": org, "event": event })).await?;
             println!("Asked for. The pages show what Salesforce says as soon as it has answered.");
             Ok(())

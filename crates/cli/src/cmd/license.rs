@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use comfy_table::Table;
 use serde_json::{Value, json};
+use sloe_core::words::counted;
 use sloe_engine::engine::Engine;
 use sloe_engine::worker::SourceOrg;
 use sloe_salesforce::{Credentials, Flow, Package};
@@ -13,7 +14,7 @@ use sloe_web::admin::license;
 
 use super::Failure;
 use super::ask::ask;
-use super::org::{At, text};
+use super::org::{At, text, when};
 use crate::platform;
 
 #[derive(Subcommand)]
@@ -248,15 +249,16 @@ fn source(answer: &Value) {
         println!("Licenses are recorded by hand (sloe license set): no source org is configured.");
         return;
     };
-    let read = match source.get("read_at").and_then(Value::as_str) {
-        Some(at) => format!("read at {at}"),
+    let read = match source.get("read_at").filter(|at| !at.is_null()) {
+        Some(_) => format!("read at {}", when(source, "read_at")),
         None => "never read".to_owned(),
     };
     let rows = source.get("rows").and_then(Value::as_u64).unwrap_or(0);
     println!(
-        "Source org {}, package {}: {read}, {rows} rows.",
+        "Source org {}, package {}: {read}, {}.",
         text(source, "url"),
-        text(source, "package")
+        text(source, "package"),
+        counted(rows, "row")
     );
     troubles(answer);
 }

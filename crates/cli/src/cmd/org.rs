@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use comfy_table::Table;
 use serde_json::{Value, json};
+use sloe_core::time::Timestamp;
 use sloe_engine::tenant::{Connect, Connected, HookSecrets, Profile};
 use sloe_salesforce::{Credentials, Flow};
 
@@ -25,6 +26,7 @@ pub(crate) enum Org {
     #[command(after_help = ADD_EXAMPLE)]
     Add(Box<Add>),
     /// List the connected orgs, how their API calls stand, and what is wrong with them.
+    #[command(after_help = "Example:\n  sloe org list")]
     List {
         #[command(flatten)]
         at: At,
@@ -172,7 +174,7 @@ async fn connect(add: Add) -> Result<(), Failure> {
             (id, HookSecrets { secret, signing })
         }
         None => {
-            let engine = boot::start_engine_alone(at.directory())?;
+            let engine = boot::start_engine_anywhere(at.directory())?;
             let connected = engine.connect_org(connect).await;
             engine.stop().await;
             let Connected { org, hook, findings } = connected?;
@@ -290,6 +292,14 @@ async fn list(at: At) -> Result<(), Failure> {
 fn calls(told: Option<(u64, u64)>, by_sloe: u64, left: u64) -> String {
     let Some((used, max)) = told else { return "not told yet".to_owned() };
     format!("{used} of {max}; by Sloe {by_sloe}, {left} left")
+}
+
+/// A moment of an answer for people; a dash if it is missing.
+pub(super) fn when(value: &Value, key: &str) -> String {
+    match value.get(key).and_then(Value::as_str) {
+        None => "-".to_owned(),
+        Some(text) => Timestamp::parse(text).map_or_else(|| text.to_owned(), Timestamp::to_words),
+    }
 }
 
 /// A text member of an answer; empty if it is missing.

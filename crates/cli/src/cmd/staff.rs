@@ -4,7 +4,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::Failure;
-use super::org::{At, text};
+use super::org::{At, text, when};
 use crate::platform::Running;
 
 #[derive(Subcommand)]
@@ -19,15 +19,9 @@ pub(crate) enum Staff {
 
 pub(crate) async fn run(staff: Staff) -> Result<(), Failure> {
     let Staff::Link { at } = staff;
-    let directory = at.store.directory();
-    let Some(running) = Running::find(directory).await else {
-        return Err(Failure::new(format!(
-            "no platform runs on {}: start it with sloe serve, or name its store with --store",
-            directory.display()
-        )));
-    };
+    let running = Running::needed(at.store.directory()).await?;
     let answer = running.ask("staff/link", &json!({})).await?;
     println!("{}", text(&answer, "url"));
-    eprintln!("It signs in once, until {}.", text(&answer, "until"));
+    eprintln!("It signs in once, until {}.", when(&answer, "until"));
     Ok(())
 }

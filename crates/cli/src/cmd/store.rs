@@ -8,6 +8,8 @@ use super::org::At;
 #[derive(Subcommand)]
 pub(crate) enum Store {
     /// Make every projection and checkpoint anew from the journal.
+    #[command(after_help = "Example, while nothing runs on it:\n  \
+                            sloe store rebuild --store embedded:./sloe-data")]
     Rebuild {
         #[command(flatten)]
         at: At,

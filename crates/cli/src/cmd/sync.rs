@@ -215,14 +215,7 @@ async fn verified(out: &Out, org: &str, asked: &Value) -> Result<Value, Failure>
 }
 
 async fn ask(out: &Out, path: &str, body: Value) -> Result<Value, Failure> {
-    let directory = out.at.store.directory();
-    let running = Running::find(directory).await.ok_or_else(|| {
-        Failure::new(format!(
-            "no platform runs on {}; start it (sloe serve), or name its store with --store",
-            directory.display()
-        ))
-    })?;
-    running.ask(path, &body).await
+    Running::needed(out.at.store.directory()).await?.ask(path, &body).await
 }
 
 fn print(out: &Out, answer: &Value, show: impl Fn(&Value) -> String) {

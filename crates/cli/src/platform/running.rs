@@ -56,9 +56,20 @@ impl Running {
     pub(crate) async fn find(data: &Path) -> Option<Self> {
         let text = std::fs::read(data.join(FILE)).ok()?;
         let note: Note = serde_json::from_slice(&text).ok()?;
-        let client = reqwest::Client::new();
+        // It runs on this machine: what a proxy would be told is the token.
+        let client = reqwest::Client::builder().no_proxy().build().ok()?;
         let alive = client.get(format!("{}/livez", note.url)).send().await;
         alive.is_ok_and(|answer| answer.status().is_success()).then_some(Self { note, client })
+    }
+
+    /// The same for a command that can do nothing without.
+    pub(crate) async fn needed(data: &Path) -> Result<Self, Failure> {
+        Self::find(data).await.ok_or_else(|| {
+            Failure::new(format!(
+                "no platform runs on {}: start it with sloe serve, or name its store with --store",
+                data.display()
+            ))
+        })
     }
 
     /// Asks its admin API.

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 pub(crate) use browser::{Browser, Look};
 pub(crate) use demo::{Demo, Left, attendee};
 pub(crate) use org::Org;
-pub(crate) use sim_org::SimOrg;
+pub(crate) use sim_org::{Running, SimOrg};
 
 /// Bound of everything that is waited for; far beyond what it takes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);

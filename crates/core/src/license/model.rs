@@ -149,9 +149,9 @@ fn the_words_name_the_row_the_age_and_the_grace() {
     let told = answer(&rows, read, at("2027-02-02T06:00:00Z")).to_string();
     assert_eq!(
         told,
-        "Live until 2027-02-07T23:59:59.999Z at most: the trial of license L-00007 ended on \
+        "Live until 2027-02-07 23:59:59 UTC at most: the trial of license L-00007 ended on \
          2027-01-31, but the source org was not read since, so it may have been renewed. The \
-         source org was read 3 days ago, at 2027-01-30T00:00:00Z."
+         source org was read 3 days ago, at 2027-01-30 00:00:00 UTC."
     );
     let none = answer(&[], Knowledge::Read(None), at("2027-02-02T06:00:00Z")).to_string();
     assert_eq!(none, "Not live: there is no license for this org. The source org was never read.");

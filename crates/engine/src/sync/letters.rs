@@ -194,6 +194,13 @@ pub struct WaitingPage {
 type PileOf = (String, Vec<String>, LetterKind, bool);
 
 impl Pile {
+    /// Whether a letter is one of them.
+    #[must_use]
+    pub fn holds(&self, letter: &Letter) -> bool {
+        (&self.code, &self.fields, self.kind, self.conflict)
+            == (&letter.code, &letter.fields, letter.kind, letter.conflict)
+    }
+
     /// What its letters, and no others, have in common.
     #[must_use]
     pub fn filter(&self) -> LetterFilter {
@@ -238,6 +245,31 @@ impl Engine {
                 Ok(true)
             })?;
             Ok(page)
+        })
+        .await
+    }
+
+    /// The first of each pile, up to `each` of one, by external id.
+    ///
+    /// # Errors
+    /// As [`Engine::letters`].
+    pub async fn first_letters(&self, org: OrgId, each: usize) -> Result<Vec<Letter>, Denied> {
+        let org = self.registry().by_id(org).ok_or(Denied::NotFound)?;
+        self.blocking(move |store| {
+            let mut seen: BTreeMap<PileOf, usize> = BTreeMap::new();
+            let mut letters = Vec::new();
+            each_letter(store, org.scope, None, |key, dead| {
+                let pile =
+                    (dead.code.clone(), dead.fields.clone(), LetterKind::of(key), dead.conflict);
+                let count = seen.entry(pile).or_default();
+                if *count < each {
+                    *count += 1;
+                    let replaying = store.get(&Key::retry(org.scope, key))?.is_some();
+                    letters.extend(letter_of(&org, key, dead, replaying));
+                }
+                Ok(true)
+            })?;
+            Ok(letters)
         })
         .await
     }

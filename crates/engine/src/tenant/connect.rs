@@ -14,7 +14,7 @@ use sloe_store::api::{Store, StoreError};
 
 use super::{HookSecrets, Org, OrgError, Profile};
 use crate::engine::Engine;
-use crate::mapping::Moved;
+use crate::mapping::{Moved, told};
 use crate::worker::budget::{self, Tally};
 use crate::worker::stored;
 
@@ -120,7 +120,7 @@ pub struct Connected {
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// Salesforce could not be asked, or refused.
-    #[error(transparent)]
+    #[error("{}", told(.0))]
     Salesforce(#[from] sloe_salesforce::Error),
     /// The login is another org's.
     #[error("the login belongs to org {found}, not to {expected}")]

@@ -321,12 +321,21 @@ impl Calls24h {
     /// Why nothing is written to the org now, for its staff; `None` if something may be.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
-        let until = self.waits_until?;
+        let until = self.waits_until?.to_words();
         Some(format!(
-            "Sloe keeps to its share of the org's API calls ({} left): it looks again at \
-             {until} at the latest. Registrations go on, and none is lost.",
-            self.left
+            "{} Sloe looks again at {until} at the latest. Registrations go on, and none is lost.",
+            self.means()
         ))
+    }
+
+    /// Why Sloe may make no call, if it may not, for the org's staff.
+    #[must_use]
+    pub fn means(&self) -> String {
+        if self.is_at_the_reserve() {
+            return "The org's API calls are used up but for the part that Sloe leaves alone."
+                .to_owned();
+        }
+        format!("Sloe keeps to its share of the org's API calls ({} left).", self.left)
     }
 }
 

@@ -2,8 +2,11 @@
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use sloe_core::ids::SfId;
+use sloe_core::ids::{OrgId, SfId};
+use sloe_engine::engine::Engine;
+use sloe_engine::error::Denied;
 use sloe_engine::sync::{LetterFilter, Which};
+use sloe_engine::tenant::Org;
 
 use super::ago;
 use super::answer::{self, Did, Failure};
@@ -78,6 +81,25 @@ fn which(form: &SiteForm) -> Result<Option<Which>, Failure> {
     Ok((!ids.is_empty()).then_some(Which::Rows(ids)))
 }
 
+/// Does something with the letters that a form means, and goes back to those
+/// that are left; `act` answers with how many it was done.
+async fn with_letters(
+    app: &AppState,
+    org: &Org,
+    form: &SiteForm,
+    did: Did,
+    act: impl AsyncFnOnce(&Engine, OrgId, Which) -> Result<usize, Denied>,
+) -> Result<Response, Failure> {
+    let back = format!("/staff/orgs/{}#letters", org.profile.slug);
+    let Some(which) = which(form)? else {
+        return Ok(answer::done(app, &back, Did::Nothing, 0));
+    };
+    let rows = act(&app.engine, org.id(), which).await;
+    let rows = rows.map_err(|denied| answer::refused(&denied))?;
+    app.staff.forget().await;
+    Ok(answer::done(app, &back, did, rows))
+}
+
 /// `POST /staff/orgs/{org}/replay`.
 ///
 /// # Errors
@@ -87,14 +109,8 @@ pub(super) async fn replay(
     Slug(org): Slug,
     form: SiteForm,
 ) -> Result<Response, Failure> {
-    let back = format!("/staff/orgs/{}#letters", org.profile.slug);
-    let Some(which) = which(&form)? else {
-        return Ok(answer::done(&app, &back, Did::Nothing, 0));
-    };
-    let asked = app.engine.replay(org.id(), which).await;
-    let asked = asked.map_err(|denied| answer::refused(&denied))?;
-    app.staff.forget().await;
-    Ok(answer::done(&app, &back, Did::Replay, asked.rows))
+    let replay = async |engine: &Engine, org, which| Ok(engine.replay(org, which).await?.rows);
+    with_letters(&app, &org, &form, Did::Replay, replay).await
 }
 
 /// `POST /staff/orgs/{org}/aside`: forgets mails that were given up.
@@ -106,14 +122,7 @@ pub(super) async fn aside(
     Slug(org): Slug,
     form: SiteForm,
 ) -> Result<Response, Failure> {
-    let back = format!("/staff/orgs/{}#letters", org.profile.slug);
-    let Some(which) = which(&form)? else {
-        return Ok(answer::done(&app, &back, Did::Nothing, 0));
-    };
-    let mails = app.engine.put_mails_aside(org.id(), which).await;
-    let mails = mails.map_err(|denied| answer::refused(&denied))?;
-    app.staff.forget().await;
-    Ok(answer::done(&app, &back, Did::Aside, mails))
+    with_letters(&app, &org, &form, Did::Aside, Engine::put_mails_aside).await
 }
 
 /// `GET /staff/orgs/{org}/accept`: asks first, for it can't be undone. Of `only`
@@ -177,14 +186,12 @@ pub(super) async fn accept(
     Slug(org): Slug,
     form: SiteForm,
 ) -> Result<Response, Failure> {
-    let back = format!("/staff/orgs/{}#letters", org.profile.slug);
-    let which = match which(&form)? {
-        None => return Ok(answer::done(&app, &back, Did::Nothing, 0)),
-        Some(Which::All(filter)) => Which::All(LetterFilter { conflict: Some(true), ..filter }),
-        Some(rows) => rows,
+    let accept = async |engine: &Engine, org, which| {
+        let which = match which {
+            Which::All(filter) => Which::All(LetterFilter { conflict: Some(true), ..filter }),
+            rows @ Which::Rows(_) => rows,
+        };
+        Ok(engine.accept_conflicts(org, which).await?.rows)
     };
-    let done = app.engine.accept_conflicts(org.id(), which).await;
-    let done = done.map_err(|denied| answer::refused(&denied))?;
-    app.staff.forget().await;
-    Ok(answer::done(&app, &back, Did::Accept, done.rows))
+    with_letters(&app, &org, &form, Did::Accept, accept).await
 }

@@ -21,7 +21,7 @@ impl Ago {
     /// `at`, as seen at `now`.
     pub(crate) fn new(at: Timestamp, now: Timestamp) -> Self {
         let iso = Timestamp(at.0.saturating_sub(at.0.rem_euclid(1_000))).to_rfc3339();
-        let title = exact(at);
+        let title = at.to_words();
         Self { iso, title, words: words(now.millis_since(at)) }
     }
 
@@ -40,12 +40,6 @@ impl fmt::Display for Ago {
 }
 
 impl askama::filters::HtmlSafe for Ago {}
-
-/// `2026-11-26 14:03:22 UTC`.
-pub(crate) fn exact(at: Timestamp) -> String {
-    let at = jiff::Timestamp::from_millisecond(at.0).unwrap_or(jiff::Timestamp::MAX);
-    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
-}
 
 /// `14:03:22 UTC`.
 pub(crate) fn clock(at: Timestamp) -> String {

@@ -202,20 +202,14 @@ impl Found {
         let waits = calls.waits_until.filter(|until| until.millis_since(self.now) > PAUSE_MILLIS);
         if let Some(until) = waits {
             let until = ago::length(until.millis_since(self.now));
-            let (what, else_) = if calls.is_at_the_reserve() {
-                let what =
-                    "The org’s API calls are used up but for the part that Sloe leaves alone.";
-                (what.to_owned(), "See which integration uses them if this happens often.")
+            let often = if calls.is_at_the_reserve() {
+                "See which integration uses them if this happens often."
             } else {
-                let what = "Sloe keeps to its share of the org’s API calls";
-                (
-                    format!("{what}: {} are left.", calls.left),
-                    "Raise its share if this happens often.",
-                )
+                "Raise its share if this happens often."
             };
-            let todo = "Nothing to do: it looks again within";
-            let todo = format!("{todo} {until}, and no registration is lost. {else_}");
-            self.add(Level::Warn, what, todo, None, "calls");
+            let todo = "Nothing to do: Sloe looks again within";
+            let todo = format!("{todo} {until}, and no registration is lost. {often}");
+            self.add(Level::Warn, calls.means(), todo, None, "calls");
         }
         let waiting = sync.waiting_since.filter(|_| !sync.is_drained());
         let long = waiting.filter(|since| self.now.millis_since(*since) > PATIENCE_MILLIS);
@@ -281,17 +275,15 @@ impl Found {
 
     fn pile(&mut self, pile: &Pile) {
         let count = pile.count;
-        let (level, what) = if pile.conflict {
-            let rows = counted(count, "row needs", "rows need");
-            (Level::Warn, format!("{rows} a decision. {}", pile.means))
+        let what = if pile.conflict {
+            format!("{} a decision.", counted(count, "row needs", "rows need"))
         } else if pile.kind == LetterKind::Mail {
             let mails = counted(count, "confirmation mail", "confirmation mails");
-            (Level::Warn, format!("{mails} could not be delivered. {}", pile.means))
+            format!("{mails} could not be delivered.")
         } else {
-            let rows = counted(count, "row", "rows");
-            (Level::Bad, format!("{rows} could not be delivered. {}", pile.means))
+            format!("{} could not be delivered.", counted(count, "row", "rows"))
         };
-        let level = if letters::who(pile.owner).is_empty() { Level::Warn } else { level };
+        let (level, what) = (weight(pile), format!("{what} {}", pile.means));
         let todo = match letters::who(pile.owner) {
             "" => pile.fix.clone(),
             owner => format!("{} Who can: the {owner}.", pile.fix),
@@ -343,6 +335,13 @@ impl Found {
             self.busy.push("it is being read as a whole".to_owned());
         }
     }
+}
+
+/// How bad a pile of dead letters is: rows that Salesforce refused are, unless
+/// somebody need only decide, or nobody can do anything about them by themselves.
+pub(super) fn weight(pile: &Pile) -> Level {
+    let mild = pile.conflict || pile.kind == LetterKind::Mail;
+    if mild || letters::who(pile.owner).is_empty() { Level::Warn } else { Level::Bad }
 }
 
 #[cfg(test)]

@@ -7,11 +7,14 @@ use super::ago::Ago;
 use super::answer::{self, Failure};
 use super::draw::counted;
 use super::facts::{Facts, Stored};
+use super::judge::weight;
 use super::overview::Asked;
 use super::view::{LetterRow, Letters, PileRow};
 
 /// Letters on one page.
 const LISTED: usize = 25;
+/// Letters of each kind where all kinds are shown.
+const FIRST: usize = 3;
 
 /// What an address or a form says of letters.
 pub(super) const NAMES: [&str; 4] = ["code", "kind", "field", "conflict"];
@@ -32,38 +35,44 @@ pub(super) fn filter<'a>(get: impl Fn(&str) -> Option<&'a str>) -> LetterFilter 
     LetterFilter { event: None, code: text("code"), field, fields, kind, conflict }
 }
 
-/// The letters that the address asks for.
+/// The letters that the address asks for: the first of every kind, or those of
+/// one kind by pages.
 pub(super) async fn page(
     engine: &Engine,
     facts: &Facts,
     stored: &Stored,
     asked: &Asked,
 ) -> Result<Letters, Failure> {
-    let slug = &facts.org.profile.slug;
+    let org = facts.org.id();
+    let refused = |denied| answer::refused(&denied);
     let filter = filter(|name| asked.get(name));
+    let total = stored.piles.iter().map(|pile| pile.count).sum();
+    if filter == LetterFilter::default() {
+        let found = engine.first_letters(org, FIRST).await.map_err(refused)?;
+        let piles = stored.piles.iter().map(|pile| pile_row(facts, pile, &found)).collect();
+        return Ok(Letters { total, piles, ..Letters::default() });
+    }
+    let piles = engine.piles(org, &filter).await.map_err(refused)?;
     let after = asked.get("after").map(str::to_owned);
-    let later = after.is_some();
-    let found = engine.letters(facts.org.id(), &filter, after, LISTED).await;
-    let found = found.map_err(|denied| answer::refused(&denied))?;
-    let next = found.next.map(|next| {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        for name in NAMES {
-            if let Some(value) = asked.get(name) {
-                query.append_pair(name, value);
-            }
-        }
-        query.append_pair("after", &next);
-        format!("/staff/orgs/{slug}?{}#letters", query.finish())
-    });
+    let slug = &facts.org.profile.slug;
+    let first = after.as_ref().map(|_| address(slug, asked, None));
+    let found = engine.letters(org, &filter, after, LISTED).await.map_err(refused)?;
+    let next = found.next.map(|next| address(slug, asked, Some(&next)));
     Ok(Letters {
-        total: stored.piles.iter().map(|pile| pile.count).sum(),
-        piles: stored.piles.iter().map(|pile| pile_row(facts, pile)).collect(),
-        rows: found.letters.into_iter().map(|letter| row(facts, letter)).collect(),
-        chosen: (filter != LetterFilter::default())
-            .then(|| filter.code.unwrap_or_else(|| "one kind".to_owned())),
+        total,
+        piles: piles.iter().map(|pile| pile_row(facts, pile, &found.letters)).collect(),
+        chosen: Some(filter.code.unwrap_or_else(|| "one kind".to_owned())),
+        first,
         next,
-        later,
     })
+}
+
+/// The page of the letters that were asked for, from the first or `after` one.
+fn address(slug: &str, asked: &Asked, after: Option<&str>) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    let named = NAMES.into_iter().filter_map(|name| Some((name, asked.get(name)?)));
+    query.extend_pairs(named.chain(after.map(|after| ("after", after))));
+    format!("/staff/orgs/{slug}?{}#letters", query.finish())
 }
 
 /// Whoever can do something about it; empty if nobody has to.
@@ -71,7 +80,8 @@ pub(super) fn who(owner: &'static str) -> &'static str {
     if owner == "nobody" { "" } else { owner }
 }
 
-fn pile_row(facts: &Facts, pile: &Pile) -> PileRow {
+/// A pile, with those of the letters `found` that are of it.
+fn pile_row(facts: &Facts, pile: &Pile, found: &[Letter]) -> PileRow {
     let path = format!("/staff/orgs/{}", facts.org.profile.slug);
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("code", &pile.code).append_pair("kind", pile.kind.word());
@@ -80,6 +90,8 @@ fn pile_row(facts: &Facts, pile: &Pile) -> PileRow {
     }
     query.append_pair("conflict", if pile.conflict { "yes" } else { "no" });
     let query = query.finish();
+    let found: Vec<&Letter> = found.iter().filter(|letter| pile.holds(letter)).collect();
+    let message = found.first().and_then(|letter| letter.message.clone());
     PileRow {
         count: pile.count,
         rows: match pile.kind {
@@ -89,6 +101,8 @@ fn pile_row(facts: &Facts, pile: &Pile) -> PileRow {
             }
             LetterKind::Mail => counted(pile.count, "mail", "mails"),
         },
+        id: plain(&format!("pile-{}-{}-{}", pile.code, pile.kind.word(), pile.fields.join("-"))),
+        level: weight(pile),
         is_mail: pile.kind == LetterKind::Mail,
         kind: pile.kind.word(),
         code: pile.code.clone(),
@@ -99,29 +113,28 @@ fn pile_row(facts: &Facts, pile: &Pile) -> PileRow {
         fix: pile.fix.clone(),
         owner: who(pile.owner),
         since: Ago::new(pile.since, facts.at),
+        letters: found.into_iter().map(|letter| row(facts, letter, message.as_ref())).collect(),
+        message,
         href: format!("{path}?{query}#letters"),
         accept: format!("{path}/accept?{query}"),
     }
 }
 
-fn row(facts: &Facts, letter: Letter) -> LetterRow {
+/// As an element's name.
+fn plain(text: &str) -> String {
+    text.replace(|c: char| !c.is_ascii_alphanumeric(), "-")
+}
+
+fn row(facts: &Facts, letter: &Letter, told: Option<&String>) -> LetterRow {
     LetterRow {
-        box_id: format!("row-{}", letter.key.replace(|c: char| !c.is_ascii_alphanumeric(), "-")),
-        kind: letter.kind.word(),
-        is_mail: letter.kind == LetterKind::Mail,
+        box_id: plain(&format!("row-{}", letter.key)),
         order: format!("{} no. {}", letter.reference, letter.place),
         event: facts.name_of(letter.event.event),
-        code: letter.code,
-        fields: letter.fields.join(", "),
-        means: letter.means,
-        message: letter.message,
-        fix: letter.fix,
-        owner: who(letter.owner),
+        message: letter.message.clone().filter(|message| Some(message) != told),
         tries: letter.tries,
         since: Ago::new(letter.since, facts.at),
         replaying: letter.replaying,
-        conflict: letter.conflict,
-        key: letter.key,
+        key: letter.key.clone(),
     }
 }
 

@@ -277,13 +277,12 @@ pub(super) struct WaitingRow {
 pub(super) struct Letters {
     pub(super) total: usize,
     pub(super) piles: Vec<PileRow>,
-    pub(super) rows: Vec<LetterRow>,
     /// Which pile is shown alone, if one is.
     pub(super) chosen: Option<String>,
+    /// Where the first ones are, if these are not.
+    pub(super) first: Option<String>,
     /// Where the next ones are.
     pub(super) next: Option<String>,
-    /// Whether these are not the first.
-    pub(super) later: bool,
 }
 
 /// Dead letters of one kind.
@@ -292,6 +291,9 @@ pub(super) struct PileRow {
     pub(super) count: usize,
     /// The same, with what they are.
     pub(super) rows: String,
+    /// Names it among the page's elements, whatever pile comes before.
+    pub(super) id: String,
+    pub(super) level: Level,
     /// What they are, for the form.
     pub(super) kind: &'static str,
     /// Mails are not sent again, but put aside.
@@ -306,6 +308,10 @@ pub(super) struct PileRow {
     pub(super) fix: String,
     pub(super) owner: &'static str,
     pub(super) since: Ago,
+    /// What Salesforce said of the first that is shown.
+    pub(super) message: Option<String>,
+    /// Those that are shown.
+    pub(super) letters: Vec<LetterRow>,
     /// The page that shows it alone.
     pub(super) href: String,
     /// The page that asks whether to leave it to the org, if it is one of conflicts.
@@ -317,20 +323,13 @@ pub(super) struct PileRow {
 pub(super) struct LetterRow {
     pub(super) key: String,
     pub(super) box_id: String,
-    pub(super) kind: &'static str,
-    pub(super) is_mail: bool,
     pub(super) order: String,
     pub(super) event: String,
-    pub(super) code: String,
-    pub(super) fields: String,
-    pub(super) means: String,
+    /// What Salesforce said, where it is not what the pile tells.
     pub(super) message: Option<String>,
-    pub(super) fix: String,
-    pub(super) owner: &'static str,
     pub(super) tries: u32,
     pub(super) since: Ago,
     pub(super) replaying: bool,
-    pub(super) conflict: bool,
 }
 
 /// How the last refresh of an event went.

@@ -33,11 +33,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args) -> Result<(), Failure> {
-    let directory = args.at.store.directory();
-    let running = Running::find(directory).await.ok_or_else(|| {
-        let directory = directory.display();
-        Failure::new(format!("no platform runs on {directory}; start it with sloe serve"))
-    })?;
+    let running = Running::needed(args.at.store.directory()).await?;
     let records = match args.records.as_slice() {
         [one] if one == "-" => from_file(std::io::stdin().lock())?,
         _ => args.records,

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{At, text};
+use super::{At, text, when};
 use crate::cmd::Failure;
 use crate::cmd::ask::ask;
 
@@ -65,8 +65,8 @@ fn describe(calls: &Value) -> String {
     } else {
         format!("At once it makes {most} at most.")
     });
-    let until = text(calls, "waits_until");
-    if !until.is_empty() {
+    if !text(calls, "waits_until").is_empty() {
+        let until = when(calls, "waits_until");
         lines.push(format!(
             "Nothing is written to the org now; Sloe looks again at {until} at the latest. \
              Registrations go on, and none is lost."

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{At, text};
+use super::{At, text, when};
 use crate::boot::StoreAt;
 use crate::cmd::Failure;
 use crate::cmd::ask::ask;
@@ -77,12 +77,12 @@ pub(super) fn describe(changes: &Value) -> String {
         lines.push("They are followed within seconds where Sloe runs: ask again.".to_owned());
     }
     for (name, part) in parts.into_iter().flatten() {
-        let (state, since) = (text(part, "state"), text(part, "since"));
+        let (state, since) = (text(part, "state"), when(part, "since"));
         lines.push(match state.as_str() {
             "healthy" => format!("  {name}s: followed since {since}"),
             "down" => format!(
                 "  {name}s: not followed since {since}, next try at {}",
-                text(part, "again")
+                when(part, "again")
             ),
             _ => format!("  {name}s: {state}"),
         });
@@ -91,7 +91,7 @@ pub(super) fn describe(changes: &Value) -> String {
         lines.push(format!(
             "{} changes were told, the last at {}; {} of them were Sloe's own or of nothing public.",
             of("told"),
-            text(changes, "last"),
+            when(changes, "last"),
             of("passed_over")
         ));
     }

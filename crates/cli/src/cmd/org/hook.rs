@@ -30,7 +30,9 @@ pub(super) async fn run(rotate: RotateHook) -> Result<(), Failure> {
         return Ok(());
     }
     print(&id, &HookSecrets { secret, signing });
-    println!("They are shown only now. The ones before stay good until you end them:");
+    println!(
+        "They are shown only now. The ones before stay good until you make others or end them:"
+    );
     println!("  sloe org rotate-hook {} --end-old", rotate.org);
     Ok(())
 }

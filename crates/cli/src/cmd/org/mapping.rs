@@ -9,7 +9,7 @@ use sloe_salesforce::Mapping;
 use sloe_salesforce::map::{PRESETS, preset};
 
 use super::check::print_findings;
-use super::{At, text};
+use super::{At, text, when};
 use crate::cmd::Failure;
 use crate::cmd::ask::ask;
 
@@ -109,8 +109,8 @@ async fn show(args: &MappingArgs, org: &str) -> Result<(), Failure> {
         return Ok(());
     }
     let slug = text(&answer, "slug");
-    match answer.get("since").and_then(Value::as_str) {
-        Some(since) => println!("# In force for {slug} since {since}."),
+    match answer.get("since").filter(|since| !since.is_null()) {
+        Some(_) => println!("# In force for {slug} since {}.", when(&answer, "since")),
         None => println!("# In force for {slug} since it was connected: Sloe's own package."),
     }
     if let Some(trouble) = answer.get("trouble").and_then(Value::as_str) {

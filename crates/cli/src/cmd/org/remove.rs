@@ -96,13 +96,38 @@ fn describe(answer: &Value) -> String {
     }
     if !is("all_sent") {
         let lost = if is("removed") { "is lost to it" } else { "would be lost to it" };
-        lines.push(format!(
-            "Salesforce does not have everything. What {lost}: news of {} events, {} rows that wait \
-             to be sent again, {} that were refused.",
-            of("unsent_events"),
-            of("retrying"),
-            of("letters")
-        ));
+        let what = [
+            ("unsent_events", "event", "with news that was not sent"),
+            ("retrying", "row", "to be sent again"),
+            ("letters", "row", "that could not be delivered"),
+        ];
+        let what = what.into_iter().filter(|(key, ..)| of(key) > 0);
+        let what: Vec<_> =
+            what.map(|(key, noun, why)| format!("{} {why}", counted(of(key), noun))).collect();
+        let what = what.join(", ");
+        lines.push(format!("Salesforce does not have everything. What {lost}: {what}."));
     }
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_be_lost_is_told_and_nothing_that_would_not() {
+        let mut answer = json!({
+            "name": "Acme", "org_id": "00D000000000001", "removed": false, "events": 2,
+            "all_sent": false, "unsent_events": 1, "retrying": 0, "letters": 3,
+        });
+        let told = describe(&answer);
+        assert!(told.contains("has 2 events. Its pages go"), "{told}");
+        let lost = "What would be lost to it: 1 event with news that was not sent, 3 rows that \
+                    could not be delivered.";
+        assert!(told.ends_with(lost), "{told}");
+        if let Some(answer) = answer.as_object_mut() {
+            answer.insert("all_sent".to_owned(), json!(true));
+        }
+        assert!(!describe(&answer).contains("lost"));
+    }
 }

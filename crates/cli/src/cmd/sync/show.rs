@@ -4,8 +4,9 @@ use std::fmt::Write;
 
 use comfy_table::{ContentArrangement, Table};
 use serde_json::Value;
+use sloe_core::words::counted;
 
-use super::super::org::text;
+use super::super::org::{text, when};
 
 fn table<const N: usize>(head: [&str; N]) -> Table {
     let mut table = Table::new();
@@ -17,17 +18,12 @@ fn list<'a>(answer: &'a Value, key: &str) -> &'a [Value] {
     answer.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
-fn number(value: &Value, key: &str) -> String {
-    value.get(key).and_then(Value::as_u64).unwrap_or(0).to_string()
+fn amount(value: &Value, key: &str) -> u64 {
+    value.get(key).and_then(Value::as_u64).unwrap_or(0)
 }
 
-/// A moment to the second, or a dash.
-fn when(value: &Value, key: &str) -> String {
-    let Some(text) = value.get(key).and_then(Value::as_str) else { return "-".to_owned() };
-    match text.split_once('.') {
-        Some((seconds, _)) => format!("{seconds}Z"),
-        None => text.to_owned(),
-    }
+fn number(value: &Value, key: &str) -> String {
+    amount(value, key).to_string()
 }
 
 fn fields(value: &Value) -> String {
@@ -47,9 +43,13 @@ pub(super) fn status(answer: &Value) -> String {
         let slug = text(org, "slug");
         shown.add_row([
             slug.clone(),
-            match org.get("pending_batches").and_then(Value::as_u64).unwrap_or(0) {
+            match amount(org, "pending_batches") {
                 0 => "nothing".to_owned(),
-                batches => format!("{batches} batches of {} events", number(org, "pending_events")),
+                1 => "1 batch".to_owned(),
+                batches => {
+                    let events = counted(amount(org, "pending_events"), "event");
+                    format!("{batches} batches of {events}")
+                }
             },
             when(org, "waiting_since"),
             number(org, "retrying"),
@@ -60,10 +60,14 @@ pub(super) fn status(answer: &Value) -> String {
         if let Some(fault) = org.get("fault").filter(|fault| !fault.is_null()) {
             let _ = write!(notes, "\n{slug}: {} {}", text(fault, "means"), text(fault, "remedy"));
         }
-        if let Some(until) = org.get("waits_until").and_then(Value::as_str) {
-            let _ = write!(notes, "\n{slug}: few API calls are left; Sloe looks again at {until}.");
+        if !text(org, "waits_until").is_empty() {
+            let until = when(org, "waits_until");
+            let _ = write!(
+                notes,
+                "\n{slug}: few API calls are left; Sloe looks again at {until} at the latest."
+            );
         }
-        if number(org, "dead_letters") != "0" || number(org, "conflicts") != "0" {
+        if amount(org, "dead_letters") + amount(org, "conflicts") > 0 {
             let _ = write!(notes, "\n{slug}: see sloe sync letters {slug}.");
         }
     }
@@ -76,19 +80,20 @@ fn compared(org: &Value) -> String {
         return "not yet".to_owned();
     };
     let clean = last.get("clean").and_then(Value::as_bool).unwrap_or(false);
-    let found = list(last, "differences").iter();
-    let found: u64 = found.filter_map(|found| found.get("found").and_then(Value::as_u64)).sum();
+    let found: u64 = list(last, "differences").iter().map(|found| amount(found, "found")).sum();
+    let at = when(last, "ended");
     match (clean, found) {
-        (true, _) => format!("all well, {}", when(last, "ended")),
-        (false, 0) => format!("not to its end, {}", when(last, "ended")),
-        (false, found) => format!("{found} differ, {}", when(last, "ended")),
+        (true, _) => format!("all well, {at}"),
+        (false, 0) => format!("not to its end, {at}"),
+        (false, 1) => format!("1 row differs, {at}"),
+        (false, found) => format!("{found} rows differ, {at}"),
     }
 }
 
 /// `sloe sync verify`.
 pub(super) fn verified(last: &Value) -> String {
-    let (rows, events) = (number(last, "rows"), number(last, "events"));
-    let mut out = format!("Compared {rows} rows of {events} events.");
+    let rows = counted(amount(last, "rows"), "row");
+    let mut out = format!("Compared {rows} of {}.", counted(amount(last, "events"), "event"));
     let differences = list(last, "differences");
     if !differences.is_empty() {
         let mut shown = table(["difference", "found", "put right", "what it is"]);
@@ -107,13 +112,17 @@ pub(super) fn verified(last: &Value) -> String {
     for stranger in list(last, "surplus").iter().filter_map(Value::as_str) {
         let _ = write!(out, "\nNot Sloe's: {stranger}");
     }
-    for (key, what) in [
-        ("unsure", "rows are on their way or have letters, and were not judged."),
-        ("left_out", "events could not be compared yet."),
-    ] {
-        if number(last, key) != "0" {
-            let _ = write!(out, "\n{} {what}", number(last, key));
-        }
+    let unsure = amount(last, "unsure");
+    if unsure > 0 {
+        let rows = counted(unsure, "row");
+        let _ = write!(out, "\nNot judged, as on the way or with a letter: {rows}.");
+    }
+    let left_out = amount(last, "left_out");
+    if left_out > 0 {
+        let _ = write!(out, "\nNot compared yet: {}.", counted(left_out, "event"));
+    }
+    if differences.iter().any(|found| amount(found, "found") > amount(found, "mended")) {
+        out.push_str("\nWhat was not put right needs somebody: sloe sync letters shows it.");
     }
     if let Some(fault) = last.get("fault").filter(|fault| !fault.is_null()) {
         let _ = write!(out, "\n{} {}", text(fault, "means"), text(fault, "remedy"));
@@ -245,6 +254,35 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn one_is_told_as_one_and_moments_in_words() {
+        let last = |found: u64| {
+            json!({ "clean": false, "ended": "2026-11-26T10:00:00.123Z", "rows": 1, "events": 1,
+                "unsure": 1, "left_out": 2,
+                "differences": [{ "kind": "changed", "found": found, "mended": 0 }] })
+        };
+        let org = json!({ "slug": "acme", "pending_batches": 1, "pending_events": 1,
+            "last_verify": last(1), "waits_until": "2026-11-26T10:05:00.5Z" });
+        let shown = status(&json!({ "orgs": [org] }));
+        for part in [
+            "1 batch ",
+            "1 row differs, 2026-11-26 10:00:00 UTC",
+            "looks again at 2026-11-26 10:05:00 UTC at the latest.",
+        ] {
+            assert!(shown.contains(part), "{part} is missing in\n{shown}");
+        }
+        assert!(compared(&json!({ "last_verify": last(2) })).starts_with("2 rows differ, "));
+        let shown = verified(&last(1));
+        for part in [
+            "Compared 1 row of 1 event.",
+            "with a letter: 1 row.",
+            "Not compared yet: 2 events.",
+            "sloe sync letters",
+        ] {
+            assert!(shown.contains(part), "{part} is missing in\n{shown}");
+        }
+    }
 
     #[test]
     fn a_letter_is_told_with_its_meaning_and_who_can_help() {

@@ -206,7 +206,7 @@ async fn a_pause_is_worth_a_word_only_if_somebody_could_notice() {
         })
     };
     assert_eq!(waits(MINUTE).await.0, Level::Good);
-    says(&waits(2 * HOUR).await, Level::Warn, "its share of the org’s API calls");
+    says(&waits(2 * HOUR).await, Level::Warn, "its share of the org's API calls");
     says(&used_up().await, Level::Warn, "but for the part that Sloe leaves alone");
     let since = |facts: &mut Facts, ago: i64| {
         let at = facts.at.plus_millis(-ago);
