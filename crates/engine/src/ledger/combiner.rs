@@ -251,7 +251,7 @@ impl Combiner {
 
     /// Decides what waits, makes it durable and answers.
     fn commit_next(&mut self, sweeping: bool) {
-        let tasks = self.queue.take(limits::MAX_CLAIMS_PER_BATCH);
+        let tasks = self.queue.take(limits::MAX_CLAIMS_PER_BATCH, limits::MAX_BATCH_BYTES);
         let now = self.settings.world.now();
         let mut by_event: HashMap<EventRef, Vec<Box<Task>>> = HashMap::new();
         for task in tasks {
