@@ -31,6 +31,15 @@ impl Server {
     #[must_use]
     pub(crate) fn start(directory: &Path) -> Self {
         let database = format!("sloe_test_{}", mongodb::bson::oid::ObjectId::new().to_hex());
+        Self::of(directory, database)
+    }
+
+    /// Starts a server that was killed again, on the same data.
+    pub(crate) fn restart(&mut self, directory: &Path) {
+        *self = Self::of(directory, self.database.clone());
+    }
+
+    fn of(directory: &Path, database: String) -> Self {
         if let Some(address) = std::env::var(ANY).ok().filter(|address| !address.is_empty()) {
             return Self { process: None, killed: false, address, database };
         }
