@@ -6,13 +6,14 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::org::{Org, hasty, until};
-use common::{connect, damage, event, org_id, person, place, raw, record, start};
+use common::{connect, damage, event, mend, org_id, person, place, raw, record, start};
 use serde_json::json;
 use sloe_core::ids::{EventRef, SfId};
 use sloe_engine::claims::{Confirmed, RequestId};
 use sloe_engine::engine::Engine;
 use sloe_engine::error::Denied;
 use sloe_store::api::{Destination, Store};
+use sloe_store::key::{Collection, Range};
 
 const ORDERS: usize = 30;
 
@@ -85,6 +86,20 @@ fn rows_of_a_job_under_way_are_adopted_although_an_event_of_it_is_damaged() {
         .await;
         assert_eq!(org.attendees().await.len(), 2 * ORDERS);
         assert!(waits().contains(&bad) && engine.event(good.public_id()).is_ok());
+        engine.stop().await;
+        drop(engine);
+        // The job is forgotten. One of the damaged event's rows is deleted in the org before it is mended.
+        mend(&place, bad);
+        let soql = format!("SELECT Id FROM Sloe_Attendee__c WHERE Event__c = '{}'", bad.event);
+        let rows = org.records(&soql).await;
+        assert_eq!(rows.len(), ORDERS);
+        org.delete("Sloe_Attendee__c", rows[0]["Id"].as_str().unwrap()).await;
+        let engine = start(&place, Some(hasty(20)));
+        until("the mended event is done with, too", async || waits().is_empty()).await;
+        assert_eq!(org.records(&soql).await.len(), ORDERS - 1, "it was revived");
+        let state = engine.sync_state(org.id()).await.unwrap();
+        assert_eq!((state.conflicts, state.retrying), (1, 0));
+        assert!(place.store.scan(Range::All(Collection::Sends), None, 9).unwrap().is_empty());
         engine.stop().await;
     });
 }

@@ -26,7 +26,7 @@ use sloe_core::ids::EventRef;
 use sloe_core::outbox::Plan;
 use sloe_core::time::Timestamp;
 use sloe_salesforce::{Advice, Error, Job, RowKind};
-use sloe_store::api::{Destination, Write};
+use sloe_store::api::{Destination, Store, Write};
 use sloe_store::key::Key;
 use tokio::time::Instant;
 
@@ -204,9 +204,29 @@ impl Drain {
         } else {
             self.plan(&parts).await?
         };
+        self.leave_unsure(org, &send).await?;
         self.send(org, parts, rows, send.job()).await?;
         let done = Write { key: Key::send(org.scope, "bulk"), version: 2, body: None };
         Ok(stored(&self.engine, move |store| store.put(&[done])).await?)
+    }
+
+    /// Notes the rows of damaged events that the job of a send may have made:
+    /// the job is forgotten before these events can be read again.
+    async fn leave_unsure(&mut self, org: &Arc<Org>, send: &Send) -> Result<(), Halt> {
+        let stretches = send
+            .stretches
+            .iter()
+            .filter_map(|(partition, _, upto)| Some((EventRef::from_partition(partition)?, *upto)));
+        let events: Vec<_> = stretches.filter(|(event, _)| self.stuck.contains(event)).collect();
+        let stuck = |retry: &file::Retry| retry.event().is_some_and(|e| self.stuck.contains(&e));
+        let retries = self.books.retries.iter().filter(|(_, (_, retry))| stuck(retry));
+        let keys: Vec<_> = retries.map(|(key, _)| key.clone()).collect();
+        let noted = [self.books.ask_events(org, events), self.books.ask(org, keys)];
+        let noted: Vec<_> = noted.into_iter().flatten().collect();
+        if noted.is_empty() {
+            return Ok(());
+        }
+        Ok(stored(&self.engine, move |store| store.put(&noted)).await?)
     }
 
     /// Drains the journals until nothing is pending.
@@ -286,8 +306,11 @@ impl Drain {
         sender.send(RowKind::SessionAttendee, sessions).await?;
         for part in parts {
             let (event, upto) = (part.event, part.stretch.upto());
-            stored(&self.engine, move |store| store.advance(Destination::Org, event, upto, &[]))
-                .await?;
+            let answered: Vec<_> =
+                self.books.event_answered(org, event, upto).into_iter().collect();
+            let advance =
+                move |store: &dyn Store| store.advance(Destination::Org, event, upto, &answered);
+            stored(&self.engine, advance).await?;
         }
         Ok(())
     }

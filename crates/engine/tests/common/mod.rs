@@ -56,13 +56,13 @@ impl World for Clock {
 
 pub struct Place {
     pub store: Arc<Embedded>,
-    pub _directory: tempfile::TempDir,
+    pub directory: tempfile::TempDir,
 }
 
 pub fn place() -> Place {
     let directory = tempfile::tempdir().unwrap();
     let store = Arc::new(Embedded::open(directory.path()).unwrap());
-    Place { store, _directory: directory }
+    Place { store, directory }
 }
 
 pub fn start(place: &Place, workers: Option<worker::Settings>) -> Engine {
@@ -191,4 +191,18 @@ pub fn damage(place: &Place, event: EventRef) {
     let batch = Batch { version: version + 1, at, nonce: 1, facts };
     let append = Append { event, batch, sealed: Vec::new(), destinations: vec![Destination::Org] };
     assert_eq!(place.store.append(&[append]).unwrap(), [Appended::Committed]);
+}
+
+/// Takes back what [`damage`] did, as an operator does with the file in hand.
+pub fn mend(place: &Place, event: EventRef) {
+    let file = rusqlite::Connection::open(place.directory.path().join("sloe.db")).unwrap();
+    let of = "(SELECT id FROM partitions WHERE name = ?1)";
+    let last = format!("(SELECT max(version) FROM journal WHERE partition = {of})");
+    file.execute_batch("DROP TRIGGER journal_keeps_every_row").unwrap();
+    for sql in [
+        format!("DELETE FROM journal WHERE partition = {of} AND version = {last}"),
+        format!("UPDATE outbox SET latest = {last} WHERE partition = {of} AND latest > {last}"),
+    ] {
+        file.execute(&sql, [event.partition()]).unwrap();
+    }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sloe_core::ids::EventRef;
 use sloe_core::time::Timestamp;
 use sloe_store::api::{StoreError, Write};
 use sloe_store::key::{Collection, Key, Range};
@@ -24,6 +25,8 @@ pub(super) struct Books {
     /// Rows that the org was asked to make without an answer so far: it may have
     /// made them, and may have deleted them again.
     unsure: BTreeSet<String>,
+    /// Events of which nobody could say which rows those were, and up to which version.
+    unsure_events: BTreeMap<EventRef, u64>,
     /// The version of their document.
     unsure_version: u64,
     /// Rows settled in the org since the start.
@@ -87,13 +90,45 @@ impl Books {
         if let Some(document) = asked {
             let asked = file::decode::<Asked>(&document.body)?;
             (self.unsure, self.unsure_version) = (asked.keys, document.version);
+            let event =
+                |(name, upto): (String, u64)| Some((EventRef::from_partition(&name)?, upto));
+            self.unsure_events = asked.events.into_iter().filter_map(event).collect();
         }
         Ok(accepted)
     }
 
     /// Whether the org may have made a row without saying so.
-    pub(super) fn is_unsure(&self, key: &str) -> bool {
-        self.unsure.contains(key)
+    pub(super) fn is_unsure(&self, event: EventRef, key: &str) -> bool {
+        self.unsure.contains(key) || self.unsure_events.contains_key(&event)
+    }
+
+    /// Notes that the org was asked to make rows of events that can't be read
+    /// now, up to the version of each.
+    pub(super) fn ask_events(
+        &mut self,
+        org: &Org,
+        events: impl IntoIterator<Item = (EventRef, u64)>,
+    ) -> Option<Write> {
+        let before = self.unsure_events.clone();
+        for (event, upto) in events {
+            let known = self.unsure_events.entry(event).or_default();
+            *known = upto.max(*known);
+        }
+        (self.unsure_events != before).then(|| self.note_unsure(org))
+    }
+
+    /// Notes that all rows of an event up to a version are known to be there or not.
+    pub(super) fn event_answered(
+        &mut self,
+        org: &Org,
+        event: EventRef,
+        upto: u64,
+    ) -> Option<Write> {
+        if self.unsure_events.get(&event).is_none_or(|unsure| *unsure > upto) {
+            return None;
+        }
+        self.unsure_events.remove(&event);
+        Some(self.note_unsure(org))
     }
 
     /// Notes that the org is asked to make rows. Whoever reads this before the
@@ -123,8 +158,9 @@ impl Books {
 
     fn note_unsure(&mut self, org: &Org) -> Write {
         self.unsure_version += 1;
-        let body =
-            (!self.unsure.is_empty()).then(|| file::encode(&Asked { keys: self.unsure.clone() }));
+        let events = self.unsure_events.iter().map(|(event, upto)| (event.partition(), *upto));
+        let asked = Asked { keys: self.unsure.clone(), events: events.collect() };
+        let body = (asked != Asked::default()).then(|| file::encode(&asked));
         Write { key: unsure_key(org.scope), version: self.unsure_version, body }
     }
 

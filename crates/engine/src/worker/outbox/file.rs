@@ -2,7 +2,7 @@
 //! sent again, rows that failed for good, and the send under way. JSON with a
 //! format number; nothing here names a person in the clear.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -59,6 +59,10 @@ impl Delivered {
 pub(crate) struct Asked {
     /// Their external ids.
     pub(crate) keys: BTreeSet<String>,
+    /// Damaged events, all of whose rows may be among them, and up to which
+    /// version of their journals.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) events: BTreeMap<String, u64>,
 }
 
 /// A row to be sent again: what it is about, not what it says.

@@ -44,8 +44,9 @@ impl Sender<'_> {
         kind: RowKind,
         lines: Vec<Line>,
     ) -> Result<Vec<Line>, Halt> {
-        let unsure =
-            |line: &&Line| line.id.is_none() && self.books.is_unsure(&line.work.record.key);
+        let unsure = |line: &&Line| {
+            line.id.is_none() && self.books.is_unsure(line.work.event, &line.work.record.key)
+        };
         let keys: Vec<_> = lines.iter().filter(unsure).map(Line::key).collect();
         if keys.is_empty() {
             return Ok(lines);
