@@ -120,8 +120,9 @@ fn reading(refreshes: &[Refresh], pause: Option<String>) -> Vec<String> {
         Outcome::Failed { remedy, .. } => Calls24h::is_the_remedy(remedy),
         _ => false,
     };
-    let own = refreshes.iter().filter(|refresh| pause.is_none() || !waits(refresh));
-    own.filter_map(trouble).chain(pause.clone()).collect()
+    let paused = pause.is_some();
+    let own = refreshes.iter().filter(|refresh| !paused || !waits(refresh));
+    own.filter_map(trouble).chain(pause).collect()
 }
 
 /// What is wrong with what was read of an org, or of an event of it.
