@@ -252,7 +252,7 @@ impl fmt::Display for Answer {
         self.write_reason(f)?;
         match (self.knowledge, self.age_millis()) {
             (Knowledge::Read(Some(at)), Some(age)) => {
-                write!(f, " The source org was read {} ago, at {}.", Age(age), at.to_words())
+                write!(f, " The source org was read {}, at {}.", Age(age).ago(), at.to_words())
             }
             (Knowledge::Read(_), _) => write!(f, " The source org was never read."),
             (Knowledge::Recorded, _) if self.by.is_some() => write!(f, " It was recorded by hand."),
@@ -264,6 +264,14 @@ impl fmt::Display for Answer {
 /// A length of time as people say it, in milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Age(pub i64);
+
+impl Age {
+    /// So long ago: `just now`, `2 minutes ago`.
+    #[must_use]
+    pub fn ago(self) -> String {
+        if self.0 < 1_000 { "just now".to_owned() } else { format!("{self} ago") }
+    }
+}
 
 impl fmt::Display for Age {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

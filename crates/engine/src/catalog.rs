@@ -141,9 +141,14 @@ impl Catalog {
         };
         let snapshot = record::snapshot::decode(&document.body)
             .map_err(|e| StoreError::Damaged(e.to_string()))?;
-        let snapshot = Arc::new(snapshot);
-        self.snapshots.insert(event, Arc::clone(&snapshot));
-        Ok(Some(snapshot))
+        Ok(Some(self.keep(Arc::new(snapshot))))
+    }
+
+    /// Caches what was read from the store, unless something was published
+    /// meanwhile: that is newer, and what stays.
+    fn keep(&self, read: Arc<Snapshot>) -> Arc<Snapshot> {
+        let entry = self.snapshots.entry(read.event);
+        entry.and_upsert_with(|known| known.map_or(read, moka::Entry::into_value)).into_value()
     }
 
     /// Makes `snapshot` what the public sees, unless it shows the same as
@@ -186,7 +191,9 @@ impl Catalog {
         }
         let snapshot = Arc::new(snapshot);
         self.index(&snapshot);
-        self.snapshots.insert(snapshot.event, Arc::clone(&snapshot));
+        // Not a plain insert: one entry's changes are to wait for each other.
+        let entry = self.snapshots.entry(snapshot.event);
+        entry.and_upsert_with(|_| Arc::clone(&snapshot));
         Ok((snapshot, true))
     }
 
@@ -251,4 +258,34 @@ fn weight(snapshot: &Snapshot) -> usize {
     let sessions: usize =
         snapshot.sessions.iter().map(|s| 250 + s.name.len() + s.description.len()).sum();
     800 + texts + items + sessions
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use sloe_core::catalog::AttendeeForm;
+    use sloe_core::inbound;
+
+    use super::*;
+    use crate::testing::{engine, org_id, raw};
+
+    fn page(name: &str) -> Arc<Snapshot> {
+        let accepted = inbound::build(org_id(), &raw(name), "UTC", AttendeeForm::default());
+        Arc::new(accepted.unwrap().snapshot)
+    }
+
+    #[test]
+    fn a_page_that_is_published_while_an_older_one_is_read_is_not_replaced_by_that() {
+        let (engine, org, _directory) = engine(None);
+        let catalog = engine.catalog();
+        let (read, after) = (page("Before"), Snapshot::clone(&page("After")));
+        let event = after.event;
+        catalog.publish(&org, after).unwrap();
+        assert_eq!(catalog.keep(read).name, "After");
+        assert_eq!(catalog.snapshot(event).unwrap().unwrap().name, "After");
+        // Where there is none it is kept.
+        catalog.snapshots.invalidate(&event);
+        assert_eq!(catalog.keep(page("Before")).name, "Before");
+        assert_eq!(catalog.snapshot(event).unwrap().unwrap().name, "Before");
+    }
 }

@@ -53,7 +53,8 @@ struct Found {
 impl Engine {
     /// Destroys the personal data of all attendees of an org who have this
     /// e-mail address, upper and lower case alike, and tells what was done.
-    /// What the org has already received is the org's own.
+    /// What the org has already received is the org's own. An event that is
+    /// damaged keeps no other event's data.
     ///
     /// # Errors
     /// [`Denied`]; what was erased until then stays erased: ask again.
@@ -62,24 +63,22 @@ impl Engine {
         let _turn = self.workers().erasing.lock().await;
         let org = self.registry().by_id(org).ok_or(Denied::NotFound)?;
         let email = Zeroizing::new(email.trim().to_lowercase());
-        let (mut references, mut attendees) = (Vec::new(), 0);
+        let (mut references, mut attendees, mut denied) = (Vec::new(), 0, None);
         for (event, _) in self.blocking(Store::journals).await? {
             if event.org != org.id() {
                 continue;
             }
-            let mut cursor = 0;
-            loop {
-                let (found, reached) = self.find_person(&org, event, cursor, &email).await?;
-                for found in found {
-                    attendees += found.places.len();
-                    references.push(found.claim.reference());
-                    self.erase_found(&org, found).await?;
-                }
-                if reached == cursor {
-                    break;
-                }
-                cursor = reached;
+            let erased = self.erase_person_of(&org, event, &email, |found| {
+                attendees += found.places.len();
+                references.push(found.claim.reference());
+            });
+            if let Err(why) = erased.await {
+                tracing::warn!(?event, %why, "personal data of an event can't be erased now");
+                denied = Some(why);
             }
+        }
+        if let Some(denied) = denied {
+            return Err(denied);
         }
         let id = base32::encode(&self.world().id().to_be_bytes());
         let receipt = Receipt {
@@ -92,6 +91,28 @@ impl Engine {
         };
         tracing::info!(org = %receipt.org, receipt = receipt.id, attendees, "personal data erased");
         Ok(receipt)
+    }
+
+    /// Destroys the person's data in one event, and tells of each order before.
+    async fn erase_person_of(
+        &self,
+        org: &Arc<Org>,
+        event: EventRef,
+        email: &Zeroizing<String>,
+        mut tell: impl FnMut(&Found),
+    ) -> Result<(), Denied> {
+        let mut cursor = 0;
+        loop {
+            let (found, reached) = self.find_person(org, event, cursor, email).await?;
+            for found in found {
+                tell(&found);
+                self.erase_found(org, found).await?;
+            }
+            if reached == cursor {
+                return Ok(());
+            }
+            cursor = reached;
+        }
     }
 
     /// Orders confirmed in the journal's next batches that name the person,
@@ -215,7 +236,8 @@ fn erased(done: Result<(), Unanswered>) -> Result<(), Denied> {
     }
 }
 
-fn unwilling(why: &Unanswered) -> Denied {
+/// Why the combiner did not do what no visitor asked for.
+pub(crate) fn unwilling(why: &Unanswered) -> Denied {
     match why {
         Unanswered::Refused(_) | Unanswered::Quarantined(_) => Denied::Quarantined,
         Unanswered::NotAccepted => {

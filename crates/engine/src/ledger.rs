@@ -8,6 +8,7 @@
 #![allow(clippy::vec_box, reason = "a task of 250 bytes moves through several queues")]
 
 mod ask;
+mod closed;
 mod combiner;
 mod queue;
 mod resident;

@@ -25,6 +25,8 @@ pub mod seal;
 pub mod staff;
 pub mod sync;
 pub mod tenant;
+#[cfg(test)]
+mod testing;
 pub mod token;
 pub mod verify;
 pub mod view;

@@ -77,8 +77,8 @@ impl SourceStanding {
         let mut troubles = Vec::new();
         if self.fault.is_some() || self.alarm() {
             let since = match self.read_at {
-                Some(_) => format!("was last read {} ago", Age(self.dark_millis)),
-                None => format!("was never read, for {}", Age(self.dark_millis)),
+                Some(_) => format!("was last read {}", Age(self.dark_millis).ago()),
+                None => format!("was never read in {}", Age(self.dark_millis)),
             };
             let why = self.fault.as_deref().unwrap_or("no node reads it");
             troubles.push(format!(

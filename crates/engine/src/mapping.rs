@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sloe_core::ids::OrgId;
+use sloe_core::verify::RecordKey;
 use sloe_salesforce::{Advice, Error, Mapping};
 pub use sloe_salesforce::{Finding, MappingFault, Severity};
 use sloe_store::api::{StoreError, Write};
@@ -153,7 +154,8 @@ impl Engine {
             loop {
                 let some = store.scan(range, after.as_ref(), 1_000)?;
                 let Some((last, _)) = some.last() else { return Ok(false) };
-                let is_row = |key: &Key| !key.local_id().starts_with("figures ");
+                // Figures and retention have notes of their own there.
+                let is_row = |key: &Key| RecordKey::parse(key.local_id()).is_some();
                 if some.iter().any(|(key, _)| is_row(key)) {
                     return Ok(true);
                 }

@@ -4,18 +4,26 @@
 //! by little and again after a crash, until nothing but its journals is left:
 //! they name nobody, and say which seats were sold should the org come back.
 
+use std::time::Duration;
+
 use sloe_core::ids::OrgId;
 use sloe_store::api::{Destination, Store, StoreError, Write};
 use sloe_store::key::{Collection, Key, Range};
 use sloe_store::scope::OrgScope;
+use tokio::time::Instant;
 
 use crate::engine::Engine;
+use crate::erase::unwilling;
 use crate::error::Denied;
 use crate::tenant::{Leaving, OrgError};
 use crate::worker::stored;
 
 /// Documents deleted in one commit: claims get their turn in between.
 const AT_ONCE: usize = 500;
+/// How long an org that takes no registrations any more may take to get the last ones.
+const LAST_ROWS: Duration = Duration::from_secs(10);
+/// Between two looks whether it has.
+const LOOK: Duration = Duration::from_millis(100);
 /// What the metrics show of an org.
 const GAUGES: [&str; 11] = [
     "sloe_org_api_calls_at_once",
@@ -90,7 +98,8 @@ impl Engine {
     }
 
     /// Disconnects an org for good; what goes with it. Unless `force`, only if
-    /// the org has got everything. What is stored of it is deleted after this,
+    /// the org has got everything: nobody can register any more before that is
+    /// looked at for the last time. What is stored of it is deleted after this,
     /// see [`Engine::finish_removals`].
     ///
     /// # Errors
@@ -101,6 +110,24 @@ impl Engine {
             return Err(RemoveError::Unsent(gone));
         }
         let engine = self.clone();
+        // It ends what it began, although whoever asked may go away.
+        let removing = tokio::spawn(async move { engine.close_and_remove(org, force).await });
+        removing.await.map_err(|_| Denied::OutcomeUnknown)?
+    }
+
+    async fn close_and_remove(&self, org: OrgId, force: bool) -> Result<Belongings, RemoveError> {
+        let _turn = self.workers().removing.lock().await;
+        self.desk().close(org).await.map_err(|why| unwilling(&why))?;
+        let removed = self.remove_closed(org, force).await;
+        if removed.is_err() {
+            self.desk().open(org);
+        }
+        removed
+    }
+
+    async fn remove_closed(&self, org: OrgId, force: bool) -> Result<Belongings, RemoveError> {
+        let gone = self.last_rows_sent(org, force).await?;
+        let engine = self.clone();
         let leave = move || engine.registry().leave(&**engine.store(), org);
         let left = self.workers().blocking(leave).await.map_err(|_| Denied::OutcomeUnknown)?;
         left?.ok_or(RemoveError::NotFound)?;
@@ -109,6 +136,22 @@ impl Engine {
         tracing::warn!(%org, "the org is disconnected; its key is destroyed, its data is deleted");
         self.news().removals.notify_one();
         Ok(gone)
+    }
+
+    /// Waits for what came in just before the org was closed to reach it.
+    async fn last_rows_sent(&self, org: OrgId, force: bool) -> Result<Belongings, RemoveError> {
+        let give_up = Instant::now() + LAST_ROWS;
+        loop {
+            let gone = self.belongings(org).await?;
+            if force || gone.all_sent() {
+                return Ok(gone);
+            }
+            let unreached = self.sync_state(org).await?.fault.is_some();
+            if unreached || self.workers().at_rest() || Instant::now() >= give_up {
+                return Err(RemoveError::Unsent(gone));
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// Deletes more of what is stored of removed orgs; whether something may be

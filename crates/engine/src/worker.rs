@@ -104,6 +104,8 @@ pub(crate) struct Workers {
     pub(crate) licenses: license::Reader,
     /// Held by whoever rewrites vault entries.
     pub(crate) erasing: tokio::sync::Mutex<()>,
+    /// Held by whoever removes an org.
+    pub(crate) removing: tokio::sync::Mutex<()>,
     /// Wakes nobody: for workers that go by their timer only.
     nothing: Notify,
     runs: Mutex<BTreeMap<&'static str, Run>>,
@@ -128,6 +130,7 @@ impl Workers {
             licenses,
             mailer: mailer.map(Arc::new),
             erasing: tokio::sync::Mutex::default(),
+            removing: tokio::sync::Mutex::default(),
             nothing: Notify::new(),
             settings,
             runtime,

@@ -3,17 +3,15 @@
 
 mod common;
 
-use std::sync::Arc;
-
 use common::org::{Org, hasty, until};
-use common::{Clock, org_id, person, place, start_on};
+use common::{org_id, person, place, start, start_under};
 use serde_json::json;
 use sloe_core::budget::Rules;
 use sloe_engine::claims::RequestId;
 use sloe_engine::engine::Engine;
 use sloe_engine::tenant::{Connect, Profile};
-use sloe_salesforce::{Credentials, Flow};
-use sloe_store::api::Store;
+use sloe_store::api::{Store, Write};
+use sloe_store::key::Key;
 
 const MINUTE: i64 = 60_000;
 
@@ -29,14 +27,7 @@ async fn used(org: &Org) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_org_with_few_calls_is_called_within_its_budget_and_drains_once_it_has_more() {
     let (org, place) = (Org::limited(Some(200)).await, place());
-    let clock = Arc::new(Clock::default());
-    let start = || {
-        let store = Arc::clone(&place.store) as Arc<dyn Store>;
-        start_on(store, Arc::clone(&clock) as _, Some(hasty(2_000)))
-    };
-    let engine = start();
-    org.connect(&engine, &*place.store);
-    org.shown(&engine).await;
+    let (engine, clock) = org.served(&place).await;
     // Registrations one after the other for hours: each alone would be worth some calls.
     let mut n = 0;
     let mut gone = false;
@@ -69,7 +60,7 @@ async fn an_org_with_few_calls_is_called_within_its_budget_and_drains_once_it_ha
     assert!(calls.ours <= 30 && calls.waits_until.is_some(), "{calls:?}");
     // Neither more news nor a restart makes it call.
     engine.stop().await;
-    let engine = start();
+    let engine = start_under(&place, &clock, Some(hasty(2_000)));
     org.shown(&engine).await;
     for n in n..n + 20 {
         register(&engine, &org, n).await;
@@ -99,11 +90,7 @@ async fn an_org_with_few_calls_is_called_within_its_budget_and_drains_once_it_ha
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_allowance_that_others_used_up_stops_the_outbox_only() {
     let (org, place) = (Org::start().await, place());
-    let clock = Arc::new(Clock::default());
-    let store = Arc::clone(&place.store) as Arc<dyn Store>;
-    let engine = start_on(store, Arc::clone(&clock) as _, Some(hasty(2_000)));
-    org.connect(&engine, &*place.store);
-    org.shown(&engine).await;
+    let (engine, clock) = org.served(&place).await;
     register(&engine, &org, 0).await;
     org.drained(&engine).await;
     org.limits(json!({ "daily": 1_000, "used": 1_000 })).await;
@@ -117,8 +104,7 @@ async fn an_allowance_that_others_used_up_stops_the_outbox_only() {
     assert_eq!(engine.availability(org.event()).await.unwrap().left, Some(997));
     org.limits(json!({ "used": 10 })).await;
     engine.stop().await;
-    let store = Arc::clone(&place.store) as Arc<dyn Store>;
-    let engine = start_on(store, Arc::clone(&clock) as _, Some(hasty(2_000)));
+    let engine = start_under(&place, &clock, Some(hasty(2_000)));
     until("all is there", async || {
         clock.advance(15 * MINUTE);
         engine.sync_state(org.id()).await.unwrap().is_drained()
@@ -131,13 +117,7 @@ async fn an_allowance_that_others_used_up_stops_the_outbox_only() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_org_s_own_share_is_in_force_at_once_and_after_a_restart() {
     let (org, place) = (Org::limited(Some(1_000)).await, place());
-    let start = || {
-        let store = Arc::clone(&place.store) as Arc<dyn Store>;
-        start_on(store, Arc::new(Clock::default()) as _, Some(hasty(2_000)))
-    };
-    let engine = start();
-    org.connect(&engine, &*place.store);
-    org.shown(&engine).await;
+    let (engine, clock) = org.served(&place).await;
     let before = engine.calls(org.id()).await.unwrap();
     assert_eq!((before.rules, before.at_once), (Rules::default(), 2));
     let rules = Rules::new(50, 10, 1).unwrap();
@@ -146,7 +126,7 @@ async fn an_org_s_own_share_is_in_force_at_once_and_after_a_restart() {
     assert!(after.left > before.left + 200, "{before:?} {after:?}");
     assert_eq!((after.rules, after.at_once), (rules, 1));
     engine.stop().await;
-    let engine = start();
+    let engine = start_under(&place, &clock, Some(hasty(2_000)));
     assert_eq!(engine.calls(org.id()).await.unwrap().rules, rules);
     assert!(!engine.set_budget(org_id(9), rules).unwrap());
     engine.stop().await;
@@ -157,23 +137,18 @@ async fn the_calls_that_connecting_costs_are_counted_with_and_without_workers() 
     let (org, place) = (Org::start().await, place());
     let connect = async |engine: &Engine| {
         let profile = Profile { slug: "test".into(), name: "Test".into(), ..Profile::default() };
-        let flow = Flow::ClientCredentials {
-            client_id: "client".to_owned(),
-            client_secret: "secret".to_owned().into(),
-        };
-        let credentials = Credentials { login_url: org.running.url(), flow };
+        let credentials = org.credentials();
         let connect = Connect { profile, credentials, expected: None, mapping: None };
         engine.connect_org(connect).await.unwrap();
     };
-    let alone = start_on(Arc::clone(&place.store) as _, Arc::new(Clock::default()), None);
+    let alone = start(&place, None);
     connect(&alone).await;
     let (calls, made) = (alone.calls(org.id()).await.unwrap(), used(&org).await);
     assert!(made > 0);
     // The org does not count that it was asked for its versions.
     assert_eq!((calls.ours, calls.told.map(|told| told.used)), (made + 1, Some(made)));
     alone.stop().await;
-    let store = Arc::clone(&place.store) as Arc<dyn Store>;
-    let engine = start_on(store, Arc::new(Clock::default()), Some(hasty(2_000)));
+    let engine = start(&place, Some(hasty(2_000)));
     connect(&engine).await;
     until("all are counted", async || {
         let ours = engine.calls(org.id()).await.unwrap().ours;
@@ -182,4 +157,30 @@ async fn the_calls_that_connecting_costs_are_counted_with_and_without_workers() 
     .await;
     assert!(used(&org).await > made);
     engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn counted_calls_that_can_t_be_read_are_counted_anew_and_stop_nothing() {
+    let (org, place) = (Org::start().await, place());
+    let (engine, _) = org.served(&place).await;
+    engine.stop().await;
+    let scope = place.store.open_org(org.id()).unwrap().unwrap();
+    let key = Key::budget(scope);
+    let version = place.store.get(&key).unwrap().unwrap().version + 1;
+    place.store.put(&[Write { key, version, body: Some(b"{".to_vec()) }]).unwrap();
+    let engine = start(&place, Some(hasty(2_000)));
+    assert!(engine.calls(org.id()).await.is_ok());
+    org.shown(&engine).await;
+    register(&engine, &org, 1).await;
+    org.drained(&engine).await;
+    assert_eq!(org.attendees().await.len(), 1);
+    until("they are counted", async || {
+        let calls = engine.calls(org.id()).await.unwrap();
+        calls.ours > 0 && calls.told.is_some()
+    })
+    .await;
+    engine.stop().await;
+    // And written down in the place of what can't be read.
+    let engine = start(&place, None);
+    assert!(engine.calls(org.id()).await.unwrap().ours > 0);
 }

@@ -4,10 +4,8 @@
 
 mod common;
 
-use std::sync::Arc;
-
 use common::org::{Org, hasty, until};
-use common::{Clock, person, place, start, start_on};
+use common::{person, place, start};
 use serde_json::json;
 use sloe_engine::claims::{Confirmed, RequestId};
 use sloe_engine::engine::Engine;
@@ -125,11 +123,7 @@ async fn a_replayed_row_goes_in_its_newest_state() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_that_run_into_locks_wait_longer_each_time_until_a_person_must_look() {
     let (org, place) = (Org::start().await, place());
-    let clock = Arc::new(Clock::default());
-    let store = Arc::clone(&place.store) as Arc<dyn Store>;
-    let engine = start_on(store, Arc::clone(&clock) as _, Some(hasty(2_000)));
-    org.connect(&engine, &*place.store);
-    org.shown(&engine).await;
+    let (engine, clock) = org.served(&place).await;
     org.faults(json!({ "row_error_rate": 1.0, "kinds": ["collections"] })).await;
     register(&engine, &org, 4, &[]).await;
     let waiting = async || engine.waiting_rows(org.id(), None, 500).await.unwrap().rows;
@@ -174,11 +168,7 @@ async fn rows_that_run_into_locks_wait_longer_each_time_until_a_person_must_look
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn places_in_sessions_wait_for_their_attendee_and_go_when_it_does() {
     let (org, place) = (Org::start().await, place());
-    let clock = Arc::new(Clock::default());
-    let store = Arc::clone(&place.store) as Arc<dyn Store>;
-    let engine = start_on(store, Arc::clone(&clock) as _, Some(hasty(2_000)));
-    org.connect(&engine, &*place.store);
-    org.shown(&engine).await;
+    let (engine, clock) = org.served(&place).await;
     org.faults(json!({ "row_error_rate": 1.0, "objects": ["Sloe_Attendee__c"] })).await;
     register(&engine, &org, 1, &[]).await;
     let waiting = async || engine.waiting_rows(org.id(), None, 500).await.unwrap().rows;

@@ -8,13 +8,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use common::org::{hasty, until};
-use common::{connect, event, org_id, person, place, raw, start};
+use common::{connect, damage, event, org_id, person, place, raw, record, start};
+use sloe_core::ids::EventRef;
 use sloe_engine::claims::RequestId;
 use sloe_engine::engine::Engine;
 use sloe_engine::mail::{MailBody, MailSettings};
 use sloe_engine::sync::{Letter, LetterFilter, LetterKind, Which};
 use sloe_engine::worker::Settings;
 use sloe_store::api::{Destination, Store};
+use sloe_store::key::{Collection, Range};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -59,6 +61,8 @@ impl Sink {
                 "RCPT" if line.contains("refused@") && !self.lenient.load(Ordering::Relaxed) => {
                     "550 refused@example.org is unknown\r\n"
                 }
+                // Not a word.
+                "RCPT" if line.contains("hangs-up@") => return,
                 "RCPT"
                     if line.contains("later@")
                         && self.put_off.lock().unwrap().insert(line.clone()) =>
@@ -170,6 +174,48 @@ async fn a_server_that_is_away_loses_no_mail() {
     let engine = start(&place, Some(with_mail(Arc::clone(&sink).listen().await)));
     until("the mail has gone", async || quiet(&place)).await;
     assert_eq!(sink.to("ada@example.org").len(), 1);
+    engine.stop().await;
+}
+
+#[tokio::test]
+async fn a_mail_that_the_server_hangs_up_on_keeps_nobody_waiting() {
+    let (place, sink) = (place(), Arc::new(Sink::default()));
+    let engine = begin(&place, with_mail(Arc::clone(&sink).listen().await)).await;
+    register(&engine, 1, "hangs-up@example.org").await;
+    register(&engine, 2, "ada@example.org").await;
+    until("all mail is dealt with", async || quiet(&place)).await;
+    assert_eq!((sink.to("ada@").len(), sink.to("hangs-up@").len()), (1, 0));
+    let waiting = place.store.scan(Range::All(Collection::Retries), None, 9).unwrap();
+    let waiting: Vec<_> = waiting.iter().map(|(key, _)| key.local_id()).collect();
+    assert!(matches!(waiting[..], [mail] if mail.starts_with("mail ")), "{waiting:?}");
+    engine.stop().await;
+}
+
+#[tokio::test]
+async fn mail_of_a_damaged_event_waits_and_that_of_the_others_goes() {
+    let (place, sink) = (place(), Arc::new(Sink::default()));
+    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let engine = begin(&place, with_mail(format!("smtp://{gone}"))).await;
+    let (bad, good) = (event(org_id(1)), EventRef { event: record("a00", 2), ..event(org_id(1)) });
+    engine.apply_refresh(org_id(1), raw(2, "Other", None, 0)).await.unwrap();
+    register(&engine, 1, "ada@example.org").await;
+    let people = [person(&engine, good, 2)];
+    engine.register(good.public_id(), &RequestId::Fresh, &people).await.unwrap();
+    until("it is in vain", async || {
+        engine.runs().get("mail").is_some_and(|run| run.fault.is_some())
+    })
+    .await;
+    engine.stop().await;
+    drop(engine);
+    damage(&place, bad);
+    let engine = start(&place, Some(with_mail(Arc::clone(&sink).listen().await)));
+    until("the other event's mail goes", async || sink.to("person2@example.org").len() == 1).await;
+    until("it is done with", async || {
+        let pending = place.store.pending(Destination::Mail).unwrap();
+        pending.iter().map(|pending| pending.event).eq([bad])
+    })
+    .await;
+    assert_eq!(sink.to("ada@").len(), 0);
     engine.stop().await;
 }
 

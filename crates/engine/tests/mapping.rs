@@ -21,7 +21,7 @@ use sloe_engine::tenant::{Connect, ConnectError, Connected, Profile};
 use sloe_engine::view::{AttendeeInput, Choice};
 use sloe_salesforce::map::preset;
 use sloe_store::api::{Store, Write};
-use sloe_store::key::{Collection, Range};
+use sloe_store::key::{Collection, Key, Range};
 
 const SEED: &str = include_str!("seeds/blackthorn.toml");
 
@@ -291,10 +291,19 @@ async fn a_mapping_changes_while_everything_runs_and_goes_back_at_once() {
     engine.set_mapping_back(org.id()).await.unwrap();
     summary("Great Hall").await;
 
-    // Another object would lead away from what the org holds.
+    // Another object leads away from nothing as long as Sloe keeps only notes of its own there, as
+    // it does of events that are over soon. But the org must have it.
+    let scope = place.store.open_org(org.id()).unwrap().unwrap();
+    let note = Key::delivered(scope, &format!("ending {}", event.event));
+    place.store.put(&[Write { key: note, version: 1, body: Some(Vec::new()) }]).unwrap();
+    let moved =
+        || mapping().replace("external_id = \"Sloe_Id__c\"", "external_id = \"Other_Id__c\"");
+    let refused = engine.set_mapping(org.id(), moved()).await;
+    assert!(matches!(refused, Err(MappingError::NotReady(_))), "{refused:?}");
+    // It would lead away from what the org holds.
     register(&engine, event, "Fairfax").await.unwrap();
     org.drained(&engine).await;
-    let moved = mapping().replace("external_id = \"Sloe_Id__c\"", "external_id = \"Other_Id__c\"");
+    let moved = moved();
     let refused = engine.set_mapping(org.id(), moved).await;
     assert!(matches!(refused, Err(MappingError::Moved(_))), "{refused:?}");
     engine.stop().await;

@@ -8,11 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use common::org::{Org, hasty, until};
-use common::{Clock, person, place, start_on};
+use common::{Clock, person, place, start_under};
 use serde_json::json;
 use sloe_engine::claims::RequestId;
 use sloe_engine::engine::Engine;
-use sloe_store::api::Store;
 
 const HOUR: i64 = 3_600_000;
 /// Orders in each six hours.
@@ -47,10 +46,7 @@ async fn arrived(engine: &Engine, org: &Org, newest: &BTreeMap<String, bool>) ->
 async fn three_days_of_registrations_and_cancellations_arrive_after_three_days_of_503() {
     let (org, place) = (Org::start().await, place());
     let clock = Arc::new(Clock::default());
-    let start = || -> Engine {
-        let store = Arc::clone(&place.store) as Arc<dyn Store>;
-        start_on(store, Arc::clone(&clock) as _, Some(hasty(200)))
-    };
+    let start = || start_under(&place, &clock, Some(hasty(200)));
     let mut engine = start();
     org.connect(&engine, &*place.store);
     org.shown(&engine).await;

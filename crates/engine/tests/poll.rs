@@ -79,6 +79,34 @@ async fn a_change_of_an_event_an_item_or_a_session_shows_and_so_do_a_new_one_and
     engine.stop().await;
 }
 
+/// Rows tell when they changed by the second: a look in the middle of one must
+/// not take its next change for the one that was seen.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_that_follow_each_other_within_a_second_all_show() {
+    let (org, place) = (Org::start().await, place());
+    let engine = start(&place, Some(watchful()));
+    org.connect(&engine, &*place.store);
+    org.shown(&engine).await;
+    looked(&engine, &org).await;
+    let event = || engine.event(org.event().public_id()).unwrap().1;
+    let session = event().sessions[0].sf;
+    let shows = async |room: &str| {
+        until("the change shows", async || {
+            event().sessions.iter().any(|session| session.room.as_deref() == Some(room))
+        })
+        .await;
+    };
+    for round in 0..3 {
+        // Whatever the time, it must show; early in a second, so must both.
+        until("a second begins", async || engine.now().0 % 1_000 < 200).await;
+        for room in [format!("Hall {round}"), format!("Room {round}")] {
+            org.change("Sloe_Session__c", session.as_str(), json!({ "Room__c": room })).await;
+            shows(&room).await;
+        }
+    }
+    engine.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_comes_moves_to_another_address_goes_and_comes_back_without_an_update() {
     let (org, place) = (Org::start().await, place());

@@ -4,6 +4,9 @@
 
 mod common;
 
+use std::sync::Arc;
+
+use common::faults::Faults;
 use common::org::{Org, hasty, until};
 use common::{Place, license, person, place, start};
 use serde_json::json;
@@ -13,6 +16,7 @@ use sloe_engine::engine::Engine;
 use sloe_engine::remove::RemoveError;
 use sloe_engine::tenant::{Connect, ConnectError, Profile};
 use sloe_store::api::{Destination, Store};
+use sloe_store::faulty::{Call, Fault, Plan};
 use sloe_store::key::{Collection, Range};
 
 async fn connect(engine: &Engine, org: &Org, place: &Place) -> Result<(), ConnectError> {
@@ -173,5 +177,125 @@ async fn a_removal_that_a_crash_interrupts_goes_on_at_the_next_start() {
     engine.remove_org(org.id(), false).await.unwrap();
     connect(&engine, &org, &place).await.unwrap();
     assert!(engine.registry().by_id(org.id()).is_some());
+    engine.stop().await;
+}
+
+/// The org's people clean up once it has left: what they deleted stays deleted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_an_org_deleted_while_it_was_away_are_not_made_anew_without_their_names() {
+    let (org, place) = (Org::start().await, place());
+    let engine = start(&place, Some(hasty(2_000)));
+    connect(&engine, &org, &place).await.unwrap();
+    org.shown(&engine).await;
+    register(&engine, &org, 1).await;
+    org.drained(&engine).await;
+    engine.remove_org(org.id(), false).await.unwrap();
+    gone(&engine, &place, &org).await;
+    // As if they were gone from the recycle bin, too: nothing there has Sloe's ids or takes a seat.
+    let kept = async |object: &str| {
+        org.records(&format!("SELECT Id FROM {object} WHERE Sloe_Id__c != null")).await
+    };
+    let objects = ["Sloe_Attendee__c", "Sloe_Session_Attendee__c"];
+    for object in objects {
+        for row in kept(object).await {
+            let gone = json!({ "Sloe_Id__c": null, "Registration_Status__c": "Cancelled" });
+            org.change(object, row["Id"].as_str().unwrap(), gone).await;
+        }
+    }
+    connect(&engine, &org, &place).await.unwrap();
+    org.shown(&engine).await;
+    let compared = async || {
+        let asked = engine.now();
+        engine.request_verify(org.id()).unwrap();
+        until("it is compared", async || {
+            let last = engine.last_verify(org.id()).await.unwrap();
+            last.is_some_and(|last| last.began >= asked) && !engine.is_verifying(org.id())
+        })
+        .await;
+        engine.last_verify(org.id()).await.unwrap().unwrap()
+    };
+    let first = compared().await;
+    assert_eq!((first.rows, first.found()), (3, 3), "{first:?}");
+    until("nothing differs any more", async || compared().await.is_clean()).await;
+    org.drained(&engine).await;
+    for object in objects {
+        assert_eq!(kept(object).await.len(), 0, "{object}");
+    }
+    let state = engine.sync_state(org.id()).await.unwrap();
+    assert_eq!((state.dead_letters, state.conflicts), (0, 0), "{state:?}");
+    assert_eq!(left(&engine, &org).await, Some(999), "the seat stays sold");
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_registration_is_acknowledged_and_lost_while_its_org_is_being_removed() {
+    let (org, place) = (Org::start().await, Faults::new());
+    let engine = place.engine(Some(hasty(2_000)));
+    org.connect(&engine, &*place.store);
+    org.shown(&engine).await;
+    org.drained(&engine).await;
+    let begin = |n: usize| {
+        let (engine, event) = (engine.clone(), org.event());
+        let people = [person(&engine, event, n)];
+        tokio::spawn(
+            async move { engine.register(event.public_id(), &RequestId::Fresh, &people).await },
+        )
+    };
+    // The org lacks nothing, and a registration is being written down.
+    place.store.set_plan(Plan::new().at(Call::Append, 1, Fault::Delayed));
+    let under_way = begin(1);
+    let store = Arc::clone(&place.store);
+    tokio::task::spawn_blocking(move || store.wait_until_delayed(1)).await.unwrap();
+    let (of, id) = (engine.clone(), org.id());
+    let mut removing = tokio::spawn(async move { of.remove_org(id, false).await });
+    let early = tokio::time::timeout(std::time::Duration::from_millis(500), &mut removing).await;
+    assert!(early.is_err(), "it is gone before the registration is: {early:?}");
+    let too_late = begin(2);
+    place.store.release();
+    assert!(under_way.await.unwrap().is_ok());
+    match removing.await.unwrap() {
+        // On a busy machine it looks only when the registration is there already.
+        Err(RemoveError::Unsent(_)) => {
+            org.drained(&engine).await;
+            engine.remove_org(org.id(), false).await.unwrap();
+        }
+        removed => drop(removed.unwrap()),
+    }
+    // It came before or after the org was closed, and was told so.
+    let acknowledged = 1 + usize::from(too_late.await.unwrap().is_ok());
+    assert_eq!(org.attendees().await.len(), acknowledged);
+    let gone = engine.event(org.event().public_id());
+    assert!(gone.is_err(), "nobody may register with an org that is gone");
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_org_that_can_t_be_removed_takes_registrations_as_before() {
+    let (org, place) = (Org::start().await, Faults::new());
+    let engine = place.engine(Some(hasty(2_000)));
+    org.connect(&engine, &*place.store);
+    org.shown(&engine).await;
+    org.drained(&engine).await;
+    // What comes in while it is being removed can't reach it.
+    org.faults(json!({ "outage": true })).await;
+    place.store.set_plan(Plan::new().at(Call::Append, 1, Fault::Delayed));
+    let (of, event, people) = (engine.clone(), org.event(), [person(&engine, org.event(), 1)]);
+    let under_way =
+        tokio::spawn(
+            async move { of.register(event.public_id(), &RequestId::Fresh, &people).await },
+        );
+    let store = Arc::clone(&place.store);
+    tokio::task::spawn_blocking(move || store.wait_until_delayed(1)).await.unwrap();
+    let (of, id) = (engine.clone(), org.id());
+    let mut removing = tokio::spawn(async move { of.remove_org(id, false).await });
+    let early = tokio::time::timeout(std::time::Duration::from_millis(500), &mut removing).await;
+    assert!(early.is_err(), "it did not wait for the registration: {early:?}");
+    place.store.release();
+    assert!(under_way.await.unwrap().is_ok());
+    assert!(matches!(removing.await.unwrap(), Err(RemoveError::Unsent(_))));
+    register(&engine, &org, 2).await;
+    org.faults(json!({})).await;
+    org.drained(&engine).await;
+    assert_eq!(org.attendees().await.len(), 2);
     engine.stop().await;
 }

@@ -6,95 +6,20 @@ mod common;
 
 use std::collections::BTreeMap;
 
+use common::compare::{
+    EXPECTED, begin, begin_with, clean, found, id, key, letters, record, settled, verify,
+};
 use common::org::{Org, hasty, status, until};
 use common::{Place, person, place, start};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 use sloe_core::ids::{EventRef, SfId};
-use sloe_engine::claims::{Confirmed, RequestId};
-use sloe_engine::engine::Engine;
-use sloe_engine::sync::{Letter, LetterFilter, Which};
+use sloe_engine::claims::RequestId;
+use sloe_engine::sync::{LetterFilter, Which};
 use sloe_engine::verify::Verified;
 use sloe_engine::worker;
 use sloe_salesforce::RowKind;
 use sloe_store::api::{Store, Write};
 use sloe_store::key::Key;
-
-const EXPECTED: &str = "an org with a few orders, all sent";
-
-async fn begin(place: &Place, orders: usize) -> (Org, Engine, Vec<Confirmed>) {
-    begin_with(place, hasty(2_000), orders).await
-}
-
-async fn begin_with(
-    place: &Place,
-    settings: worker::Settings,
-    orders: usize,
-) -> (Org, Engine, Vec<Confirmed>) {
-    let org = Org::start().await;
-    let engine = start(place, Some(settings));
-    org.connect(&engine, &*place.store);
-    org.shown(&engine).await;
-    let mut all = Vec::new();
-    for n in 0..orders {
-        let people = [person(&engine, org.event(), n)];
-        let event = org.event().public_id();
-        all.push(engine.register(event, &RequestId::Fresh, &people).await.unwrap());
-    }
-    settled(&org, &engine).await;
-    (org, engine, all)
-}
-
-/// Waits until the org has all rows and figures.
-async fn settled(org: &Org, engine: &Engine) {
-    org.drained(engine).await;
-    until("the figures are told", async || {
-        let sold = engine.availability(org.event()).await.unwrap().left;
-        let found = org.records("SELECT Remaining__c FROM Sloe_Event__c").await;
-        found[0]["Remaining__c"].as_f64() == sold.map(f64::from)
-    })
-    .await;
-}
-
-async fn verify(org: &Org, engine: &Engine) -> Verified {
-    let asked = engine.now();
-    engine.request_verify(org.id()).unwrap();
-    let mut last = None;
-    until("it is compared", async || {
-        last = engine.last_verify(org.id()).await.unwrap().filter(|last| last.began >= asked);
-        last.is_some() && !engine.is_verifying(org.id())
-    })
-    .await;
-    last.expect(EXPECTED)
-}
-
-fn found(verified: &Verified) -> BTreeMap<&'static str, (u64, u64)> {
-    let all = verified.differences.iter();
-    all.map(|(difference, found)| (difference.name(), (found.found, found.mended))).collect()
-}
-
-async fn clean(org: &Org, engine: &Engine) -> Verified {
-    settled(org, engine).await;
-    let verified = verify(org, engine).await;
-    assert!(verified.is_clean(), "{verified:?}");
-    verified
-}
-
-async fn key(engine: &Engine, order: &Confirmed) -> String {
-    engine.order_by_token(&order.token).await.unwrap().claim.attendee_key(1)
-}
-
-async fn record(org: &Org, key: &str) -> Json {
-    let all = org.attendees().await;
-    all.into_iter().find(|record| record["Sloe_Id__c"] == key).expect(EXPECTED)
-}
-
-fn id(record: &Json) -> &str {
-    record["Id"].as_str().unwrap()
-}
-
-async fn letters(engine: &Engine, org: &Org) -> Vec<Letter> {
-    engine.letters(org.id(), &LetterFilter::default(), None, 500).await.unwrap().letters
-}
 
 /// Changes what Sloe has noted of a record, as a disk or a backup might.
 fn tamper(place: &Place, org: &Org, key: &str, change: impl Fn(Option<u64>) -> Option<u64>) {

@@ -5,20 +5,28 @@
 
 mod stand_in;
 
-use sloe_store::api::{Store, StoreError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use mongodb::bson::{Document as Bson, doc};
+use mongodb::sync::{Client, Collection};
+use sloe_core::fact::{Batch, Fact, PoolIx, Request, Selection};
+use sloe_core::ids::{ClaimId, EventRef, OrgId, SfId};
+use sloe_core::time::Timestamp;
+use sloe_store::api::{Append, Appended, Sealed, Store, StoreError};
 use sloe_store::mongo::Mongo;
 use stand_in::Server;
 use tempfile::TempDir;
 
 struct Place {
     server: Server,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Place {
     fn bare() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        Self { server: Server::start(directory.path()), _directory: directory }
+        Self { server: Server::start(directory.path()), directory }
     }
 
     fn new() -> Self {
@@ -35,6 +43,109 @@ impl Place {
 mod conformance {
     use super::Place;
     sloe_store::conformance_tests!(Place::new());
+}
+
+fn event(n: u8) -> EventRef {
+    EventRef {
+        org: OrgId::parse("00D000000000001").unwrap(),
+        event: SfId::parse(&format!("a000000000000{n:02}")).unwrap(),
+    }
+}
+
+/// A batch that confirms the claim of its version.
+fn append(event: EventRef, version: u64, nonce: u128) -> Append {
+    let claim = ClaimId(version.into());
+    let place = Selection { item: PoolIx(1), sessions: [PoolIx(2)].into_iter().collect() };
+    let request = Request { key: claim.0, body: 1 };
+    let facts = vec![Fact::Confirmed { claim, request, places: vec![place] }];
+    let batch = Batch { version, at: Timestamp(1_800_000_000_000), nonce, facts };
+    Append { event, batch, sealed: Vec::new(), destinations: Vec::new() }
+}
+
+#[test]
+fn what_was_acknowledged_is_there_after_the_server_is_killed() {
+    let mut place = Place::new();
+    let uri = format!("{}?serverSelectionTimeoutMS=500", place.server.uri());
+    let store = Mongo::open(&uri).unwrap();
+    let acknowledged = [const { AtomicU64::new(0) }; 3];
+    let killed = std::thread::scope(|scope| {
+        for (n, acknowledged) in (1..).zip(&acknowledged) {
+            let store = &store;
+            scope.spawn(move || {
+                for version in 1..100_000 {
+                    match store.append(&[append(event(n), version, version.into())]) {
+                        Ok(answers) => assert_eq!(answers, [Appended::Committed]),
+                        Err(_) => return,
+                    }
+                    acknowledged.store(version, Ordering::Release);
+                }
+            });
+        }
+        let began = Instant::now();
+        let least = || acknowledged.iter().map(|a| a.load(Ordering::Acquire)).min();
+        while least() < Some(30) && began.elapsed() < Duration::from_secs(90) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        place.server.kill()
+    });
+    if !killed {
+        return;
+    }
+    place.server.restart(place.directory.path());
+    let store = place.open();
+    for (n, acknowledged) in (1..).zip(acknowledged) {
+        let there = store.read(event(n), 0, usize::MAX).unwrap().len() as u64;
+        let told = acknowledged.into_inner();
+        // The last one may have been on its way when nobody could be told any more.
+        assert!((told..=told + 1).contains(&there), "told {told}, there {there}");
+        assert!(told >= 30, "it was killed before it had written anything");
+    }
+}
+
+#[test]
+fn a_batch_whose_answer_was_lost_is_known_by_its_nonce() {
+    let place = Place::new();
+    let store = place.open();
+    let ours = append(event(1), 1, 7);
+    assert_eq!(store.append(std::slice::from_ref(&ours)).unwrap(), [Appended::Committed]);
+    // The driver sends once more what it heard nothing of.
+    assert_eq!(store.append(&[ours]).unwrap(), [Appended::Committed]);
+    assert_eq!(store.append(&[append(event(1), 1, 8)]).unwrap(), [Appended::Conflict]);
+    assert_eq!(store.journals().unwrap(), [(event(1), 1)]);
+}
+
+#[test]
+fn details_that_an_ended_process_left_to_be_destroyed_are_at_the_next_start() {
+    let place = Place::new();
+    let store = place.open();
+    let claim = ClaimId(1);
+    let mut first = append(event(1), 1, 1);
+    first.sealed = vec![Sealed { claim, body: Some(b"sealed".to_vec()) }];
+    let mut second = append(event(1), 2, 2);
+    second.sealed = vec![Sealed { claim, body: None }];
+    store.append(&[first]).unwrap();
+    let client = Client::with_uri_str(place.server.uri()).unwrap();
+    let journal: Collection<Bson> = client.default_database().unwrap().collection("journal");
+    let bytes = |version: i64| -> Option<Bson> {
+        let found = journal.find_one(doc! { "_id.version": version }).run().unwrap().unwrap();
+        let entries = found.get_array("sealed").unwrap();
+        entries.first().and_then(|entry| entry.as_document().cloned())
+    };
+    let left = bytes(1).unwrap();
+    store.append(&[second]).unwrap();
+    assert_eq!(bytes(1), None);
+    // As if it had ended between the insert and this.
+    let undone = doc! { "$set": { "sealed": [left] } };
+    journal.update_one(doc! { "_id.version": 1 }, undone).run().unwrap();
+    let undone = doc! { "$set": { "erasing": [claim.text()] } };
+    journal.update_one(doc! { "_id.version": 2 }, undone).run().unwrap();
+    assert_eq!(store.sealed(event(1), claim).unwrap(), None, "the batch says so");
+    drop(store);
+    let store = place.open();
+    assert_eq!(bytes(1), None);
+    assert_eq!(store.sealed(event(1), claim).unwrap(), None);
+    let left = journal.count_documents(doc! { "erasing": { "$exists": true } }).run().unwrap();
+    assert_eq!(left, 0);
 }
 
 #[test]

@@ -95,7 +95,7 @@ async fn list_orgs(State(state): State<AppState>) -> Result<Json<Value>, Problem
         let (slug, name) = (&org.profile.slug, &org.profile.name);
         let calls = state.engine.calls(org.id()).await;
         let calls = calls.map_err(|denied| refused(denied.to_string()))?;
-        let mut troubles = reading(&state.engine.refreshes(org.id()), calls.trouble());
+        let mut troubles = reading(&state.engine.refreshes(org.id()), calls.trouble().as_deref());
         let changes = state.engine.changes(org.id()).await;
         let changes = changes.map_err(|error| refused(error.to_string()))?;
         troubles.extend(changes.trouble());
@@ -115,14 +115,13 @@ async fn list_orgs(State(state): State<AppState>) -> Result<Json<Value>, Problem
 
 /// What is wrong with what was read of an org, and why Sloe makes no calls: told
 /// once, not also of each refresh that waits for that.
-fn reading(refreshes: &[Refresh], pause: Option<String>) -> Vec<String> {
+fn reading(refreshes: &[Refresh], pause: Option<&str>) -> Vec<String> {
     let waits = |refresh: &Refresh| match &refresh.outcome {
         Outcome::Failed { remedy, .. } => Calls24h::is_the_remedy(remedy),
         _ => false,
     };
-    let paused = pause.is_some();
-    let own = refreshes.iter().filter(|refresh| !paused || !waits(refresh));
-    own.filter_map(trouble).chain(pause).collect()
+    let own = refreshes.iter().filter(|refresh| pause.is_none() || !waits(refresh));
+    own.filter_map(trouble).chain(pause.map(str::to_owned)).collect()
 }
 
 /// What is wrong with what was read of an org, or of an event of it.
@@ -220,7 +219,7 @@ mod tests {
             },
         };
         let refreshes = [failed(sloe_salesforce::BUDGET_REMEDY), failed("Wait.")];
-        let told = reading(&refreshes, Some("Paused.".to_owned()));
+        let told = reading(&refreshes, Some("Paused."));
         assert_eq!(told, ["No answer. Wait.", "Paused."]);
         // Nothing else tells of it then.
         assert_eq!(reading(&refreshes, None).len(), 2);

@@ -9,7 +9,8 @@
 //! 5. it ends before its deadline;
 //! 6. a refusal is written out: a document for programs, a page for people;
 //! 7. headers that protect the visitor are set;
-//! 8. it is counted and logged, by the route's template, never by its path.
+//! 8. the answer says how long it took;
+//! 9. it is counted and logged, by the route's template, never by its path.
 
 mod cors;
 mod meters;
@@ -44,6 +45,7 @@ const BUSY: Duration = Duration::from_secs(1);
 const HEALTH: [&str; 3] = ["/livez", "/readyz", "/metrics"];
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 const PAGE: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// For pages: everything comes from Sloe itself, pictures from where the
@@ -170,6 +172,7 @@ pub(crate) async fn guard(
     let status = response.status();
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
     let took = started.elapsed();
+    response.headers_mut().insert(SERVER_TIMING, timing(took));
     stack.meters.count(&method, route, error::class(status), took);
     if status.is_server_error() {
         tracing::warn!(target: "sloe::access", id = id.as_str(), %method, route, status = status.as_u16(), ?took, "failed");
@@ -214,6 +217,14 @@ fn write_out(mut response: Response, reader: Reader, id: &RequestId) -> Response
     headers.remove(header::CONTENT_LENGTH);
     *response.body_mut() = body;
     response
+}
+
+/// How long Sloe took over an answer, in milliseconds (W3C Server Timing): what
+/// else a client waits for is the network's.
+fn timing(took: Duration) -> HeaderValue {
+    let micros = took.as_micros();
+    let text = format!("app;dur={}.{:03}", micros / 1_000, micros % 1_000);
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("app"))
 }
 
 fn protect(headers: &mut HeaderMap, reader: Reader, https: bool) {
@@ -288,6 +299,19 @@ mod tests {
         let (status, _, body) = ask(&app, "DELETE", "/api/stuck").await;
         assert_eq!(status, 503);
         assert!(body.contains("/problems/outcome-unknown"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn every_answer_says_how_long_it_took() {
+        assert_eq!(timing(Duration::from_micros(12_034)), "app;dur=12.034");
+        assert_eq!(timing(Duration::ZERO), "app;dur=0.000");
+        let app = app(&Settings::default());
+        for path in ["/livez", "/api/broken", "/nothing"] {
+            let (_, headers, _) = ask(&app, "GET", path).await;
+            let told = headers[SERVER_TIMING].to_str().unwrap();
+            let millis = told.strip_prefix("app;dur=").unwrap().parse::<f64>();
+            assert!(millis.is_ok_and(|millis| (0.0..60_000.0).contains(&millis)), "{told}");
+        }
     }
 
     #[tokio::test]

@@ -155,6 +155,7 @@ fn the_words_name_the_row_the_age_and_the_grace() {
     );
     let none = answer(&[], Knowledge::Read(None), at("2027-02-02T06:00:00Z")).to_string();
     assert_eq!(none, "Not live: there is no license for this org. The source org was never read.");
+    assert_eq!([999, 120_000].map(|age| Age(age).ago()), ["just now", "2 minutes ago"]);
     let ages = [0, 1_000, 119_000, 120_000, 7_200_000, 172_800_000].map(|age| Age(age).to_string());
     assert_eq!(ages, ["0 seconds", "1 second", "119 seconds", "2 minutes", "2 hours", "2 days"]);
 }

@@ -3,6 +3,7 @@
 use sloe_core::fact::Fact;
 use sloe_core::ids::{ClaimId, EventRef};
 use sloe_core::ledger::{ClaimView, Command, PoolCount, Refusal, Reply};
+use sloe_core::limits;
 use sloe_store::api::Sealed;
 use tokio::sync::oneshot;
 
@@ -45,6 +46,30 @@ pub(crate) struct Task {
     pub(crate) attempts: u8,
 }
 
+/// Bytes of a place in a batch at most: its item and sessions, each by its pool's number.
+const PLACE: usize = 3 * (limits::MAX_SESSIONS_PER_PLACE + 2);
+/// Bytes of all else that a command's facts say, at most.
+const FACTS: usize = 128;
+/// Bytes of an item's or a session's terms at most.
+const POOL: usize = 64;
+
+impl Task {
+    /// Bytes that a batch grows by if this is taken, at most.
+    pub(super) fn bytes(&self) -> usize {
+        let facts = match &self.command {
+            Command::SetTerms(terms) => POOL * (terms.items.len() + terms.sessions.len()),
+            Command::Hold { places, .. } | Command::Register { places, .. } => PLACE * places.len(),
+            // They repeat what is held, or name each place.
+            Command::Confirm { .. } | Command::Cancel { .. } | Command::Erase { .. } => {
+                PLACE * limits::MAX_PLACES
+            }
+            Command::Recall { .. } | Command::Release { .. } => 0,
+        };
+        let sealed = self.sealed.as_ref().and_then(|sealed| sealed.body.as_ref());
+        FACTS + facts + sealed.map_or(0, Vec::len)
+    }
+}
+
 /// Everything the combiner can be asked.
 #[derive(Debug)]
 pub(crate) enum Ask {
@@ -67,6 +92,10 @@ pub(crate) enum Ask {
     Load {
         event: EventRef,
         answer: oneshot::Sender<Result<(), Unanswered>>,
+    },
+    /// Answer once every commit that was begun before is over.
+    Settle {
+        answer: oneshot::Sender<()>,
     },
     /// Finish what waits, then end.
     Stop,
@@ -105,4 +134,83 @@ pub(crate) fn reply_of(
         Command::Cancel { .. } => Reply::Cancelled(view()?),
         Command::Erase { .. } => Reply::Erased(view()?),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use sloe_core::fact::{
+        Actor, Batch, ItemTerms, PoolIx, PoolTerms, Request, Selection, Standing, Terms,
+    };
+    use sloe_core::ids::{OrgId, SfId};
+    use sloe_core::time::Timestamp;
+    use sloe_store::record;
+
+    use super::*;
+
+    fn bytes(command: Command) -> usize {
+        let event = SfId::parse("a00000000000001").unwrap();
+        let event = EventRef { org: OrgId::parse("00D000000000001").unwrap(), event };
+        let (answer, _) = oneshot::channel();
+        Task { event, command, sealed: None, answer, attempts: 0 }.bytes()
+    }
+
+    fn stored(facts: Vec<Fact>) -> usize {
+        record::batch::encode(&Batch { version: 1, at: Timestamp(0), nonce: 0, facts }).len()
+    }
+
+    #[test]
+    fn no_command_s_facts_are_longer_than_is_reckoned() {
+        let (claim, request) = (ClaimId(u128::MAX), Request { key: u128::MAX, body: u64::MAX });
+        let last = PoolIx(u16::try_from(limits::MAX_POOLS - 1).unwrap());
+        let sessions = std::iter::repeat_n(last, limits::MAX_SESSIONS_PER_PLACE).collect();
+        let places = vec![Selection { item: last, sessions }; limits::MAX_PLACES];
+        let confirm = Command::Confirm { claim, request, sessions: None };
+        let confirmed = Fact::Confirmed { claim, request, places: places.clone() };
+        assert!(stored(vec![confirmed]) <= bytes(confirm));
+
+        let record = SfId::parse("a01000000000001").unwrap();
+        let wanted = sloe_core::ledger::PlaceRequest {
+            item: record,
+            sessions: vec![record; limits::MAX_SESSIONS_PER_PLACE],
+        };
+        let hold = Command::Hold {
+            claim,
+            request,
+            places: vec![wanted; limits::MAX_PLACES],
+            replaces: Some(claim),
+        };
+        let expires_at = Timestamp(i64::MAX);
+        let held = Fact::Held { claim, request, expires_at, places };
+        assert!(stored(vec![Fact::Released { claim }, held]) <= bytes(hold));
+
+        let actor = Actor::Registrant;
+        let cancel = Command::Cancel { claim, place: None, actor };
+        let numbers = 1..=u16::try_from(limits::MAX_PLACES).unwrap();
+        let cancelled = numbers.map(|place| Fact::Cancelled { claim, place, actor });
+        assert!(stored(cancelled.collect()) <= bytes(cancel));
+
+        let pool = PoolTerms { record, limit: Some(u32::MAX), external: u32::MAX };
+        let item = ItemTerms {
+            pool,
+            free: true,
+            opens_at: Some(Timestamp(i64::MAX)),
+            closes_at: Some(Timestamp(i64::MIN)),
+            max_per_order: u32::MAX,
+        };
+        let terms = Box::new(Terms {
+            as_of: Timestamp(i64::MAX),
+            standing: Standing::Published,
+            opens_at: Some(Timestamp(i64::MIN)),
+            closes_at: Some(Timestamp(i64::MAX)),
+            ends_at: Timestamp(i64::MAX),
+            hold_millis: i64::MAX,
+            max_per_order: u32::MAX,
+            limit: Some(u32::MAX),
+            external: u32::MAX,
+            items: vec![item; 1_000],
+            sessions: Vec::new(),
+        });
+        assert!(stored(vec![Fact::TermsSet(terms.clone())]) <= bytes(Command::SetTerms(terms)));
+    }
 }

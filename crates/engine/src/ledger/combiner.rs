@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 use sloe_core::fact::{Batch, Fact};
-use sloe_core::ids::{ClaimId, EventRef};
+use sloe_core::ids::{ClaimId, EventRef, OrgId};
 use sloe_core::ledger::{ClaimView, Command, Image, PoolCount};
 use sloe_core::limits;
 use sloe_core::time::Timestamp;
@@ -16,6 +16,7 @@ use sloe_store::record;
 use tokio::sync::oneshot;
 
 use super::ask::{Answer, Ask, Committed, Decided, Draft, Task, Unanswered};
+use super::closed::Closed;
 use super::queue::Queue;
 use super::resident::{LoadError, Published, Resident, Residents};
 use crate::clock::World;
@@ -45,6 +46,7 @@ pub(crate) struct Settings {
 #[derive(Clone)]
 pub struct Desk {
     asks: Sender<Ask>,
+    closed: Closed,
 }
 
 impl Desk {
@@ -111,6 +113,26 @@ impl Desk {
         answered.await.unwrap_or(Err(Unanswered::NotAccepted))
     }
 
+    /// Takes nothing of an org any more that it would have to be told. What was
+    /// taken before is durable when this returns.
+    ///
+    /// # Errors
+    /// [`Unanswered`]; then it is open as before.
+    pub(crate) async fn close(&self, org: OrgId) -> Result<(), Unanswered> {
+        self.closed.close(org);
+        let (answer, answered) = oneshot::channel();
+        let settled = match self.submit(Ask::Settle { answer }) {
+            Ok(()) => answered.await.map_err(|_| Unanswered::NotAccepted),
+            Err(unanswered) => Err(unanswered),
+        };
+        settled.inspect_err(|_| self.open(org))
+    }
+
+    /// Takes everything of an org again.
+    pub(crate) fn open(&self, org: OrgId) {
+        self.closed.open(org);
+    }
+
     /// Ends the combiner after what waits.
     pub(crate) fn stop(&self) {
         let _ = self.asks.send(Ask::Stop);
@@ -139,7 +161,9 @@ pub(crate) fn start(settings: Settings) -> std::io::Result<(Desk, JoinHandle<()>
         .name("sloe-checkpoint".into())
         .spawn(move || write_checkpoints(&*store, &due))?;
     let residents = Residents::new(Arc::clone(&settings.published), settings.budget);
-    let combiner = Combiner { settings, inbox, checkpoints, residents, queue: Queue::default() };
+    let (queue, closed) = (Queue::default(), Closed::default());
+    let desk = Desk { asks, closed: closed.clone() };
+    let combiner = Combiner { settings, inbox, checkpoints, residents, queue, closed };
     let thread = std::thread::Builder::new().name("sloe-combiner".into()).spawn(move || {
         combiner.run();
         // Whoever waits for this thread may open the store again at once.
@@ -147,7 +171,7 @@ pub(crate) fn start(settings: Settings) -> std::io::Result<(Desk, JoinHandle<()>
             tracing::error!("checkpoints ended by a panic; the journal has it all");
         }
     })?;
-    Ok((Desk { asks }, thread))
+    Ok((desk, thread))
 }
 
 fn write_checkpoints(store: &dyn Store, due: &Receiver<(EventRef, Image)>) {
@@ -166,6 +190,7 @@ struct Combiner {
     checkpoints: Sender<(EventRef, Image)>,
     residents: Residents,
     queue: Queue,
+    closed: Closed,
 }
 
 impl Combiner {
@@ -217,6 +242,8 @@ impl Combiner {
                 let resident = self.residents.load(&*self.settings.store, event);
                 let _ = answer.send(resident.map(|_| ()).map_err(Unanswered::from));
             }
+            // Commits are made by this thread, so none is under way.
+            Ask::Settle { answer } => drop(answer.send(())),
             Ask::Stop => return true,
         }
         false
@@ -224,11 +251,15 @@ impl Combiner {
 
     /// Decides what waits, makes it durable and answers.
     fn commit_next(&mut self, sweeping: bool) {
-        let tasks = self.queue.take(limits::MAX_CLAIMS_PER_BATCH);
+        let tasks = self.queue.take(limits::MAX_CLAIMS_PER_BATCH, limits::MAX_BATCH_BYTES);
         let now = self.settings.world.now();
         let mut by_event: HashMap<EventRef, Vec<Box<Task>>> = HashMap::new();
         for task in tasks {
-            by_event.entry(task.event).or_default().push(task);
+            if self.closed.admits(&task) {
+                by_event.entry(task.event).or_default().push(task);
+            } else {
+                let _ = task.answer.send(Err(Unanswered::NotAccepted));
+            }
         }
         if sweeping {
             self.residents.load_forgotten(&*self.settings.store);

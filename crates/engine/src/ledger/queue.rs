@@ -30,13 +30,20 @@ impl Queue {
         self.len += 1;
     }
 
-    /// Up to `most` tasks, one from each org in turn.
-    pub(super) fn take(&mut self, most: usize) -> Vec<Box<Task>> {
+    /// Up to `most` tasks, one from each org in turn, that make `bytes` of
+    /// facts and sealed details at most, but one in any case.
+    pub(super) fn take(&mut self, most: usize, bytes: usize) -> Vec<Box<Task>> {
         let mut taken = Vec::with_capacity(most.min(self.len));
+        let mut sum = 0;
         while taken.len() < most
             && let Some(org) = self.turns.pop_front()
         {
             let Some(waiting) = self.by_org.get_mut(&org) else { continue };
+            sum += waiting.front().map_or(0, |task| task.bytes());
+            if sum > bytes && !taken.is_empty() {
+                self.turns.push_front(org);
+                break;
+            }
             taken.extend(waiting.pop_front());
             if waiting.is_empty() {
                 self.by_org.remove(&org);
@@ -55,6 +62,7 @@ mod tests {
     use super::*;
     use sloe_core::ids::{ClaimId, EventRef, SfId};
     use sloe_core::ledger::Command;
+    use sloe_store::api::Sealed;
 
     fn task(org: &str, n: u128) -> Box<Task> {
         let org = OrgId::parse(org).unwrap();
@@ -72,10 +80,23 @@ mod tests {
             queue.push(task(busy, n));
         }
         queue.push(task(quiet, 1_000));
-        let first = queue.take(2);
+        let first = queue.take(2, usize::MAX);
         assert_eq!(first[1].event.org, OrgId::parse(quiet).unwrap());
         assert_eq!((first.len(), queue.len()), (2, 999));
-        assert_eq!(queue.take(5_000).len(), 999);
+        assert_eq!(queue.take(5_000, usize::MAX).len(), 999);
         assert_eq!(queue.len(), 0);
+    }
+
+    #[test]
+    fn long_details_make_a_batch_of_fewer_tasks_and_the_longest_goes_alone() {
+        let mut queue = Queue::default();
+        for n in 0..10 {
+            let mut task = task("00D000000000001", n);
+            task.sealed = Some(Sealed { claim: ClaimId(n), body: Some(vec![0; 1_000]) });
+            queue.push(task);
+        }
+        assert_eq!(queue.take(100, 5_000).len(), 4);
+        assert_eq!(queue.take(100, 1).len(), 1);
+        assert_eq!((queue.take(100, usize::MAX).len(), queue.len()), (5, 0));
     }
 }

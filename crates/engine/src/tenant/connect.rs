@@ -210,6 +210,8 @@ impl Engine {
             connect.credentials,
         )?;
         if before.is_none() {
+            // It may have been removed in this process's time.
+            self.desk().open(found);
             self.fold_orders(found).await.map_err(OrgError::from)?;
         }
         let org = match mapping.zip(connect.mapping) {

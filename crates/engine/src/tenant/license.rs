@@ -57,7 +57,7 @@ impl Licenses {
     /// Reads all licenses from the store.
     ///
     /// # Errors
-    /// The store can't be read, or a stored license is damaged.
+    /// The store can't be read, or not how far the source org was.
     pub fn load(&self, store: &dyn Store) -> Result<(), StoreError> {
         let _asking = self.alone();
         self.read(store)
@@ -70,10 +70,14 @@ impl Licenses {
     fn read(&self, store: &dyn Store) -> Result<(), StoreError> {
         // The source's document first: what is read after it is as new or newer.
         let source = store.get(&Key::license_source())?;
-        let mut rows = Rows::new();
+        let (before, mut rows) = (self.rows(), Rows::new());
         for (key, document) in store.scan(Range::All(Collection::Licenses), None, usize::MAX)? {
             let org = OrgId::parse(key.id()).map_err(|e| StoreError::Damaged(e.to_string()))?;
-            let held = stored::decode(&document.body)?;
+            let held = stored::decode(&document.body).unwrap_or_else(|error| {
+                // One org's damage is that org's only, and mended when its rows are written anew.
+                tracing::error!(%org, %error, "an org's licenses can't be read; what was known of them stands");
+                before.get(&org).map(|held| held.rows.clone()).unwrap_or_default()
+            });
             rows.insert(org, Held { version: document.version, rows: held });
         }
         let (state, version) = stored::source(source.as_ref())?;
@@ -209,6 +213,30 @@ mod tests {
     use sloe_store::embedded::Embedded;
 
     use super::*;
+
+    #[test]
+    fn an_org_whose_licenses_are_damaged_keeps_no_other_from_being_live() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Embedded::open(directory.path()).unwrap();
+        let [good, bad] =
+            ["00D000000000001", "00D000000000002"].map(|id| OrgId::parse(id).unwrap());
+        let active = [License { number: "L".into(), status: Status::Active, expires_at: None }];
+        let (running, now) = (Licenses::default(), Timestamp(1_000));
+        for org in [good, bad] {
+            running.replace(&store, org, &active).unwrap();
+        }
+        let damaged = Write { key: Key::licenses(bad), version: 5, body: Some(b"{".to_vec()) };
+        store.put(&[damaged]).unwrap();
+        let live = |licenses: &Licenses| [good, bad].map(|org| licenses.is_live(org, now));
+        // Whoever knew its rows goes by them; who starts knows nothing of it.
+        running.load(&store).unwrap();
+        assert_eq!(live(&running), [true, true]);
+        let started = Licenses::default();
+        started.load(&store).unwrap();
+        assert_eq!(live(&started), [true, false]);
+        started.replace(&store, bad, &active).unwrap();
+        assert_eq!(live(&started), [true, true]);
+    }
 
     #[test]
     fn rows_that_changed_are_heard_of_though_another_node_told_first() {

@@ -75,7 +75,7 @@ impl Budget {
             let at = key.clone();
             let found = stored(engine, move |store| store.get(&at)).await?;
             let Some(document) = found else { return Ok(()) };
-            let mut book = decode(&document)?;
+            let mut book = decode(&document);
             book.set_rules(rules);
             *lock(&self.book) = book.clone();
             *lock(&self.kept) = Kept { book, version: document.version, at: None };
@@ -230,7 +230,7 @@ pub(crate) async fn charge(engine: &Engine, org: OrgId, tally: &Tally) {
     let key = Key::budget(known.scope);
     let entered = stored(engine, move |store| {
         let found = store.get(&key)?;
-        let mut book = found.as_ref().map(decode).transpose()?.unwrap_or_default();
+        let mut book = found.as_ref().map(decode).unwrap_or_default();
         tallied.enter(&mut book, now);
         let version = found.map_or(0, |found| found.version) + 1;
         store.put(&[Write { key, version, body: Some(encode(&book)) }])
@@ -245,10 +245,19 @@ fn encode(book: &Book) -> Vec<u8> {
     file::encode(&Calls { hours: book.hours(), told })
 }
 
-fn decode(document: &Document) -> Result<Book, StoreError> {
-    let calls = file::decode::<Calls>(&document.body)?;
-    let told = calls.told.map(|(used, max, at)| Told { used, max, at: Timestamp(at) });
-    Ok(Book::restore(calls.hours, told))
+/// What was counted; nothing if that can't be read: the org tells with its next
+/// answer what is used of its allowance, and must not stand still until then.
+fn decode(document: &Document) -> Book {
+    match file::decode::<Calls>(&document.body) {
+        Ok(calls) => {
+            let told = calls.told.map(|(used, max, at)| Told { used, max, at: Timestamp(at) });
+            Book::restore(calls.hours, told)
+        }
+        Err(error) => {
+            tracing::error!(%error, "the counted calls of an org can't be read; they are counted anew");
+            Book::default()
+        }
+    }
 }
 
 /// Writes down what was counted since it was last written; all of it at the end.
@@ -343,7 +352,7 @@ impl Engine {
             None => {
                 let key = Key::budget(known.scope);
                 let decoded = move |store: &dyn sloe_store::api::Store| {
-                    store.get(&key)?.map_or_else(|| Ok(Book::default()), |found| decode(&found))
+                    Ok(store.get(&key)?.as_ref().map(decode).unwrap_or_default())
                 };
                 self.blocking(decoded).await?
             }

@@ -3,7 +3,7 @@
 //! the retries, or was refused for good; a server that can't be reached holds
 //! the cursor where it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -46,6 +46,8 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// SMTP replies about the session, not about the message: the service is not
 /// available (RFC 5321, 4.2.3), or wants another sign-in (RFC 4954, 6).
 const ABOUT_THE_SESSION: [u16; 6] = [421, 432, 530, 534, 535, 538];
+/// Why a mail waits that the server did not answer, though it answers others.
+const UNANSWERED: &str = "smtp-unanswered";
 /// More orders than a batch can confirm; parts versions of progress documents.
 const PER_BATCH: u64 = 100_000;
 
@@ -94,6 +96,8 @@ impl From<StoreError> for Halt {
 /// What became of one mail.
 enum Posted {
     Done,
+    /// There is nobody to be told any more.
+    Moot,
     Later(String),
     Never(String),
 }
@@ -114,6 +118,8 @@ struct State {
     again: Option<BTreeMap<(EventRef, ClaimId), (u64, Again)>>,
     failures: u32,
     quiet_until: Option<Instant>,
+    /// Events of which the log says that their mail waits.
+    damaged: BTreeSet<EventRef>,
 }
 
 impl Mailer {
@@ -203,7 +209,11 @@ impl Round<'_> {
         let due: Vec<_> =
             due.filter(|(_, (_, a))| a.not_before <= now.0).map(|(mail, _)| *mail).collect();
         for some in due.chunks(AT_ONCE) {
-            self.post(state, some).await?;
+            match self.post(state, some).await {
+                // A damaged event's mails wait with it.
+                Ok(()) | Err(Halt::Store(StoreError::Damaged(_))) => {}
+                Err(halt) => return Err(halt),
+            }
         }
         Ok(())
     }
@@ -232,7 +242,9 @@ impl Round<'_> {
                 match self.batch(state, pending).await {
                     Ok(went_on) => passed |= went_on,
                     Err(Halt::Store(StoreError::Damaged(reason))) => {
-                        tracing::error!(event = ?pending.event, reason, "a journal can't be read; its mail waits");
+                        if state.damaged.insert(pending.event) {
+                            tracing::error!(event = ?pending.event, reason, "an event is damaged; its mail waits");
+                        }
                     }
                     Err(halt) => return Err(halt),
                 }
@@ -288,14 +300,26 @@ impl Round<'_> {
                 ((event, claim), post_one(&engine, &mailer, event, claim).await)
             });
         }
-        let (mut writes, mut halted) = (Vec::new(), None);
+        let (mut done, mut unanswered, mut halted) = (Vec::new(), Vec::new(), None);
         while let Some(ended) = running.join_next().await {
             match ended {
-                Ok((mail, Ok(posted))) => writes.extend(self.settle(state, mail, posted)),
+                Ok((mail, Ok(posted))) => done.push((mail, posted)),
+                Ok((mail, Err(Halt::Server(why)))) => unanswered.push((mail, why)),
+                // Others that can be sent say more than one of a damaged event.
+                Ok((_, Err(Halt::Store(StoreError::Damaged(_))))) if halted.is_some() => {}
                 Ok((_, Err(halt))) => halted = Some(halt),
                 Err(_) => halted = Some(Halt::Server("a mail's task ended by itself".to_owned())),
             }
         }
+        if done.iter().any(|(_, posted)| !matches!(posted, Posted::Moot)) {
+            // Tried by themselves later: together they would go a second time to those who have theirs.
+            let later = |(mail, _)| (mail, Posted::Later(UNANSWERED.to_owned()));
+            done.extend(unanswered.into_iter().map(later));
+        } else if let Some((_, why)) = unanswered.pop() {
+            halted = Some(Halt::Server(why));
+        }
+        let writes: Vec<_> =
+            done.into_iter().flat_map(|(mail, posted)| self.settle(state, mail, posted)).collect();
         stored(self.engine, move |store| store.put(&writes)).await?;
         halted.map_or(Ok(()), Err)
     }
@@ -312,10 +336,10 @@ impl Round<'_> {
         let forget = |key| Write { key, version: letter::ANY, body: None };
         let mut writes: Vec<_> = before.iter().map(|_| forget(key.clone())).collect();
         match posted {
-            Posted::Done if before.is_some() => {
+            Posted::Done | Posted::Moot if before.is_some() => {
                 writes.push(forget(Key::dead_letter(org.scope, &name)));
             }
-            Posted::Done => {}
+            Posted::Done | Posted::Moot => {}
             Posted::Later(_) if attempts < ATTEMPTS => {
                 let pause = PAUSE_MILLIS.saturating_mul(1 << attempts.min(16));
                 let entry = Again {
@@ -380,7 +404,10 @@ async fn post_one(
 ) -> Result<Posted, Halt> {
     let order = match order(engine, event, claim).await {
         Ok(order) => order,
-        Err(Denied::NotFound) => return Ok(Posted::Done),
+        Err(Denied::NotFound) => return Ok(Posted::Moot),
+        Err(denied @ Denied::Quarantined) => {
+            return Err(Halt::Store(StoreError::Damaged(denied.to_string())));
+        }
         Err(denied) => {
             return Err(Halt::Store(StoreError::Unavailable(denied.to_string())));
         }
@@ -388,16 +415,18 @@ async fn post_one(
     // Nobody is told of what was cancelled or erased meanwhile.
     let standing = order.tickets.iter().any(|ticket| ticket.cancelled.is_none());
     let first = order.tickets.iter().find_map(|ticket| ticket.attendee.as_ref());
-    let (true, Some(first)) = (standing, first) else { return Ok(Posted::Done) };
+    let (true, Some(first)) = (standing, first) else { return Ok(Posted::Moot) };
     let Ok(address) = first.email.parse() else { return Ok(Posted::Never("address".to_owned())) };
     let to = Mailbox::new(Some(format!("{} {}", first.first_name, first.last_name)), address);
     let Ok(message) = write(engine, mailer, &order, to) else {
         return Ok(Posted::Never("message".to_owned()));
     };
-    match mailer.transport.send(message).await {
-        Ok(_) => Ok(Posted::Done),
-        Err(error) => judge(&error),
+    let Err(error) = mailer.transport.send(message).await else { return Ok(Posted::Done) };
+    if error.status().is_none() && matches!(mailer.transport.test_connection().await, Ok(true)) {
+        // It is there, and this is what it does not answer: nobody else is to wait for it.
+        return Ok(Posted::Later(UNANSWERED.to_owned()));
     }
+    judge(&error)
 }
 
 async fn order(engine: &Engine, event: EventRef, claim: ClaimId) -> Result<OrderView, Denied> {

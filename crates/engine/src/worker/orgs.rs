@@ -75,7 +75,7 @@ pub(crate) struct OrgWork {
 }
 
 impl OrgWork {
-    fn new(org: OrgId, budget: Budget) -> Self {
+    pub(super) fn new(org: OrgId, budget: Budget) -> Self {
         Self {
             org,
             budget: Arc::new(budget),
@@ -211,7 +211,8 @@ const TASKS: [(&str, Task); 4] = [
     ("verify", |engine, work| Box::pin(verify::run(engine, work))),
 ];
 
-/// The org's work, with its tasks running; `None` when nothing runs here.
+/// The org's work, with its tasks running; `None` when nothing runs here, or
+/// for an org that is not connected.
 pub(super) fn ensure(engine: &Engine, org: OrgId) -> Option<Arc<OrgWork>> {
     let workers = engine.workers();
     workers.runtime.as_ref()?;
@@ -234,6 +235,11 @@ pub(super) fn ensure(engine: &Engine, org: OrgId) -> Option<Arc<OrgWork>> {
                 // Dropped, it ends where it stands: as after a kill.
                 let _ = left.run_until_cancelled(supervised).await;
             });
+        }
+        // It may have been removed since the caller saw it, and nobody would forget this any more.
+        if engine.registry().by_id(org).is_none() {
+            workers.forget(org);
+            return None;
         }
     }
     Some(work)
@@ -258,5 +264,24 @@ fn named(org: &Org, mapping: Mapping, options: Options) -> Result<Client, Error>
 pub(super) fn look(engine: &Engine) {
     for org in engine.registry().all() {
         ensure(engine, org.id());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::testing;
+    use crate::worker::Settings;
+
+    #[tokio::test]
+    async fn nothing_runs_for_an_org_that_was_removed_a_moment_ago() {
+        let (engine, org, _directory) = testing::engine(Some(Settings::default()));
+        let gone = engine.remove_org(org.id(), true).await.unwrap();
+        assert_eq!(gone.events, 0);
+        // Whoever has seen it before asks now.
+        assert!(ensure(&engine, org.id()).is_none());
+        assert!(engine.workers().known(org.id()).is_none());
+        engine.stop().await;
     }
 }

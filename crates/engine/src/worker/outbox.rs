@@ -149,7 +149,7 @@ impl Drain {
         self.mend(&org).await?;
         self.take_asked(&org).await?;
         let now = self.engine.now();
-        if self.books.retries.values().any(|(_, retry)| retry.due(now)) {
+        if self.books.retries.values().any(|(_, retry)| self.may_go(retry, now)) {
             let due = self.due(&org, now).await?;
             self.send(&org, Vec::new(), due, None).await?;
         }

@@ -417,3 +417,6 @@ impl Engine {
         self.workers().known(org).map(|work| lock(&work.poll).clone())
     }
 }
+
+#[cfg(test)]
+mod tests;

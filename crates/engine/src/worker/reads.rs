@@ -184,10 +184,9 @@ impl Reads {
         some.filter_map(|(event, read)| Some(((*event)?, read.seen.external.clone()))).collect()
     }
 
-    /// What the store doesn't have yet.
-    fn news(&self, org: &Org, world: &dyn World) -> Vec<Write> {
-        let mut inner = lock(&self.inner);
-        let unsaved = std::mem::take(&mut inner.unsaved);
+    /// What the store doesn't have yet of `unsaved`.
+    fn news(&self, org: &Org, world: &dyn World, unsaved: &BTreeSet<Option<SfId>>) -> Vec<Write> {
+        let inner = lock(&self.inner);
         let write = |event: Option<SfId>| {
             let key = Key::read(org.scope, &local(event));
             match inner.all.get(&event) {
@@ -198,16 +197,21 @@ impl Reads {
                 None => Some(Write { key, version: u64::MAX >> 1, body: None }),
             }
         };
-        unsaved.into_iter().filter_map(write).collect()
+        unsaved.iter().copied().filter_map(write).collect()
     }
 
-    /// Writes down what was noted.
+    /// Writes down what was noted; the next time, if the store does not take it now.
     pub(super) async fn save(&self, engine: &Engine, org: &Org) -> Result<(), StoreError> {
-        let writes = self.news(org, engine.world());
+        let unsaved = std::mem::take(&mut lock(&self.inner).unsaved);
+        let writes = self.news(org, engine.world(), &unsaved);
         if writes.is_empty() {
             return Ok(());
         }
-        stored(engine, move |store| store.put(&writes)).await
+        let saved = stored(engine, move |store| store.put(&writes)).await;
+        if saved.is_err() {
+            lock(&self.inner).unsaved.extend(unsaved);
+        }
+        saved
     }
 }
 

@@ -2,6 +2,7 @@
 //! directory, orgs, and events as an org would answer them.
 #![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)]
 
+pub mod compare;
 pub mod faults;
 pub mod org;
 pub mod source;
@@ -10,7 +11,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use sloe_core::ids::{EventRef, OrgId, SfId};
+use sloe_core::fact::{Actor, Batch, Fact};
+use sloe_core::ids::{ClaimId, EventRef, OrgId, SfId};
 use sloe_core::inbound::{Field, RawEvent, RawRecord, Value};
 use sloe_core::license::{License, Status};
 use sloe_core::time::Timestamp;
@@ -21,7 +23,7 @@ use sloe_engine::tenant::Profile;
 use sloe_engine::view::{AttendeeInput, Choice};
 use sloe_engine::worker;
 use sloe_salesforce::{Credentials, Flow};
-use sloe_store::api::Store;
+use sloe_store::api::{Append, Appended, Destination, Store};
 use sloe_store::embedded::Embedded;
 
 /// The machine's clock, turned by as much as a test likes.
@@ -65,6 +67,12 @@ pub fn place() -> Place {
 
 pub fn start(place: &Place, workers: Option<worker::Settings>) -> Engine {
     start_on(Arc::clone(&place.store) as Arc<dyn Store>, Arc::new(Machine), workers)
+}
+
+/// The same under a clock that can be turned.
+pub fn start_under(place: &Place, clock: &Arc<Clock>, workers: Option<worker::Settings>) -> Engine {
+    let store = Arc::clone(&place.store) as Arc<dyn Store>;
+    start_on(store, Arc::clone(clock) as Arc<dyn World>, workers)
 }
 
 pub fn start_on(
@@ -172,4 +180,15 @@ pub fn person(engine: &Engine, event: EventRef, n: usize) -> (Choice, AttendeeIn
         invitation: String::new(),
     };
     (choice, input)
+}
+
+/// Lets an event's journal say what can't be: nobody made the order that is cancelled.
+pub fn damage(place: &Place, event: EventRef) {
+    let journals = place.store.journals().unwrap();
+    let (_, version) = journals.into_iter().find(|(of, _)| *of == event).unwrap();
+    let fact = Fact::Cancelled { claim: ClaimId(1), place: 1, actor: Actor::Registrant };
+    let (at, facts) = (now(), vec![fact]);
+    let batch = Batch { version: version + 1, at, nonce: 1, facts };
+    let append = Append { event, batch, sealed: Vec::new(), destinations: vec![Destination::Org] };
+    assert_eq!(place.store.append(&[append]).unwrap(), [Appended::Committed]);
 }

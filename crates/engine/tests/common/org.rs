@@ -1,6 +1,7 @@
 //! A simulated org and the questions that tests ask of it behind Sloe's back.
 #![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)]
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
@@ -195,6 +196,15 @@ impl Org {
             Profile { slug: slug.to_owned(), name: "Test".to_owned(), ..Profile::default() };
         engine.registry().connect(store, self.id(), profile, self.credentials()).unwrap();
         super::license(engine, store, self.id());
+    }
+
+    /// Lets an engine serve the org's event, under a clock that can be turned.
+    pub async fn served(&self, place: &super::Place) -> (Engine, Arc<super::Clock>) {
+        let clock = Arc::<super::Clock>::default();
+        let engine = super::start_under(place, &clock, Some(hasty(2_000)));
+        self.connect(&engine, &*place.store);
+        self.shown(&engine).await;
+        (engine, clock)
     }
 
     /// How Sloe signs in.
@@ -395,6 +405,12 @@ impl Org {
     /// Calls of a kind so far.
     pub async fn calls(&self, kind: &str) -> u64 {
         self.stats().await["calls"][kind].as_u64().unwrap_or(0)
+    }
+
+    /// Calls that faults have hit since the start; one whose answer is late is
+    /// counted once it is carried out.
+    pub async fn faulted(&self) -> u64 {
+        self.stats().await["faulted"].as_u64().unwrap()
     }
 
     async fn stats(&self) -> Json {

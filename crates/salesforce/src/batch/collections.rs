@@ -106,16 +106,15 @@ async fn send(
             return Sent { outcomes, halted: None };
         }
         let sent = match send_chunk(client, target, &chunk).await {
+            Ok(answered) => Sent { outcomes: answered, halted: None },
             Err(error) if error.may_be_one_row() && chunk.len() > 1 => {
                 isolate(client, target, &chunk, error).await
             }
-            sent => sent,
+            Err(error) => Sent { outcomes: Vec::new(), halted: Some(error) },
         };
-        match sent {
-            Ok(answered) => outcomes.extend(answered),
-            Err(error) => {
-                return Sent { outcomes, halted: Some(error) };
-            }
+        outcomes.extend(sent.outcomes);
+        if sent.halted.is_some() {
+            return Sent { outcomes, halted: sent.halted };
         }
     }
 }
@@ -123,20 +122,21 @@ async fn send(
 /// Finds the rows for whose sake the org refuses a whole call, by halving: the
 /// others go, and these get outcomes of their own. An org that refuses every
 /// call at present is told from a bad row by no call going at all: then it is
-/// no row's fault, and `why` stands.
+/// no row's fault, and `why` stands. The halves go in the order of their rows,
+/// so whatever ends this early, the outcomes are those of the first rows.
 async fn isolate(
     client: &Client,
     target: &Target<'_>,
     records: &[Map<String, Value>],
     why: Error,
-) -> Result<Vec<RowOutcome>, Error> {
+) -> Sent {
     let mut outcomes = vec![RowOutcome::retry(RowOutcome::NOT_REPORTED); records.len()];
     let halves = |range: Range<usize>| {
         let middle = range.start + range.len() / 2;
         [middle..range.end, range.start..middle]
     };
     let mut waiting = Vec::from(halves(0..records.len()));
-    let (mut blamed, mut gone, mut in_vain) = (Vec::new(), false, 1);
+    let (mut blamed, mut gone, mut in_vain, mut halted) = (Vec::new(), false, 1, None);
     while let Some(range) = waiting.pop() {
         let some = records.get(range.clone()).unwrap_or_default();
         match send_chunk(client, target, some).await {
@@ -146,11 +146,15 @@ async fn isolate(
                     *slot = outcome;
                 }
             }
-            Err(error) if !error.may_be_one_row() => return Err(error),
+            Err(error) if !error.may_be_one_row() => {
+                outcomes.truncate(range.start);
+                halted = Some(error);
+                break;
+            }
             Err(error) => {
                 in_vain += 1;
                 if !gone && in_vain > IN_VAIN {
-                    return Err(why);
+                    break;
                 }
                 if range.len() > 1 {
                     waiting.extend(halves(range));
@@ -161,7 +165,7 @@ async fn isolate(
         }
     }
     if !gone {
-        return Err(why);
+        return Sent { outcomes: Vec::new(), halted: Some(halted.unwrap_or(why)) };
     }
     tracing::warn!(call = target.call, rows = blamed.len(), "rows that spoil whole calls");
     for (at, error) in blamed {
@@ -169,7 +173,7 @@ async fn isolate(
             *slot = error.of_one_row();
         }
     }
-    Ok(outcomes)
+    Sent { outcomes, halted }
 }
 
 async fn send_chunk(

@@ -55,6 +55,33 @@ async fn rows_that_spoil_whole_calls_are_found_and_their_neighbors_go() {
     }
 }
 
+/// What was answered while a bad row was looked for is known, whatever comes after.
+#[tokio::test]
+async fn an_org_that_goes_away_in_the_middle_of_the_search_has_answered_for_the_rows_before() {
+    let calls = AtomicUsize::new(0);
+    let fake = Fake::start(move |seen| {
+        let keys = keys(seen);
+        if calls.fetch_add(1, Ordering::SeqCst) > 8 {
+            return Reply::error(503, "SERVER_UNAVAILABLE", "no");
+        }
+        if keys.iter().any(|key| key == "k3") {
+            return Reply::error(500, "UNKNOWN_EXCEPTION", "no");
+        }
+        saved(&keys)
+    })
+    .await;
+    let sent = fake.org().upsert(RowKind::Attendee, &rows(200)).await;
+    assert!(sent.halted.is_some());
+    // 200, 100, 50, 25, 12 and 6 rows are refused, three go, three and the bad one are refused.
+    let told = sent.outcomes.iter().map(|outcome| match outcome {
+        RowOutcome::Delivered { .. } => "there",
+        RowOutcome::Retry { code } => code,
+        other => panic!("{other:?}"),
+    });
+    let told: Vec<_> = told.collect();
+    assert_eq!(told, ["there", "there", "there", "UNKNOWN_EXCEPTION"]);
+}
+
 #[tokio::test]
 async fn an_org_that_refuses_every_call_blames_no_row() {
     let calls = AtomicUsize::new(0);

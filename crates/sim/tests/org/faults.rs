@@ -117,6 +117,26 @@ async fn a_stalled_answer_stops_in_the_middle_until_the_fault_is_gone() {
 }
 
 #[tokio::test]
+async fn a_late_answer_tells_what_was_so_when_the_call_was_carried_out() {
+    let org = Org::start().await;
+    let late = json!({ "late_rate": 1, "times": 1, "kinds": ["query"] });
+    put(&org, late).await;
+    let count = |org: &Org| org.request(Method::GET, "/query?q=SELECT+COUNT()+FROM+Account");
+    let request = count(&org);
+    let asking = tokio::spawn(async move {
+        request.send().await.unwrap().json::<serde_json::Value>().await.unwrap()
+    });
+    while org.get("/__control/stats").await.1["stats"]["faulted"] != 1 {}
+    org.post("/sobjects/Account", json!({ "Name": "Later" })).await;
+    assert!(!asking.is_finished());
+    put(&org, json!({})).await;
+    let then = asking.await.unwrap();
+    let now = count(&org).send().await.unwrap().json::<serde_json::Value>().await.unwrap();
+    let total = |answer: &serde_json::Value| answer["totalSize"].as_u64().unwrap();
+    assert_eq!(total(&then) + 1, total(&now), "{then} {now}");
+}
+
+#[tokio::test]
 async fn a_stalled_call_goes_on_when_the_fault_is_replaced_by_another_one() {
     let org = Org::start().await;
     put(&org, json!({ "stall_rate": 1, "kinds": ["limits"] })).await;

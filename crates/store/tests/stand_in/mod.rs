@@ -2,8 +2,6 @@
 //! protocol, started here; or any MongoDB that `SLOE_TEST_MONGODB` names, where
 //! each test has a database of its own that is dropped at its end.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -12,14 +10,15 @@ use std::time::{Duration, Instant};
 use mongodb::sync::Client;
 
 /// Where an address of a MongoDB to be tested against stands.
-pub const ANY: &str = "SLOE_TEST_MONGODB";
+const ANY: &str = "SLOE_TEST_MONGODB";
 /// How long a server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A server, and a database in it.
 #[derive(Debug)]
-pub struct Server {
+pub(crate) struct Server {
     process: Option<Child>,
+    killed: bool,
     address: String,
     database: String,
 }
@@ -30,10 +29,19 @@ impl Server {
     /// # Panics
     /// There is none, or it does not answer.
     #[must_use]
-    pub fn start(directory: &Path) -> Self {
+    pub(crate) fn start(directory: &Path) -> Self {
         let database = format!("sloe_test_{}", mongodb::bson::oid::ObjectId::new().to_hex());
+        Self::of(directory, database)
+    }
+
+    /// Starts a server that was killed again, on the same data.
+    pub(crate) fn restart(&mut self, directory: &Path) {
+        *self = Self::of(directory, self.database.clone());
+    }
+
+    fn of(directory: &Path, database: String) -> Self {
         if let Some(address) = std::env::var(ANY).ok().filter(|address| !address.is_empty()) {
-            return Self { process: None, address, database };
+            return Self { process: None, killed: false, address, database };
         }
         for _ in 0..5 {
             let port = free_port();
@@ -48,7 +56,7 @@ impl Server {
                 .expect("no MongoDB to test against: cargo xtask mongo");
             if answers(&mut child, port) {
                 let address = format!("mongodb://127.0.0.1:{port}");
-                return Self { process: Some(child), address, database };
+                return Self { process: Some(child), killed: false, address, database };
             }
             let _ = child.kill();
             let _ = child.wait();
@@ -58,7 +66,7 @@ impl Server {
 
     /// The address of the test's database.
     #[must_use]
-    pub fn uri(&self) -> String {
+    pub(crate) fn uri(&self) -> String {
         let (base, options) = self.address.split_once('?').unwrap_or((&self.address, ""));
         let base = base.trim_end_matches('/');
         let options = if options.is_empty() { String::new() } else { format!("?{options}") };
@@ -66,19 +74,21 @@ impl Server {
     }
 
     /// Ends the server as a power cut would; false where it is not ours.
-    pub fn kill(&mut self) -> bool {
+    pub(crate) fn kill(&mut self) -> bool {
         let Some(mut process) = self.process.take() else { return false };
         process.kill().unwrap();
         process.wait().unwrap();
+        self.killed = true;
         true
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if !self.kill()
-            && let Ok(client) = Client::with_uri_str(&self.address)
-        {
+        let given = self.process.is_none() && !self.killed;
+        if !given {
+            self.kill();
+        } else if let Ok(client) = Client::with_uri_str(&self.address) {
             let _ = client.database(&self.database).drop().run();
         }
     }

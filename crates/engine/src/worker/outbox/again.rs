@@ -52,6 +52,11 @@ impl Drain {
         }
     }
 
+    /// Whether a row's time has come, and its event is in order.
+    pub(super) fn may_go(&self, retry: &Retry, now: Timestamp) -> bool {
+        retry.due(now) && retry.event().is_none_or(|event| !self.stuck.contains(&event))
+    }
+
     /// The rows to be sent again by `now`, as their orders stand.
     pub(super) async fn due(
         &mut self,
@@ -60,7 +65,7 @@ impl Drain {
     ) -> Result<(Vec<Work>, Vec<Work>), Halt> {
         let (mut attendees, mut sessions, mut moot) = (Vec::new(), Vec::new(), Vec::new());
         let mut events: BTreeMap<EventRef, OfEvent> = BTreeMap::new();
-        let due = self.books.retries.iter().filter(|(_, (_, retry))| retry.due(now));
+        let due = self.books.retries.iter().filter(|(_, (_, retry))| self.may_go(retry, now));
         for (key, (_, retry)) in due.take(RETRIES) {
             match (retry.event(), retry.claim()) {
                 (Some(event), Some(claim)) => {
@@ -74,8 +79,11 @@ impl Drain {
                 let claims = some.iter().map(|(_, claim, _)| *claim).collect();
                 let views = match self.engine.desk().views(event, claims).await {
                     Ok(views) => views,
-                    // A damaged event's rows wait with it.
-                    Err(Unanswered::Quarantined(_)) => break,
+                    // A damaged event's rows wait with it, and none behind them.
+                    Err(Unanswered::Quarantined(_)) => {
+                        self.stuck.insert(event);
+                        break;
+                    }
                     Err(_) => return Err(Halt::Ledger(RefreshError::Unavailable)),
                 };
                 for ((key, _, retry), view) in some.iter().zip(views) {

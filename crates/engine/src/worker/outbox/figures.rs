@@ -8,13 +8,14 @@ use std::time::Duration;
 use sloe_core::ids::{EventRef, SfId};
 use sloe_core::ledger::{PoolCount, PoolKey};
 use sloe_salesforce::{Figure, FigureRow, Org as Client, RowOutcome};
-use sloe_store::api::Write;
+use sloe_store::api::{StoreError, Write};
 use sloe_store::key::Key;
 use tokio::time::Instant;
 
 use super::file::{self, Told};
 use super::{Halt, passed};
 use crate::engine::Engine;
+use crate::ledger::Unanswered;
 use crate::tenant::Org;
 use crate::worker::stored;
 
@@ -88,10 +89,25 @@ impl Figures {
         let events: Vec<EventRef> = self.wanted.iter().filter(may).copied().collect();
         let (mut rows, mut told) = (Vec::new(), Vec::new());
         for event in events {
-            // Its terms come before its page: until that is there, nothing can be told.
-            let Some(offered) = offered(engine, event) else { continue };
-            // An event that can't be counted now is counted another time.
-            let Ok((version, counts)) = engine.desk().counts(event).await else { continue };
+            let offered = match offered(engine, event) {
+                Ok(Some(offered)) => offered,
+                // Its terms came before its page, with which it is wanted again.
+                Ok(None) => {
+                    self.wanted.remove(&event);
+                    continue;
+                }
+                Err(_) => continue,
+            };
+            let (version, counts) = match engine.desk().counts(event).await {
+                Ok(counted) => counted,
+                // It waits for staff; the next start wants it again.
+                Err(Unanswered::Quarantined(_)) => {
+                    self.wanted.remove(&event);
+                    continue;
+                }
+                // One that can't be counted now is counted another time.
+                Err(_) => continue,
+            };
             self.wanted.remove(&event);
             let known = self.known.entry(event).or_default();
             let changed = counts
@@ -156,11 +172,17 @@ pub(in crate::worker) fn key(scope: sloe_store::scope::OrgScope, event: EventRef
 }
 
 /// The records that the event still has; `None` before its first page.
-pub(in crate::worker) fn offered(engine: &Engine, event: EventRef) -> Option<BTreeSet<SfId>> {
-    let snapshot = engine.catalog().snapshot(event).ok().flatten()?;
+///
+/// # Errors
+/// The store can't be read, or not its page.
+pub(in crate::worker) fn offered(
+    engine: &Engine,
+    event: EventRef,
+) -> Result<Option<BTreeSet<SfId>>, StoreError> {
+    let Some(snapshot) = engine.catalog().snapshot(event)? else { return Ok(None) };
     let items = snapshot.items.iter().map(|item| item.sf);
     let sessions = snapshot.sessions.iter().map(|session| session.sf);
-    Some(items.chain(sessions).chain([event.event]).collect())
+    Ok(Some(items.chain(sessions).chain([event.event]).collect()))
 }
 
 pub(in crate::worker) fn row(event: EventRef, count: &PoolCount) -> Option<FigureRow> {
@@ -171,4 +193,29 @@ pub(in crate::worker) fn row(event: EventRef, count: &PoolCount) -> Option<Figur
     };
     let sold = count.sold.saturating_add(count.external);
     Some(FigureRow { of, id, sold, held: count.held, remaining: count.left() })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use sloe_salesforce::{Mapping, Options};
+
+    use super::*;
+    use crate::testing::{engine, event, raw};
+    use crate::worker::orgs::lock;
+
+    #[tokio::test]
+    async fn an_event_without_a_page_is_not_looked_at_for_ever_but_wanted_with_its_page() {
+        let (engine, org, _directory) = engine(None);
+        // Nothing listens there: this makes no call.
+        let credentials = sloe_salesforce::Credentials::clone(&org.connection);
+        let client = Client::new(credentials, Mapping::default(), Options::default()).unwrap();
+        let mut figures = Figures::new(Duration::ZERO, Duration::ZERO);
+        figures.want([event()]);
+        assert!(!figures.tell(&engine, &org, &client).await.unwrap());
+        assert_eq!(figures.wanted, BTreeSet::new());
+        assert!(engine.apply_refresh(org.id(), raw("Event")).await.unwrap().changed);
+        assert!(lock(&engine.news().recount).contains(&event()));
+        engine.stop().await;
+    }
 }

@@ -28,8 +28,8 @@ pub(crate) enum Mend {
     Resend,
     /// The org deleted it: it never comes back, and staff are told.
     Gone,
-    /// The org deleted it after it was cancelled: it never comes back, and
-    /// there is nothing to tell.
+    /// The org deleted it after it was cancelled, or nobody knows any more whom
+    /// it names: it never comes back, and there is nothing to tell.
     LeftOut,
     /// Staff must say who is right.
     Ask(&'static str),

@@ -256,6 +256,10 @@ impl Detail<'_> {
         let mut taken_over = Vec::new();
         for (known, difference) in &sure {
             let (mend, mended) = match difference {
+                // It would be made without a name: of an org that comes back after it was removed.
+                Difference::Missing if !was_taken(known) && known.erased => {
+                    (Some(Mend::LeftOut), true)
+                }
                 Difference::Missing if !was_taken(known) => (Some(Mend::Resend), true),
                 Difference::Missing => (ask(unseen, MISSING), false),
                 // Once more would be for ever.

@@ -53,7 +53,7 @@ pub(super) async fn compare(
         if told != version {
             continue;
         }
-        let Some(offered) = figures::offered(engine, event) else { continue };
+        let Ok(Some(offered)) = figures::offered(engine, event) else { continue };
         let rows = counts.iter().filter_map(|count| figures::row(event, count));
         let mut differ = 0;
         for row in rows.filter(|row| offered.contains(&row.id)) {

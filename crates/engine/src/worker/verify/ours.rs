@@ -46,6 +46,8 @@ pub(super) struct Known {
     pub(super) confirmed_at: Timestamp,
     /// There is a letter about it.
     pub(super) lettered: bool,
+    /// Its attendee's details were destroyed.
+    pub(super) erased: bool,
 }
 
 impl Known {
@@ -225,6 +227,7 @@ impl Standing {
             version: order.version,
             confirmed_at: order.registered_at,
             lettered: letter.is_some(),
+            erased,
         })
     }
 

@@ -136,6 +136,11 @@ async fn answer(org: Arc<Org>, request: Request) -> Result<Answer, Reply> {
         Some(End::CutAfter) => Answer::Lost,
         Some(End::CutWithin) => Answer::Cut(reply),
         Some(End::StallsWithin) => Answer::Stalled(reply, org, about),
+        Some(End::Late) => {
+            // The sender lives as long as the org.
+            let _ = org.faults.subscribe().wait_for(|now| !now.stall(&about.about())).await;
+            Answer::Whole(reply)
+        }
         _ => Answer::Whole(reply),
     })
 }

@@ -127,7 +127,7 @@ impl Faults {
     pub(crate) fn stall(&self, call: &About<'_>) -> bool {
         let mut meant = self.rules.iter().filter(|armed| armed.rule.is_for(call));
         meant.any(|armed| {
-            let stalls = |end: &End| matches!(end, End::Stalls | End::StallsWithin);
+            let stalls = |end: &End| matches!(end, End::Stalls | End::StallsWithin | End::Late);
             let course = lock(&armed.course);
             armed.rule.ends.iter().any(|(end, _)| stalls(end))
                 && course.seen >= armed.rule.skip

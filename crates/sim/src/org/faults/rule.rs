@@ -60,6 +60,8 @@ pub(crate) enum End {
     CutWithin,
     /// The call is carried out, and in the middle of the answer nothing more comes until the fault is gone.
     StallsWithin,
+    /// The call is carried out, and answered once the fault is gone.
+    Late,
 }
 
 /// A fault of a written row.
@@ -230,6 +232,7 @@ fn ends(knobs: &mut Knobs, refusal: &Failure) -> Vec<(End, f64)> {
     ends.push((End::CutAfter, knobs.share("cut_after_rate")));
     ends.push((End::CutWithin, knobs.share("cut_within_rate")));
     ends.push((End::StallsWithin, knobs.share("stall_within_rate")));
+    ends.push((End::Late, knobs.share("late_rate")));
     ends.retain(|(_, share)| *share > 0.0);
     let sum: f64 = ends.iter().map(|(_, share)| share).sum();
     if sum > 1.0 + 1e-9 {

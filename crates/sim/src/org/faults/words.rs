@@ -71,6 +71,7 @@ fn told(end: &End, share: f64, usual: &str) -> String {
         End::CutAfter => format!("{share} of calls are done and not answered"),
         End::CutWithin => format!("{share} of answers are cut in the middle"),
         End::StallsWithin => format!("{share} of answers stop in the middle"),
+        End::Late => format!("{share} of calls are done and answered later"),
     }
 }
 
