@@ -1,7 +1,8 @@
 //! How everything is, in words: what `sloe doctor` prints. Every line comes
 //! from what Sloe knows already, so asking costs no call to an org. A new line
-//! is a function here and its place in `org_lines` or `platform_lines`.
+//! is a function here and its place in `org_lines` or `platform::lines`.
 
+mod platform;
 mod rest;
 
 use sloe_core::ids::OrgId;
@@ -96,7 +97,7 @@ impl Engine {
 
     /// How the platform itself is.
     pub async fn examine_platform(&self) -> Vec<Line> {
-        platform_lines(self).await
+        platform::lines(self).await
     }
 }
 
@@ -118,12 +119,6 @@ async fn org_lines(engine: &Engine, org: &Org) -> Vec<Line> {
         comparison(engine, org).await,
         panics(engine, org),
     ]
-}
-
-async fn platform_lines(engine: &Engine) -> Vec<Line> {
-    let mut lines = vec![store(engine).await, license_source(engine)];
-    lines.extend(workers(engine));
-    lines
 }
 
 /// How long ago `at` is, for people.
@@ -420,33 +415,6 @@ async fn comparison(engine: &Engine, org: &Org) -> Line {
     )
 }
 
-fn license_source(engine: &Engine) -> Line {
-    let subject = "license source";
-    let standing = engine.license_source();
-    let Some((url, _)) = &standing.source else {
-        return Line::note(subject, "They are recorded by hand: there is no source org.");
-    };
-    let troubles = standing.troubles();
-    let says = match standing.read_at {
-        Some(at) => {
-            format!("{}, read from {url} {}.", counted(standing.rows, "row"), ago(engine, at))
-        }
-        None => format!("{url} was not read yet."),
-    };
-    if troubles.is_empty() {
-        return Line::good(subject, says);
-    }
-    let says = format!("{says} {}", troubles.join(" "));
-    if standing.alarm() || !standing.unreadable.is_empty() {
-        return Line::attention(
-            subject,
-            says,
-            "Check Sloe's user in the source org, and that org.",
-        );
-    }
-    Line::note(subject, says)
-}
-
 fn panics(engine: &Engine, org: &Org) -> Line {
     let subject = "tasks";
     let all = engine.stumbles(org.id());
@@ -463,34 +431,4 @@ fn panics(engine: &Engine, org: &Org) -> Line {
             "Report it with the log of that time: it is a fault of Sloe.",
         ),
     }
-}
-
-async fn store(engine: &Engine) -> Line {
-    let subject = "store";
-    match engine.blocking(|store| Ok(store.journals()?.len())).await {
-        Ok(journals) => Line::good(
-            subject,
-            format!("It answers, and holds {}.", counted(journals, "event journal")),
-        ),
-        Err(error) => Line::attention(
-            subject,
-            format!("It does not answer: {error}"),
-            "Look at Sloe's log and at the disk.",
-        ),
-    }
-}
-
-fn workers(engine: &Engine) -> Vec<Line> {
-    let line = |(name, run): (&'static str, crate::worker::Run)| {
-        let at = ago(engine, run.at);
-        match run.fault {
-            None => Line::good(name, format!("Ran {at}.")),
-            Some(fault) => Line::attention(
-                name,
-                format!("Its last run, {at}, failed: {fault}"),
-                "It tries again by itself; look at Sloe's log if it stays so.",
-            ),
-        }
-    };
-    engine.runs().into_iter().map(line).collect()
 }

@@ -96,6 +96,8 @@ pub struct Registry {
     /// Held by whoever makes a new org of an old one.
     changing: Mutex<()>,
     leaving: Mutex<BTreeMap<OrgId, Leaving>>,
+    /// Orgs whose document can't be read, and why. The others go on.
+    damaged: BTreeMap<OrgId, String>,
     /// Signed hook calls of late.
     pub(super) taken: hook::Taken,
 }
@@ -104,14 +106,17 @@ impl Registry {
     /// Reads all orgs from the store.
     ///
     /// # Errors
-    /// [`OrgError::MasterKey`], [`OrgError::Damaged`], [`OrgError::Store`].
+    /// [`OrgError::MasterKey`], [`OrgError::Damaged`], [`OrgError::Store`]. Damage
+    /// of one org's document keeps that org away only.
     pub fn load(store: &dyn Store, master: Key, world: Arc<dyn World>) -> Result<Self, OrgError> {
         let licenses = Licenses::default();
         licenses.load(store)?;
         let changing = Mutex::default();
         let (orgs, taken) = (ArcSwap::default(), hook::Taken::default());
         let leaving = Mutex::default();
-        let registry = Self { orgs, licenses, master, world, changing, leaving, taken };
+        let damaged = BTreeMap::new();
+        let mut registry =
+            Self { orgs, licenses, master, world, changing, leaving, damaged, taken };
         let mut orgs = Vec::new();
         for (key, document) in store.scan(Range::All(Collection::Orgs), None, usize::MAX)? {
             let id = OrgId::parse(key.id()).map_err(|e| OrgError::Damaged(e.to_string()))?;
@@ -120,7 +125,14 @@ impl Registry {
                 registry.leaving().insert(id, Leaving { scope, version: document.version });
                 continue;
             }
-            let opened = stored::decode(&document.body, &registry.master, id.as_bytes())?;
+            let opened = match stored::decode(&document.body, &registry.master, id.as_bytes()) {
+                Err(OrgError::Damaged(why)) => {
+                    tracing::error!(org = %id, why, "an org's document can't be read; it is not served");
+                    registry.damaged.insert(id, why);
+                    continue;
+                }
+                opened => opened?,
+            };
             let mapping = store.get(&key::Key::mapping(scope))?;
             let mapping = mapping.map(|stored| OrgMapping::take(&stored, None));
             orgs.push(Arc::new(org(scope, opened, document.version, mapping.unwrap_or_default())));
@@ -129,6 +141,13 @@ impl Registry {
             registry.insert(&org);
         }
         Ok(registry)
+    }
+
+    /// Orgs that are connected and can't be served, as their document can't be
+    /// read, and why.
+    #[must_use]
+    pub fn damaged(&self) -> &BTreeMap<OrgId, String> {
+        &self.damaged
     }
 
     /// The org with this slug.
@@ -167,6 +186,10 @@ impl Registry {
         let _turn = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         if self.leaving().contains_key(&id) {
             return Err(OrgError::Leaving);
+        }
+        if let Some(why) = self.damaged.get(&id) {
+            // A new key would open nothing of what is stored of it.
+            return Err(OrgError::Damaged(format!("{why}; restore it from a backup")));
         }
         let before = self.by_id(id);
         let key = match &before {

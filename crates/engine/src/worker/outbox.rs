@@ -179,8 +179,11 @@ impl Drain {
     /// Reads what an earlier process left: rows to send again, a job to adopt,
     /// figures that were not told.
     async fn load(&mut self, org: &Arc<Org>) -> Result<(), Halt> {
-        let accepted = self.books.load(&self.engine, org.scope).await?;
-        self.work.accept(accepted);
+        let left = self.books.load(&self.engine, org.scope).await?;
+        self.work.accept(left.accepted);
+        if left.forgotten {
+            self.leave_all_unsure(org).await?;
+        }
         self.figures.load(&self.engine, org).await
     }
 
@@ -191,7 +194,14 @@ impl Drain {
         let Some(document) = stored(&self.engine, move |store| store.get(&key)).await? else {
             return Ok(());
         };
-        let send = file::decode::<Send>(&document.body)?;
+        let send = match file::decode::<Send>(&document.body) {
+            Ok(send) => send,
+            Err(error) => {
+                tracing::error!(org = %org.id(), %error, "which job is under way can't be read");
+                self.leave_all_unsure(org).await?;
+                return self.forget_send(org, document.version).await;
+            }
+        };
         let stretches = send.stretches.iter().filter_map(|(partition, cursor, upto)| {
             let event = EventRef::from_partition(partition)?;
             (!self.stuck.contains(&event)).then_some((event, *cursor, *upto))
@@ -206,7 +216,12 @@ impl Drain {
         };
         self.leave_unsure(org, &send).await?;
         self.send(org, parts, rows, send.job()).await?;
-        let done = Write { key: Key::send(org.scope, "bulk"), version: 2, body: None };
+        self.forget_send(org, document.version).await
+    }
+
+    async fn forget_send(&self, org: &Org, version: u64) -> Result<(), Halt> {
+        let key = Key::send(org.scope, "bulk");
+        let done = Write { key, version: version + 1, body: None };
         Ok(stored(&self.engine, move |store| store.put(&[done])).await?)
     }
 
@@ -221,6 +236,24 @@ impl Drain {
         let stuck = |retry: &file::Retry| retry.event().is_some_and(|e| self.stuck.contains(&e));
         let retries = self.books.retries.iter().filter(|(_, (_, retry))| stuck(retry));
         let keys: Vec<_> = retries.map(|(key, _)| key.clone()).collect();
+        self.note_unsure(org, events, keys).await
+    }
+
+    /// Notes that nobody knows of any row still to be sent whether the org has
+    /// made it: what said so is damaged.
+    async fn leave_all_unsure(&mut self, org: &Arc<Org>) -> Result<(), Halt> {
+        let pending = plan::pending(&self.engine, org.id()).await?;
+        let events = pending.iter().map(|pending| (pending.event, pending.latest)).collect();
+        let keys = self.books.retries.keys().cloned().collect();
+        self.note_unsure(org, events, keys).await
+    }
+
+    async fn note_unsure(
+        &mut self,
+        org: &Arc<Org>,
+        events: Vec<(EventRef, u64)>,
+        keys: Vec<String>,
+    ) -> Result<(), Halt> {
         let noted = [self.books.ask_events(org, events), self.books.ask(org, keys)];
         let noted: Vec<_> = noted.into_iter().flatten().collect();
         if noted.is_empty() {

@@ -33,6 +33,15 @@ pub(super) struct Books {
     pub(super) delivered: u64,
 }
 
+/// What an earlier process left to do.
+#[derive(Default)]
+pub(super) struct Left {
+    /// Letters that staff have accepted since.
+    pub(super) accepted: Vec<String>,
+    /// Nobody knows any more which rows the org may have made without saying so.
+    pub(super) forgotten: bool,
+}
+
 /// What is known of a letter without reading it.
 #[derive(Clone, Copy)]
 pub(super) struct Lettered {
@@ -58,12 +67,12 @@ impl Lettered {
 }
 
 impl Books {
-    /// Reads what an earlier process left; the letters that staff have accepted since.
+    /// Reads what an earlier process left.
     pub(super) async fn load(
         &mut self,
         engine: &Engine,
         scope: OrgScope,
-    ) -> Result<Vec<String>, StoreError> {
+    ) -> Result<Left, StoreError> {
         let read = stored(engine, move |store| {
             let all = |collection| store.scan(Range::Org(collection, scope), None, usize::MAX);
             let asked = store.get(&unsure_key(scope))?;
@@ -76,25 +85,34 @@ impl Books {
                 self.retries.insert(key.local_id().to_owned(), (document.version, retry));
             }
         }
-        let mut accepted = Vec::new();
+        let mut left = Left::default();
         for (key, document) in dead {
             if let Ok(dead) = file::decode::<Dead>(&document.body)
                 && !is_mail(key.local_id())
             {
                 if dead.accepted {
-                    accepted.push(key.local_id().to_owned());
+                    left.accepted.push(key.local_id().to_owned());
                 }
                 self.dead.insert(key.local_id().to_owned(), Lettered::of(&dead));
             }
         }
         if let Some(document) = asked {
-            let asked = file::decode::<Asked>(&document.body)?;
-            (self.unsure, self.unsure_version) = (asked.keys, document.version);
-            let event =
-                |(name, upto): (String, u64)| Some((EventRef::from_partition(&name)?, upto));
-            self.unsure_events = asked.events.into_iter().filter_map(event).collect();
+            self.unsure_version = document.version;
+            match file::decode::<Asked>(&document.body) {
+                Ok(asked) => {
+                    let event = |(name, upto): (String, u64)| {
+                        Some((EventRef::from_partition(&name)?, upto))
+                    };
+                    self.unsure = asked.keys;
+                    self.unsure_events = asked.events.into_iter().filter_map(event).collect();
+                }
+                Err(error) => {
+                    tracing::error!(org = %scope.org(), %error, "which rows may be in the org can't be read");
+                    left.forgotten = true;
+                }
+            }
         }
-        Ok(accepted)
+        Ok(left)
     }
 
     /// Whether the org may have made a row without saying so.

@@ -107,20 +107,22 @@ impl Sender<'_> {
         let scope = self.org.scope;
         let read = move |store: &dyn sloe_store::api::Store| {
             let look = |work: Work| {
-                let known = store.get(&Key::delivered(scope, &work.record.key))?;
-                let known = match known {
-                    None => None,
-                    Some(document) => {
-                        Some((document.version, file::decode::<Delivered>(&document.body)?))
-                    }
-                };
-                Ok((work, known))
+                let found = store.get(&Key::delivered(scope, &work.record.key))?;
+                let known = found.as_ref().map(|document| {
+                    let known = file::decode::<Delivered>(&document.body);
+                    known.map(|known| (document.version, known))
+                });
+                Ok((work, known.transpose()))
             };
             work.into_iter().map(look).collect::<Result<Vec<_>, StoreError>>()
         };
-        let mut lines = Vec::new();
-        let mut settled = Vec::new();
+        let (mut lines, mut settled, mut unread) = (Vec::new(), Vec::new(), Vec::new());
         for (work, known) in stored(self.engine, read).await? {
+            let known = known.unwrap_or_else(|error| {
+                tracing::error!(org = %self.org.id(), %error, "what the org has of a row can't be read");
+                unread.push(work.record.key.clone());
+                None
+            });
             match known {
                 // What was deleted there goes by its id, or not at all.
                 Some((_, known)) if work.forced && (known.id.is_some() || !known.gone) => {
@@ -135,6 +137,7 @@ impl Sender<'_> {
                 None => lines.push(Line { work, id: None, resent: 0 }),
             }
         }
+        settled.extend(self.books.ask(&self.org, unread));
         self.write(settled).await?;
         self.look_first(kind, lines).await
     }
