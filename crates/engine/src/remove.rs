@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use sloe_core::ids::OrgId;
+use sloe_core::words::counted;
 use sloe_store::api::{Destination, Store, StoreError, Write};
 use sloe_store::key::{Collection, Key, Range};
 use sloe_store::scope::OrgScope;
@@ -15,7 +16,9 @@ use tokio::time::Instant;
 use crate::engine::Engine;
 use crate::erase::unwilling;
 use crate::error::Denied;
+use crate::sync::is_mail;
 use crate::tenant::{Leaving, OrgError};
+use crate::worker::outbox::letter::ANY;
 use crate::worker::stored;
 
 /// Documents deleted in one commit: claims get their turn in between.
@@ -50,13 +53,21 @@ pub struct Belongings {
     pub retrying: usize,
     /// Rows that were refused, conflicts included.
     pub letters: usize,
+    /// Events with confirmations that were not mailed, and mails to be sent again.
+    pub unsent_mails: usize,
 }
 
 impl Belongings {
     /// Whether the org has everything that is meant for it.
     #[must_use]
-    pub fn all_sent(&self) -> bool {
+    pub fn has_all_rows(&self) -> bool {
         self.unsent_events + self.retrying + self.letters == 0
+    }
+
+    /// The same, and its attendees have their mails.
+    #[must_use]
+    pub fn all_sent(&self) -> bool {
+        self.has_all_rows() && self.unsent_mails == 0
     }
 }
 
@@ -68,9 +79,10 @@ pub enum RemoveError {
     NotFound,
     /// Registrations would be lost to it.
     #[error(
-        "the org does not have everything yet: {} events have news for it, {} rows wait to be sent \
-         again, and {} were refused",
-        .0.unsent_events, .0.retrying, .0.letters
+        "not everything is sent yet: {} with news for the org, {} to be sent again, {} refused, {} to \
+         be mailed",
+        counted(.0.unsent_events, "event"), counted(.0.retrying, "row"),
+        counted(.0.letters, "row"), counted(.0.unsent_mails, "confirmation")
     )]
     Unsent(Belongings),
     /// What is still to be sent can't be told.
@@ -89,11 +101,14 @@ impl Engine {
     pub async fn belongings(&self, org: OrgId) -> Result<Belongings, RemoveError> {
         let known = self.registry().by_id(org).ok_or(RemoveError::NotFound)?;
         let sync = self.sync_state(org).await?;
+        let scope = known.scope;
+        let unsent_mails = self.blocking(move |store| unsent_mails(store, scope)).await?;
         Ok(Belongings {
             events: self.events(&known).len(),
             unsent_events: sync.pending_events,
             retrying: sync.retrying,
             letters: sync.dead_letters + sync.conflicts,
+            unsent_mails,
         })
     }
 
@@ -106,7 +121,7 @@ impl Engine {
     /// [`RemoveError`]; then nothing changed.
     pub async fn remove_org(&self, org: OrgId, force: bool) -> Result<Belongings, RemoveError> {
         let gone = self.belongings(org).await?;
-        if !gone.all_sent() && !force {
+        if !gone.has_all_rows() && !force {
             return Err(RemoveError::Unsent(gone));
         }
         let engine = self.clone();
@@ -181,8 +196,10 @@ impl Engine {
         if deleted > 0 {
             return Ok(true);
         }
-        let last = Write { key: Key::org(org), version: version + 1, body: None };
-        let done = stored(self, move |store| store.put(&[last])).await;
+        let gone = |key, version| Write { key, version, body: None };
+        let read = gone(Key::platform(&format!("read {org}")), ANY);
+        let last = gone(Key::org(org), version + 1);
+        let done = stored(self, move |store| store.put(&[read, last])).await;
         done.map_err(|error| error.to_string())?;
         self.registry().has_left(org);
         for name in GAUGES {
@@ -208,6 +225,22 @@ impl Engine {
             }
         }
         Ok(orders)
+    }
+}
+
+/// Events of an org whose confirmations are still to be mailed, and mails that
+/// wait to be sent again.
+fn unsent_mails(store: &dyn Store, scope: OrgScope) -> Result<usize, StoreError> {
+    let pending = store.pending(Destination::Mail)?.into_iter();
+    let mut unsent = pending.filter(|pending| pending.event.org == scope.org()).count();
+    let mut after = None;
+    loop {
+        let page = store.scan(Range::Org(Collection::Retries, scope), after.as_ref(), AT_ONCE)?;
+        unsent += page.iter().filter(|(key, _)| is_mail(key.local_id())).count();
+        match page.into_iter().nth(AT_ONCE - 1) {
+            Some((last, _)) => after = Some(last),
+            None => return Ok(unsent),
+        }
     }
 }
 

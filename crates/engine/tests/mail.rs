@@ -170,10 +170,14 @@ async fn a_server_that_is_away_loses_no_mail() {
     })
     .await;
     assert!(!quiet(&place));
+    // Whoever would remove the org hears of it.
+    let with = engine.belongings(org_id(1)).await.unwrap();
+    assert_eq!((with.unsent_mails, with.all_sent()), (1, false));
     engine.stop().await;
     let engine = start(&place, Some(with_mail(Arc::clone(&sink).listen().await)));
     until("the mail has gone", async || quiet(&place)).await;
     assert_eq!(sink.to("ada@example.org").len(), 1);
+    assert_eq!(engine.belongings(org_id(1)).await.unwrap().unsent_mails, 0);
     engine.stop().await;
 }
 

@@ -17,7 +17,7 @@ use sloe_engine::remove::RemoveError;
 use sloe_engine::tenant::{Connect, ConnectError, Profile};
 use sloe_store::api::{Destination, Store};
 use sloe_store::faulty::{Call, Fault, Plan};
-use sloe_store::key::{Collection, Range};
+use sloe_store::key::{Collection, Key, Range};
 
 async fn connect(engine: &Engine, org: &Org, place: &Place) -> Result<(), ConnectError> {
     let credentials = org.credentials();
@@ -62,6 +62,8 @@ async fn gone(engine: &Engine, place: &Place, org: &Org) {
     })
     .await;
     assert_eq!(vault(place, org), 0);
+    let read = Key::platform(&format!("read {}", org.id()));
+    assert_eq!(place.store.get(&read).unwrap(), None);
 }
 
 async fn left(engine: &Engine, org: &Org) -> Option<u32> {
@@ -151,6 +153,8 @@ async fn a_removal_that_a_crash_interrupts_goes_on_at_the_next_start() {
     org.shown(&engine).await;
     register(&engine, &org, 1).await;
     org.drained(&engine).await;
+    until("no mail waits", async || place.store.pending(Destination::Mail).unwrap().is_empty())
+        .await;
     engine.stop().await;
     drop(engine);
 
@@ -161,7 +165,7 @@ async fn a_removal_that_a_crash_interrupts_goes_on_at_the_next_start() {
     drop(engine);
     let stored = documents(&place, org.id());
     assert!(stored.iter().any(|name| name.starts_with("snapshots ")), "{stored:?}");
-    let document = place.store.get(&sloe_store::key::Key::org(org.id())).unwrap().unwrap();
+    let document = place.store.get(&Key::org(org.id())).unwrap().unwrap();
     let body = String::from_utf8(document.body).unwrap();
     assert!(!body.contains("key") && !body.contains("test"), "{body}");
 

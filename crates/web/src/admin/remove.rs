@@ -44,6 +44,7 @@ pub async fn remove_org(engine: &Engine, body: &Value) -> Result<Value, String> 
         "events": gone.events,
         "all_sent": gone.all_sent(),
         "unsent_events": gone.unsent_events,
+        "unsent_mails": gone.unsent_mails,
         "retrying": gone.retrying,
         "letters": gone.letters,
     }))

@@ -95,17 +95,18 @@ fn describe(answer: &Value) -> String {
         ));
     }
     if !is("all_sent") {
-        let lost = if is("removed") { "is lost to it" } else { "would be lost to it" };
+        let lost = if is("removed") { "is lost" } else { "would be lost" };
         let what = [
             ("unsent_events", "event", "with news that was not sent"),
             ("retrying", "row", "to be sent again"),
             ("letters", "row", "that could not be delivered"),
+            ("unsent_mails", "confirmation", "not mailed"),
         ];
         let what = what.into_iter().filter(|(key, ..)| of(key) > 0);
         let what: Vec<_> =
             what.map(|(key, noun, why)| format!("{} {why}", counted(of(key), noun))).collect();
         let what = what.join(", ");
-        lines.push(format!("Salesforce does not have everything. What {lost}: {what}."));
+        lines.push(format!("Not everything was sent. What {lost}: {what}."));
     }
     lines.join("\n")
 }
@@ -118,12 +119,12 @@ mod tests {
     fn what_would_be_lost_is_told_and_nothing_that_would_not() {
         let mut answer = json!({
             "name": "Acme", "org_id": "00D000000000001", "removed": false, "events": 2,
-            "all_sent": false, "unsent_events": 1, "retrying": 0, "letters": 3,
+            "all_sent": false, "unsent_events": 1, "retrying": 0, "letters": 3, "unsent_mails": 2,
         });
         let told = describe(&answer);
         assert!(told.contains("has 2 events. Its pages go"), "{told}");
-        let lost = "What would be lost to it: 1 event with news that was not sent, 3 rows that \
-                    could not be delivered.";
+        let lost = "What would be lost: 1 event with news that was not sent, 3 rows that \
+                    could not be delivered, 2 confirmations not mailed.";
         assert!(told.ends_with(lost), "{told}");
         if let Some(answer) = answer.as_object_mut() {
             answer.insert("all_sent".to_owned(), json!(true));
