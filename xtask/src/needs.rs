@@ -64,6 +64,7 @@ pub(crate) const NEEDS: [Need; 3] = [
             command: "cargo xtask mongo",
             programs: &[
                 (Program::Any(&["cmake"]), "cmake"),
+                (Program::Any(&["make", "ninja"]), "make"),
                 (Program::Any(&["g++", "c++", "clang++"]), "g++"),
             ],
             installed: mongo::installed,
@@ -176,7 +177,7 @@ mod tests {
         assert_eq!(missing[1], ["nodejs", "npm", "python3", "python3-venv"]);
         assert_eq!(missing[2], [""; 0], "the server is there");
         let [.., mongo] = NEEDS;
-        assert_eq!(mongo.missing_in(OsStr::new(""), mongo.task.as_ref()), ["cmake", "g++"]);
+        assert_eq!(mongo.missing_in(OsStr::new(""), mongo.task.as_ref()), ["cmake", "make", "g++"]);
     }
 
     #[test]
