@@ -142,12 +142,14 @@ pub(super) fn append(store: &Mongo, appends: &[Append]) -> Result<Vec<Appended>,
 
 /// Places of appends whose journals are not there yet.
 fn gaps(store: &Mongo, appends: &[Append]) -> Result<BTreeSet<usize>, StoreError> {
-    let known = store.reached.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let mut asked = Vec::new();
-    for (place, append) in appends.iter().enumerate() {
-        let before = append.batch.version.saturating_sub(1);
-        if before > known.get(&append.event).copied().unwrap_or(0) {
-            asked.push((place, append.event, before));
+    {
+        let known = store.reached.lock().unwrap_or_else(PoisonError::into_inner);
+        for (place, append) in appends.iter().enumerate() {
+            let before = append.batch.version.saturating_sub(1);
+            if before > known.get(&append.event).copied().unwrap_or(0) {
+                asked.push((place, append.event, before));
+            }
         }
     }
     if asked.is_empty() {
