@@ -42,6 +42,7 @@ pub use driver::Run;
 pub use license::SourceOrg;
 use mail::Mailer;
 pub use orders::rebuild;
+pub(crate) use orders::step as project;
 use orgs::OrgWork;
 pub use poll::PollState;
 pub use supervise::Stumbles;
@@ -97,6 +98,8 @@ pub(crate) struct Workers {
     settings: Settings,
     /// Where workers run; `None` when none do.
     runtime: Option<Handle>,
+    /// What blocks runs where it is asked for: a simulation has one thread.
+    inline: bool,
     orgs: DashMap<OrgId, Arc<OrgWork>>,
     stopping: CancellationToken,
     tasks: TaskTracker,
@@ -134,12 +137,18 @@ impl Workers {
             nothing: Notify::new(),
             settings,
             runtime,
+            inline: false,
             orgs: DashMap::new(),
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
             runs: Mutex::default(),
             stumbled: supervise::Stumbled::default(),
         })
+    }
+
+    /// Work that runs by no runtime at all, but where it is asked for.
+    pub(crate) fn inline(settings: Settings, world: &Arc<dyn World>) -> Result<Self, StartError> {
+        Ok(Self { settings, inline: true, ..Self::new(None, world)? })
     }
 
     /// Whether nothing runs beside requests, as on a store that a tool looks at.
@@ -207,11 +216,17 @@ impl Workers {
 
     /// Runs what blocks on the runtime's blocking pool. It is waited for at the
     /// end even if whoever asked has gone away.
-    pub(crate) fn blocking<T: Send + 'static>(
+    ///
+    /// # Errors
+    /// It ended by a panic, or the runtime did.
+    pub(crate) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> tokio::task::JoinHandle<T> {
-        self.tasks.spawn_blocking(work)
+    ) -> Result<T, tokio::task::JoinError> {
+        if self.inline {
+            return Ok(work());
+        }
+        self.tasks.spawn_blocking(work).await
     }
 
     fn runs(&self) -> std::sync::MutexGuard<'_, BTreeMap<&'static str, Run>> {
