@@ -3,14 +3,17 @@
 //! one thread and a clock of its own, so that the same steps are the same run.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use sloe_core::ids::EventRef;
+use sloe_core::ids::{EventRef, OrgId};
 use sloe_store::api::StoreError;
 
 use crate::engine::Engine;
 use crate::ledger::Stepper;
 use crate::worker;
+use crate::worker::Outbox;
 use crate::worker::orgs::lock;
+use crate::worker::remote::Dial;
 
 /// The steps of one engine.
 pub struct Steps {
@@ -38,6 +41,21 @@ impl Steps {
     /// Writes the checkpoints that became due; from now on they are after `facts` facts.
     pub fn write_checkpoints(&mut self, facts: usize) {
         self.combiner.write_checkpoints(facts);
+    }
+
+    /// The outbox of an org, which calls it by `dial`. Each knows what it has read and sent
+    /// itself, as the task of a node does.
+    #[must_use]
+    pub fn outbox(&self, org: OrgId, dial: Arc<dyn Dial>) -> Outbox {
+        Outbox::new(&self.engine, org, dial)
+    }
+
+    /// Writes down what was counted of calls to orgs.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn keep_budgets(&self) -> Result<(), String> {
+        worker::budget::keep(&self.engine, true).await
     }
 
     /// Projects a little of every journal's orders; whether more is to be done.

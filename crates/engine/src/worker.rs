@@ -44,6 +44,8 @@ use mail::Mailer;
 pub use orders::rebuild;
 pub(crate) use orders::step as project;
 use orgs::OrgWork;
+pub use outbox::remote;
+pub use outbox::stepped::Outbox;
 pub use poll::PollState;
 pub use supervise::Stumbles;
 

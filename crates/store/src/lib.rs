@@ -11,6 +11,8 @@ pub mod embedded;
 #[cfg(any(test, feature = "testing"))]
 pub mod faulty;
 pub mod key;
+#[cfg(any(test, feature = "testing"))]
+pub mod memory;
 #[cfg(feature = "mongo")]
 pub mod mongo;
 pub mod record;
