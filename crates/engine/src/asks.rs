@@ -98,11 +98,11 @@ impl Engine {
         let body = serde_json::to_vec(&ask).unwrap_or_default();
         let store = std::sync::Arc::clone(self.store());
         // Nobody waits for it: what it asks for comes in time without it, too.
-        drop(self.workers().blocking(move || {
+        self.workers().aside(move || {
             if let Err(error) = store.put(&[Write { key, version, body: Some(body) }]) {
                 tracing::warn!(%org, %error, "another node can't be asked now; it looks by itself later");
             }
-        }));
+        });
         true
     }
 }

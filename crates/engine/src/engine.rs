@@ -19,9 +19,10 @@ use crate::catalog::Catalog;
 use crate::clock::World;
 use crate::error::Denied;
 use crate::keys::EventKeys;
-use crate::ledger::{self, Desk, Settings};
+use crate::ledger::{self, Desk, Settings, Stepper};
 use crate::nodes::{self, Nodes};
 use crate::seal::Key;
+use crate::steps::Steps;
 use crate::tenant::{Org, OrgError, Registry};
 use crate::token::{Kind, Tokens};
 use crate::view::{Availability, Found, Listing};
@@ -125,25 +126,47 @@ impl Engine {
     ///
     /// # Errors
     /// [`StartError`].
-    pub fn start(options: Options) -> Result<Self, StartError> {
-        let Options { store, master_key, world, ledger_bytes, workers } = options;
-        let (works, peer) = workers.as_ref().map_or((false, None), |w| (w.works, None::<String>));
-        let nodes = Nodes::new(NodeId(world.id()), &*store, works, peer);
-        let workers = Workers::new(workers, &world)?;
+    pub fn start(mut options: Options) -> Result<Self, StartError> {
+        let workers = Workers::new(options.workers.take(), &options.world)?;
+        let (engine, combiner) = Self::make(options, workers, |s| Ok(ledger::start(s)?))?;
+        *engine.inner.combiner.lock().unwrap_or_else(PoisonError::into_inner) = Some(combiner);
+        worker::start(&engine);
+        Ok(engine)
+    }
+
+    /// An engine in which nothing happens by itself: what its threads and
+    /// workers do elsewhere, the other value does when it is told to.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn stepped(mut options: Options) -> Result<(Self, Steps), StartError> {
+        let settings = options.workers.take().unwrap_or_default();
+        let workers = Workers::inline(settings, &options.world)?;
+        let (engine, stepper) = Self::make(options, workers, |s| Ok(Stepper::new(s)))?;
+        Ok((engine.clone(), Steps::new(engine, stepper)))
+    }
+
+    /// Reads orgs and catalog, and opens a desk with whatever runs its combiner.
+    fn make<T>(
+        options: Options,
+        workers: Workers,
+        combine: impl FnOnce(Settings) -> Result<(Desk, T), StartError>,
+    ) -> Result<(Self, T), StartError> {
+        let Options { store, master_key, world, ledger_bytes, workers: _ } = options;
+        let nodes = Nodes::new(NodeId(world.id()), &*store, workers.works());
         let tokens = Tokens::new(master_key.derive("tokens").bytes());
         let registry = Registry::load(&*store, master_key, Arc::clone(&world))?;
         let catalog = Catalog::load(Arc::clone(&store))?;
         let availability = Arc::new(DashMap::new());
         let news = Arc::new(News::default());
         let wake = Arc::clone(&news);
-        let (desk, combiner) = ledger::start(Settings {
+        let (desk, combiner) = combine(Settings {
             store: Arc::clone(&store),
             world: Arc::clone(&world),
             published: Arc::clone(&availability),
             budget: ledger_bytes,
             committed: Box::new(move |events, destinations| wake.spread(events, destinations)),
         })?;
-        let combiner = Mutex::new(Some(combiner));
         let inner = Inner {
             started: world.now(),
             nodes,
@@ -154,13 +177,11 @@ impl Engine {
             tokens,
             event_keys: EventKeys::new(),
             desk,
-            combiner,
+            combiner: Mutex::default(),
             news,
             workers,
         };
-        let engine = Self { inner: Arc::new(inner), store };
-        worker::start(&engine);
-        Ok(engine)
+        Ok((Self { inner: Arc::new(inner), store }, combiner))
     }
 
     /// Lets the workers finish what they do, for a bounded time; then answers

@@ -25,6 +25,7 @@ pub mod remove;
 pub mod replay;
 pub mod seal;
 pub mod staff;
+pub mod steps;
 pub mod sync;
 pub mod tenant;
 #[cfg(test)]

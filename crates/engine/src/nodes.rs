@@ -85,10 +85,10 @@ pub(crate) struct Nodes {
 }
 
 impl Nodes {
-    pub(crate) fn new(me: NodeId, store: &dyn Store, works: bool, peer: Option<String>) -> Self {
+    pub(crate) fn new(me: NodeId, store: &dyn Store, works: bool) -> Self {
         let shared = store.is_shared();
         let (began, alone) = (Instant::now(), CancellationToken::new());
-        Self { me, shared, works, peer, began, alone, state: Mutex::default() }
+        Self { me, shared, works, peer: None, began, alone, state: Mutex::default() }
     }
 
     /// Whether there may be other nodes.

@@ -45,7 +45,10 @@ pub use driver::Run;
 pub use license::SourceOrg;
 use mail::Mailer;
 pub use orders::rebuild;
+pub(crate) use orders::step as project;
 use orgs::OrgWork;
+pub use outbox::remote;
+pub use outbox::stepped::Outbox;
 pub use poll::PollState;
 pub use supervise::Stumbles;
 
@@ -104,6 +107,8 @@ pub(crate) struct Workers {
     settings: Settings,
     /// Where workers run; `None` when none do.
     runtime: Option<Handle>,
+    /// What blocks runs where it is asked for: a simulation has one thread.
+    inline: bool,
     orgs: DashMap<OrgId, Arc<OrgWork>>,
     stopping: CancellationToken,
     tasks: TaskTracker,
@@ -141,6 +146,7 @@ impl Workers {
             nothing: Notify::new(),
             settings,
             runtime,
+            inline: false,
             orgs: DashMap::new(),
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -149,9 +155,19 @@ impl Workers {
         })
     }
 
+    /// Work that runs by no runtime at all, but where it is asked for.
+    pub(crate) fn inline(settings: Settings, world: &Arc<dyn World>) -> Result<Self, StartError> {
+        Ok(Self { settings, inline: true, ..Self::new(None, world)? })
+    }
+
     /// Whether nothing runs beside requests, as on a store that a tool looks at.
     pub(crate) fn at_rest(&self) -> bool {
         self.runtime.is_none()
+    }
+
+    /// Whether the work that only one node does at a time may be done here.
+    pub(crate) fn works(&self) -> bool {
+        self.runtime.is_some() && self.settings.works
     }
 
     /// Where licenses are replicated from, if from anywhere.
@@ -224,11 +240,25 @@ impl Workers {
 
     /// Runs what blocks on the runtime's blocking pool. It is waited for at the
     /// end even if whoever asked has gone away.
-    pub(crate) fn blocking<T: Send + 'static>(
+    ///
+    /// # Errors
+    /// It ended by a panic, or the runtime did.
+    pub(crate) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> tokio::task::JoinHandle<T> {
-        self.tasks.spawn_blocking(work)
+    ) -> Result<T, tokio::task::JoinError> {
+        if self.inline {
+            return Ok(work());
+        }
+        self.tasks.spawn_blocking(work).await
+    }
+
+    /// The same for what nobody waits for but the end.
+    pub(crate) fn aside(&self, work: impl FnOnce() + Send + 'static) {
+        if self.inline {
+            return work();
+        }
+        drop(self.tasks.spawn_blocking(work));
     }
 
     fn runs(&self) -> std::sync::MutexGuard<'_, BTreeMap<&'static str, Run>> {
