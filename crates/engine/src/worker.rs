@@ -73,6 +73,9 @@ pub struct Settings {
     pub mail: Option<MailSettings>,
     /// Where licenses are replicated from; `None` leaves them to be recorded by hand.
     pub licenses: Option<SourceOrg>,
+    /// Whether the work that calls orgs, sends mail and looks after what is stored is done here.
+    /// Without it others do that, and this node only follows what is stored.
+    pub works: bool,
 }
 
 impl Default for Settings {
@@ -88,6 +91,7 @@ impl Default for Settings {
             poll_every: Duration::from_secs(60),
             mail: None,
             licenses: None,
+            works: true,
         }
     }
 }
@@ -145,6 +149,11 @@ impl Workers {
     /// Whether nothing runs beside requests, as on a store that a tool looks at.
     pub(crate) fn at_rest(&self) -> bool {
         self.runtime.is_none()
+    }
+
+    /// Whether the work that only one node does at a time may be done here.
+    pub(crate) fn works(&self) -> bool {
+        self.runtime.is_some() && self.settings.works
     }
 
     /// Where licenses are replicated from, if from anywhere.
@@ -252,6 +261,12 @@ pub(crate) fn start(engine: &Engine) {
         return;
     }
     let often = Duration::from_secs(1);
+    let now_and_then = Duration::from_secs(10);
+    driver::drive(engine, "licenses", often, |engine| &engine.workers().nothing, license::follow);
+    driver::drive(engine, "mappings", now_and_then, |e| &e.workers().nothing, mapping::look);
+    if !workers.works() {
+        return;
+    }
     driver::drive(
         engine,
         "orgs",
@@ -273,10 +288,7 @@ pub(crate) fn start(engine: &Engine) {
             mail::look(engine, mailer)
         },
     );
-    driver::drive(engine, "licenses", often, |engine| &engine.workers().nothing, license::follow);
     driver::drive(engine, "license-source", often, |e| &e.workers().nothing, license::look);
-    let now_and_then = Duration::from_secs(10);
-    driver::drive(engine, "mappings", now_and_then, |e| &e.workers().nothing, mapping::look);
     driver::drive(
         engine,
         "removals",

@@ -15,3 +15,4 @@ pub mod key;
 pub mod mongo;
 pub mod record;
 pub mod scope;
+pub mod server;
