@@ -10,6 +10,7 @@ pub mod conformance;
 pub mod embedded;
 #[cfg(any(test, feature = "testing"))]
 pub mod faulty;
+pub mod fenced;
 pub mod key;
 #[cfg(feature = "mongo")]
 pub mod mongo;

@@ -401,9 +401,10 @@ impl Combiner {
                     Ok(_) | Err(_) => Unanswered::OutcomeUnknown,
                 }
             }
-            StoreError::Unavailable(_) | StoreError::Damaged(_) | StoreError::Unusable(_) => {
-                Unanswered::NotAccepted
-            }
+            StoreError::Unavailable(_)
+            | StoreError::Damaged(_)
+            | StoreError::Superseded
+            | StoreError::Unusable(_) => Unanswered::NotAccepted,
         };
         for Decided { task, .. } in decided {
             let _ = task.answer.send(Err(unanswered.clone()));

@@ -204,6 +204,7 @@ fn load(store: &dyn Store, event: EventRef) -> Result<Resident, LoadError> {
             StoreError::Damaged(reason) => LoadError::Quarantined(reason),
             StoreError::Unavailable(_)
             | StoreError::OutcomeUnknown(_)
+            | StoreError::Superseded
             | StoreError::Unusable(_) => LoadError::Unavailable,
         })?;
         for batch in &batches {
