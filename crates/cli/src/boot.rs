@@ -130,7 +130,9 @@ fn told(at: &StoreAt, error: &StoreError) -> String {
         StoreError::Unavailable(why) | StoreError::OutcomeUnknown(why) => {
             format!("the store can't be reached ({at}): {why}")
         }
-        StoreError::Unusable(_) | StoreError::Damaged(_) => error.to_string(),
+        StoreError::Unusable(_) | StoreError::Damaged(_) | StoreError::Superseded => {
+            error.to_string()
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::Mongo;
 use crate::api::{
-    Append, Appended, Checkpoint, Destination, Document, Pending, Store, StoreError, Write,
+    Append, Appended, Checkpoint, Destination, Document, Fence, Pending, Store, StoreError, Write,
 };
 use crate::key::{Key, Range};
 use crate::scope::OrgScope;
@@ -207,9 +207,9 @@ impl Store for Bounded {
         self.look(SHORT, move |mongo| mongo.get(&key))
     }
 
-    fn put(&self, writes: &[Write]) -> Result<(), StoreError> {
-        let writes = writes.to_vec();
-        self.change(SHORT, move |mongo| mongo.put(&writes))
+    fn put_under(&self, fence: Option<&Fence>, writes: &[Write]) -> Result<(), StoreError> {
+        let (fence, writes) = (fence.cloned(), writes.to_vec());
+        self.change(SHORT, move |mongo| mongo.put_under(fence.as_ref(), &writes))
     }
 
     fn scan(
@@ -222,19 +222,32 @@ impl Store for Bounded {
         self.look(LONG, move |mongo| mongo.scan(range, after.as_ref(), limit))
     }
 
+    fn versions(&self, range: Range) -> Result<Vec<(Key, u64)>, StoreError> {
+        self.look(LONG, move |mongo| mongo.versions(range))
+    }
+
+    fn beyond(&self, known: &[(EventRef, u64)]) -> Result<Vec<EventRef>, StoreError> {
+        let known = known.to_vec();
+        self.look(SHORT, move |mongo| mongo.beyond(&known))
+    }
+
+    fn is_shared(&self) -> bool {
+        self.mongo.is_shared()
+    }
+
     fn pending(&self, destination: Destination) -> Result<Vec<Pending>, StoreError> {
         self.look(LONG, move |mongo| mongo.pending(destination))
     }
 
-    fn advance(
+    fn advance_under(
         &self,
-        destination: Destination,
-        event: EventRef,
+        fence: Option<&Fence>,
+        of: (Destination, EventRef),
         cursor: u64,
         writes: &[Write],
     ) -> Result<(), StoreError> {
-        let writes = writes.to_vec();
-        self.change(SHORT, move |mongo| mongo.advance(destination, event, cursor, &writes))
+        let (fence, writes) = (fence.cloned(), writes.to_vec());
+        self.change(SHORT, move |mongo| mongo.advance_under(fence.as_ref(), of, cursor, &writes))
     }
 
     fn open_org(&self, org: OrgId) -> Result<Option<OrgScope>, StoreError> {
