@@ -12,6 +12,8 @@ pub mod embedded;
 pub mod faulty;
 pub mod fenced;
 pub mod key;
+#[cfg(any(test, feature = "testing"))]
+pub mod memory;
 #[cfg(feature = "mongo")]
 pub mod mongo;
 pub mod record;

@@ -1,30 +1,24 @@
-//! The combiner's thread and the desk in front of it.
+//! What decides and commits: takes asks in, makes one commit after the other.
+//! It waits for nothing and reads no clock but its world's: a thread runs it
+//! (`thread`), or a simulation step by step.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 use sloe_core::fact::{Batch, Fact};
-use sloe_core::ids::{ClaimId, EventRef, OrgId};
-use sloe_core::ledger::{ClaimView, Command, Image, PoolCount};
+use sloe_core::ids::EventRef;
+use sloe_core::ledger::{Command, Image};
 use sloe_core::limits;
 use sloe_core::time::Timestamp;
-use sloe_store::api::{Append, Appended, Checkpoint, Destination, Sealed, Store, StoreError};
-use sloe_store::record;
-use tokio::sync::oneshot;
+use sloe_store::api::{Append, Appended, Destination, Store, StoreError};
 
-use super::ask::{Answer, Ask, Committed, Decided, Draft, Task, Unanswered};
+use super::ask::{Ask, Committed, Decided, Draft, Task, Unanswered};
 use super::closed::Closed;
 use super::queue::Queue;
 use super::resident::{LoadError, Published, Resident, Residents};
 use crate::clock::World;
 
-/// Tasks that may wait before new ones are shed.
-const WAITING: usize = 8_192;
-/// How often holds of idle events are looked at: expired seats are claimable within a second.
-const SWEEP: Duration = Duration::from_millis(250);
 /// How often a task is decided again after conflicts before it is given back.
 const ATTEMPTS: u8 = 20;
 
@@ -42,184 +36,39 @@ pub(crate) struct Settings {
     pub(crate) committed: Committing,
 }
 
-/// Where claims are brought.
-#[derive(Clone)]
-pub struct Desk {
-    asks: Sender<Ask>,
-    closed: Closed,
-}
-
-impl Desk {
-    /// Runs one command; the answer comes when it is durable.
-    ///
-    /// # Errors
-    /// [`Unanswered`].
-    pub async fn run(&self, event: EventRef, command: Command, sealed: Option<Sealed>) -> Answer {
-        let (answer, answered) = oneshot::channel();
-        let task = Task { event, command, sealed, answer, attempts: 0 };
-        self.submit(Ask::Run(Box::new(task)))?;
-        // A combiner that ended without answering may have committed before.
-        answered.await.unwrap_or(Err(Unanswered::OutcomeUnknown))
-    }
-
-    /// A claim as it stands.
-    ///
-    /// # Errors
-    /// [`Unanswered`].
-    pub async fn view(
-        &self,
-        event: EventRef,
-        claim: ClaimId,
-    ) -> Result<Option<ClaimView>, Unanswered> {
-        let (answer, answered) = oneshot::channel();
-        self.submit(Ask::View { event, claim, answer })?;
-        answered.await.unwrap_or(Err(Unanswered::NotAccepted))
-    }
-
-    /// Claims as they stand, in their order; a few hundred at a time.
-    ///
-    /// # Errors
-    /// [`Unanswered`].
-    pub(crate) async fn views(
-        &self,
-        event: EventRef,
-        claims: Vec<ClaimId>,
-    ) -> Result<Vec<Option<ClaimView>>, Unanswered> {
-        let (answer, answered) = oneshot::channel();
-        self.submit(Ask::Views { event, claims, answer })?;
-        answered.await.unwrap_or(Err(Unanswered::NotAccepted))
-    }
-
-    /// Every pool's figures, and the version they stand at.
-    ///
-    /// # Errors
-    /// [`Unanswered`].
-    pub(crate) async fn counts(
-        &self,
-        event: EventRef,
-    ) -> Result<(u64, Vec<PoolCount>), Unanswered> {
-        let (answer, answered) = oneshot::channel();
-        self.submit(Ask::Counts { event, answer })?;
-        answered.await.unwrap_or(Err(Unanswered::NotAccepted))
-    }
-
-    /// Loads an event's ledger, which publishes what is left.
-    ///
-    /// # Errors
-    /// [`Unanswered`].
-    pub async fn load(&self, event: EventRef) -> Result<(), Unanswered> {
-        let (answer, answered) = oneshot::channel();
-        self.submit(Ask::Load { event, answer })?;
-        answered.await.unwrap_or(Err(Unanswered::NotAccepted))
-    }
-
-    /// Takes nothing of an org any more that it would have to be told. What was
-    /// taken before is durable when this returns.
-    ///
-    /// # Errors
-    /// [`Unanswered`]; then it is open as before.
-    pub(crate) async fn close(&self, org: OrgId) -> Result<(), Unanswered> {
-        self.closed.close(org);
-        let (answer, answered) = oneshot::channel();
-        let settled = match self.submit(Ask::Settle { answer }) {
-            Ok(()) => answered.await.map_err(|_| Unanswered::NotAccepted),
-            Err(unanswered) => Err(unanswered),
-        };
-        settled.inspect_err(|_| self.open(org))
-    }
-
-    /// Takes everything of an org again.
-    pub(crate) fn open(&self, org: OrgId) {
-        self.closed.open(org);
-    }
-
-    /// Ends the combiner after what waits.
-    pub(crate) fn stop(&self) {
-        let _ = self.asks.send(Ask::Stop);
-    }
-
-    fn submit(&self, ask: Ask) -> Result<(), Unanswered> {
-        self.asks.try_send(ask).map_err(|error| {
-            if matches!(error, TrySendError::Full(_)) {
-                metrics::counter!("sloe_claims_shed_total").increment(1);
-            }
-            Unanswered::NotAccepted
-        })
-    }
-}
-
-/// Starts the combiner's thread and the one that writes its checkpoints, which
-/// ends before it.
-///
-/// # Errors
-/// The system gives no thread.
-pub(crate) fn start(settings: Settings) -> std::io::Result<(Desk, JoinHandle<()>)> {
-    let (asks, inbox) = crossbeam_channel::bounded(WAITING);
-    let (checkpoints, due) = crossbeam_channel::bounded(4);
-    let store = Arc::clone(&settings.store);
-    let writer = std::thread::Builder::new()
-        .name("sloe-checkpoint".into())
-        .spawn(move || write_checkpoints(&*store, &due))?;
-    let residents = Residents::new(Arc::clone(&settings.published), settings.budget);
-    let (queue, closed) = (Queue::default(), Closed::default());
-    let desk = Desk { asks, closed: closed.clone() };
-    let combiner = Combiner { settings, inbox, checkpoints, residents, queue, closed };
-    let thread = std::thread::Builder::new().name("sloe-combiner".into()).spawn(move || {
-        combiner.run();
-        // Whoever waits for this thread may open the store again at once.
-        if writer.join().is_err() {
-            tracing::error!("checkpoints ended by a panic; the journal has it all");
-        }
-    })?;
-    Ok((desk, thread))
-}
-
-fn write_checkpoints(store: &dyn Store, due: &Receiver<(EventRef, Image)>) {
-    for (event, image) in due {
-        let (version, nonce) = (image.version, image.nonce);
-        let checkpoint = Checkpoint { version, nonce, chunks: record::ledger::encode(&image) };
-        if let Err(error) = store.put_checkpoint(event, &checkpoint) {
-            tracing::warn!(event = ?event, %error, "checkpoint not written; the journal has it all");
-        }
-    }
-}
-
-struct Combiner {
+/// Everything of a combiner but its thread.
+pub(crate) struct Combiner {
     settings: Settings,
-    inbox: Receiver<Ask>,
-    checkpoints: Sender<(EventRef, Image)>,
     residents: Residents,
     queue: Queue,
     closed: Closed,
+    /// Checkpoints that are due; a newer one of the same event takes an older one's place.
+    due: BTreeMap<EventRef, Image>,
 }
 
 impl Combiner {
-    fn run(mut self) {
-        let mut swept = Instant::now();
-        let mut stopping = false;
-        while !(stopping && self.queue.len() == 0) {
-            if self.queue.len() == 0 {
-                match self.inbox.recv_timeout(SWEEP.saturating_sub(swept.elapsed())) {
-                    Ok(ask) => stopping |= self.accept(ask),
-                    Err(RecvTimeoutError::Timeout) => {}
-                    Err(RecvTimeoutError::Disconnected) => stopping = true,
-                }
-            }
-            while self.queue.len() < WAITING
-                && let Ok(ask) = self.inbox.try_recv()
-            {
-                stopping |= self.accept(ask);
-            }
-            let sweeping = swept.elapsed() >= SWEEP;
-            if sweeping {
-                swept = Instant::now();
-            }
-            self.commit_next(sweeping);
-        }
+    pub(super) fn new(settings: Settings, closed: Closed) -> Self {
+        let residents = Residents::new(Arc::clone(&settings.published), settings.budget);
+        Self { settings, residents, queue: Queue::default(), closed, due: BTreeMap::new() }
+    }
+
+    /// Tasks that wait for the next commit.
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Lets a ledger's checkpoint be due after so many facts, or its claims if they are more.
+    pub(super) fn checkpoint_after(&mut self, facts: usize) {
+        self.residents.checkpoint_facts = facts;
+    }
+
+    /// The checkpoints that became due since the last call.
+    pub(super) fn due_checkpoints(&mut self) -> BTreeMap<EventRef, Image> {
+        std::mem::take(&mut self.due)
     }
 
     /// Takes one ask in; true if it was the last.
-    fn accept(&mut self, ask: Ask) -> bool {
+    pub(super) fn accept(&mut self, ask: Ask) -> bool {
         match ask {
             Ask::Run(task) => self.queue.push(task),
             Ask::View { event, claim, answer } => {
@@ -250,10 +99,10 @@ impl Combiner {
     }
 
     /// Decides what waits, makes it durable and answers.
-    fn commit_next(&mut self, sweeping: bool) {
+    pub(super) fn commit_next(&mut self, sweeping: bool) {
         let tasks = self.queue.take(limits::MAX_CLAIMS_PER_BATCH, limits::MAX_BATCH_BYTES);
         let now = self.settings.world.now();
-        let mut by_event: HashMap<EventRef, Vec<Box<Task>>> = HashMap::new();
+        let mut by_event: BTreeMap<EventRef, Vec<Box<Task>>> = BTreeMap::new();
         for task in tasks {
             if self.closed.admits(&task) {
                 by_event.entry(task.event).or_default().push(task);
@@ -352,11 +201,11 @@ impl Combiner {
         let event = append.event;
         match outcome {
             Appended::Committed => {
+                let after = self.residents.checkpoint_facts;
                 if let Some(resident) = self.residents.get_mut(event) {
                     resident.ledger.close(append.batch.at, append.batch.nonce);
-                    if let Some(image) = resident.checkpoint(append.batch.facts.len()) {
-                        // A checkpoint writer that lags is skipped: the next one will do.
-                        let _ = self.checkpoints.try_send((event, image));
+                    if let Some(image) = resident.checkpoint(append.batch.facts.len(), after) {
+                        self.due.insert(event, image);
                     }
                 }
                 self.residents.publish(event);

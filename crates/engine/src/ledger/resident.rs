@@ -1,7 +1,7 @@
 //! Ledgers in memory: loaded from checkpoint and tail, dropped when idle and
 //! memory is short, thrown away on any doubt.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use dashmap::DashMap;
@@ -37,11 +37,13 @@ pub(super) struct Resident {
 pub(super) struct Residents {
     ledgers: HashMap<EventRef, Resident>,
     /// Thrown away and not loaded since: their holds must end in time all the same.
-    forgotten: HashSet<EventRef>,
+    forgotten: BTreeSet<EventRef>,
     quarantined: HashMap<EventRef, String>,
     published: Published,
     budget: usize,
     uses: u64,
+    /// See [`CHECKPOINT_FACTS`].
+    pub(super) checkpoint_facts: usize,
 }
 
 /// Why a ledger can't be had.
@@ -57,11 +59,12 @@ impl Residents {
     pub(super) fn new(published: Published, budget: usize) -> Self {
         Self {
             ledgers: HashMap::new(),
-            forgotten: HashSet::new(),
+            forgotten: BTreeSet::new(),
             quarantined: HashMap::new(),
             published,
             budget,
             uses: 0,
+            checkpoint_facts: CHECKPOINT_FACTS,
         }
     }
 
@@ -126,7 +129,11 @@ impl Residents {
     /// Events with a hold whose time may be up.
     pub(super) fn due(&self, now: sloe_core::time::Timestamp) -> Vec<EventRef> {
         let due = |r: &Resident| r.ledger.next_expiry().is_some_and(|at| at <= now);
-        self.ledgers.iter().filter(|(_, r)| due(r)).map(|(event, _)| *event).collect()
+        let mut events: Vec<_> =
+            self.ledgers.iter().filter(|(_, r)| due(r)).map(|(event, _)| *event).collect();
+        // The same in every run: a table's own order is by chance.
+        events.sort_unstable();
+        events
     }
 
     /// Drops the longest idle ledgers without live holds until the rest fits.
@@ -153,10 +160,14 @@ impl Resident {
         Self { ledger, public: Vec::new(), facts_since_checkpoint: tail_facts, used: 0 }
     }
 
-    /// Counts facts made durable; a checkpoint if one is due.
-    pub(super) fn checkpoint(&mut self, facts: usize) -> Option<sloe_core::ledger::Image> {
+    /// Counts facts made durable; a checkpoint if one is due, as it is `after` so many.
+    pub(super) fn checkpoint(
+        &mut self,
+        facts: usize,
+        after: usize,
+    ) -> Option<sloe_core::ledger::Image> {
         self.facts_since_checkpoint += facts;
-        if self.facts_since_checkpoint < self.ledger.claim_count().max(CHECKPOINT_FACTS) {
+        if self.facts_since_checkpoint < self.ledger.claim_count().max(after) {
             return None;
         }
         self.facts_since_checkpoint = 0;

@@ -112,7 +112,7 @@ pub(super) async fn look(engine: Engine, compared: &Compared) -> Result<(), Stri
 }
 
 /// Projects a little more of a journal; the version reached, or `None` at its end.
-fn step(store: &dyn Store, event: EventRef) -> Result<Option<u64>, StoreError> {
+pub(crate) fn step(store: &dyn Store, event: EventRef) -> Result<Option<u64>, StoreError> {
     let Some(scope) = store.open_org(event.org)? else { return Ok(None) };
     let key = Key::projection(scope, event.event);
     let (cursor, mut pools) = match store.get(&key)? {
