@@ -75,13 +75,13 @@ pub struct Settings {
     pub compared_at_once: Option<u64>,
     /// How far apart looks for changes are that nobody told of.
     pub poll_every: Duration,
-    /// Whether this node does what one node at a time does: reads orgs, writes
-    /// to them, sends mail. The others follow what is stored.
-    pub works: bool,
     /// How confirmations are sent; `None` sends none, also not later.
     pub mail: Option<MailSettings>,
     /// Where licenses are replicated from; `None` leaves them to be recorded by hand.
     pub licenses: Option<SourceOrg>,
+    /// Whether the work that calls orgs, sends mail and looks after what is stored is done here.
+    /// Without it others do that, and this node only follows what is stored.
+    pub works: bool,
 }
 
 impl Default for Settings {
@@ -95,9 +95,9 @@ impl Default for Settings {
             verify_soon: Duration::from_secs(60),
             compared_at_once: None,
             poll_every: Duration::from_secs(60),
-            works: true,
             mail: None,
             licenses: None,
+            works: true,
         }
     }
 }
@@ -311,6 +311,26 @@ pub(crate) fn start(engine: &Engine) {
         return;
     }
     let often = Duration::from_secs(1);
+    let now_and_then = Duration::from_secs(10);
+    driver::drive(engine, "licenses", often, |engine| &engine.workers().nothing, license::follow);
+    driver::drive(engine, "mappings", now_and_then, |e| &e.workers().nothing, mapping::look);
+    driver::drive(engine, "nodes", often, |e| &e.workers().nothing, nodes::look);
+    driver::drive(engine, "follow", often, |e| &e.workers().nothing, follow::look);
+    workers.spawn(nodes::watch(engine.clone()));
+    let compared = Arc::new(orders::Compared::default());
+    driver::drive(
+        engine,
+        "orders",
+        often,
+        |engine| &engine.news().orders,
+        move |engine| {
+            let compared = Arc::clone(&compared);
+            async move { orders::look(engine, &compared).await }
+        },
+    );
+    if !workers.works() {
+        return;
+    }
     driver::drive(
         engine,
         "orgs",
@@ -333,7 +353,6 @@ pub(crate) fn start(engine: &Engine) {
             engine.if_platform(|engine| mail::look(engine, mailer))
         },
     );
-    driver::drive(engine, "licenses", often, |engine| &engine.workers().nothing, license::follow);
     driver::drive(
         engine,
         "license-source",
@@ -341,11 +360,6 @@ pub(crate) fn start(engine: &Engine) {
         |e| &e.workers().nothing,
         |engine| engine.if_platform(license::look),
     );
-    driver::drive(engine, "nodes", often, |e| &e.workers().nothing, nodes::look);
-    driver::drive(engine, "follow", often, |e| &e.workers().nothing, follow::look);
-    workers.spawn(nodes::watch(engine.clone()));
-    let now_and_then = Duration::from_secs(10);
-    driver::drive(engine, "mappings", now_and_then, |e| &e.workers().nothing, mapping::look);
     driver::drive(
         engine,
         "removals",
@@ -362,16 +376,5 @@ pub(crate) fn start(engine: &Engine) {
         daily,
         |engine| &engine.news().retention,
         |engine| engine.if_platform(retention::look),
-    );
-    let compared = Arc::new(orders::Compared::default());
-    driver::drive(
-        engine,
-        "orders",
-        often,
-        |engine| &engine.news().orders,
-        move |engine| {
-            let compared = Arc::clone(&compared);
-            async move { orders::look(engine, &compared).await }
-        },
     );
 }

@@ -212,11 +212,13 @@ const TASKS: [(&str, Task); 4] = [
     ("verify", |engine, work| Box::pin(verify::run(engine, work))),
 ];
 
-/// The org's work, with its tasks running; `None` when nothing runs here, or
+/// The org's work, with its tasks running; `None` when none is done here, or
 /// for an org that is not connected.
 pub(crate) fn ensure(engine: &Engine, org: OrgId) -> Option<Arc<OrgWork>> {
     let workers = engine.workers();
-    workers.runtime.as_ref()?;
+    if !workers.works() {
+        return None;
+    }
     if let Some(work) = workers.known(org) {
         return Some(work);
     }
