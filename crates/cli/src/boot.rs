@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use sloe_engine::clock::Machine;
 use sloe_engine::engine::{Engine, LEDGER_BYTES, Options, StartError};
 use sloe_engine::mail::MailSettings;
@@ -99,6 +100,20 @@ pub(crate) async fn start_engine_anywhere(at: &StoreAt) -> Result<Engine, Failur
     let key = master_key(at, false)?;
     let at = at.clone();
     aside(move || Ok(start_engine(open(&at)?, key, None)?)).await
+}
+
+/// Has an engine of the tool's own answer what a running platform would be asked.
+pub(crate) async fn ask_alone(at: &StoreAt, path: &str, body: &Value) -> Result<Value, Failure> {
+    let public_url = platform::public_url();
+    if public_url.is_none() && ["events/invite", "staff/link"].contains(&path) {
+        return Err(Failure::new("set SLOE_PUBLIC_URL as the nodes have it: links begin with it"));
+    }
+    let engine = start_engine_alone(at).await?;
+    let settings = Settings { public_url, ..Settings::default() };
+    let state = AppState::new(engine.clone(), settings, None);
+    let answer = sloe_web::admin::ask(state, path, body).await;
+    engine.stop().await;
+    answer.map_err(Failure::new)
 }
 
 /// A store to read from only, beside whatever runs on it.

@@ -78,6 +78,11 @@ pub(crate) fn mongodb_uri() -> Option<String> {
     std::env::var("MONGODB_URI").ok().filter(|uri| !uri.is_empty())
 }
 
+/// How registrants reach the site, where a node on this machine would be told so.
+pub(crate) fn public_url() -> Option<String> {
+    std::env::var("SLOE_PUBLIC_URL").ok().filter(|url| !url.is_empty())
+}
+
 /// The secret of the admin API: from a file, else from the environment, else none.
 pub(crate) fn admin_token(file: Option<&Path>) -> Result<Option<String>, Failure> {
     const LEAST: usize = 16;
