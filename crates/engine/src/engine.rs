@@ -166,6 +166,7 @@ impl Engine {
             published: Arc::clone(&availability),
             budget: ledger_bytes,
             committed: Box::new(move |events, destinations| wake.spread(events, destinations)),
+            others: nodes.others(),
         })?;
         let inner = Inner {
             started: world.now(),

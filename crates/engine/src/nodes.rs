@@ -5,7 +5,8 @@
 //! On a store of one process there is nothing to share: it does everything.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -82,13 +83,24 @@ pub(crate) struct Nodes {
     /// Of work that never ends, as nobody else could do it.
     alone: CancellationToken,
     state: Mutex<State>,
+    /// How many other nodes are alive.
+    others: Arc<AtomicUsize>,
 }
 
 impl Nodes {
     pub(crate) fn new(me: NodeId, store: &dyn Store, works: bool) -> Self {
         let shared = store.is_shared();
         let (began, alone) = (Instant::now(), CancellationToken::new());
-        Self { me, shared, works, peer: None, began, alone, state: Mutex::default() }
+        Self {
+            me,
+            shared,
+            works,
+            peer: None,
+            began,
+            alone,
+            state: Mutex::default(),
+            others: Arc::default(),
+        }
     }
 
     /// Whether there may be other nodes.
@@ -102,6 +114,11 @@ impl Nodes {
 
     fn millis(&self, at: Instant) -> u64 {
         u64::try_from(at.duration_since(self.began).as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// How many other nodes are alive, as it changes.
+    pub(crate) fn others(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.others)
     }
 
     /// Whether this node does a piece of work.
@@ -155,6 +172,7 @@ impl Nodes {
         });
         let forgotten = forgotten.collect();
         state.others = others;
+        self.others.store(state.others.len(), Ordering::Relaxed);
         Judged { ended, steps, forgotten }
     }
 }
