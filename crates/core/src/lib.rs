@@ -12,6 +12,7 @@ pub mod catalog;
 pub mod fact;
 pub mod ids;
 pub mod inbound;
+pub mod lease;
 pub mod ledger;
 pub mod license;
 pub mod limits;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use dashmap::DashMap;
 use moka::sync::Cache;
 use sloe_core::catalog::{EventStatus, Snapshot};
-use sloe_core::ids::{EventRef, OrgId, PublicId};
+use sloe_core::ids::{EventRef, OrgId, PublicId, SfId};
 use sloe_store::api::{Store, StoreError, Write};
 use sloe_store::key::{Collection, Key, Range};
 use sloe_store::record;
@@ -135,20 +135,62 @@ impl Catalog {
         if let Some(snapshot) = self.snapshots.get(&event) {
             return Ok(Some(snapshot));
         }
+        Ok(self.stored(event)?.map(|snapshot| self.keep(Arc::new(snapshot))))
+    }
+
+    /// An event's snapshot as it is stored.
+    fn stored(&self, event: EventRef) -> Result<Option<Snapshot>, StoreError> {
         let Some(scope) = self.store.open_org(event.org)? else { return Ok(None) };
         let Some(document) = self.store.get(&Key::snapshot(scope, event.event))? else {
             return Ok(None);
         };
-        let snapshot = record::snapshot::decode(&document.body)
-            .map_err(|e| StoreError::Damaged(e.to_string()))?;
-        Ok(Some(self.keep(Arc::new(snapshot))))
+        let decoded = record::snapshot::decode(&document.body);
+        decoded.map(Some).map_err(|error| StoreError::Damaged(error.to_string()))
     }
 
-    /// Caches what was read from the store, unless something was published
-    /// meanwhile: that is newer, and what stays.
+    /// Caches what was read from the store, unless something newer was
+    /// published meanwhile: that is what stays.
     fn keep(&self, read: Arc<Snapshot>) -> Arc<Snapshot> {
         let entry = self.snapshots.entry(read.event);
-        entry.and_upsert_with(|known| known.map_or(read, moka::Entry::into_value)).into_value()
+        let newest = |known: Option<moka::Entry<EventRef, Arc<Snapshot>>>| {
+            known.map(moka::Entry::into_value).filter(|known| known.version >= read.version)
+        };
+        entry
+            .and_upsert_with(|known| newest(known).unwrap_or_else(|| Arc::clone(&read)))
+            .into_value()
+    }
+
+    /// Whether less of a snapshot is known here than its document's `version`.
+    pub(crate) fn is_older(&self, key: &Key, version: u64) -> bool {
+        let event = event_of(key);
+        event.is_some_and(|event| self.listing(event).is_none_or(|known| known.version < version))
+    }
+
+    /// Takes up what another node has published of an event.
+    ///
+    /// # Errors
+    /// The store can't be read, or what is stored is damaged.
+    pub(crate) fn read_again(&self, key: &Key) -> Result<(), StoreError> {
+        let Some(event) = event_of(key) else { return Ok(()) };
+        let Some(snapshot) = self.stored(event)? else { return Ok(()) };
+        let before = self.listing(event);
+        if before.as_ref().is_some_and(|before| before.version >= snapshot.version) {
+            return Ok(());
+        }
+        if let Some(before) = before.filter(|before| before.slug != snapshot.slug) {
+            self.retire(event, before.slug.clone());
+        }
+        let snapshot = self.keep(Arc::new(snapshot));
+        self.index(&snapshot);
+        Ok(())
+    }
+
+    /// A slug that is an event's no more, and still leads to it.
+    fn retire(&self, event: EventRef, slug: String) {
+        if let Some(mut slugs) = self.slugs.get_mut(&event.org) {
+            slugs.remove(&slug);
+        }
+        self.old_slugs.insert((event.org, slug), event);
     }
 
     /// Makes `snapshot` what the public sees, unless it shows the same as
@@ -158,15 +200,28 @@ impl Catalog {
     /// The store does not take it; then nothing changed.
     pub fn publish(
         &self,
+        store: &dyn Store,
         org: &Org,
         mut snapshot: Snapshot,
     ) -> Result<(Arc<Snapshot>, bool), StoreError> {
-        let before = self.snapshot(snapshot.event)?;
+        // On a store of several nodes another one may have published since this one looked.
+        let before = if store.is_shared() {
+            self.stored(snapshot.event)
+                .or_else(|error| match error {
+                    // The next good refresh mends it.
+                    StoreError::Damaged(_) => Ok(None),
+                    error => Err(error),
+                })?
+                .map(Arc::new)
+        } else {
+            self.snapshot(snapshot.event)?
+        };
         snapshot.slug = self.free_slug(&snapshot);
         if let Some(before) = &before
             && before.shows_the_same(&snapshot)
         {
-            return Ok((Arc::clone(before), false));
+            self.index(before);
+            return Ok((self.keep(Arc::clone(before)), false));
         }
         snapshot.version = before.as_ref().map_or(1, |before| before.version + 1);
         let mut writes = vec![Write {
@@ -182,12 +237,9 @@ impl Catalog {
                 body: Some(snapshot.event.partition().into_bytes()),
             });
         }
-        self.store.put(&writes)?;
+        store.put(&writes)?;
         if let Some(slug) = old_slug {
-            if let Some(mut slugs) = self.slugs.get_mut(&snapshot.event.org) {
-                slugs.remove(&slug);
-            }
-            self.old_slugs.insert((snapshot.event.org, slug), snapshot.event);
+            self.retire(snapshot.event, slug);
         }
         let snapshot = Arc::new(snapshot);
         self.index(&snapshot);
@@ -230,10 +282,17 @@ impl Catalog {
     }
 }
 
+/// The event whose snapshot has a key.
+fn event_of(key: &Key) -> Option<EventRef> {
+    let (org, event) = key.id().split_once('/')?;
+    Some(EventRef { org: OrgId::parse(org).ok()?, event: SfId::parse(event).ok()? })
+}
+
 fn listing(snapshot: &Snapshot) -> Listing {
     Listing {
         event: snapshot.event,
         id: snapshot.id,
+        version: snapshot.version,
         slug: snapshot.slug.clone(),
         name: snapshot.name.clone(),
         summary: snapshot.summary.clone(),
@@ -280,7 +339,7 @@ mod tests {
         let catalog = engine.catalog();
         let (read, after) = (page("Before"), Snapshot::clone(&page("After")));
         let event = after.event;
-        catalog.publish(&org, after).unwrap();
+        catalog.publish(&**engine.store(), &org, after).unwrap();
         assert_eq!(catalog.keep(read).name, "After");
         assert_eq!(catalog.snapshot(event).unwrap().unwrap().name, "After");
         // Where there is none it is kept.

@@ -3,6 +3,7 @@
 //! [`engine::Engine`] is the handle; [`ledger`] the combiner behind every
 //! claim; [`catalog`] what readers see; [`tenant`] the orgs.
 
+mod asks;
 pub mod calendar;
 pub mod catalog;
 pub mod changes;
@@ -18,6 +19,7 @@ pub mod ledger;
 pub mod licensing;
 pub mod mail;
 pub mod mapping;
+mod nodes;
 pub mod refresh;
 pub mod remove;
 pub mod replay;

@@ -205,7 +205,7 @@ impl Engine {
         };
         snapshot.ledger_version = committed.version;
         let engine = self.clone();
-        let publish = move || engine.catalog().publish(&org, snapshot);
+        let publish = move || engine.catalog().publish(&**engine.store(), &org, snapshot);
         match self.workers().blocking(publish).await {
             Ok(Ok((now, seen))) => {
                 if seen {

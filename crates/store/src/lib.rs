@@ -18,3 +18,4 @@ pub mod memory;
 pub mod mongo;
 pub mod record;
 pub mod scope;
+pub mod server;

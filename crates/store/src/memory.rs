@@ -11,7 +11,7 @@ use sloe_core::fact::{Batch, Fact};
 use sloe_core::ids::{ClaimId, EventRef, OrgId};
 
 use crate::api::{
-    Append, Appended, Checkpoint, Destination, Document, Pending, Store, StoreError, Write,
+    Append, Appended, Checkpoint, Destination, Document, Fence, Pending, Store, StoreError, Write,
 };
 use crate::key::{Collection, Key, Range};
 use crate::scope::OrgScope;
@@ -90,6 +90,12 @@ impl Content {
         Appended::Committed
     }
 
+    fn check(&self, fence: Option<&Fence>) -> Result<(), StoreError> {
+        let Some(Fence { lease, epoch }) = fence else { return Ok(()) };
+        let held = self.documents.get(lease).is_some_and(|lease| lease.version == *epoch);
+        if held { Ok(()) } else { Err(StoreError::Superseded) }
+    }
+
     fn put(&mut self, writes: &[Write]) {
         for write in writes {
             match (self.documents.entry(write.key.clone()), &write.body) {
@@ -147,8 +153,10 @@ impl Store for Memory {
         Ok(self.content().documents.get(key).cloned())
     }
 
-    fn put(&self, writes: &[Write]) -> Result<(), StoreError> {
-        self.content().put(writes);
+    fn put_under(&self, fence: Option<&Fence>, writes: &[Write]) -> Result<(), StoreError> {
+        let mut content = self.content();
+        content.check(fence)?;
+        content.put(writes);
         Ok(())
     }
 
@@ -175,6 +183,21 @@ impl Store for Memory {
         Ok(found.map(|(key, document)| (key.clone(), document.clone())).collect())
     }
 
+    fn versions(&self, range: Range) -> Result<Vec<(Key, u64)>, StoreError> {
+        let all = self.scan(range, None, usize::MAX)?;
+        Ok(all.into_iter().map(|(key, document)| (key, document.version)).collect())
+    }
+
+    fn beyond(&self, known: &[(EventRef, u64)]) -> Result<Vec<EventRef>, StoreError> {
+        let content = self.content();
+        let news = known.iter().filter(|(event, version)| content.reach(*event) > *version);
+        Ok(news.map(|(event, _)| *event).collect())
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     fn pending(&self, destination: Destination) -> Result<Vec<Pending>, StoreError> {
         let content = self.content();
         let marked = content.outboxes.iter().filter(|((to, _), _)| *to == destination);
@@ -188,14 +211,15 @@ impl Store for Memory {
             .collect())
     }
 
-    fn advance(
+    fn advance_under(
         &self,
-        destination: Destination,
-        event: EventRef,
+        fence: Option<&Fence>,
+        (destination, event): (Destination, EventRef),
         cursor: u64,
         writes: &[Write],
     ) -> Result<(), StoreError> {
         let mut content = self.content();
+        content.check(fence)?;
         let reach = content.reach(event);
         let mark = content.outboxes.entry((destination, event)).or_insert((0, 0));
         mark.1 = mark.1.max(cursor.min(reach));

@@ -6,12 +6,15 @@
 //! Writes are acknowledged by a majority that has them in its log, and what a
 //! decision stands on is read from what a majority has.
 
+mod bounded;
 mod checkpoints;
 mod documents;
 mod error;
 mod journal;
 mod outbox;
 mod setup;
+
+pub use bounded::Bounded;
 
 use std::collections::HashMap;
 use std::sync::Mutex;

@@ -7,7 +7,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use hyper::body::Incoming;
@@ -18,6 +17,8 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
+
+use crate::entrance::Leads;
 
 /// Bytes that a request's line and headers may take together; beyond: 431.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
@@ -34,16 +35,17 @@ const EXHAUSTED: Duration = Duration::from_millis(100);
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 
-/// Serves `app` until `shutdown` ends, then lets requests under way finish.
+/// Serves what `app` leads to until `shutdown` ends, then lets requests under way finish.
 ///
 /// # Errors
 /// The listener has no address any more: nothing was served.
 pub async fn serve(
     listener: TcpListener,
-    app: Router,
+    app: impl Leads,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     listener.local_addr()?;
+    let app: Arc<dyn Leads> = Arc::new(app);
     let connections = GracefulShutdown::new();
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     tokio::pin!(shutdown);
@@ -58,7 +60,7 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, peer)) => {
-                let connection = connection(stream, Peer(peer), app.clone());
+                let connection = connection(stream, Peer(peer), Arc::clone(&app));
                 let watched = connections.watch(connection);
                 tokio::spawn(async move {
                     // Whoever breaks the protocol or leaves is told nothing more.
@@ -83,14 +85,14 @@ pub async fn serve(
 fn connection(
     stream: TcpStream,
     peer: Peer,
-    app: Router,
+    app: Arc<dyn Leads>,
 ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> {
     // Answers are whole: waiting to fill packets only delays them.
     let _best_effort = stream.set_nodelay(true);
     let service = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer);
-        let app = app.clone();
+        let app = app.to();
         async move {
             Ok::<_, Infallible>(app.oneshot(request).await.unwrap_or_else(|never| match never {}))
         }

@@ -1,11 +1,13 @@
 //! `sloe serve`: the platform.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use clap::{Args as Arguments, ValueEnum};
 
 use super::Failure;
-use crate::boot::{self, Platform, StoreAt, Wishes};
+use crate::at::{Place, StoreAt};
+use crate::boot::{self, Platform, Wishes};
 use crate::platform;
 
 /// What a process does.
@@ -32,9 +34,12 @@ pub(crate) struct Args {
     listen: Option<SocketAddr>,
     #[arg(long, env = "PORT", hide = true)]
     port: Option<u16>,
-    /// The store: embedded:DIR.
-    #[arg(long, env = "SLOE_STORE", default_value = "embedded:./sloe-data")]
-    store: StoreAt,
+    #[command(flatten)]
+    place: Place,
+    /// File with the secret that opens the admin API to operators' commands (or SLOE_ADMIN_TOKEN);
+    /// on the embedded store they need none.
+    #[arg(long, env = "SLOE_ADMIN_TOKEN_FILE", value_name = "FILE")]
+    admin_token_file: Option<PathBuf>,
     /// How registrants reach the site: `https://tickets.example.org`.
     #[arg(long, env = "SLOE_PUBLIC_URL")]
     public_url: Option<String>,
@@ -52,7 +57,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args) -> Result<(), Failure> {
-    if args.role != Role::All {
+    let store = args.place.store()?;
+    if args.role != Role::All && matches!(store, StoreAt::Embedded(_)) {
         return Err(Failure::new(
             "the embedded store belongs to exactly one process, which does everything: use --role all",
         ));
@@ -64,7 +70,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let listener = platform::bind(listen, &instead)?;
     let address = listener.local_addr()?;
     let public_url = args.public_url.unwrap_or_else(|| format!("http://{address}"));
-    let key = boot::master_key(args.store.directory(), false)?;
+    let key = boot::master_key(&store, false)?;
     let wishes = Wishes {
         smtp_url: args.smtp_url,
         mail_from: args.mail_from,
@@ -72,9 +78,11 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         rate_limit: args.rate_limit,
         mailbox: None,
         licenses: args.licenses.read()?,
+        runs_work: args.role != Role::Web,
+        admin_token: platform::admin_token(args.admin_token_file.as_deref())?,
     };
-    let platform = Platform::start(args.store.directory(), key, wishes, listener)?;
-    eprintln!("sloe: serving {public_url} from {}", args.store.directory().display());
+    let platform = Platform::start(&store, key, wishes, listener).await?;
+    eprintln!("sloe: serving {public_url} from {store}");
     platform::asked_to_stop().await;
     eprintln!("sloe: draining; what was acknowledged is durable");
     platform.stop().await;

@@ -5,9 +5,8 @@ use std::io::{BufRead, Write as _};
 use clap::Args as Arguments;
 use serde_json::{Value, json};
 
+use crate::at::At;
 use crate::cmd::Failure;
-use crate::cmd::org::At;
-use crate::platform::Running;
 
 /// Links of one request.
 const AT_ONCE: usize = 1_000;
@@ -33,7 +32,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args) -> Result<(), Failure> {
-    let running = Running::needed(args.at.store.directory()).await?;
+    let running = args.at.needed().await?;
     let records = match args.records.as_slice() {
         [one] if one == "-" => from_file(std::io::stdin().lock())?,
         _ => args.records,
