@@ -65,7 +65,9 @@ impl Auditor {
             }
             if confirmed.was_hold && !promises.may_confirm(confirmed.claim) {
                 let claim = confirmed.claim;
-                return Err(format!("{claim:?} was confirmed although nobody asks for it any more"));
+                return Err(format!(
+                    "{claim:?} was confirmed although nobody asks for it any more"
+                ));
             }
         }
         let (made, may) = (book.made(), promises.may_have_made());
@@ -90,7 +92,9 @@ impl Auditor {
     pub fn hears(&mut self, asked: &Asked, told: &Told) -> Result<(), Violation> {
         let book = self.books.entry(asked.event).or_default();
         let promises = self.promises.entry(asked.event).or_default();
-        promises.hears(asked, told, book).map_err(|what| format!("{asked:?} was told {told:?}: {what}"))
+        promises
+            .hears(asked, told, book)
+            .map_err(|what| format!("{asked:?} was told {told:?}: {what}"))
     }
 
     /// A node shows what is left of an event.

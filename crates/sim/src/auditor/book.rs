@@ -136,8 +136,8 @@ impl Book {
     #[must_use]
     pub fn left(&self, records: &[SfId]) -> Option<u32> {
         let wanted = self.pools.iter().enumerate();
-        let wanted = wanted
-            .filter(|(_, pool)| pool.record.is_none_or(|record| records.contains(&record)));
+        let wanted =
+            wanted.filter(|(_, pool)| pool.record.is_none_or(|record| records.contains(&record)));
         wanted.filter_map(|(number, _)| self.figure(number).left()).min()
     }
 
@@ -196,8 +196,7 @@ impl Book {
                 if *expires_at <= at {
                     return Err(format!("{claim:?} is held until it is held"));
                 }
-                let made =
-                    Claim { standing: Standing::Held, expires_at: *expires_at, tickets };
+                let made = Claim { standing: Standing::Held, expires_at: *expires_at, tickets };
                 match self.claims.insert(*claim, made) {
                     None => Ok(()),
                     Some(_) => Err(format!("{claim:?} is held twice")),
@@ -311,7 +310,8 @@ impl Book {
         let (mut held, mut sold) = (0, 0);
         for claim in self.claims.values() {
             let seats = claim.tickets.iter().filter(|t| t.cancelled.is_none());
-            let seats: usize = seats.map(|t| t.pools.iter().filter(|p| **p == number).count()).sum();
+            let seats: usize =
+                seats.map(|t| t.pools.iter().filter(|p| **p == number).count()).sum();
             let seats = u32::try_from(seats).unwrap_or(u32::MAX);
             match claim.standing {
                 Standing::Held => held += seats,

@@ -109,9 +109,8 @@ impl Promises {
 
     /// How many claims there may be, as far as anybody was told.
     pub(super) fn may_have_made(&self) -> usize {
-        let making = self.keys.iter().filter(|((deed, _), _)| {
-            matches!(deed, Deed::Hold | Deed::Register)
-        });
+        let making =
+            self.keys.iter().filter(|((deed, _), _)| matches!(deed, Deed::Hold | Deed::Register));
         making.filter(|(_, key)| key.may_come_true()).count()
     }
 
@@ -170,8 +169,7 @@ fn holds(asked: &Asked, told: &Told, book: &Book) -> Result<(), String> {
             }
         }
         Told::Order { reference, tickets, .. } => {
-            let (claim, known) =
-                book.by_reference(reference).ok_or("no such order is durable")?;
+            let (claim, known) = book.by_reference(reference).ok_or("no such order is durable")?;
             if known.standing != Standing::Order {
                 return Err(format!("{claim:?} is {:?}", known.standing));
             }

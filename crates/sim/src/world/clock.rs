@@ -2,9 +2,11 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use sloe_core::time::Timestamp;
 use sloe_engine::clock::World;
+use tokio::time::Instant;
 
 use super::dice::Dice;
 
@@ -36,11 +38,14 @@ pub(crate) struct NodeClock {
     /// Milliseconds that it is fast.
     skew: AtomicI64,
     dice: Mutex<Dice>,
+    /// Only the time between two of these means anything.
+    began: Instant,
 }
 
 impl NodeClock {
     pub(crate) fn new(clock: Clock, skew: i64, dice: Dice) -> Self {
-        Self { clock, skew: AtomicI64::new(skew), dice: Mutex::new(dice) }
+        let began = Instant::now();
+        Self { clock, skew: AtomicI64::new(skew), dice: Mutex::new(dice), began }
     }
 
     pub(crate) fn skew(&self) -> i64 {
@@ -70,5 +75,10 @@ impl World for NodeClock {
     fn random(&self, bytes: &mut [u8]) -> Result<(), getrandom::Error> {
         self.dice.lock().unwrap_or_else(PoisonError::into_inner).fill(bytes);
         Ok(())
+    }
+
+    fn steady(&self) -> Instant {
+        let passed = u64::try_from(self.clock.now() - BEGIN).unwrap_or(0);
+        self.began + Duration::from_millis(passed)
     }
 }

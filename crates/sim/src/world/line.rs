@@ -4,11 +4,11 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sloe_core::budget::{May, Purpose};
+use sloe_engine::worker::remote::{Dial, Later, Remote};
 use sloe_salesforce::{
     Adopted, Column, Error, Exhausted, Figure, FigureRow, Gate, Job, Operation, OrgRow, Row,
     RowKind, RowOutcome, Rows, Sent, Together, Update, Usage,
 };
-use sloe_engine::worker::remote::{Dial, Later, Remote};
 use tokio::sync::oneshot;
 
 use super::org::{Call, Lines, Reply};
@@ -175,10 +175,10 @@ impl Remote for Line {
         })
     }
 
-    fn update<'a>(&'a self, kind: RowKind, rows: &'a [Update]) -> Later<'a, Sent> {
+    fn update<'a>(&'a self, _: RowKind, rows: &'a [Update]) -> Later<'a, Sent> {
         Box::pin(async move {
             let lines = lines(Rows::Update(rows));
-            self.run(&lines, |some| Call::Update(kind, some)).await
+            self.run(&lines, Call::Update).await
         })
     }
 
@@ -225,11 +225,7 @@ impl Remote for Line {
         })
     }
 
-    fn bulk_adopt<'a>(
-        &'a self,
-        job: &'a Job,
-        rows: Rows<'a>,
-    ) -> Later<'a, Result<Adopted, Error>> {
+    fn bulk_adopt<'a>(&'a self, job: &'a Job, rows: Rows<'a>) -> Later<'a, Result<Adopted, Error>> {
         let lines = lines(rows);
         Box::pin(async move {
             match self.call(Call::Adopt(job.clone(), lines)).await? {

@@ -28,7 +28,6 @@ pub(crate) struct Record {
 /// What a job holds: rows by external id, or by record.
 pub(crate) type Lines = Vec<(Option<SfId>, Row)>;
 
-#[derive(Clone, Debug)]
 enum Work {
     Open,
     /// Rows have arrived, and are not worked through yet.
@@ -43,7 +42,7 @@ pub(crate) enum Call {
     Limits,
     Upsert(RowKind, Vec<Row>),
     Together(Vec<Row>, Vec<Row>),
-    Update(RowKind, Lines),
+    Update(Lines),
     Figures(Vec<FigureRow>),
     Keys(RowKind, Vec<String>),
     Open(RowKind, Operation),
@@ -78,7 +77,6 @@ impl Call {
 }
 
 /// The org.
-#[derive(Debug)]
 pub(crate) struct Org {
     pub(crate) id: OrgId,
     /// Every row ever made, by external id, the latest last.
@@ -155,7 +153,7 @@ impl Org {
                 attendees: self.upsert_all(RowKind::Attendee, attendees),
                 sessions: self.upsert_all(RowKind::SessionAttendee, sessions),
             }),
-            Call::Update(_, lines) => Reply::Outcomes(self.update_all(lines)),
+            Call::Update(lines) => Reply::Outcomes(self.update_all(lines)),
             Call::Figures(rows) => {
                 let figures = rows.iter().map(|row| (row.id, (row.sold, row.held)));
                 self.figures.extend(figures);

@@ -8,7 +8,7 @@ use sloe_core::ids::{ClaimId, EventRef, OrgId};
 use sloe_store::api::{
     Append, Appended, Checkpoint, Destination, Document, Fence, Pending, Store, StoreError, Write,
 };
-use sloe_store::key::{Key, Range};
+use sloe_store::key::{Collection, Key, Range};
 use sloe_store::memory::Memory;
 use sloe_store::scope::OrgScope;
 
@@ -31,6 +31,10 @@ pub(crate) struct Weather {
     pub(crate) unread: u64,
 }
 
+/// What only whoever does an org's work writes.
+const ONE_AT_A_TIME: [Collection; 4] =
+    [Collection::Delivered, Collection::Sends, Collection::Retries, Collection::DeadLetters];
+
 /// Appends that are still on their way.
 pub(crate) type Late = Arc<Mutex<Vec<Vec<Append>>>>;
 
@@ -43,6 +47,10 @@ struct State {
     /// The node ends at the call after so many more.
     ends_in: Option<u64>,
     ended: bool,
+    /// The node's name among the nodes.
+    name: String,
+    /// What it wrote of an org whose work was another's.
+    trespasses: Vec<String>,
 }
 
 /// One node's way to the store.
@@ -65,7 +73,15 @@ enum Way {
 impl Port {
     pub(crate) fn new(truth: Memory, late: Late, dice: Dice) -> Self {
         let weather = Weather::default();
-        let state = State { dice, weather, away: false, ends_in: None, ended: false };
+        let state = State {
+            dice,
+            weather,
+            away: false,
+            ends_in: None,
+            ended: false,
+            name: String::new(),
+            trespasses: Vec::new(),
+        };
         Self { truth, late, state: Mutex::new(state) }
     }
 
@@ -77,8 +93,45 @@ impl Port {
         self.state().weather = weather;
     }
 
+    /// A process of its own again.
+    pub(crate) fn revive(&self, weather: Weather) {
+        let mut state = self.state();
+        (state.ended, state.ends_in, state.weather) = (false, None, weather);
+    }
+
+    /// Clears the sky, and tells how it was.
+    pub(crate) fn calm(&self) -> Weather {
+        let mut state = self.state();
+        state.ends_in = None;
+        std::mem::take(&mut state.weather)
+    }
+
+    pub(crate) fn is_away(&self) -> bool {
+        self.state().away
+    }
+
     pub(crate) fn set_away(&self, away: bool) {
         self.state().away = away;
+    }
+
+    pub(crate) fn set_name(&self, name: String) {
+        self.state().name = name;
+    }
+
+    /// What was written that was another node's to write.
+    pub(crate) fn trespasses(&self) -> Vec<String> {
+        std::mem::take(&mut self.state().trespasses)
+    }
+
+    /// Looks whether this node may write what only one node at a time writes.
+    fn judge(&self, org: Option<&str>, what: &str) {
+        let Some(org) = org else { return };
+        let name = self.state().name.clone();
+        let lease = self.truth.get(&Key::lease(&format!("org/{org}"))).ok().flatten();
+        let holder = lease.map(|lease| String::from_utf8_lossy(&lease.body).into_owned());
+        if !name.is_empty() && !holder.is_some_and(|holder| holder.contains(&name)) {
+            self.state().trespasses.push(format!("{what} of {org} by a node without its lease"));
+        }
     }
 
     /// Ends the node at one of its next calls.
@@ -216,7 +269,16 @@ impl Store for Port {
     }
 
     fn put_under(&self, fence: Option<&Fence>, writes: &[Write]) -> Result<(), StoreError> {
-        self.write(|| self.truth.put_under(fence, writes))
+        self.write(|| {
+            self.truth.put_under(fence, writes)?;
+            let of_one =
+                writes.iter().filter(|write| ONE_AT_A_TIME.contains(&write.key.collection()));
+            for write in of_one {
+                let org = write.key.id().split_once('/').map(|(org, _)| org);
+                self.judge(org, write.key.collection().name());
+            }
+            Ok(())
+        })
     }
 
     fn scan(
@@ -251,7 +313,11 @@ impl Store for Port {
         cursor: u64,
         writes: &[Write],
     ) -> Result<(), StoreError> {
-        self.write(|| self.truth.advance_under(fence, of, cursor, writes))
+        self.write(|| {
+            self.truth.advance_under(fence, of, cursor, writes)?;
+            self.judge(Some(of.1.org.as_str()), "the cursor");
+            Ok(())
+        })
     }
 
     fn open_org(&self, org: OrgId) -> Result<Option<OrgScope>, StoreError> {

@@ -18,8 +18,8 @@ pub(crate) enum Done {
     Visitor(Heard),
     /// An outbox looked, and wants to be left alone for so long.
     Looked(OrgId, Box<Outbox>, Duration),
-    /// A refresh, or anything else of which only the end counts.
-    Other(String),
+    /// A node did something of its own; how it ended, in words.
+    Other(&'static str, String),
 }
 
 /// A future that is the world's.

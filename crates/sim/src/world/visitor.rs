@@ -89,7 +89,10 @@ impl Visitor {
         match self.dice.below(5) {
             0 | 1 => self.errand(Deed::Register, String::new()),
             2 => Errand {
-                cookies: Some(Cookies { name: Some(format!("browser {}", self.number)), hold: None }),
+                cookies: Some(Cookies {
+                    name: Some(format!("browser {}", self.number)),
+                    hold: None,
+                }),
                 ..self.errand(Deed::Hold, String::new())
             },
             _ => self.errand(Deed::Hold, String::new()),
@@ -172,7 +175,11 @@ impl Visitor {
     /// How long it thinks before its next step, in milliseconds.
     pub(crate) fn thinks(&mut self) -> i64 {
         // Some come back when their hold is over.
-        if self.dice.chance(120) { self.dice.between(55_000, 130_000) } else { self.dice.between(50, 9_000) }
+        if self.dice.chance(120) {
+            self.dice.between(55_000, 130_000)
+        } else {
+            self.dice.between(50, 9_000)
+        }
     }
 
     /// How long it waits before it asks again.
@@ -190,8 +197,7 @@ impl Visitor {
 pub(crate) fn probe(event: EventRef, number: usize, item: SfId, sessions: &[SfId]) -> Errand {
     let public = |id: &SfId| PublicId::derive(&event.org, id);
     let choice = Choice { item: public(&item), sessions: sessions.iter().map(public).collect() };
-    let asked =
-        Asked { event, deed: Deed::Register, key: format!("probe {number}"), body: 0 };
+    let asked = Asked { event, deed: Deed::Register, key: format!("probe {number}"), body: 0 };
     let people = vec![(choice, named(number, 0))];
     Errand { asked, event: event.public_id(), token: String::new(), people, cookies: None }
 }
@@ -220,9 +226,7 @@ pub(crate) async fn run(engine: Engine, visit: u64, errand: Errand) -> Heard {
     let (choices, inputs): (Vec<_>, Vec<_>) = errand.people.iter().cloned().unzip();
     let (told, token) = match &errand.asked.deed {
         Deed::Hold => match &errand.cookies {
-            Some(cookies) => {
-                held(engine.hold_for_visitor(errand.event, cookies, &choices).await)
-            }
+            Some(cookies) => held(engine.hold_for_visitor(errand.event, cookies, &choices).await),
             None => held(engine.hold(errand.event, &id, &choices).await),
         },
         Deed::Register => ordered(engine.register(errand.event, &id, &errand.people).await),
