@@ -255,6 +255,8 @@ impl World {
     pub(crate) fn go(&mut self, visitor: usize, errand: Errand) {
         let node = self.dice.index(self.nodes.len());
         let visit = self.number();
+        let mut errand = errand;
+        errand.set_off(visit);
         let (deed, key) = (&errand.asked.deed, &errand.asked.key);
         self.note(&format!("visit {visit} to node {node}: {deed:?} {key}"));
         self.auditor.asks(&errand.asked);

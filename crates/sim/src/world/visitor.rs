@@ -24,6 +24,16 @@ pub(crate) struct Errand {
     cookies: Option<Cookies>,
 }
 
+impl Errand {
+    /// It is sent now. The site's form may make another hold once the last one has ended, so each
+    /// of these is a request of its own.
+    pub(crate) fn set_off(&mut self, visit: u64) {
+        if self.cookies.is_some() {
+            self.asked.key = format!("form {visit}");
+        }
+    }
+}
+
 /// An answer, with what the visitor needs for the next step.
 pub(crate) struct Heard {
     pub(crate) visit: u64,
