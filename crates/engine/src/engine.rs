@@ -153,7 +153,7 @@ impl Engine {
         combine: impl FnOnce(Settings) -> Result<(Desk, T), StartError>,
     ) -> Result<(Self, T), StartError> {
         let Options { store, master_key, world, ledger_bytes, workers: _ } = options;
-        let nodes = Nodes::new(NodeId(world.id()), &*store, workers.works());
+        let nodes = Nodes::new(NodeId(world.id()), &*store, workers.works(), world.steady());
         let tokens = Tokens::new(master_key.derive("tokens").bytes());
         let registry = Registry::load(&*store, master_key, Arc::clone(&world))?;
         let catalog = Catalog::load(Arc::clone(&store))?;
