@@ -18,6 +18,7 @@ use super::closed::Closed;
 use super::queue::Queue;
 use super::resident::{LoadError, Published, Resident, Residents};
 use crate::clock::World;
+use crate::damage::Quarantined;
 
 /// How often a task is decided again after conflicts before it is given back.
 const ATTEMPTS: u8 = 20;
@@ -30,6 +31,8 @@ pub(crate) struct Settings {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) world: Arc<dyn World>,
     pub(crate) published: Published,
+    /// Told which events are set aside.
+    pub(crate) quarantined: Quarantined,
     /// Bytes that resident ledgers may take together.
     pub(crate) budget: usize,
     /// Told after every commit.
@@ -48,7 +51,11 @@ pub(crate) struct Combiner {
 
 impl Combiner {
     pub(super) fn new(settings: Settings, closed: Closed) -> Self {
-        let residents = Residents::new(Arc::clone(&settings.published), settings.budget);
+        let residents = Residents::new(
+            Arc::clone(&settings.published),
+            Arc::clone(&settings.quarantined),
+            settings.budget,
+        );
         Self { settings, residents, queue: Queue::default(), closed, due: BTreeMap::new() }
     }
 
@@ -141,7 +148,8 @@ impl Combiner {
             Err(error) => {
                 let unanswered = Unanswered::from(error);
                 for task in tasks {
-                    let _ = task.answer.send(Err(unanswered.clone()));
+                    let unanswered = self.residents.or_doubt(&task, unanswered.clone());
+                    let _ = task.answer.send(Err(unanswered));
                 }
                 return None;
             }
@@ -256,6 +264,9 @@ impl Combiner {
             | StoreError::Unusable(_) => Unanswered::NotAccepted,
         };
         for Decided { task, .. } in decided {
+            if unanswered == Unanswered::OutcomeUnknown {
+                self.residents.doubt(&task);
+            }
             let _ = task.answer.send(Err(unanswered.clone()));
         }
     }
