@@ -45,6 +45,8 @@ pub(crate) struct Combiner {
     residents: Residents,
     queue: Queue,
     closed: Closed,
+    /// What is asked of ledgers without changing them, until the next commit is begun.
+    reads: Vec<Ask>,
     /// Checkpoints that are due; a newer one of the same event takes an older one's place.
     due: BTreeMap<EventRef, Image>,
 }
@@ -52,16 +54,17 @@ pub(crate) struct Combiner {
 impl Combiner {
     pub(super) fn new(settings: Settings, closed: Closed) -> Self {
         let residents = Residents::new(
-            Arc::clone(&settings.published),
-            Arc::clone(&settings.quarantined),
+            (Arc::clone(&settings.published), Arc::clone(&settings.quarantined)),
             settings.budget,
+            settings.store.is_shared(),
         );
-        Self { settings, residents, queue: Queue::default(), closed, due: BTreeMap::new() }
+        let (queue, reads, due) = (Queue::default(), Vec::new(), BTreeMap::new());
+        Self { settings, residents, queue, closed, reads, due }
     }
 
-    /// Tasks that wait for the next commit.
+    /// Tasks that wait for the next commit, and what is asked beside them.
     pub(super) fn waiting(&self) -> usize {
-        self.queue.len()
+        self.queue.len() + self.reads.len()
     }
 
     /// Lets a ledger's checkpoint be due after so many facts, or its claims if they are more.
@@ -78,25 +81,11 @@ impl Combiner {
     pub(super) fn accept(&mut self, ask: Ask) -> bool {
         match ask {
             Ask::Run(task) => self.queue.push(task),
-            Ask::View { event, claim, answer } => {
-                let resident = self.residents.load(&*self.settings.store, event);
-                let view = resident.map(|r| r.ledger.view(claim)).map_err(Unanswered::from);
-                let _ = answer.send(view);
-            }
-            Ask::Views { event, claims, answer } => {
-                let resident = self.residents.load(&*self.settings.store, event);
-                let views = resident
-                    .map(|r| claims.into_iter().map(|claim| r.ledger.view(claim)).collect());
-                let _ = answer.send(views.map_err(Unanswered::from));
-            }
-            Ask::Counts { event, answer } => {
-                let resident = self.residents.load(&*self.settings.store, event);
-                let counts = resident.map(|r| (r.ledger.version(), r.ledger.counts().collect()));
-                let _ = answer.send(counts.map_err(Unanswered::from));
-            }
-            Ask::Load { event, answer } => {
-                let resident = self.residents.load(&*self.settings.store, event);
-                let _ = answer.send(resident.map(|_| ()).map_err(Unanswered::from));
+            read @ (Ask::View { .. }
+            | Ask::Views { .. }
+            | Ask::Counts { .. }
+            | Ask::Load { .. }) => {
+                self.reads.push(read);
             }
             // Commits are made by this thread, so none is under way.
             Ask::Settle { answer } => drop(answer.send(())),
@@ -105,8 +94,30 @@ impl Combiner {
         false
     }
 
+    /// Answers what is asked of ledgers. On a store of several nodes each ledger
+    /// is brought up to date once, after everything that waits had been asked: what
+    /// anybody was told before by any node is in the answer.
+    fn answer_reads(&mut self) {
+        let reads = std::mem::take(&mut self.reads);
+        let mut met: BTreeMap<EventRef, Result<(), Unanswered>> = BTreeMap::new();
+        for event in reads.iter().filter_map(Ask::read_of) {
+            let (residents, store) = (&mut self.residents, &*self.settings.store);
+            met.entry(event)
+                .or_insert_with(|| residents.catch_up(store, event).map(drop).map_err(Into::into));
+        }
+        for read in reads {
+            let Some(event) = read.read_of() else { continue };
+            let resident = match met.get(&event) {
+                Some(Err(why)) => Err(why.clone()),
+                _ => self.residents.get_mut(event).ok_or(Unanswered::NotAccepted),
+            };
+            read.answer(resident.map(|resident| &resident.ledger));
+        }
+    }
+
     /// Decides what waits, makes it durable and answers.
     pub(super) fn commit_next(&mut self, sweeping: bool) {
+        self.answer_reads();
         let tasks = self.queue.take(limits::MAX_CLAIMS_PER_BATCH, limits::MAX_BATCH_BYTES);
         let now = self.settings.world.now();
         let mut by_event: BTreeMap<EventRef, Vec<Box<Task>>> = BTreeMap::new();
@@ -120,12 +131,16 @@ impl Combiner {
         if sweeping {
             self.residents.load_forgotten(&*self.settings.store);
             for event in self.residents.due(now) {
-                by_event.entry(event).or_default();
+                // Another node may have ended those holds already.
+                if self.residents.catch_up(&*self.settings.store, event).is_ok() {
+                    by_event.entry(event).or_default();
+                }
             }
         }
         let mut drafts = Vec::with_capacity(by_event.len());
         for (event, tasks) in by_event {
-            drafts.extend(self.draft(now, event, tasks));
+            let draft = self.draft(now, event, tasks);
+            drafts.extend(draft.and_then(|draft| self.be_sure(now, draft)));
         }
         let (with_facts, without): (Vec<_>, Vec<_>) =
             drafts.into_iter().partition(|draft| !draft.facts.is_empty());
@@ -164,6 +179,29 @@ impl Combiner {
                 let all = draft.decided.into_iter().map(|d| d.task).chain(left);
                 for task in all {
                     let _ = task.answer.send(Err(Unanswered::Quarantined(reason.clone())));
+                }
+                None
+            }
+        }
+    }
+
+    /// A commit proves that what was decided stood on the newest version.
+    /// Where there is nothing to commit it is looked up: another node may have
+    /// made what was found missing here.
+    fn be_sure(&mut self, now: Timestamp, draft: Draft) -> Option<Draft> {
+        if !draft.facts.is_empty() || draft.decided.is_empty() || !self.settings.store.is_shared() {
+            return Some(draft);
+        }
+        let event = draft.event;
+        let before = self.residents.get_mut(event).map_or(0, |r| r.ledger.version());
+        match self.residents.catch_up(&*self.settings.store, event) {
+            Ok(resident) if resident.ledger.version() == before => Some(draft),
+            // What is decided now was asked before it was looked up: no need to look again.
+            Ok(_) => self.draft(now, event, draft.decided.into_iter().map(|d| d.task).collect()),
+            Err(error) => {
+                let unanswered = Unanswered::from(error);
+                for Decided { task, .. } in draft.decided {
+                    let _ = task.answer.send(Err(unanswered.clone()));
                 }
                 None
             }

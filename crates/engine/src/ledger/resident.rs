@@ -46,6 +46,8 @@ pub(super) struct Residents {
     quarantined: Quarantined,
     published: Published,
     budget: usize,
+    /// Other nodes may write the same journals.
+    shared: bool,
     uses: u64,
     /// See [`CHECKPOINT_FACTS`].
     pub(super) checkpoint_facts: usize,
@@ -61,7 +63,11 @@ pub(super) enum LoadError {
 }
 
 impl Residents {
-    pub(super) fn new(published: Published, quarantined: Quarantined, budget: usize) -> Self {
+    pub(super) fn new(
+        (published, quarantined): (Published, Quarantined),
+        budget: usize,
+        shared: bool,
+    ) -> Self {
         Self {
             ledgers: HashMap::new(),
             forgotten: BTreeSet::new(),
@@ -69,6 +75,7 @@ impl Residents {
             quarantined,
             published,
             budget,
+            shared,
             uses: 0,
             checkpoint_facts: CHECKPOINT_FACTS,
         }
@@ -99,6 +106,34 @@ impl Residents {
         let resident = self.ledgers.get_mut(&event).ok_or(LoadError::Unavailable)?;
         resident.used = self.uses;
         Ok(resident)
+    }
+
+    /// The event's ledger with every batch that the journal has by now.
+    pub(super) fn catch_up(
+        &mut self,
+        store: &dyn Store,
+        event: EventRef,
+    ) -> Result<&mut Resident, LoadError> {
+        let up_to_date = !self.shared || !self.ledgers.contains_key(&event);
+        let resident = self.load(store, event)?;
+        if up_to_date {
+            return self.get_mut(event).ok_or(LoadError::Unavailable);
+        }
+        let before = resident.ledger.version();
+        let moved = roll(store, event, &mut resident.ledger).map(|facts| {
+            resident.facts_since_checkpoint += facts;
+            resident.ledger.version() > before
+        });
+        match moved {
+            Ok(true) => self.publish(event),
+            Ok(false) => {}
+            Err(LoadError::Quarantined(reason)) => {
+                self.quarantine(event, reason.clone());
+                return Err(LoadError::Quarantined(reason));
+            }
+            Err(error) => return Err(error),
+        }
+        self.get_mut(event).ok_or(LoadError::Unavailable)
     }
 
     pub(super) fn get_mut(&mut self, event: EventRef) -> Option<&mut Resident> {
@@ -176,6 +211,10 @@ impl Residents {
                 return;
             };
             self.ledgers.remove(&event);
+            if self.shared {
+                // Nobody follows its journal here any more.
+                self.published.remove(&event);
+            }
             total -= size;
         }
     }
@@ -235,6 +274,12 @@ fn load(store: &dyn Store, event: EventRef) -> Result<Resident, LoadError> {
         None
     });
     let mut ledger = checkpoint.and_then(|c| restore(event, &c)).unwrap_or_default();
+    let facts = roll(store, event, &mut ledger)?;
+    Ok(Resident::new(ledger, facts))
+}
+
+/// Applies what the journal has beyond the ledger's version; how many facts.
+fn roll(store: &dyn Store, event: EventRef, ledger: &mut Ledger) -> Result<usize, LoadError> {
     let mut facts = 0;
     loop {
         let batches = store.read(event, ledger.version(), PAGE).map_err(|error| match error {
@@ -250,7 +295,7 @@ fn load(store: &dyn Store, event: EventRef) -> Result<Resident, LoadError> {
             rolled.map_err(|e| LoadError::Quarantined(e.to_string()))?;
         }
         if batches.len() < PAGE {
-            return Ok(Resident::new(ledger, facts));
+            return Ok(facts);
         }
     }
 }
