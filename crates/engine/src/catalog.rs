@@ -8,7 +8,7 @@ use dashmap::DashMap;
 use moka::sync::Cache;
 use sloe_core::catalog::{EventStatus, Snapshot};
 use sloe_core::ids::{EventRef, OrgId, PublicId, SfId};
-use sloe_store::api::{Store, StoreError, Write};
+use sloe_store::api::{Document, Store, StoreError, Write};
 use sloe_store::key::{Collection, Key, Range};
 use sloe_store::record;
 
@@ -30,6 +30,8 @@ pub struct Catalog {
     /// Slugs that events had before.
     old_slugs: DashMap<(OrgId, String), EventRef>,
     snapshots: Cache<EventRef, Arc<Snapshot>>,
+    /// Events whose snapshot can't be read, its document's version, and why.
+    unreadable: DashMap<EventRef, (u64, String)>,
     store: Arc<dyn Store>,
 }
 
@@ -46,6 +48,7 @@ impl Catalog {
             slugs: DashMap::new(),
             old_slugs: DashMap::new(),
             snapshots: Cache::builder().max_capacity(CACHE_BYTES).weigher(weigh).build(),
+            unreadable: DashMap::new(),
             store,
         };
         let mut after = None;
@@ -54,11 +57,9 @@ impl Catalog {
             let page = catalog.store.scan(range, after.as_ref(), 500)?;
             for (key, document) in &page {
                 // One event's damage is that event's only: the next refresh mends it.
-                match record::snapshot::decode(&document.body) {
-                    Ok(snapshot) => catalog.index(&snapshot),
-                    Err(error) => {
-                        tracing::error!(key = key.id(), %error, "snapshot can't be read; refresh the event");
-                    }
+                let Some(event) = event_of(key) else { continue };
+                if let Ok(snapshot) = catalog.decode(event, document) {
+                    catalog.index(&snapshot);
                 }
             }
             match page.into_iter().next_back() {
@@ -144,8 +145,21 @@ impl Catalog {
         let Some(document) = self.store.get(&Key::snapshot(scope, event.event))? else {
             return Ok(None);
         };
-        let decoded = record::snapshot::decode(&document.body);
-        decoded.map(Some).map_err(|error| StoreError::Damaged(error.to_string()))
+        self.decode(event, &document).map(Some)
+    }
+
+    fn decode(&self, event: EventRef, document: &Document) -> Result<Snapshot, StoreError> {
+        record::snapshot::decode(&document.body).map_err(|error| {
+            let why = error.to_string();
+            tracing::error!(?event, why, "snapshot can't be read; refresh the event");
+            self.unreadable.insert(event, (document.version, why.clone()));
+            StoreError::Damaged(why)
+        })
+    }
+
+    /// Events whose snapshot can't be read, and why.
+    pub(crate) fn unreadable(&self) -> impl Iterator<Item = (EventRef, String)> + '_ {
+        self.unreadable.iter().map(|entry| (*entry.key(), entry.value().1.clone()))
     }
 
     /// Caches what was read from the store, unless something newer was
@@ -162,8 +176,10 @@ impl Catalog {
 
     /// Whether less of a snapshot is known here than its document's `version`.
     pub(crate) fn is_older(&self, key: &Key, version: u64) -> bool {
-        let event = event_of(key);
-        event.is_some_and(|event| self.listing(event).is_none_or(|known| known.version < version))
+        let Some(event) = event_of(key) else { return false };
+        let known = self.listing(event).map(|known| known.version);
+        let damaged = self.unreadable.get(&event).map(|damaged| damaged.0);
+        known.max(damaged).is_none_or(|known| known < version)
     }
 
     /// Takes up what another node has published of an event.
@@ -255,6 +271,7 @@ impl Catalog {
         self.old_slugs.retain(|(of, _), _| *of != org);
         self.by_locator.retain(|_, event| event.org != org);
         self.listings.retain(|event, _| event.org != org);
+        self.unreadable.retain(|event, _| event.org != org);
         let all: Vec<EventRef> = self.snapshots.iter().map(|(event, _)| *event).collect();
         for event in all.into_iter().filter(|event| event.org == org) {
             self.snapshots.invalidate(&event);
@@ -275,6 +292,7 @@ impl Catalog {
 
     fn index(&self, snapshot: &Snapshot) {
         let event = snapshot.event;
+        self.unreadable.remove(&event);
         self.listings.insert(event, Arc::new(listing(snapshot)));
         self.by_locator.insert(locator(snapshot.id), event);
         self.slugs.entry(event.org).or_default().insert(snapshot.slug.clone(), event);

@@ -20,6 +20,7 @@ use super::queue::Queue;
 use super::resident::{LoadError, Published, Resident, Residents};
 use super::rest::Rest;
 use crate::clock::World;
+use crate::damage::Quarantined;
 
 /// How often a task is decided again after conflicts before it is given back.
 const ATTEMPTS: u8 = 20;
@@ -32,6 +33,8 @@ pub(crate) struct Settings {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) world: Arc<dyn World>,
     pub(crate) published: Published,
+    /// Told which events are set aside.
+    pub(crate) quarantined: Quarantined,
     /// Bytes that resident ledgers may take together.
     pub(crate) budget: usize,
     /// Told after every commit.
@@ -55,8 +58,11 @@ pub(crate) struct Combiner {
 
 impl Combiner {
     pub(super) fn new(settings: Settings, closed: Closed) -> Self {
-        let published = Arc::clone(&settings.published);
-        let residents = Residents::new(published, settings.budget, settings.store.is_shared());
+        let residents = Residents::new(
+            (Arc::clone(&settings.published), Arc::clone(&settings.quarantined)),
+            settings.budget,
+            settings.store.is_shared(),
+        );
         let (queue, rest) = (Queue::default(), Rest::default());
         Self { settings, residents, queue, rest, closed, reads: Vec::new(), due: BTreeMap::new() }
     }
@@ -180,7 +186,8 @@ impl Combiner {
             Err(error) => {
                 let unanswered = Unanswered::from(error);
                 for task in tasks {
-                    let _ = task.answer.send(Err(unanswered.clone()));
+                    let unanswered = self.residents.or_doubt(&task, unanswered.clone());
+                    let _ = task.answer.send(Err(unanswered));
                 }
                 return None;
             }
@@ -350,6 +357,9 @@ impl Combiner {
             | StoreError::Unusable(_) => Unanswered::NotAccepted,
         };
         for Decided { task, .. } in decided {
+            if unanswered == Unanswered::OutcomeUnknown {
+                self.residents.doubt(&task);
+            }
             let _ = task.answer.send(Err(unanswered.clone()));
         }
     }
