@@ -148,6 +148,11 @@ impl Combiner {
         if sweeping {
             self.residents.fit();
         }
+        // What another node committed is news to whoever tells an org its figures here.
+        let moved = self.residents.take_moved();
+        if !moved.is_empty() {
+            (self.settings.committed)(&moved, &[]);
+        }
     }
 
     /// One event's decisions on top of its ledger, tentative until committed.
