@@ -38,6 +38,7 @@ impl World {
                 let answer = self.truth.append(&appends);
                 self.note(&format!("a late append: {answer:?}"));
             }
+            Act::Glance => self.glance(),
             Act::Visit(visitor) => self.visit(visitor),
             Act::Again(visitor, errand) => self.go(visitor, *errand),
             Act::Change(event) => {
@@ -237,6 +238,24 @@ impl World {
             let calls = self.dice.below(6);
             self.nodes[node].port.end_in(calls);
         }
+    }
+
+    /// Somebody looks at a page: the node reads what is left.
+    fn glance(&mut self) {
+        let pause = if self.calm { 15_000 } else { self.dice.between(2_000, 12_000) };
+        self.after(pause, Act::Glance);
+        let node = self.dice.index(self.nodes.len());
+        let (Some(life), Some(event)) =
+            (&self.nodes[node].life, self.dice.pick(&self.events()).copied())
+        else {
+            return;
+        };
+        let engine = life.engine.clone();
+        let run = async move {
+            let shown = engine.availability(event).await;
+            Done::Other("shows", shown.err().map(|e| e.to_string()).unwrap_or_default())
+        };
+        self.spawn(node, None, Box::pin(run));
     }
 
     fn visit(&mut self, visitor: usize) {

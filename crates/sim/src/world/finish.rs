@@ -76,6 +76,7 @@ impl World {
         }
         let (count, storm) = (self.stage.visitors, self.stage.storm);
         self.invite(count, storm);
+        self.after(1_000, Act::Glance);
         if self.stage.harm > 0 {
             self.after(1_000, Act::Harm);
         }

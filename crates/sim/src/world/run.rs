@@ -48,6 +48,8 @@ pub(crate) enum Act {
     StoreBack(usize),
     /// Appends arrive that nobody waits for any more.
     Arrive(Vec<Append>),
+    /// Somebody looks at an event's page.
+    Glance,
     /// A visitor's next step.
     Visit(usize),
     /// A visitor asks for the same again.
@@ -281,6 +283,9 @@ impl World {
 
     /// The auditor reads what is durable by now.
     pub(crate) fn read_journals(&mut self) {
+        if self.violation.is_some() {
+            return;
+        }
         for event in self.events() {
             if self.truth.reach(event) == self.auditor.reach(event) {
                 continue;
