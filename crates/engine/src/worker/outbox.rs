@@ -342,6 +342,14 @@ impl Drain {
             stretches: parts.iter().map(named).collect(),
             adopt,
         };
+        if sloe_core::planted!(CursorPassesFirst) {
+            for part in &parts {
+                let (event, upto) = (part.event, part.stretch.upto());
+                let advance =
+                    move |store: &dyn Store| store.advance(Destination::Org, event, upto, &[]);
+                stored(&self.engine, advance).await?;
+            }
+        }
         let (attendees, sessions) = sender.together(attendees, sessions).await?;
         sender.send(RowKind::Attendee, attendees).await?;
         sender.send(RowKind::SessionAttendee, sessions).await?;

@@ -61,6 +61,8 @@ pub(crate) enum Act {
     Apply(usize, usize, Box<RawEvent>),
     /// People in the org cancel or delete something.
     People(usize),
+    /// People in the org delete what was made last.
+    Unwanted(usize),
     /// A call reaches an org; its answer comes back, or doesn't.
     Call(usize, Asked),
     Answer(usize, Asked, Result<Reply, sloe_salesforce::Error>),
@@ -75,7 +77,9 @@ pub(crate) struct Place {
     /// What its outbox came to last, to note what is new only.
     pub(crate) last_look: (usize, usize, u64),
     /// The epoch of its lease.
-    epoch: u64,
+    pub(crate) epoch: u64,
+    /// Who was told by it that there are no calls left, and has not looked since.
+    pub(crate) closed: Option<(usize, u64, u64)>,
 }
 
 /// Everything there is.
@@ -134,6 +138,7 @@ impl World {
                 inbox: Inbox::default(),
                 last_look: (0, 0, 1),
                 epoch: 0,
+                closed: None,
             }
         };
         let places = stage.orgs.clone().into_iter().map(&mut place).collect();
