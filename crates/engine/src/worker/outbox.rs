@@ -402,6 +402,11 @@ impl Drain {
         let growing = self.apart(LONGEST.min(Duration::from_secs(1 << self.failures.min(6))));
         self.failures = self.failures.saturating_add(1);
         self.unsure = true;
+        if matches!(halt, Halt::Store(_)) {
+            // What is noted here may not have been written: what is stored is read anew.
+            self.books = self.books.unread();
+            self.loaded = false;
+        }
         sync.fault = Some(halt.tell(org, at, "outbox"));
         Some(match halt {
             Halt::Org(Error::Budget { .. }) => {

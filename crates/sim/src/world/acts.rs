@@ -425,10 +425,11 @@ impl World {
 }
 
 impl World {
-    /// Whether nobody waits for anything and no seat is held.
+    /// Whether nobody wants anything any more and no seat is held.
     pub(crate) fn is_idle(&self) -> bool {
         let held = |event| self.auditor.book(event).is_some_and(|book| book.holds() > 0);
-        self.visits.is_empty() && !self.events().into_iter().any(held)
+        let gone = self.visitors.iter().all(|visitor| visitor.done);
+        gone && self.visits.is_empty() && !self.events().into_iter().any(held)
     }
 
     /// More visitors come.
