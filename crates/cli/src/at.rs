@@ -4,9 +4,11 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use serde_json::Value;
 use sloe_store::embedded::Embedded;
 use sloe_store::server;
 
+use crate::boot;
 use crate::cmd::Failure;
 use crate::platform::{self, Running};
 
@@ -128,20 +130,20 @@ impl At {
         Running::at(url, token).map(Some)
     }
 
-    /// The same for a command that can do nothing without.
-    pub(crate) async fn needed(&self) -> Result<Running, Failure> {
+    /// Asks a platform that runs; on a shared store an engine of our own, as what
+    /// the nodes are to do is left for them there.
+    pub(crate) async fn ask(&self, path: &str, body: &Value) -> Result<Value, Failure> {
         if let Some(running) = self.running().await? {
-            return Ok(running);
+            return running.ask(path, body).await;
         }
-        Err(Failure::new(match self.store()? {
-            StoreAt::Embedded(directory) => format!(
+        let store = self.store()?;
+        match &store {
+            StoreAt::Embedded(directory) => Err(Failure::new(format!(
                 "no platform runs on {}: start it with sloe serve, or name its store with --store",
                 directory.display()
-            ),
-            StoreAt::Mongo(_) => "this asks a platform that runs: name one of its nodes with \
-                --platform URL, and give the SLOE_ADMIN_TOKEN that it was started with"
-                .to_owned(),
-        }))
+            ))),
+            StoreAt::Mongo(_) => boot::ask_alone(&store, path, body).await,
+        }
     }
 }
 

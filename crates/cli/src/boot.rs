@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use sloe_engine::clock::Machine;
 use sloe_engine::engine::{Engine, LEDGER_BYTES, Options, StartError};
 use sloe_engine::mail::MailSettings;
@@ -29,6 +30,9 @@ use crate::platform::{self, Announced};
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
+/// How long balancers take to notice that a node is not ready.
+const NOTICED: Duration = Duration::from_secs(5);
+
 /// What a platform is told beside where its data is.
 pub(crate) struct Wishes {
     /// SMTP server for confirmations; `None` sends none.
@@ -47,6 +51,9 @@ pub(crate) struct Wishes {
     pub(crate) runs_work: bool,
     /// Opens the admin API; `None`: on the embedded store a token of this run, else nobody.
     pub(crate) admin_token: Option<String>,
+    /// How long it still answers after it was asked to stop, when it says already that it is not
+    /// ready: as long as a balancer takes to notice. `None`: as the store has it.
+    pub(crate) drain: Option<Duration>,
 }
 
 /// The master key: the environment's, else the one beside the data.
@@ -99,6 +106,20 @@ pub(crate) async fn start_engine_anywhere(at: &StoreAt) -> Result<Engine, Failur
     let key = master_key(at, false)?;
     let at = at.clone();
     aside(move || Ok(start_engine(open(&at)?, key, None)?)).await
+}
+
+/// Has an engine of the tool's own answer what a running platform would be asked.
+pub(crate) async fn ask_alone(at: &StoreAt, path: &str, body: &Value) -> Result<Value, Failure> {
+    let public_url = platform::public_url();
+    if public_url.is_none() && ["events/invite", "staff/link"].contains(&path) {
+        return Err(Failure::new("set SLOE_PUBLIC_URL as the nodes have it: links begin with it"));
+    }
+    let engine = start_engine_alone(at).await?;
+    let settings = Settings { public_url, ..Settings::default() };
+    let state = AppState::new(engine.clone(), settings, None);
+    let answer = sloe_web::admin::ask(state, path, body).await;
+    engine.stop().await;
+    answer.map_err(Failure::new)
 }
 
 /// A store to read from only, beside whatever runs on it.
@@ -163,6 +184,8 @@ pub(crate) struct Platform {
     serving: JoinHandle<std::io::Result<()>>,
     admin_token: Option<String>,
     announced: Option<Announced>,
+    entrance: Arc<Entrance>,
+    drain: Duration,
 }
 
 impl Platform {
@@ -177,6 +200,10 @@ impl Platform {
         let metrics = sloe_web::health::install_metrics()?;
         let url = format!("http://{}", listener.local_addr()?);
         let workers = workers(&wishes);
+        let drain = wishes.drain.unwrap_or(match at {
+            StoreAt::Embedded(_) => Duration::ZERO,
+            StoreAt::Mongo(_) => NOTICED,
+        });
         let settings = settings(at, wishes)?;
         let entrance = Entrance::new(&settings);
         let (stop, stopped) = oneshot::channel::<()>();
@@ -193,7 +220,7 @@ impl Platform {
         let state = AppState::new(engine.clone(), settings, Some(metrics));
         entrance.open(sloe_web::app(state.clone()));
         state.set_phase(Phase::Ready);
-        Ok(Self { engine, state, stop, serving, admin_token, announced })
+        Ok(Self { engine, state, stop, serving, admin_token, announced, entrance, drain })
     }
 
     /// The bearer token of its admin API, for this run.
@@ -202,9 +229,15 @@ impl Platform {
         self.admin_token.as_deref().unwrap_or_default()
     }
 
-    /// Takes nothing new, finishes what is under way, ends.
+    /// Says that it is not ready and goes on until that was noticed; then takes nothing new,
+    /// finishes what is under way, ends. Whoever asks again is not waited for.
     pub(crate) async fn stop(self) {
         self.state.set_phase(Phase::Draining);
+        self.entrance.close();
+        tokio::select! {
+            () = tokio::time::sleep(self.drain) => {}
+            () = platform::asked_to_stop() => {}
+        }
         let _ = self.stop.send(());
         if let Ok(Err(error)) = self.serving.await {
             tracing::error!(%error, "the site ended badly");

@@ -17,10 +17,12 @@ use tokio::sync::Notify;
 
 use crate::catalog::Catalog;
 use crate::clock::World;
+use crate::damage::Quarantined;
 use crate::error::Denied;
 use crate::keys::EventKeys;
 use crate::ledger::{self, Desk, Settings, Stepper};
 use crate::nodes::{self, Nodes};
+use crate::reach::Reach;
 use crate::seal::Key;
 use crate::steps::Steps;
 use crate::tenant::{Org, OrgError, Registry};
@@ -83,6 +85,8 @@ struct Inner {
     registry: Registry,
     catalog: Catalog,
     availability: Arc<DashMap<EventRef, Arc<Availability>>>,
+    quarantined: Quarantined,
+    reach: Reach,
     tokens: Tokens,
     event_keys: EventKeys,
     desk: Desk,
@@ -158,14 +162,17 @@ impl Engine {
         let registry = Registry::load(&*store, master_key, Arc::clone(&world))?;
         let catalog = Catalog::load(Arc::clone(&store))?;
         let availability = Arc::new(DashMap::new());
+        let quarantined = Quarantined::default();
         let news = Arc::new(News::default());
         let wake = Arc::clone(&news);
         let (desk, combiner) = combine(Settings {
             store: Arc::clone(&store),
             world: Arc::clone(&world),
             published: Arc::clone(&availability),
+            quarantined: Arc::clone(&quarantined),
             budget: ledger_bytes,
             committed: Box::new(move |events, destinations| wake.spread(events, destinations)),
+            others: nodes.others(),
         })?;
         let inner = Inner {
             started: world.now(),
@@ -174,6 +181,8 @@ impl Engine {
             registry,
             catalog,
             availability,
+            quarantined,
+            reach: Reach::default(),
             tokens,
             event_keys: EventKeys::new(),
             desk,
@@ -309,6 +318,14 @@ impl Engine {
     pub(crate) fn forget_events(&self, org: OrgId) {
         self.inner.catalog.forget(org);
         self.inner.event_keys.forget(org);
+    }
+
+    pub(crate) fn quarantined(&self) -> &Quarantined {
+        &self.inner.quarantined
+    }
+
+    pub(crate) fn reach(&self) -> &Reach {
+        &self.inner.reach
     }
 
     pub(crate) fn desk(&self) -> &Desk {

@@ -5,7 +5,8 @@
 //! On a store of one process there is nothing to share: it does everything.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -82,13 +83,24 @@ pub(crate) struct Nodes {
     /// Of work that never ends, as nobody else could do it.
     alone: CancellationToken,
     state: Mutex<State>,
+    /// How many other nodes are alive.
+    others: Arc<AtomicUsize>,
 }
 
 impl Nodes {
     pub(crate) fn new(me: NodeId, store: &dyn Store, works: bool, began: Instant) -> Self {
         let shared = store.is_shared();
         let alone = CancellationToken::new();
-        Self { me, shared, works, peer: None, began, alone, state: Mutex::default() }
+        Self {
+            me,
+            shared,
+            works,
+            peer: None,
+            began,
+            alone,
+            state: Mutex::default(),
+            others: Arc::default(),
+        }
     }
 
     /// Its name.
@@ -107,6 +119,11 @@ impl Nodes {
 
     fn millis(&self, at: Instant) -> u64 {
         u64::try_from(at.duration_since(self.began).as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// How many other nodes are alive, as it changes.
+    pub(crate) fn others(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.others)
     }
 
     /// Whether this node does a piece of work.
@@ -161,6 +178,7 @@ impl Nodes {
         });
         let forgotten = forgotten.collect();
         state.others = others;
+        self.others.store(state.others.len(), Ordering::Relaxed);
         Judged { ended, steps, forgotten }
     }
 }
@@ -316,7 +334,8 @@ async fn take(engine: &Engine, name: String, epoch: u64) -> Result<(), StoreErro
         Ok(store.get(&key)?.map(|found| lease_of(&found)))
     });
     if taken.await? == Some(Lease { epoch, holder: Some(nodes.me) }) {
-        tracing::info!(work = name, epoch, "this node does this work from now on");
+        let node = nodes.me.text();
+        tracing::info!(node, work = name, epoch, "this node does this work from now on");
         let tenure = Tenure { epoch, ended: CancellationToken::new() };
         nodes.state().held.insert(name.clone(), tenure);
         engine.begin_work(&name);

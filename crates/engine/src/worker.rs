@@ -40,6 +40,7 @@ use crate::engine::{Engine, StartError};
 use crate::mail::MailSettings;
 use crate::mapping;
 use crate::nodes;
+use crate::reach;
 pub use budget::Calls24h;
 pub use driver::Run;
 pub use license::SourceOrg;
@@ -314,6 +315,7 @@ pub(crate) fn start(engine: &Engine) {
     let now_and_then = Duration::from_secs(10);
     driver::drive(engine, "licenses", often, |engine| &engine.workers().nothing, license::follow);
     driver::drive(engine, "mappings", now_and_then, |e| &e.workers().nothing, mapping::look);
+    driver::drive(engine, "store", often, |e| &e.workers().nothing, reach::look);
     driver::drive(engine, "nodes", often, |e| &e.workers().nothing, nodes::look);
     driver::drive(engine, "follow", often, |e| &e.workers().nothing, follow::look);
     workers.spawn(nodes::watch(engine.clone()));
@@ -328,9 +330,14 @@ pub(crate) fn start(engine: &Engine) {
             async move { orders::look(engine, &compared).await }
         },
     );
-    if !workers.works() {
-        return;
+    if workers.works() {
+        start_work(engine);
     }
+}
+
+/// What one node at a time does, if that is this one.
+fn start_work(engine: &Engine) {
+    let (often, now_and_then) = (Duration::from_secs(1), Duration::from_secs(10));
     driver::drive(
         engine,
         "orgs",

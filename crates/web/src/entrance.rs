@@ -2,6 +2,7 @@
 //! says why, and whoever comes is asked to come back in a moment. Once
 //! everything runs, the same address leads there.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -26,6 +27,11 @@ const REFRESH: HeaderName = HeaderName::from_static("refresh");
 pub trait Leads: Send + Sync + 'static {
     /// What the next request goes to.
     fn to(&self) -> Router;
+
+    /// Whether whoever is connected should go to another node for the next one.
+    fn is_closing(&self) -> bool {
+        false
+    }
 }
 
 impl Leads for Router {
@@ -39,6 +45,7 @@ pub struct Entrance {
     before: Router,
     waits: Waits,
     opened: OnceLock<Router>,
+    closing: AtomicBool,
 }
 
 /// What the start waits for, in a sentence.
@@ -57,7 +64,7 @@ impl Entrance {
             .route("/assets/{file}", get(assets::serve))
             .fallback(async move || come_back(&else_))
             .layer(from_fn_with_state(stack, stack::guard));
-        Arc::new(Self { before, waits, opened: OnceLock::new() })
+        Arc::new(Self { before, waits, opened: OnceLock::new(), closing: AtomicBool::new(false) })
     }
 
     /// Says what the start waits for; a whole sentence.
@@ -70,11 +77,21 @@ impl Entrance {
         // Only one start opens it.
         let _ = self.opened.set(app);
     }
+
+    /// Still answers everybody, and ends each connection with the next answer:
+    /// whoever keeps one open does not come back by it when nobody is here.
+    pub fn close(&self) {
+        self.closing.store(true, Ordering::Release);
+    }
 }
 
 impl Leads for Arc<Entrance> {
     fn to(&self) -> Router {
         self.opened.get().unwrap_or(&self.before).clone()
+    }
+
+    fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::Request;
+use axum::http::{HeaderValue, Request, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -30,6 +30,8 @@ const MAX_CONNECTIONS: usize = 16_384;
 const DRAIN: Duration = Duration::from_secs(25);
 /// How long to wait when the system has no file handle left.
 const EXHAUSTED: Duration = Duration::from_millis(100);
+
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 /// Who is at the other end of the connection.
 #[derive(Clone, Copy, Debug)]
@@ -92,9 +94,14 @@ fn connection(
     let service = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer);
-        let app = app.to();
+        let app = Arc::clone(&app);
         async move {
-            Ok::<_, Infallible>(app.oneshot(request).await.unwrap_or_else(|never| match never {}))
+            let answer = app.to().oneshot(request).await;
+            let mut answer = answer.unwrap_or_else(|never: Infallible| match never {});
+            if app.is_closing() {
+                answer.headers_mut().insert(header::CONNECTION, CLOSE);
+            }
+            Ok::<_, Infallible>(answer)
         }
     });
     http1::Builder::new()

@@ -145,6 +145,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         licenses: Some(licenses_from(&source)?),
         runs_work: true,
         admin_token: None,
+        drain: None,
     };
     let platform =
         Platform::start(&StoreAt::Embedded(home.path.join("platform")), key, wishes, site).await?;

@@ -42,8 +42,7 @@ pub(crate) enum Event {
 pub(crate) async fn run(event: Event) -> Result<(), Failure> {
     match event {
         Event::Refresh { at, org, event } => {
-            let running = at.needed().await?;
-            running.ask("refresh", &json!({ "org": org, "event": event })).await?;
+            at.ask("refresh", &json!({ "org": org, "event": event })).await?;
             println!("Asked for. The pages show what Salesforce says as soon as it has answered.");
             Ok(())
         }

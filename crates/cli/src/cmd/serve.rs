@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args as Arguments, ValueEnum};
 
@@ -15,18 +16,26 @@ use crate::platform;
 pub(crate) enum Role {
     /// Serves the public.
     Web,
-    /// Refreshes, syncs, sends.
+    /// Refreshes, syncs, sends; answers whoever asks as well.
     Worker,
     /// Both.
     All,
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  SLOE_MASTER_KEY=$(openssl rand -hex 32) sloe serve --listen 0.0.0.0:8080
+  sloe serve --store mongodb://localhost/sloe     one of many nodes; docs/mongodb.md has more
+  sloe serve --store mongodb://localhost/sloe --role worker     the same, and no pages needed";
+
 #[derive(Arguments)]
 #[command(
-    after_help = "Example:\n  SLOE_MASTER_KEY=$(openssl rand -hex 32) sloe serve --listen 0.0.0.0:8080"
+    after_help = EXAMPLES
 )]
 pub(crate) struct Args {
-    /// What this process does; the embedded store needs all.
+    /// What this process does: web leaves all that calls Salesforce and sends mail to others;
+    /// worker and all do everything, worker is for nodes that no visitor is sent to. The embedded
+    /// store needs all.
     #[arg(long, env = "SLOE_ROLE", value_enum, default_value_t = Role::All)]
     role: Role,
     /// Where to listen; PORT, if set, stands for 0.0.0.0:PORT.
@@ -52,6 +61,10 @@ pub(crate) struct Args {
     /// Requests one address may make a second, on average; 0 is no limit.
     #[arg(long, env = "SLOE_RATE_LIMIT", default_value_t = 50)]
     rate_limit: u32,
+    /// Seconds to go on answering after SIGTERM, while /readyz says already that no more should be
+    /// sent here: 0 on the embedded store, 5 on MongoDB, where others take over.
+    #[arg(long, env = "SLOE_DRAIN_SECONDS", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=300))]
+    drain: Option<u64>,
     #[command(flatten)]
     licenses: super::license::Source,
 }
@@ -79,9 +92,13 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         mailbox: None,
         licenses: args.licenses.read()?,
         runs_work: args.role != Role::Web,
+        drain: args.drain.map(Duration::from_secs),
         admin_token: platform::admin_token(args.admin_token_file.as_deref())?,
     };
-    let platform = Platform::start(&store, key, wishes, listener).await?;
+    let platform = tokio::select! {
+        started = Platform::start(&store, key, wishes, listener) => started?,
+        () = platform::asked_to_stop() => return Ok(()),
+    };
     eprintln!("sloe: serving {public_url} from {store}");
     platform::asked_to_stop().await;
     eprintln!("sloe: draining; what was acknowledged is durable");

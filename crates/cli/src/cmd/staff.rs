@@ -19,8 +19,7 @@ pub(crate) enum Staff {
 
 pub(crate) async fn run(staff: Staff) -> Result<(), Failure> {
     let Staff::Link { at } = staff;
-    let running = at.needed().await?;
-    let answer = running.ask("staff/link", &json!({})).await?;
+    let answer = at.ask("staff/link", &json!({})).await?;
     println!("{}", text(&answer, "url"));
     eprintln!("It signs in once, until {}.", when(&answer, "until"));
     Ok(())

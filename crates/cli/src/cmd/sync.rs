@@ -215,7 +215,7 @@ async fn verified(out: &Out, org: &str, asked: &Value) -> Result<Value, Failure>
 }
 
 async fn ask(out: &Out, path: &str, body: Value) -> Result<Value, Failure> {
-    out.at.needed().await?.ask(path, &body).await
+    out.at.ask(path, &body).await
 }
 
 fn print(out: &Out, answer: &Value, show: impl Fn(&Value) -> String) {

@@ -10,6 +10,8 @@ use sloe_core::ledger::{Ledger, PoolKey};
 use sloe_store::api::{Checkpoint, Store, StoreError};
 use sloe_store::record;
 
+use super::ask::{Task, Unanswered};
+use crate::damage::Quarantined;
 use crate::view::{Availability, Left};
 
 /// Batches read at a time while rolling forward.
@@ -38,7 +40,10 @@ pub(super) struct Residents {
     ledgers: HashMap<EventRef, Resident>,
     /// Thrown away and not loaded since: their holds must end in time all the same.
     forgotten: BTreeSet<EventRef>,
-    quarantined: HashMap<EventRef, String>,
+    /// Requests whose commit's answer was lost, by event: until the journal is
+    /// read, nobody may say that they were not taken.
+    doubted: HashMap<EventRef, BTreeSet<u128>>,
+    quarantined: Quarantined,
     published: Published,
     budget: usize,
     /// Other nodes may write the same journals.
@@ -60,11 +65,16 @@ pub(super) enum LoadError {
 }
 
 impl Residents {
-    pub(super) fn new(published: Published, budget: usize, shared: bool) -> Self {
+    pub(super) fn new(
+        (published, quarantined): (Published, Quarantined),
+        budget: usize,
+        shared: bool,
+    ) -> Self {
         Self {
             ledgers: HashMap::new(),
             forgotten: BTreeSet::new(),
-            quarantined: HashMap::new(),
+            doubted: HashMap::new(),
+            quarantined,
             published,
             budget,
             shared,
@@ -93,6 +103,7 @@ impl Residents {
             })?;
             self.ledgers.insert(event, resident);
             self.forgotten.remove(&event);
+            self.doubted.remove(&event);
             self.publish(event);
             self.moved.insert(event);
         }
@@ -146,6 +157,25 @@ impl Residents {
     pub(super) fn forget(&mut self, event: EventRef) {
         self.ledgers.remove(&event);
         self.forgotten.insert(event);
+    }
+
+    /// Whether a task was taken is not known.
+    pub(super) fn doubt(&mut self, task: &Task) {
+        if let Some(request) = task.command.request() {
+            self.doubted.entry(task.event).or_default().insert(request.key);
+        }
+    }
+
+    /// What a task is told that can't be decided on now: that it was not
+    /// accepted, unless it may have been when it was asked before.
+    pub(super) fn or_doubt(&self, task: &Task, unanswered: Unanswered) -> Unanswered {
+        let doubted = self.doubted.get(&task.event).zip(task.command.request());
+        match unanswered {
+            Unanswered::NotAccepted if doubted.is_some_and(|(all, r)| all.contains(&r.key)) => {
+                Unanswered::OutcomeUnknown
+            }
+            unanswered => unanswered,
+        }
     }
 
     /// Loads what was thrown away and nobody has asked for since; what can't

@@ -32,7 +32,6 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args) -> Result<(), Failure> {
-    let running = args.at.needed().await?;
     let records = match args.records.as_slice() {
         [one] if one == "-" => from_file(std::io::stdin().lock())?,
         _ => args.records,
@@ -40,7 +39,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let mut lines = Vec::with_capacity(records.len());
     for some in records.chunks(AT_ONCE) {
         let body = json!({ "org": args.org, "event": args.event, "records": some });
-        let answer = running.ask("events/invite", &body).await?;
+        let answer = args.at.ask("events/invite", &body).await?;
         let links = answer.get("links").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         let line = |(record, link): (&String, &Value)| {
             format!("{record},{}", link.as_str().unwrap_or_default())
