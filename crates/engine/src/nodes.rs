@@ -204,8 +204,7 @@ impl Engine {
             return Some((self.clone(), nodes.alone.clone()));
         }
         let tenure = nodes.state().held.get(work).cloned()?;
-        #[cfg(feature = "planted")]
-        if sloe_core::planted::is(sloe_core::planted::Bug::UnfencedLease) {
+        if sloe_core::planted!(UnfencedLease) {
             return Some((self.clone(), tenure.ended));
         }
         let fence = Fence { lease: Key::lease(work), epoch: tenure.epoch };

@@ -11,6 +11,7 @@ use sloe_core::fact::{Batch, Fact};
 use sloe_core::ids::EventRef;
 use sloe_core::ledger::{Command, Image};
 use sloe_core::limits;
+use sloe_core::planted;
 use sloe_core::time::Timestamp;
 use sloe_store::api::{Append, Appended, Destination, Store, StoreError};
 
@@ -182,6 +183,11 @@ impl Combiner {
             self.residents.fit();
             self.rest.forget_old(now);
         }
+        // What another node committed is news to whoever tells an org its figures here.
+        let moved = self.residents.take_moved();
+        if !moved.is_empty() {
+            (self.settings.committed)(&moved, &[]);
+        }
     }
 
     /// Hands claims to those who lead their events; the others are decided here.
@@ -270,8 +276,16 @@ impl Combiner {
         let started = Instant::now();
         let mut decided = Vec::with_capacity(drafts.len());
         let mut appends = Vec::with_capacity(drafts.len());
-        for draft in drafts {
+        for mut draft in drafts {
             let version = self.residents.get_mut(draft.event).map_or(0, |r| r.ledger.version());
+            if planted!(TentativeCheckpoint)
+                && let Some(resident) = self.residents.get_mut(draft.event)
+            {
+                self.due.insert(draft.event, resident.ledger.to_image());
+            }
+            if planted!(EarlyAnswer) {
+                answer_all(std::mem::take(&mut draft.decided), version + 1);
+            }
             decided.push(draft.decided);
             let destinations = destinations(&draft.facts);
             let batch = Batch { version: version + 1, at: draft.at, nonce, facts: draft.facts };
@@ -377,7 +391,14 @@ impl Combiner {
                         return;
                     }
                     // Another batch has its version, so it can't come any more.
-                    Ok(batches) if !batches.is_empty() => Unanswered::NotAccepted,
+                    Ok(batches) if !batches.is_empty() => {
+                        if planted!(NonceNotCompared) {
+                            answer_all(decided, append.batch.version);
+                            return;
+                        }
+                        Unanswered::NotAccepted
+                    }
+                    _ if planted!(LostAnswerIsRefusal) => Unanswered::NotAccepted,
                     // It may be on its way, or be there once the store is opened anew.
                     Ok(_) | Err(_) => Unanswered::OutcomeUnknown,
                 }
@@ -427,7 +448,10 @@ fn decide_all(
             }
             draft.facts.push(fact);
         }
-        if fresh {
+        let mut task = task;
+        if fresh && planted!(DetailsLostOnConflict) {
+            draft.sealed.extend(task.sealed.take());
+        } else if fresh {
             // The task keeps its own: a conflict lets it be decided again.
             draft.sealed.extend(task.sealed.clone());
         }
