@@ -106,7 +106,7 @@ pub(crate) async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Event(event) => event::run(event).await?,
         Command::Sync(sync) => sync::run(sync).await?,
         Command::Staff(staff) => staff::run(staff).await?,
-        Command::Store(store) => store::run(&store)?,
+        Command::Store(store) => store::run(store).await?,
         Command::Person(person) => person::run(person).await?,
     }
     Ok(ExitCode::SUCCESS)

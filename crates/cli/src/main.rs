@@ -1,5 +1,6 @@
 //! The one binary: reads what is asked, does it, says how it went.
 
+mod at;
 mod boot;
 mod cmd;
 mod platform;

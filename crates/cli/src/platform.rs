@@ -11,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::cmd::Failure;
 
-pub(crate) use key::{MASTER_KEY, from_environment, keep_beside};
+pub(crate) use key::{MASTER_KEY, fresh_token, from_environment, keep_beside};
 pub(crate) use running::{Announced, Running, announce};
 
 /// Logs to standard error, warnings and up unless told otherwise.
@@ -71,6 +71,35 @@ pub(crate) fn make_private(directory: &Path) -> Result<(), Failure> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|error| {
         Failure::new(format!("the data directory {} can't be made: {error}", directory.display()))
     })
+}
+
+/// The address of a MongoDB under the name that hosters give it.
+pub(crate) fn mongodb_uri() -> Option<String> {
+    std::env::var("MONGODB_URI").ok().filter(|uri| !uri.is_empty())
+}
+
+/// How registrants reach the site, where a node on this machine would be told so.
+pub(crate) fn public_url() -> Option<String> {
+    std::env::var("SLOE_PUBLIC_URL").ok().filter(|url| !url.is_empty())
+}
+
+/// The secret of the admin API: from a file, else from the environment, else none.
+pub(crate) fn admin_token(file: Option<&Path>) -> Result<Option<String>, Failure> {
+    const LEAST: usize = 16;
+    let token = match file {
+        Some(file) => read_secret(file)?,
+        None => std::env::var("SLOE_ADMIN_TOKEN").unwrap_or_default().trim().to_owned(),
+    };
+    let plain = token.bytes().all(|b| b.is_ascii_graphic());
+    if file.is_none() && token.is_empty() {
+        return Ok(None);
+    }
+    if token.len() < LEAST || !plain {
+        return Err(Failure::new(format!(
+            "the admin token must have {LEAST} printable characters or more; make one with: openssl rand -hex 20"
+        )));
+    }
+    Ok(Some(token))
 }
 
 /// Reads a secret from a file, or from standard input for `-`.

@@ -12,11 +12,14 @@ pub mod catalog;
 pub mod fact;
 pub mod ids;
 pub mod inbound;
+pub mod lease;
 pub mod ledger;
 pub mod license;
 pub mod limits;
 pub mod money;
 pub mod outbox;
+#[cfg(feature = "planted")]
+pub mod planted;
 pub mod time;
 pub mod verify;
 pub mod words;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use dashmap::DashMap;
 use moka::sync::Cache;
 use sloe_core::catalog::{EventStatus, Snapshot};
-use sloe_core::ids::{EventRef, OrgId, PublicId};
-use sloe_store::api::{Store, StoreError, Write};
+use sloe_core::ids::{EventRef, OrgId, PublicId, SfId};
+use sloe_store::api::{Document, Store, StoreError, Write};
 use sloe_store::key::{Collection, Key, Range};
 use sloe_store::record;
 
@@ -30,6 +30,8 @@ pub struct Catalog {
     /// Slugs that events had before.
     old_slugs: DashMap<(OrgId, String), EventRef>,
     snapshots: Cache<EventRef, Arc<Snapshot>>,
+    /// Events whose snapshot can't be read, its document's version, and why.
+    unreadable: DashMap<EventRef, (u64, String)>,
     store: Arc<dyn Store>,
 }
 
@@ -46,6 +48,7 @@ impl Catalog {
             slugs: DashMap::new(),
             old_slugs: DashMap::new(),
             snapshots: Cache::builder().max_capacity(CACHE_BYTES).weigher(weigh).build(),
+            unreadable: DashMap::new(),
             store,
         };
         let mut after = None;
@@ -54,11 +57,9 @@ impl Catalog {
             let page = catalog.store.scan(range, after.as_ref(), 500)?;
             for (key, document) in &page {
                 // One event's damage is that event's only: the next refresh mends it.
-                match record::snapshot::decode(&document.body) {
-                    Ok(snapshot) => catalog.index(&snapshot),
-                    Err(error) => {
-                        tracing::error!(key = key.id(), %error, "snapshot can't be read; refresh the event");
-                    }
+                let Some(event) = event_of(key) else { continue };
+                if let Ok(snapshot) = catalog.decode(event, document) {
+                    catalog.index(&snapshot);
                 }
             }
             match page.into_iter().next_back() {
@@ -135,20 +136,77 @@ impl Catalog {
         if let Some(snapshot) = self.snapshots.get(&event) {
             return Ok(Some(snapshot));
         }
+        Ok(self.stored(event)?.map(|snapshot| self.keep(Arc::new(snapshot))))
+    }
+
+    /// An event's snapshot as it is stored.
+    fn stored(&self, event: EventRef) -> Result<Option<Snapshot>, StoreError> {
         let Some(scope) = self.store.open_org(event.org)? else { return Ok(None) };
         let Some(document) = self.store.get(&Key::snapshot(scope, event.event))? else {
             return Ok(None);
         };
-        let snapshot = record::snapshot::decode(&document.body)
-            .map_err(|e| StoreError::Damaged(e.to_string()))?;
-        Ok(Some(self.keep(Arc::new(snapshot))))
+        self.decode(event, &document).map(Some)
     }
 
-    /// Caches what was read from the store, unless something was published
-    /// meanwhile: that is newer, and what stays.
+    fn decode(&self, event: EventRef, document: &Document) -> Result<Snapshot, StoreError> {
+        record::snapshot::decode(&document.body).map_err(|error| {
+            let why = error.to_string();
+            tracing::error!(?event, why, "snapshot can't be read; refresh the event");
+            self.unreadable.insert(event, (document.version, why.clone()));
+            StoreError::Damaged(why)
+        })
+    }
+
+    /// Events whose snapshot can't be read, and why.
+    pub(crate) fn unreadable(&self) -> impl Iterator<Item = (EventRef, String)> + '_ {
+        self.unreadable.iter().map(|entry| (*entry.key(), entry.value().1.clone()))
+    }
+
+    /// Caches what was read from the store, unless something newer was
+    /// published meanwhile: that is what stays.
     fn keep(&self, read: Arc<Snapshot>) -> Arc<Snapshot> {
         let entry = self.snapshots.entry(read.event);
-        entry.and_upsert_with(|known| known.map_or(read, moka::Entry::into_value)).into_value()
+        let newest = |known: Option<moka::Entry<EventRef, Arc<Snapshot>>>| {
+            known.map(moka::Entry::into_value).filter(|known| known.version >= read.version)
+        };
+        entry
+            .and_upsert_with(|known| newest(known).unwrap_or_else(|| Arc::clone(&read)))
+            .into_value()
+    }
+
+    /// Whether less of a snapshot is known here than its document's `version`.
+    pub(crate) fn is_older(&self, key: &Key, version: u64) -> bool {
+        let Some(event) = event_of(key) else { return false };
+        let known = self.listing(event).map(|known| known.version);
+        let damaged = self.unreadable.get(&event).map(|damaged| damaged.0);
+        known.max(damaged).is_none_or(|known| known < version)
+    }
+
+    /// Takes up what another node has published of an event.
+    ///
+    /// # Errors
+    /// The store can't be read, or what is stored is damaged.
+    pub(crate) fn read_again(&self, key: &Key) -> Result<(), StoreError> {
+        let Some(event) = event_of(key) else { return Ok(()) };
+        let Some(snapshot) = self.stored(event)? else { return Ok(()) };
+        let before = self.listing(event);
+        if before.as_ref().is_some_and(|before| before.version >= snapshot.version) {
+            return Ok(());
+        }
+        if let Some(before) = before.filter(|before| before.slug != snapshot.slug) {
+            self.retire(event, before.slug.clone());
+        }
+        let snapshot = self.keep(Arc::new(snapshot));
+        self.index(&snapshot);
+        Ok(())
+    }
+
+    /// A slug that is an event's no more, and still leads to it.
+    fn retire(&self, event: EventRef, slug: String) {
+        if let Some(mut slugs) = self.slugs.get_mut(&event.org) {
+            slugs.remove(&slug);
+        }
+        self.old_slugs.insert((event.org, slug), event);
     }
 
     /// Makes `snapshot` what the public sees, unless it shows the same as
@@ -158,15 +216,28 @@ impl Catalog {
     /// The store does not take it; then nothing changed.
     pub fn publish(
         &self,
+        store: &dyn Store,
         org: &Org,
         mut snapshot: Snapshot,
     ) -> Result<(Arc<Snapshot>, bool), StoreError> {
-        let before = self.snapshot(snapshot.event)?;
+        // On a store of several nodes another one may have published since this one looked.
+        let before = if store.is_shared() {
+            self.stored(snapshot.event)
+                .or_else(|error| match error {
+                    // The next good refresh mends it.
+                    StoreError::Damaged(_) => Ok(None),
+                    error => Err(error),
+                })?
+                .map(Arc::new)
+        } else {
+            self.snapshot(snapshot.event)?
+        };
         snapshot.slug = self.free_slug(&snapshot);
         if let Some(before) = &before
             && before.shows_the_same(&snapshot)
         {
-            return Ok((Arc::clone(before), false));
+            self.index(before);
+            return Ok((self.keep(Arc::clone(before)), false));
         }
         snapshot.version = before.as_ref().map_or(1, |before| before.version + 1);
         let mut writes = vec![Write {
@@ -182,12 +253,9 @@ impl Catalog {
                 body: Some(snapshot.event.partition().into_bytes()),
             });
         }
-        self.store.put(&writes)?;
+        store.put(&writes)?;
         if let Some(slug) = old_slug {
-            if let Some(mut slugs) = self.slugs.get_mut(&snapshot.event.org) {
-                slugs.remove(&slug);
-            }
-            self.old_slugs.insert((snapshot.event.org, slug), snapshot.event);
+            self.retire(snapshot.event, slug);
         }
         let snapshot = Arc::new(snapshot);
         self.index(&snapshot);
@@ -203,6 +271,7 @@ impl Catalog {
         self.old_slugs.retain(|(of, _), _| *of != org);
         self.by_locator.retain(|_, event| event.org != org);
         self.listings.retain(|event, _| event.org != org);
+        self.unreadable.retain(|event, _| event.org != org);
         let all: Vec<EventRef> = self.snapshots.iter().map(|(event, _)| *event).collect();
         for event in all.into_iter().filter(|event| event.org == org) {
             self.snapshots.invalidate(&event);
@@ -223,6 +292,7 @@ impl Catalog {
 
     fn index(&self, snapshot: &Snapshot) {
         let event = snapshot.event;
+        self.unreadable.remove(&event);
         self.listings.insert(event, Arc::new(listing(snapshot)));
         self.by_locator.insert(locator(snapshot.id), event);
         self.slugs.entry(event.org).or_default().insert(snapshot.slug.clone(), event);
@@ -230,10 +300,17 @@ impl Catalog {
     }
 }
 
+/// The event whose snapshot has a key.
+fn event_of(key: &Key) -> Option<EventRef> {
+    let (org, event) = key.id().split_once('/')?;
+    Some(EventRef { org: OrgId::parse(org).ok()?, event: SfId::parse(event).ok()? })
+}
+
 fn listing(snapshot: &Snapshot) -> Listing {
     Listing {
         event: snapshot.event,
         id: snapshot.id,
+        version: snapshot.version,
         slug: snapshot.slug.clone(),
         name: snapshot.name.clone(),
         summary: snapshot.summary.clone(),
@@ -280,7 +357,7 @@ mod tests {
         let catalog = engine.catalog();
         let (read, after) = (page("Before"), Snapshot::clone(&page("After")));
         let event = after.event;
-        catalog.publish(&org, after).unwrap();
+        catalog.publish(&**engine.store(), &org, after).unwrap();
         assert_eq!(catalog.keep(read).name, "After");
         assert_eq!(catalog.snapshot(event).unwrap().unwrap().name, "After");
         // Where there is none it is kept.

@@ -87,9 +87,13 @@ pub struct Examined {
 impl Engine {
     /// How every org is, by slug.
     pub async fn examine_orgs(&self) -> Vec<Examined> {
+        if self.workers().at_rest() {
+            self.try_journals().await;
+        }
         let mut all = Vec::new();
         for org in self.registry().all() {
-            let lines = org_lines(self, &org).await;
+            let mut lines = org_lines(self, &org).await;
+            lines.extend(damages(self, &org));
             all.push(Examined { org: org.id(), slug: org.profile.slug.clone(), lines });
         }
         all
@@ -119,6 +123,12 @@ async fn org_lines(engine: &Engine, org: &Org) -> Vec<Line> {
         comparison(engine, org).await,
         panics(engine, org),
     ]
+}
+
+/// Events of which something can't be read, a line for each.
+fn damages(engine: &Engine, org: &Org) -> Vec<Line> {
+    let all = engine.damages(org.id()).into_iter();
+    all.map(|damage| Line::attention("damaged event", damage.says(), damage.todo())).collect()
 }
 
 /// How long ago `at` is, for people.

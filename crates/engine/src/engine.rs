@@ -9,15 +9,22 @@ use std::time::Duration;
 use dashmap::DashMap;
 use sloe_core::catalog::Snapshot;
 use sloe_core::ids::{ClaimId, EventRef, OrgId, PublicId};
-use sloe_store::api::{Destination, Store, StoreError};
+use sloe_core::lease::NodeId;
+use sloe_core::time::Timestamp;
+use sloe_store::api::{Destination, Fence, Store, StoreError};
+use sloe_store::fenced::Fenced;
 use tokio::sync::Notify;
 
 use crate::catalog::Catalog;
 use crate::clock::World;
+use crate::damage::Quarantined;
 use crate::error::Denied;
 use crate::keys::EventKeys;
-use crate::ledger::{self, Desk, Settings};
+use crate::ledger::{self, Desk, Settings, Stepper};
+use crate::nodes::{self, Nodes};
+use crate::reach::Reach;
 use crate::seal::Key;
+use crate::steps::Steps;
 use crate::tenant::{Org, OrgError, Registry};
 use crate::token::{Kind, Tokens};
 use crate::view::{Availability, Found, Listing};
@@ -65,14 +72,21 @@ pub enum StartError {
 
 /// Everything Sloe can be asked. Cheap to clone.
 #[derive(Clone)]
-pub struct Engine(Arc<Inner>);
+pub struct Engine {
+    inner: Arc<Inner>,
+    /// Where documents go; under a lease for whoever works under one.
+    store: Arc<dyn Store>,
+}
 
 struct Inner {
-    store: Arc<dyn Store>,
+    started: Timestamp,
+    nodes: Nodes,
     world: Arc<dyn World>,
     registry: Registry,
     catalog: Catalog,
     availability: Arc<DashMap<EventRef, Arc<Availability>>>,
+    quarantined: Quarantined,
+    reach: Reach,
     tokens: Tokens,
     event_keys: EventKeys,
     desk: Desk,
@@ -88,6 +102,7 @@ pub(crate) struct News {
     pub(crate) mail: Notify,
     pub(crate) orders: Notify,
     pub(crate) removals: Notify,
+    pub(crate) retention: Notify,
     /// Events whose orders may have changed since the projection looked.
     pub(crate) reorder: Mutex<BTreeSet<EventRef>>,
     /// Events whose figures may have changed since the outbox looked.
@@ -115,39 +130,67 @@ impl Engine {
     ///
     /// # Errors
     /// [`StartError`].
-    pub fn start(options: Options) -> Result<Self, StartError> {
-        let Options { store, master_key, world, ledger_bytes, workers } = options;
-        let workers = Workers::new(workers, &world)?;
+    pub fn start(mut options: Options) -> Result<Self, StartError> {
+        let workers = Workers::new(options.workers.take(), &options.world)?;
+        let (engine, combiner) = Self::make(options, workers, |s| Ok(ledger::start(s)?))?;
+        *engine.inner.combiner.lock().unwrap_or_else(PoisonError::into_inner) = Some(combiner);
+        worker::start(&engine);
+        Ok(engine)
+    }
+
+    /// An engine in which nothing happens by itself: what its threads and
+    /// workers do elsewhere, the other value does when it is told to.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn stepped(mut options: Options) -> Result<(Self, Steps), StartError> {
+        let settings = options.workers.take().unwrap_or_default();
+        let workers = Workers::inline(settings, &options.world)?;
+        let (engine, stepper) = Self::make(options, workers, |s| Ok(Stepper::new(s)))?;
+        Ok((engine.clone(), Steps::new(engine, stepper)))
+    }
+
+    /// Reads orgs and catalog, and opens a desk with whatever runs its combiner.
+    fn make<T>(
+        options: Options,
+        workers: Workers,
+        combine: impl FnOnce(Settings) -> Result<(Desk, T), StartError>,
+    ) -> Result<(Self, T), StartError> {
+        let Options { store, master_key, world, ledger_bytes, workers: _ } = options;
+        let nodes = Nodes::new(NodeId(world.id()), &*store, workers.works(), world.steady());
         let tokens = Tokens::new(master_key.derive("tokens").bytes());
         let registry = Registry::load(&*store, master_key, Arc::clone(&world))?;
         let catalog = Catalog::load(Arc::clone(&store))?;
         let availability = Arc::new(DashMap::new());
+        let quarantined = Quarantined::default();
         let news = Arc::new(News::default());
         let wake = Arc::clone(&news);
-        let (desk, combiner) = ledger::start(Settings {
+        let (desk, combiner) = combine(Settings {
             store: Arc::clone(&store),
             world: Arc::clone(&world),
             published: Arc::clone(&availability),
+            quarantined: Arc::clone(&quarantined),
             budget: ledger_bytes,
             committed: Box::new(move |events, destinations| wake.spread(events, destinations)),
+            others: nodes.others(),
         })?;
-        let combiner = Mutex::new(Some(combiner));
         let inner = Inner {
-            store,
+            started: world.now(),
+            nodes,
             world,
             registry,
             catalog,
             availability,
+            quarantined,
+            reach: Reach::default(),
             tokens,
             event_keys: EventKeys::new(),
             desk,
-            combiner,
+            combiner: Mutex::default(),
             news,
             workers,
         };
-        let engine = Self(Arc::new(inner));
-        worker::start(&engine);
-        Ok(engine)
+        Ok((Self { inner: Arc::new(inner), store }, combiner))
     }
 
     /// Lets the workers finish what they do, for a bounded time; then answers
@@ -155,12 +198,15 @@ impl Engine {
     /// accepted, and nothing of the engine uses the store any more: when the
     /// last handle is dropped, its directory is free.
     pub async fn stop(&self) {
-        self.0.workers.stop().await;
+        self.inner.workers.stop().await;
         if let Err(error) = worker::budget::keep(self, true).await {
             tracing::error!(error, "the last API calls can't be written down");
         }
-        self.0.desk.stop();
-        let combiner = self.0.combiner.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Err(error) = nodes::leave(self).await {
+            tracing::warn!(%error, "this node's work can't be given back; others take it over soon");
+        }
+        self.inner.desk.stop();
+        let combiner = self.inner.combiner.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(combiner) = combiner else { return };
         if !matches!(tokio::task::spawn_blocking(move || combiner.join()).await, Ok(Ok(()))) {
             tracing::error!("the combiner ended by a panic; what it acknowledged is durable");
@@ -170,31 +216,31 @@ impl Engine {
     /// The orgs, and who may be live.
     #[must_use]
     pub fn registry(&self) -> &Registry {
-        &self.0.registry
+        &self.inner.registry
     }
 
     /// The catalog.
     #[must_use]
     pub fn catalog(&self) -> &Catalog {
-        &self.0.catalog
+        &self.inner.catalog
     }
 
     /// The time now.
     #[must_use]
-    pub fn now(&self) -> sloe_core::time::Timestamp {
-        self.0.world.now()
+    pub fn now(&self) -> Timestamp {
+        self.inner.world.now()
     }
 
     /// Whether an org may take new holds.
     #[must_use]
     pub fn is_live(&self, org: OrgId) -> bool {
-        self.0.registry.licenses.is_live(org, self.now())
+        self.inner.registry.licenses.is_live(org, self.now())
     }
 
     /// An org's events by start; unpublished ones too.
     #[must_use]
     pub fn events(&self, org: &Org) -> Vec<Arc<Listing>> {
-        self.0.catalog.events(org.id())
+        self.inner.catalog.events(org.id())
     }
 
     /// Where a slug of an org leads.
@@ -202,7 +248,7 @@ impl Engine {
     /// # Errors
     /// [`Denied::NotAccepted`] while the store can't be read.
     pub fn find_event(&self, org: &Org, slug: &str) -> Result<Found, Denied> {
-        self.0.catalog.find(org.id(), slug).map_err(|error| unavailable(&error))
+        self.inner.catalog.find(org.id(), slug).map_err(|error| unavailable(&error))
     }
 
     /// An event by its public id, published or not.
@@ -210,7 +256,7 @@ impl Engine {
     /// # Errors
     /// [`Denied::NotFound`].
     pub fn event(&self, id: PublicId) -> Result<(Arc<Org>, Arc<Snapshot>), Denied> {
-        self.known(self.0.catalog.by_id(id).ok_or(Denied::NotFound)?)
+        self.known(self.inner.catalog.by_id(id).ok_or(Denied::NotFound)?)
     }
 
     /// What is left of an event, at most a second old.
@@ -222,7 +268,7 @@ impl Engine {
             return Ok(known);
         }
         let (_, snapshot) = self.known(event)?;
-        let loaded = self.0.desk.load(event).await;
+        let loaded = self.inner.desk.load(event).await;
         loaded.map_err(|why| crate::claims::denied(&snapshot, why))?;
         self.availability_now(event).ok_or(Denied::NotFound)
     }
@@ -230,7 +276,7 @@ impl Engine {
     /// The same, if the event's ledger was loaded since the start.
     #[must_use]
     pub fn availability_now(&self, event: EventRef) -> Option<Arc<Availability>> {
-        self.0.availability.get(&event).map(|known| Arc::clone(&*known))
+        self.inner.availability.get(&event).map(|known| Arc::clone(&*known))
     }
 
     /// Whether an org may take new seats.
@@ -240,8 +286,8 @@ impl Engine {
 
     /// An event and its org.
     pub(crate) fn known(&self, event: EventRef) -> Result<(Arc<Org>, Arc<Snapshot>), Denied> {
-        let org = self.0.registry.by_id(event.org).ok_or(Denied::NotFound)?;
-        let snapshot = self.0.catalog.snapshot(event).map_err(|error| unavailable(&error))?;
+        let org = self.inner.registry.by_id(event.org).ok_or(Denied::NotFound)?;
+        let snapshot = self.inner.catalog.snapshot(event).map_err(|error| unavailable(&error))?;
         Ok((org, snapshot.ok_or(Denied::NotFound)?))
     }
 
@@ -250,7 +296,7 @@ impl Engine {
         kind: Kind,
         token: &str,
     ) -> Result<(EventRef, ClaimId), Denied> {
-        let found = self.0.tokens.open(kind, token, |at| self.0.catalog.at(at));
+        let found = self.inner.tokens.open(kind, token, |at| self.inner.catalog.at(at));
         found.ok_or(Denied::NotFound)
     }
 
@@ -259,8 +305,8 @@ impl Engine {
         &self,
         read: impl FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Denied> {
-        let store = Arc::clone(&self.0.store);
-        match self.0.workers.blocking(move || read(&*store)).await {
+        let store = Arc::clone(&self.store);
+        match self.inner.workers.blocking(move || read(&*store)).await {
             Ok(Ok(read)) => Ok(read),
             Ok(Err(error)) => Err(unavailable(&error)),
             Err(_) => Err(Denied::OutcomeUnknown),
@@ -270,24 +316,32 @@ impl Engine {
     /// Forgets in memory what is known of an org's events but their ledgers,
     /// which are as their journals.
     pub(crate) fn forget_events(&self, org: OrgId) {
-        self.0.catalog.forget(org);
-        self.0.event_keys.forget(org);
+        self.inner.catalog.forget(org);
+        self.inner.event_keys.forget(org);
+    }
+
+    pub(crate) fn quarantined(&self) -> &Quarantined {
+        &self.inner.quarantined
+    }
+
+    pub(crate) fn reach(&self) -> &Reach {
+        &self.inner.reach
     }
 
     pub(crate) fn desk(&self) -> &Desk {
-        &self.0.desk
+        &self.inner.desk
     }
 
     pub(crate) fn tokens(&self) -> &Tokens {
-        &self.0.tokens
+        &self.inner.tokens
     }
 
     pub(crate) fn event_keys(&self) -> &EventKeys {
-        &self.0.event_keys
+        &self.inner.event_keys
     }
 
     pub(crate) fn world(&self) -> &dyn World {
-        &*self.0.world
+        &*self.inner.world
     }
 
     /// A number by chance, for pauses that are not to be alike.
@@ -299,19 +353,42 @@ impl Engine {
 
     /// The world for those who outlive a borrow of the engine.
     pub(crate) fn shared_world(&self) -> Arc<dyn World> {
-        Arc::clone(&self.0.world)
+        Arc::clone(&self.inner.world)
     }
 
+    /// The store, under a lease for whoever works under one.
     pub(crate) fn store(&self) -> &Arc<dyn Store> {
-        &self.0.store
+        &self.store
+    }
+
+    /// The same engine for whoever works under a lease.
+    pub(crate) fn under(&self, fence: Fence) -> Self {
+        let store = Arc::new(Fenced::new(Arc::clone(&self.store), fence));
+        Self { inner: Arc::clone(&self.inner), store }
+    }
+
+    /// The nodes on the store, and this one among them.
+    pub(crate) fn nodes(&self) -> &Nodes {
+        &self.inner.nodes
+    }
+
+    /// When this engine was started.
+    pub(crate) fn started(&self) -> Timestamp {
+        self.inner.started
+    }
+
+    /// Every event whose figures are known here, and up to which version.
+    pub(crate) fn known_versions(&self) -> Vec<(EventRef, u64)> {
+        let known = self.inner.availability.iter();
+        known.map(|known| (*known.key(), known.value().version)).collect()
     }
 
     pub(crate) fn news(&self) -> &News {
-        &self.0.news
+        &self.inner.news
     }
 
     pub(crate) fn workers(&self) -> &Workers {
-        &self.0.workers
+        &self.inner.workers
     }
 }
 

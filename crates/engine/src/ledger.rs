@@ -10,9 +10,15 @@
 mod ask;
 mod closed;
 mod combiner;
+mod desk;
 mod queue;
 mod resident;
+mod rest;
+mod stepper;
+mod thread;
 
 pub use ask::{Answer, Committed, Unanswered};
-pub use combiner::Desk;
-pub(crate) use combiner::{Settings, start};
+pub(crate) use combiner::Settings;
+pub use desk::Desk;
+pub(crate) use stepper::Stepper;
+pub(crate) use thread::start;

@@ -3,11 +3,13 @@
 //! [`engine::Engine`] is the handle; [`ledger`] the combiner behind every
 //! claim; [`catalog`] what readers see; [`tenant`] the orgs.
 
+mod asks;
 pub mod calendar;
 pub mod catalog;
 pub mod changes;
 pub mod claims;
 pub mod clock;
+pub mod damage;
 pub mod doctor;
 pub mod engine;
 pub mod erase;
@@ -18,11 +20,14 @@ pub mod ledger;
 pub mod licensing;
 pub mod mail;
 pub mod mapping;
+mod nodes;
+mod reach;
 pub mod refresh;
 pub mod remove;
 pub mod replay;
 pub mod seal;
 pub mod staff;
+pub mod steps;
 pub mod sync;
 pub mod tenant;
 #[cfg(test)]

@@ -205,7 +205,7 @@ impl Engine {
         };
         snapshot.ledger_version = committed.version;
         let engine = self.clone();
-        let publish = move || engine.catalog().publish(&org, snapshot);
+        let publish = move || engine.catalog().publish(&**engine.store(), &org, snapshot);
         match self.workers().blocking(publish).await {
             Ok(Ok((now, seen))) => {
                 if seen {
@@ -231,19 +231,19 @@ impl Engine {
         keys: &[String],
     ) -> Result<(), RefreshError> {
         for some in keys.chunks(CANCELS_AT_ONCE) {
-            let mut running = tokio::task::JoinSet::new();
-            for (claim, place) in some.iter().filter_map(|key| ClaimId::parse_attendee_key(key)) {
-                let desk = self.desk().clone();
+            let cancel = |(claim, place)| {
                 let command = Command::Cancel { claim, place: Some(place), actor: Actor::Org };
-                running.spawn(async move { desk.run(event, command, None).await });
-            }
-            while let Some(answer) = running.join_next().await {
-                match answer {
-                    Ok(Ok(_) | Err(Unanswered::Refused(_))) => {}
-                    Ok(Err(Unanswered::Quarantined(reason))) => {
+                self.desk().begin(event, command, None)
+            };
+            let named = some.iter().filter_map(|key| ClaimId::parse_attendee_key(key));
+            let begun: Vec<_> = named.map(cancel).collect();
+            for answer in begun {
+                match answer.await {
+                    Ok(_) | Err(Unanswered::Refused(_)) => {}
+                    Err(Unanswered::Quarantined(reason)) => {
                         return Err(RefreshError::Quarantined(reason));
                     }
-                    Ok(Err(_)) | Err(_) => return Err(RefreshError::Unavailable),
+                    Err(_) => return Err(RefreshError::Unavailable),
                 }
             }
         }

@@ -12,6 +12,7 @@ use sloe_store::api::{Document, Write};
 use sloe_store::key::{Collection, Key, Range};
 use sloe_store::scope::OrgScope;
 
+use crate::asks::Ask;
 use crate::engine::Engine;
 use crate::error::Denied;
 use crate::sync::SyncFault;
@@ -196,9 +197,7 @@ impl Engine {
     /// workers run.
     pub fn request_verify(&self, org: OrgId) -> Result<(), Denied> {
         let known = self.registry().by_id(org).ok_or(Denied::NotFound)?;
-        let work = self.workers().known(known.id()).ok_or(Denied::NotFound)?;
-        work.verify.notify_one();
-        Ok(())
+        if self.ask_org(known.id(), Ask::Verify) { Ok(()) } else { Err(Denied::NotFound) }
     }
 }
 

@@ -17,6 +17,8 @@ pub struct Listing {
     pub event: EventRef,
     /// Its public id.
     pub id: PublicId,
+    /// Of its snapshot.
+    pub version: u64,
     /// Its address within the org.
     pub slug: String,
     /// Its name.

@@ -7,8 +7,9 @@ pub(crate) mod budget;
 pub(crate) mod changes;
 mod driver;
 mod failed;
+pub(crate) mod follow;
 mod halt;
-mod inbox;
+pub(crate) mod inbox;
 pub(crate) mod license;
 pub(crate) mod mail;
 mod orders;
@@ -33,16 +34,22 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::asks;
 use crate::clock::World;
 use crate::engine::{Engine, StartError};
 use crate::mail::MailSettings;
 use crate::mapping;
+use crate::nodes;
+use crate::reach;
 pub use budget::Calls24h;
 pub use driver::Run;
 pub use license::SourceOrg;
 use mail::Mailer;
 pub use orders::rebuild;
+pub(crate) use orders::step as project;
 use orgs::OrgWork;
+pub use outbox::remote;
+pub use outbox::stepped::Outbox;
 pub use poll::PollState;
 pub use supervise::Stumbles;
 
@@ -73,6 +80,9 @@ pub struct Settings {
     pub mail: Option<MailSettings>,
     /// Where licenses are replicated from; `None` leaves them to be recorded by hand.
     pub licenses: Option<SourceOrg>,
+    /// Whether the work that calls orgs, sends mail and looks after what is stored is done here.
+    /// Without it others do that, and this node only follows what is stored.
+    pub works: bool,
 }
 
 impl Default for Settings {
@@ -88,6 +98,7 @@ impl Default for Settings {
             poll_every: Duration::from_secs(60),
             mail: None,
             licenses: None,
+            works: true,
         }
     }
 }
@@ -97,6 +108,8 @@ pub(crate) struct Workers {
     settings: Settings,
     /// Where workers run; `None` when none do.
     runtime: Option<Handle>,
+    /// What blocks runs where it is asked for: a simulation has one thread.
+    inline: bool,
     orgs: DashMap<OrgId, Arc<OrgWork>>,
     stopping: CancellationToken,
     tasks: TaskTracker,
@@ -134,6 +147,7 @@ impl Workers {
             nothing: Notify::new(),
             settings,
             runtime,
+            inline: false,
             orgs: DashMap::new(),
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -142,9 +156,19 @@ impl Workers {
         })
     }
 
+    /// Work that runs by no runtime at all, but where it is asked for.
+    pub(crate) fn inline(settings: Settings, world: &Arc<dyn World>) -> Result<Self, StartError> {
+        Ok(Self { settings, inline: true, ..Self::new(None, world)? })
+    }
+
     /// Whether nothing runs beside requests, as on a store that a tool looks at.
     pub(crate) fn at_rest(&self) -> bool {
         self.runtime.is_none()
+    }
+
+    /// Whether the work that only one node does at a time may be done here.
+    pub(crate) fn works(&self) -> bool {
+        (self.inline || self.runtime.is_some()) && self.settings.works
     }
 
     /// Where licenses are replicated from, if from anywhere.
@@ -185,6 +209,16 @@ impl Workers {
         }
     }
 
+    /// Cancelled when the engine stops.
+    pub(crate) fn stopping(&self) -> CancellationToken {
+        self.stopping.clone()
+    }
+
+    /// What is known of the mails to be sent again is another node's from now on.
+    pub(crate) fn forget_platform(&self) {
+        self.ask_mail();
+    }
+
     /// Ends all that runs for an org, at its next safe point.
     pub(crate) fn forget(&self, org: OrgId) {
         if let Some((_, work)) = self.orgs.remove(&org) {
@@ -207,11 +241,25 @@ impl Workers {
 
     /// Runs what blocks on the runtime's blocking pool. It is waited for at the
     /// end even if whoever asked has gone away.
-    pub(crate) fn blocking<T: Send + 'static>(
+    ///
+    /// # Errors
+    /// It ended by a panic, or the runtime did.
+    pub(crate) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> tokio::task::JoinHandle<T> {
-        self.tasks.spawn_blocking(work)
+    ) -> Result<T, tokio::task::JoinError> {
+        if self.inline {
+            return Ok(work());
+        }
+        self.tasks.spawn_blocking(work).await
+    }
+
+    /// The same for what nobody waits for but the end.
+    pub(crate) fn aside(&self, work: impl FnOnce() + Send + 'static) {
+        if self.inline {
+            return work();
+        }
+        drop(self.tasks.spawn_blocking(work));
     }
 
     fn runs(&self) -> std::sync::MutexGuard<'_, BTreeMap<&'static str, Run>> {
@@ -220,6 +268,18 @@ impl Workers {
 }
 
 impl Engine {
+    /// Begins what this node has just taken over.
+    pub(crate) fn begin_work(&self, work: &str) {
+        let news = self.news();
+        news.org.notify_one();
+        if work == nodes::PLATFORM {
+            self.workers().ask_mail();
+            for notify in [&news.mail, &news.removals, &news.retention, &news.orders] {
+                notify.notify_one();
+            }
+        }
+    }
+
     /// When each worker last ran and how that went, by name.
     #[must_use]
     pub fn runs(&self) -> BTreeMap<&'static str, Run> {
@@ -252,40 +312,13 @@ pub(crate) fn start(engine: &Engine) {
         return;
     }
     let often = Duration::from_secs(1);
-    driver::drive(
-        engine,
-        "orgs",
-        often,
-        |engine| &engine.news().org,
-        |engine| async move {
-            orgs::look(&engine);
-            let kept = budget::keep(&engine, false).await;
-            outbox::look(engine).await.and(kept)
-        },
-    );
-    driver::drive(
-        engine,
-        "mail",
-        often,
-        |engine| &engine.news().mail,
-        |engine| {
-            let mailer = engine.workers().mailer.clone();
-            mail::look(engine, mailer)
-        },
-    );
-    driver::drive(engine, "licenses", often, |engine| &engine.workers().nothing, license::follow);
-    driver::drive(engine, "license-source", often, |e| &e.workers().nothing, license::look);
     let now_and_then = Duration::from_secs(10);
+    driver::drive(engine, "licenses", often, |engine| &engine.workers().nothing, license::follow);
     driver::drive(engine, "mappings", now_and_then, |e| &e.workers().nothing, mapping::look);
-    driver::drive(
-        engine,
-        "removals",
-        now_and_then,
-        |e| &e.news().removals,
-        |engine| async move { engine.finish_removals().await.map(drop) },
-    );
-    let daily = Duration::from_secs(24 * 60 * 60);
-    driver::drive(engine, "retention", daily, |engine| &engine.workers().nothing, retention::look);
+    driver::drive(engine, "store", often, |e| &e.workers().nothing, reach::look);
+    driver::drive(engine, "nodes", often, |e| &e.workers().nothing, nodes::look);
+    driver::drive(engine, "follow", often, |e| &e.workers().nothing, follow::look);
+    workers.spawn(nodes::watch(engine.clone()));
     let compared = Arc::new(orders::Compared::default());
     driver::drive(
         engine,
@@ -296,5 +329,54 @@ pub(crate) fn start(engine: &Engine) {
             let compared = Arc::clone(&compared);
             async move { orders::look(engine, &compared).await }
         },
+    );
+    if !workers.works() {
+        return;
+    }
+    driver::drive(
+        engine,
+        "orgs",
+        often,
+        |engine| &engine.news().org,
+        |engine| async move {
+            orgs::look(&engine);
+            let kept = budget::keep(&engine, false).await;
+            let asked = asks::look(&engine).await.map_err(|error| error.to_string());
+            outbox::look(engine).await.and(kept).and(asked)
+        },
+    );
+    driver::drive(
+        engine,
+        "mail",
+        often,
+        |engine| &engine.news().mail,
+        |engine| {
+            let mailer = engine.workers().mailer.clone();
+            engine.if_platform(|engine| mail::look(engine, mailer))
+        },
+    );
+    driver::drive(
+        engine,
+        "license-source",
+        often,
+        |e| &e.workers().nothing,
+        |engine| engine.if_platform(license::look),
+    );
+    driver::drive(
+        engine,
+        "removals",
+        now_and_then,
+        |e| &e.news().removals,
+        |engine| {
+            engine.if_platform(|engine| async move { engine.finish_removals().await.map(drop) })
+        },
+    );
+    let daily = Duration::from_secs(24 * 60 * 60);
+    driver::drive(
+        engine,
+        "retention",
+        daily,
+        |engine| &engine.news().retention,
+        |engine| engine.if_platform(retention::look),
     );
 }

@@ -113,11 +113,11 @@ fn without_what_was_taken() -> RawEvent {
     RawEvent { items, ..raw(1, "Event", Some(50), 0) }
 }
 
-fn stricter(engine: &Engine) {
+fn stricter(engine: &Engine, store: &dyn Store) {
     let (org, snapshot) = engine.event(event(org_id(1)).public_id()).unwrap();
     let rule = FieldRule { max_length: 1, required: true };
     let form = AttendeeForm { first_name: rule, last_name: rule, email: rule };
-    engine.catalog().publish(&org, Snapshot { form, ..Snapshot::clone(&snapshot) }).unwrap();
+    engine.catalog().publish(store, &org, Snapshot { form, ..Snapshot::clone(&snapshot) }).unwrap();
 }
 
 #[tokio::test]
@@ -159,7 +159,7 @@ async fn a_repeat_is_answered_as_before_after_the_form_became_stricter() {
     let place = place();
     let engine = begin(&place).await;
     let asked = Asked::all(&engine).await;
-    stricter(&engine);
+    stricter(&engine, &*place.store);
     let inputs = [asked.people[0].1.clone()];
     let new = engine.confirm(&asked.hold, &given("confirm"), &inputs, None).await;
     assert!(matches!(new, Err(Denied::Invalid(_))), "{new:?}");

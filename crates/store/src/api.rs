@@ -19,6 +19,9 @@ pub enum StoreError {
     /// Something stored can't be read back; only this partition or document is concerned.
     #[error("stored data is damaged: {0}")]
     Damaged(String),
+    /// The lease that the write was made under is somebody else's by now: nothing was written.
+    #[error("another node has taken this work over")]
+    Superseded,
     /// The data directory can't be used; says what to do.
     #[error("{0}")]
     Unusable(String),
@@ -86,6 +89,16 @@ pub struct Write {
     pub version: u64,
     /// `None` removes it (its version is forgotten).
     pub body: Option<Vec<u8>>,
+}
+
+/// A lease that a node holds: what is written under it is taken only while its
+/// document has this version, checked in the same commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fence {
+    /// The lease's document.
+    pub lease: Key,
+    /// Its version: the lease's epoch, one more with each holder.
+    pub epoch: u64,
 }
 
 /// A discardable copy of a ledger.
@@ -168,7 +181,15 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    fn put(&self, writes: &[Write]) -> Result<(), StoreError>;
+    fn put(&self, writes: &[Write]) -> Result<(), StoreError> {
+        self.put_under(None, writes)
+    }
+
+    /// The same, for whoever does it under a lease.
+    ///
+    /// # Errors
+    /// [`StoreError::Superseded`]; [`StoreError::Unavailable`].
+    fn put_under(&self, fence: Option<&Fence>, writes: &[Write]) -> Result<(), StoreError>;
 
     /// Up to `limit` documents after local or full id `after`, by id.
     ///
@@ -180,6 +201,22 @@ pub trait Store: Send + Sync + 'static {
         after: Option<&Key>,
         limit: usize,
     ) -> Result<Vec<(Key, Document)>, StoreError>;
+
+    /// The versions of a range's documents, by id, without their bodies.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    fn versions(&self, range: Range) -> Result<Vec<(Key, u64)>, StoreError>;
+
+    /// Those of the named journals that go on beyond the version named with
+    /// them, in any order.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    fn beyond(&self, known: &[(EventRef, u64)]) -> Result<Vec<EventRef>, StoreError>;
+
+    /// Whether other processes may use what is stored at the same time.
+    fn is_shared(&self) -> bool;
 
     /// Journals with batches for `destination` beyond its cursor.
     ///
@@ -196,6 +233,20 @@ pub trait Store: Send + Sync + 'static {
         &self,
         destination: Destination,
         event: EventRef,
+        cursor: u64,
+        writes: &[Write],
+    ) -> Result<(), StoreError> {
+        self.advance_under(None, (destination, event), cursor, writes)
+    }
+
+    /// The same, for whoever does it under a lease.
+    ///
+    /// # Errors
+    /// [`StoreError::Superseded`]; [`StoreError::Unavailable`].
+    fn advance_under(
+        &self,
+        fence: Option<&Fence>,
+        of: (Destination, EventRef),
         cursor: u64,
         writes: &[Write],
     ) -> Result<(), StoreError>;

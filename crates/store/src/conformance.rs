@@ -8,6 +8,7 @@
 pub mod documents;
 pub mod journal;
 pub mod outbox;
+pub mod sharing;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -48,6 +49,11 @@ macro_rules! conformance_tests {
             outbox::a_cursor_never_goes_back
             outbox::a_cursor_does_not_skip_what_is_still_to_come
             outbox::documents_are_written_with_the_cursor
+            sharing::what_is_written_under_a_lease_is_taken_only_while_it_is_held
+            sharing::a_cursor_moves_under_a_lease_only_while_it_is_held
+            sharing::a_lease_that_is_taken_over_while_its_holder_writes_is_one_or_the_other
+            sharing::versions_tell_what_has_changed
+            sharing::journals_that_went_on_are_told
         }
     };
     (@each $place:expr; $($module:ident::$name:ident)*) => { $(

@@ -24,7 +24,7 @@ use sloe_core::fact::Batch;
 use sloe_core::ids::{ClaimId, EventRef, OrgId};
 
 use crate::api::{
-    Append, Appended, Checkpoint, Destination, Document, Pending, Store, StoreError, Write,
+    Append, Appended, Checkpoint, Destination, Document, Fence, Pending, Store, StoreError, Write,
 };
 use crate::key::{Key, Range};
 use crate::scope::OrgScope;
@@ -158,11 +158,14 @@ impl Store for Embedded {
         self.readers.with(|connection| read::document(connection, key))
     }
 
-    fn put(&self, writes: &[Write]) -> Result<(), StoreError> {
+    fn put_under(&self, fence: Option<&Fence>, writes: &[Write]) -> Result<(), StoreError> {
         if writes.is_empty() {
             return Ok(());
         }
-        self.write(|transaction| write::documents(transaction, writes))
+        self.write(|transaction| {
+            write::check(transaction, fence)?;
+            write::documents(transaction, writes)
+        })
     }
 
     fn scan(
@@ -178,14 +181,27 @@ impl Store for Embedded {
         self.readers.with(|connection| read::pending(connection, destination))
     }
 
-    fn advance(
+    fn versions(&self, range: Range) -> Result<Vec<(Key, u64)>, StoreError> {
+        self.readers.with(|connection| read::versions(connection, range))
+    }
+
+    fn beyond(&self, known: &[(EventRef, u64)]) -> Result<Vec<EventRef>, StoreError> {
+        self.readers.with(|connection| read::beyond(connection, known))
+    }
+
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    fn advance_under(
         &self,
-        destination: Destination,
-        event: EventRef,
+        fence: Option<&Fence>,
+        (destination, event): (Destination, EventRef),
         cursor: u64,
         writes: &[Write],
     ) -> Result<(), StoreError> {
         self.write(|transaction| {
+            write::check(transaction, fence)?;
             write::advance(transaction, destination, event, cursor)?;
             write::documents(transaction, writes)
         })

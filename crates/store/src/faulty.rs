@@ -8,7 +8,7 @@ use sloe_core::fact::Batch;
 use sloe_core::ids::{ClaimId, EventRef, OrgId};
 
 use crate::api::{
-    Append, Appended, Checkpoint, Destination, Document, Pending, Store, StoreError, Write,
+    Append, Appended, Checkpoint, Destination, Document, Fence, Pending, Store, StoreError, Write,
 };
 use crate::key::{Key, Range};
 use crate::scope::OrgScope;
@@ -88,6 +88,7 @@ pub struct Faulty<S> {
     inner: S,
     state: Mutex<State>,
     changed: Condvar,
+    shared: bool,
 }
 
 #[derive(Debug)]
@@ -105,7 +106,14 @@ impl<S: Store> Faulty<S> {
     pub fn new(inner: S, plan: Plan) -> Self {
         let calls = BTreeMap::new();
         let state = State { plan, calls, waiting: 0, releases: 0, away: false };
-        Self { inner, state: Mutex::new(state), changed: Condvar::new() }
+        Self { inner, state: Mutex::new(state), changed: Condvar::new(), shared: false }
+    }
+
+    /// The same, as a store that several nodes use: for several engines in one
+    /// process, each with its own faults on a store below that they share.
+    #[must_use]
+    pub fn shared(self) -> Self {
+        Self { shared: true, ..self }
     }
 
     /// The store below, past all faults: what really is there.
@@ -257,8 +265,8 @@ impl<S: Store> Store for Faulty<S> {
         self.here()?.get(key)
     }
 
-    fn put(&self, writes: &[Write]) -> Result<(), StoreError> {
-        let call = || self.inner.put(writes);
+    fn put_under(&self, fence: Option<&Fence>, writes: &[Write]) -> Result<(), StoreError> {
+        let call = || self.inner.put_under(fence, writes);
         self.meet(Call::Put, call, call)
     }
 
@@ -271,18 +279,30 @@ impl<S: Store> Store for Faulty<S> {
         self.here()?.scan(range, after, limit)
     }
 
+    fn versions(&self, range: Range) -> Result<Vec<(Key, u64)>, StoreError> {
+        self.here()?.versions(range)
+    }
+
+    fn beyond(&self, known: &[(EventRef, u64)]) -> Result<Vec<EventRef>, StoreError> {
+        self.here()?.beyond(known)
+    }
+
+    fn is_shared(&self) -> bool {
+        self.shared || self.inner.is_shared()
+    }
+
     fn pending(&self, destination: Destination) -> Result<Vec<Pending>, StoreError> {
         self.here()?.pending(destination)
     }
 
-    fn advance(
+    fn advance_under(
         &self,
-        destination: Destination,
-        event: EventRef,
+        fence: Option<&Fence>,
+        of: (Destination, EventRef),
         cursor: u64,
         writes: &[Write],
     ) -> Result<(), StoreError> {
-        let call = || self.inner.advance(destination, event, cursor, writes);
+        let call = || self.inner.advance_under(fence, of, cursor, writes);
         self.meet(Call::Advance, call, call)
     }
 

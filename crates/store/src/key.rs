@@ -46,11 +46,17 @@ pub enum Collection {
     Platform,
     /// Staff's sign-in links and sessions; hashes only.
     Staff,
+    /// The nodes that run on this store.
+    Nodes,
+    /// Which node does which work that one does at a time.
+    Leases,
+    /// What one node asks of whichever node does an org's work.
+    Asks,
 }
 
 impl Collection {
     /// All of them, for tools.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::Orgs,
         Self::Licenses,
         Self::Snapshots,
@@ -70,6 +76,9 @@ impl Collection {
         Self::ChangeEvents,
         Self::Platform,
         Self::Staff,
+        Self::Nodes,
+        Self::Leases,
+        Self::Asks,
     ];
 
     /// Its stable name in stored form.
@@ -95,6 +104,9 @@ impl Collection {
             Self::ChangeEvents => "change_events",
             Self::Platform => "platform",
             Self::Staff => "staff",
+            Self::Nodes => "nodes",
+            Self::Leases => "leases",
+            Self::Asks => "asks",
         }
     }
 }
@@ -151,6 +163,24 @@ impl Key {
     #[must_use]
     pub fn staff_session(hash: &str) -> Self {
         Self::new(Collection::Staff, format!("session/{hash}"))
+    }
+
+    /// A node that runs, by its own name.
+    #[must_use]
+    pub fn node(name: &str) -> Self {
+        Self::new(Collection::Nodes, name.to_owned())
+    }
+
+    /// Who does a piece of work that one node does at a time.
+    #[must_use]
+    pub fn lease(work: &str) -> Self {
+        Self::new(Collection::Leases, work.to_owned())
+    }
+
+    /// What is asked of whichever node does an org's work, by a name of its own.
+    #[must_use]
+    pub fn ask(scope: OrgScope, name: &str) -> Self {
+        Self::scoped(Collection::Asks, scope, name)
     }
 
     /// An event's snapshot.
@@ -283,4 +313,20 @@ pub enum Range {
     All(Collection),
     /// One org's.
     Org(Collection, OrgScope),
+}
+
+impl Range {
+    /// Its collection, its first possible id, and the id that all of its are before.
+    pub(crate) fn bounds(self) -> (Collection, String, Option<String>) {
+        match self {
+            Self::All(collection) => (collection, String::new(), None),
+            // An org's documents are named by its id, or begin with it and a slash;
+            // no id of 18 letters and digits begins another.
+            Self::Org(collection, scope) => {
+                let org = scope.org().to_string();
+                let end = format!("{org}0");
+                (collection, org, Some(end))
+            }
+        }
+    }
 }

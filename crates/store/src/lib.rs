@@ -10,8 +10,12 @@ pub mod conformance;
 pub mod embedded;
 #[cfg(any(test, feature = "testing"))]
 pub mod faulty;
+pub mod fenced;
 pub mod key;
+#[cfg(any(test, feature = "testing"))]
+pub mod memory;
 #[cfg(feature = "mongo")]
 pub mod mongo;
 pub mod record;
 pub mod scope;
+pub mod server;

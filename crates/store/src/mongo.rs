@@ -6,12 +6,15 @@
 //! Writes are acknowledged by a majority that has them in its log, and what a
 //! decision stands on is read from what a majority has.
 
+mod bounded;
 mod checkpoints;
 mod documents;
 mod error;
 mod journal;
 mod outbox;
 mod setup;
+
+pub use bounded::Bounded;
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -22,7 +25,7 @@ use sloe_core::fact::Batch;
 use sloe_core::ids::{ClaimId, EventRef, OrgId};
 
 use crate::api::{
-    Append, Appended, Checkpoint, Destination, Document, Pending, Store, StoreError, Write,
+    Append, Appended, Checkpoint, Destination, Document, Fence, Pending, Store, StoreError, Write,
 };
 use crate::key::{Key, Range};
 use crate::scope::OrgScope;
@@ -103,8 +106,8 @@ impl Store for Mongo {
         documents::get(self, key)
     }
 
-    fn put(&self, writes: &[Write]) -> Result<(), StoreError> {
-        documents::put(self, writes, None)
+    fn put_under(&self, fence: Option<&Fence>, writes: &[Write]) -> Result<(), StoreError> {
+        documents::put(self, fence, writes, None)
     }
 
     fn scan(
@@ -116,18 +119,30 @@ impl Store for Mongo {
         documents::scan(self, range, after, limit)
     }
 
+    fn versions(&self, range: Range) -> Result<Vec<(Key, u64)>, StoreError> {
+        documents::versions(self, range)
+    }
+
+    fn beyond(&self, known: &[(EventRef, u64)]) -> Result<Vec<EventRef>, StoreError> {
+        journal::beyond(self, known)
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     fn pending(&self, destination: Destination) -> Result<Vec<Pending>, StoreError> {
         outbox::pending(self, destination)
     }
 
-    fn advance(
+    fn advance_under(
         &self,
-        destination: Destination,
-        event: EventRef,
+        fence: Option<&Fence>,
+        of: (Destination, EventRef),
         cursor: u64,
         writes: &[Write],
     ) -> Result<(), StoreError> {
-        outbox::advance(self, destination, event, cursor, writes)
+        outbox::advance(self, fence, of, cursor, writes)
     }
 
     fn open_org(&self, org: OrgId) -> Result<Option<OrgScope>, StoreError> {

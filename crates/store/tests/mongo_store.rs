@@ -14,7 +14,7 @@ use sloe_core::fact::{Batch, Fact, PoolIx, Request, Selection};
 use sloe_core::ids::{ClaimId, EventRef, OrgId, SfId};
 use sloe_core::time::Timestamp;
 use sloe_store::api::{Append, Appended, Sealed, Store, StoreError};
-use sloe_store::mongo::Mongo;
+use sloe_store::mongo::{Bounded, Mongo};
 use stand_in::Server;
 use tempfile::TempDir;
 
@@ -36,7 +36,7 @@ impl Place {
     }
 
     fn open(&self) -> Box<dyn Store> {
-        Box::new(Mongo::open(&self.server.uri()).unwrap())
+        Box::new(Bounded::new(Mongo::open(&self.server.uri()).unwrap()))
     }
 }
 
@@ -160,6 +160,39 @@ fn a_database_without_what_is_needed_is_refused_until_it_is_migrated_and_that_ca
     assert!(made.iter().any(|made| made.contains("a_claim_is_held_once")), "{made:?}");
     drop(place.open());
     assert_eq!(Mongo::migrate(&place.server.uri()).unwrap(), [""; 0]);
+}
+
+#[test]
+fn a_server_that_hangs_keeps_nobody_long_and_what_it_had_taken_is_known_afterwards() {
+    let place = Place::new();
+    let store = place.open();
+    assert_eq!(store.append(&[append(event(1), 1, 1)]).unwrap(), [Appended::Committed]);
+    if !place.server.signal("STOP") {
+        return;
+    }
+    let began = Instant::now();
+    let lost = store.append(&[append(event(1), 2, 2)]);
+    assert!(matches!(lost, Err(StoreError::OutcomeUnknown(_))), "{lost:?}");
+    // It is known to be away now: at most one of these tries it.
+    for _ in 0..20 {
+        let denied = store.read(event(1), 0, 10);
+        assert!(matches!(denied, Err(StoreError::Unavailable(_))), "{denied:?}");
+    }
+    // Two bounds of eight seconds, and much for a busy machine; not twenty of them.
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+    place.server.signal("CONT");
+    let give_up = Instant::now() + Duration::from_secs(90);
+    let there = loop {
+        match store.read(event(1), 0, 10) {
+            Ok(batches) => break batches,
+            Err(error) => assert!(Instant::now() < give_up, "{error}"),
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    let versions: Vec<u64> = there.iter().map(|batch| batch.version).collect();
+    assert!(versions == [1] || versions == [1, 2], "{versions:?}");
+    // Whichever it was, the same batch again tells.
+    assert_eq!(store.append(&[append(event(1), 2, 2)]).unwrap(), [Appended::Committed]);
 }
 
 #[test]

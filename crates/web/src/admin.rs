@@ -14,8 +14,9 @@ mod sync;
 
 use axum::Json;
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::AUTHORIZATION;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -27,6 +28,7 @@ use sloe_engine::refresh::{Outcome, Refresh};
 use sloe_engine::tenant::Connect;
 use sloe_engine::worker::Calls24h;
 use subtle::ConstantTimeEq;
+use tower::ServiceExt;
 
 use crate::error::{Cause, Problem};
 use crate::state::AppState;
@@ -40,6 +42,10 @@ pub use remove::remove_org;
 
 /// The admin API, below `/api/v1/admin`.
 pub fn router(state: AppState) -> Router<AppState> {
+    routes().layer(from_fn_with_state(state, require_token))
+}
+
+fn routes() -> Router<AppState> {
     Router::new()
         .route("/orgs", post(connect_org))
         .route("/orgs/list", post(list_orgs))
@@ -58,7 +64,31 @@ pub fn router(state: AppState) -> Router<AppState> {
         .merge(sync::router())
         .route("/persons/erase", post(erase))
         .route("/staff/link", post(staff::link))
-        .layer(from_fn_with_state(state, require_token))
+}
+
+/// Asks the admin API of an engine of the caller's own, as over HTTP; `path` is
+/// what stands behind `/api/v1/admin/`.
+///
+/// # Errors
+/// Why it was refused.
+pub async fn ask(state: AppState, path: &str, body: &Value) -> Result<Value, String> {
+    let request = Request::post(format!("/{path}"))
+        .header(CONTENT_TYPE, "application/json")
+        .body(Body::from(body.to_string()))
+        .map_err(|error| error.to_string())?;
+    let answer = match routes().with_state(state).oneshot(request).await {
+        Ok(answer) => answer,
+        Err(never) => match never {},
+    };
+    if let Some(problem) = answer.extensions().get::<Problem>() {
+        return Err(problem.detail());
+    }
+    if !answer.status().is_success() {
+        return Err(format!("{path} can't be asked"));
+    }
+    let body = axum::body::to_bytes(answer.into_body(), usize::MAX).await;
+    serde_json::from_slice(&body.map_err(|error| error.to_string())?)
+        .map_err(|error| error.to_string())
 }
 
 async fn require_token(State(state): State<AppState>, request: Request, next: Next) -> Response {

@@ -66,9 +66,21 @@ pub(crate) async fn livez() -> Response {
 )]
 pub(crate) async fn readyz(State(state): State<AppState>) -> Result<Response, Problem> {
     match state.phase() {
-        Phase::Ready => Ok(([(header::CONTENT_TYPE, PLAIN)], "ready\n").into_response()),
+        Phase::Ready => Ok(([(header::CONTENT_TYPE, PLAIN)], ready(&state)).into_response()),
         Phase::Starting => Err(Problem::new(Cause::NotReady, "Sloe is starting.")),
         Phase::Draining => Err(Problem::new(Cause::NotReady, "Sloe is stopping.")),
+    }
+}
+
+/// That requests may come, and what they won't get. A node without its store stays among those that
+/// are sent some: no other has a better one, and its pages come from memory.
+fn ready(state: &AppState) -> String {
+    match state.engine.store_away_since() {
+        None => "ready\n".to_owned(),
+        Some(since) => format!(
+            "ready, for pages only: the store has not answered since {}\n",
+            since.to_rfc3339()
+        ),
     }
 }
 

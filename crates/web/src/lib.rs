@@ -6,6 +6,7 @@
 
 pub mod admin;
 mod api;
+pub mod entrance;
 pub mod error;
 mod extract;
 pub mod health;
@@ -20,6 +21,7 @@ pub mod stack;
 pub mod staff;
 pub mod state;
 
+pub use entrance::Entrance;
 pub use routes::{admin_app, app};
 pub use serve::serve;
 pub use site::present::confirmation as order_mail;

@@ -45,7 +45,8 @@ pub(crate) fn page(problem: &Problem, request_id: &str) -> String {
         Cause::TooLarge => words::too_large(None),
         Cause::UnsupportedMediaType => words::wrong_media(None),
         Cause::TooManyRequests => words::too_many(None),
-        Cause::NotAccepted | Cause::NotReady => words::busy(None, None),
+        Cause::NotAccepted => words::busy(None, None),
+        Cause::NotReady => words::not_ready(),
         Cause::Malformed | Cause::Invalid | Cause::TooSlow => words::bad_request(None, faults()),
         Cause::Internal => words::internal(request_id),
         // The site has pages of its own for these, about the event at hand.

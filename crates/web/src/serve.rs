@@ -7,9 +7,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
-use axum::http::Request;
+use axum::http::{HeaderValue, Request, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -18,6 +17,8 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
+
+use crate::entrance::Leads;
 
 /// Bytes that a request's line and headers may take together; beyond: 431.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
@@ -30,20 +31,23 @@ const DRAIN: Duration = Duration::from_secs(25);
 /// How long to wait when the system has no file handle left.
 const EXHAUSTED: Duration = Duration::from_millis(100);
 
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
+
 /// Who is at the other end of the connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 
-/// Serves `app` until `shutdown` ends, then lets requests under way finish.
+/// Serves what `app` leads to until `shutdown` ends, then lets requests under way finish.
 ///
 /// # Errors
 /// The listener has no address any more: nothing was served.
 pub async fn serve(
     listener: TcpListener,
-    app: Router,
+    app: impl Leads,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     listener.local_addr()?;
+    let app: Arc<dyn Leads> = Arc::new(app);
     let connections = GracefulShutdown::new();
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     tokio::pin!(shutdown);
@@ -58,7 +62,7 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, peer)) => {
-                let connection = connection(stream, Peer(peer), app.clone());
+                let connection = connection(stream, Peer(peer), Arc::clone(&app));
                 let watched = connections.watch(connection);
                 tokio::spawn(async move {
                     // Whoever breaks the protocol or leaves is told nothing more.
@@ -83,16 +87,21 @@ pub async fn serve(
 fn connection(
     stream: TcpStream,
     peer: Peer,
-    app: Router,
+    app: Arc<dyn Leads>,
 ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> {
     // Answers are whole: waiting to fill packets only delays them.
     let _best_effort = stream.set_nodelay(true);
     let service = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer);
-        let app = app.clone();
+        let app = Arc::clone(&app);
         async move {
-            Ok::<_, Infallible>(app.oneshot(request).await.unwrap_or_else(|never| match never {}))
+            let answer = app.to().oneshot(request).await;
+            let mut answer = answer.unwrap_or_else(|never: Infallible| match never {});
+            if app.is_closing() {
+                answer.headers_mut().insert(header::CONNECTION, CLOSE);
+            }
+            Ok::<_, Infallible>(answer)
         }
     });
     http1::Builder::new()

@@ -24,6 +24,7 @@ use sloe_web::mailbox::{Mailbox, ReceivedMail};
 use self::greeting::{Changes, Greeting, OrgFacts, Storm};
 use self::progress::Progress;
 use super::Failure;
+use crate::at::StoreAt;
 use crate::boot::{self, Platform, Wishes};
 use crate::platform;
 
@@ -134,7 +135,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let seed = ("source", org::Seed::source()?);
     let source = start_org(seed, port(3), None, &home.path, &instead).await?;
     progress.step("Opening the store".to_owned());
-    let key = boot::master_key(&home.path, true)?;
+    let key = boot::master_key(&StoreAt::Embedded(home.path.clone()), true)?;
     let wishes = Wishes {
         smtp_url: Some(mail.url()),
         mail_from: "Sloe demo <tickets@sloe.example>".into(),
@@ -142,8 +143,12 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         rate_limit: args.rate_limit,
         mailbox: Some(show_mails(mail.mailbox())),
         licenses: Some(licenses_from(&source)?),
+        runs_work: true,
+        admin_token: None,
+        drain: None,
     };
-    let platform = Platform::start(&home.path.join("platform"), key, wishes, site)?;
+    let platform =
+        Platform::start(&StoreAt::Embedded(home.path.join("platform")), key, wishes, site).await?;
     for (show, org) in SHOWS.iter().zip(&orgs) {
         let name = (show.profile)().name;
         progress.step(format!("Reading the events of {name}"));

@@ -7,9 +7,9 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::Failure;
-use super::org::{At, text};
+use super::org::text;
+use crate::at::{At, StoreAt};
 use crate::boot;
-use crate::platform::Running;
 
 /// Free space below which a person should look, in MiB.
 const SCARCE_MIB: u64 = 1_024;
@@ -24,19 +24,23 @@ pub(crate) struct Doctor {
 }
 
 pub(crate) async fn run(doctor: Doctor) -> Result<ExitCode, Failure> {
-    let data = doctor.at.store.directory();
-    let mut found = match Running::find(data).await {
+    let store = doctor.at.store()?;
+    let mut found = match doctor.at.running().await? {
         Some(running) => running.ask("doctor", &json!({})).await?,
         None => {
-            let engine = boot::start_engine_alone(data)?;
+            let engine = boot::start_engine_alone(&store).await?;
             let mut found = sloe_web::admin::examine(&engine).await;
             engine.stop().await;
-            let todo = format!("Start it: sloe serve --store embedded:{}", data.display());
-            add(&mut found, line("platform", "attention", "It does not run.", Some(&todo)));
+            if let StoreAt::Embedded(data) = &store {
+                let todo = format!("Start it: sloe serve --store embedded:{}", data.display());
+                add(&mut found, line("platform", "attention", "It does not run.", Some(&todo)));
+            }
             found
         }
     };
-    add(&mut found, disk(data));
+    if let StoreAt::Embedded(data) = &store {
+        add(&mut found, disk(data));
+    }
     if doctor.json {
         println!("{found}");
     } else {

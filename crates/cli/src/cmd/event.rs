@@ -4,11 +4,10 @@ mod invite;
 
 use clap::Subcommand;
 use serde_json::json;
-use sloe_store::embedded::Embedded;
 
 use super::Failure;
-use super::org::At;
-use crate::platform::Running;
+use crate::at::At;
+use crate::boot;
 
 const REFRESH_EXAMPLES: &str = "\
 Examples:
@@ -43,15 +42,14 @@ pub(crate) enum Event {
 pub(crate) async fn run(event: Event) -> Result<(), Failure> {
     match event {
         Event::Refresh { at, org, event } => {
-            let running = Running::needed(at.store.directory()).await?;
-            running.ask("refresh", &json!({ "org": org, "event": event })).await?;
+            at.ask("refresh", &json!({ "org": org, "event": event })).await?;
             println!("Asked for. The pages show what Salesforce says as soon as it has answered.");
             Ok(())
         }
         Event::Invite(args) => invite::run(args).await,
         Event::Replay { at, event } => {
-            let store = Embedded::open_read_only(at.store.directory())?;
-            sloe_engine::replay::print(&store, &event, &mut std::io::stdout().lock())
+            let store = boot::open_to_read(&at.store()?).await?;
+            sloe_engine::replay::print(&*store, &event, &mut std::io::stdout().lock())
                 .map_err(|error| Failure::new(error.to_string()))
         }
     }

@@ -14,7 +14,8 @@ use sloe_web::admin::license;
 
 use super::Failure;
 use super::ask::ask;
-use super::org::{At, text, when};
+use super::org::{text, when};
+use crate::at::At;
 use crate::platform;
 
 #[derive(Subcommand)]
@@ -152,7 +153,7 @@ pub(crate) async fn run(license: License) -> Result<(), Failure> {
     match license {
         License::List { at, json } => {
             let all = async |engine: &Engine, _: &Value| Ok(license::list(engine));
-            let answer = ask(at.store.directory(), "licenses/list", &json!({}), all).await?;
+            let answer = ask(&at, "licenses/list", &json!({}), all).await?;
             if json { print_json(&answer) } else { list(&answer) }
         }
         License::Show(one) => {
@@ -174,8 +175,8 @@ pub(crate) async fn run(license: License) -> Result<(), Failure> {
 }
 
 async fn explain(one: &One) -> Result<Value, Failure> {
-    let (data, body) = (one.at.store.directory(), json!({ "org": one.org }));
-    ask(data, "licenses/why", &body, async |engine, body| license::why(engine, body)).await
+    let body = json!({ "org": one.org });
+    ask(&one.at, "licenses/why", &body, async |engine, body| license::why(engine, body)).await
 }
 
 async fn record(set: Set) -> Result<(), Failure> {
@@ -187,7 +188,7 @@ async fn record(set: Set) -> Result<(), Failure> {
     });
     let recorded =
         async |engine: &Engine, body: &Value| license::record(engine, body).map(|()| Value::Null);
-    ask(set.at.store.directory(), "licenses", &body, recorded).await?;
+    ask(&set.at, "licenses", &body, recorded).await?;
     println!("Recorded license {} of {}.", set.number, set.org);
     Ok(())
 }

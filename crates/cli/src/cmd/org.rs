@@ -17,8 +17,9 @@ use sloe_engine::tenant::{Connect, Connected, HookSecrets, Profile};
 use sloe_salesforce::{Credentials, Flow};
 
 use super::Failure;
-use crate::boot::{self, StoreAt};
-use crate::platform::{self, Running};
+use crate::at::At;
+use crate::boot;
+use crate::platform;
 
 #[derive(Subcommand)]
 pub(crate) enum Org {
@@ -74,14 +75,6 @@ const HOOK_EXAMPLE: &str = "\
 Examples:
   sloe org rotate-hook acme             a new secret, beside the one in use
   sloe org rotate-hook acme --end-old   once Salesforce has the new one";
-
-/// Which platform.
-#[derive(Args)]
-pub(crate) struct At {
-    /// The store: embedded:DIR. A platform that runs on it is asked instead.
-    #[arg(long, env = "SLOE_STORE", default_value = "embedded:./sloe-data")]
-    pub(crate) store: StoreAt,
-}
 
 #[derive(Args)]
 pub(crate) struct Add {
@@ -159,13 +152,12 @@ pub(crate) async fn run(org: Org) -> Result<(), Failure> {
 }
 
 async fn connect(add: Add) -> Result<(), Failure> {
-    let at = add.at.store.clone();
     let (changes, from) = (add.change_events, add.events_from.clone());
     if from.pubsub_url.is_some() && !changes {
         return Err(Failure::new("--pubsub-url goes with --change-events"));
     }
-    let connect = add.read()?;
-    let (id, secrets) = match Running::find(at.directory()).await {
+    let (at, connect) = add.read()?;
+    let (id, secrets) = match at.running().await? {
         Some(running) => {
             let answer = running.ask("orgs", &connect.to_json()).await?;
             check::print_findings(&answer);
@@ -174,7 +166,7 @@ async fn connect(add: Add) -> Result<(), Failure> {
             (id, HookSecrets { secret, signing })
         }
         None => {
-            let engine = boot::start_engine_anywhere(at.directory())?;
+            let engine = boot::start_engine_anywhere(&at.store()?).await?;
             let connected = engine.connect_org(connect).await;
             engine.stop().await;
             let Connected { org, hook, findings } = connected?;
@@ -195,7 +187,7 @@ async fn connect(add: Add) -> Result<(), Failure> {
 }
 
 impl Add {
-    fn read(self) -> Result<Connect, Failure> {
+    fn read(self) -> Result<(At, Connect), Failure> {
         let mapping = mapping::choose(self.mapping.as_deref(), self.preset.as_deref())?;
         let flow = match (self.client_secret_file, self.jwt_key_file, self.username) {
             (Some(file), _, _) => Flow::ClientCredentials {
@@ -226,13 +218,13 @@ impl Add {
             retention_days: self.retention_days,
         };
         let credentials = Credentials { login_url: self.url, flow };
-        Ok(Connect { profile, credentials, expected: None, mapping })
+        Ok((self.at, Connect { profile, credentials, expected: None, mapping }))
     }
 }
 
 async fn list(at: At) -> Result<(), Failure> {
     let mut troubles = Vec::new();
-    let rows: Vec<[String; 5]> = match Running::find(at.store.directory()).await {
+    let rows: Vec<[String; 5]> = match at.running().await? {
         Some(running) => {
             let answer = running.ask("orgs/list", &json!({})).await?;
             let orgs = answer.get("orgs").and_then(Value::as_array).cloned().unwrap_or_default();
@@ -254,7 +246,7 @@ async fn list(at: At) -> Result<(), Failure> {
             orgs.iter().map(row).collect()
         }
         None => {
-            let engine = boot::start_engine_alone(at.store.directory())?;
+            let engine = boot::start_engine_alone(&at.store()?).await?;
             let mut rows = Vec::new();
             for org in engine.registry().all() {
                 let live = if engine.is_live(org.id()) { "yes" } else { "no" };

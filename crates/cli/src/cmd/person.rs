@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::Failure;
 use super::ask::ask;
-use super::org::{At, text};
+use super::org::text;
+use crate::at::At;
 
 #[derive(Subcommand)]
 pub(crate) enum Person {
@@ -27,7 +28,7 @@ pub(crate) async fn run(person: Person) -> Result<(), Failure> {
     let Person::Erase { at, org, email } = person;
     let body = json!({ "org": org, "email": email });
     let erase = sloe_web::admin::erase_person;
-    let receipt = ask(at.store.directory(), "persons/erase", &body, erase).await?;
+    let receipt = ask(&at, "persons/erase", &body, erase).await?;
     print_receipt(&receipt);
     Ok(())
 }

@@ -1,11 +1,14 @@
 //! `sloe serve`: the platform.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args as Arguments, ValueEnum};
 
 use super::Failure;
-use crate::boot::{self, Platform, StoreAt, Wishes};
+use crate::at::{Place, StoreAt};
+use crate::boot::{self, Platform, Wishes};
 use crate::platform;
 
 /// What a process does.
@@ -13,18 +16,26 @@ use crate::platform;
 pub(crate) enum Role {
     /// Serves the public.
     Web,
-    /// Refreshes, syncs, sends.
+    /// Refreshes, syncs, sends; answers whoever asks as well.
     Worker,
     /// Both.
     All,
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  SLOE_MASTER_KEY=$(openssl rand -hex 32) sloe serve --listen 0.0.0.0:8080
+  sloe serve --store mongodb://localhost/sloe     one of many nodes; docs/mongodb.md has more
+  sloe serve --store mongodb://localhost/sloe --role worker     the same, and no pages needed";
+
 #[derive(Arguments)]
 #[command(
-    after_help = "Example:\n  SLOE_MASTER_KEY=$(openssl rand -hex 32) sloe serve --listen 0.0.0.0:8080"
+    after_help = EXAMPLES
 )]
 pub(crate) struct Args {
-    /// What this process does; the embedded store needs all.
+    /// What this process does: web leaves all that calls Salesforce and sends mail to others;
+    /// worker and all do everything, worker is for nodes that no visitor is sent to. The embedded
+    /// store needs all.
     #[arg(long, env = "SLOE_ROLE", value_enum, default_value_t = Role::All)]
     role: Role,
     /// Where to listen; PORT, if set, stands for 0.0.0.0:PORT.
@@ -32,9 +43,12 @@ pub(crate) struct Args {
     listen: Option<SocketAddr>,
     #[arg(long, env = "PORT", hide = true)]
     port: Option<u16>,
-    /// The store: embedded:DIR.
-    #[arg(long, env = "SLOE_STORE", default_value = "embedded:./sloe-data")]
-    store: StoreAt,
+    #[command(flatten)]
+    place: Place,
+    /// File with the secret that opens the admin API to operators' commands (or SLOE_ADMIN_TOKEN);
+    /// on the embedded store they need none.
+    #[arg(long, env = "SLOE_ADMIN_TOKEN_FILE", value_name = "FILE")]
+    admin_token_file: Option<PathBuf>,
     /// How registrants reach the site: `https://tickets.example.org`.
     #[arg(long, env = "SLOE_PUBLIC_URL")]
     public_url: Option<String>,
@@ -47,12 +61,17 @@ pub(crate) struct Args {
     /// Requests one address may make a second, on average; 0 is no limit.
     #[arg(long, env = "SLOE_RATE_LIMIT", default_value_t = 50)]
     rate_limit: u32,
+    /// Seconds to go on answering after SIGTERM, while /readyz says already that no more should be
+    /// sent here: 0 on the embedded store, 5 on MongoDB, where others take over.
+    #[arg(long, env = "SLOE_DRAIN_SECONDS", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=300))]
+    drain: Option<u64>,
     #[command(flatten)]
     licenses: super::license::Source,
 }
 
 pub(crate) async fn run(args: Args) -> Result<(), Failure> {
-    if args.role != Role::All {
+    let store = args.place.store()?;
+    if args.role != Role::All && matches!(store, StoreAt::Embedded(_)) {
         return Err(Failure::new(
             "the embedded store belongs to exactly one process, which does everything: use --role all",
         ));
@@ -64,7 +83,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let listener = platform::bind(listen, &instead)?;
     let address = listener.local_addr()?;
     let public_url = args.public_url.unwrap_or_else(|| format!("http://{address}"));
-    let key = boot::master_key(args.store.directory(), false)?;
+    let key = boot::master_key(&store, false)?;
     let wishes = Wishes {
         smtp_url: args.smtp_url,
         mail_from: args.mail_from,
@@ -72,9 +91,15 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         rate_limit: args.rate_limit,
         mailbox: None,
         licenses: args.licenses.read()?,
+        runs_work: args.role != Role::Web,
+        drain: args.drain.map(Duration::from_secs),
+        admin_token: platform::admin_token(args.admin_token_file.as_deref())?,
     };
-    let platform = Platform::start(args.store.directory(), key, wishes, listener)?;
-    eprintln!("sloe: serving {public_url} from {}", args.store.directory().display());
+    let platform = tokio::select! {
+        started = Platform::start(&store, key, wishes, listener) => started?,
+        () = platform::asked_to_stop() => return Ok(()),
+    };
+    eprintln!("sloe: serving {public_url} from {store}");
     platform::asked_to_stop().await;
     eprintln!("sloe: draining; what was acknowledged is durable");
     platform.stop().await;

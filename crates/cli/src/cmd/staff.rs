@@ -4,8 +4,8 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::Failure;
-use super::org::{At, text, when};
-use crate::platform::Running;
+use super::org::{text, when};
+use crate::at::At;
 
 #[derive(Subcommand)]
 pub(crate) enum Staff {
@@ -19,8 +19,7 @@ pub(crate) enum Staff {
 
 pub(crate) async fn run(staff: Staff) -> Result<(), Failure> {
     let Staff::Link { at } = staff;
-    let running = Running::needed(at.store.directory()).await?;
-    let answer = running.ask("staff/link", &json!({})).await?;
+    let answer = at.ask("staff/link", &json!({})).await?;
     println!("{}", text(&answer, "url"));
     eprintln!("It signs in once, until {}.", when(&answer, "until"));
     Ok(())

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use sloe_core::time::Timestamp;
 
 use super::Failure;
-use super::org::{At, text};
-use crate::platform::Running;
+use super::org::text;
+use crate::at::At;
 
 #[derive(Subcommand)]
 pub(crate) enum Sync {
@@ -215,7 +215,7 @@ async fn verified(out: &Out, org: &str, asked: &Value) -> Result<Value, Failure>
 }
 
 async fn ask(out: &Out, path: &str, body: Value) -> Result<Value, Failure> {
-    Running::needed(out.at.store.directory()).await?.ask(path, &body).await
+    out.at.ask(path, &body).await
 }
 
 fn print(out: &Out, answer: &Value, show: impl Fn(&Value) -> String) {

@@ -54,7 +54,7 @@ pub(crate) fn keep_beside(data: &Path) -> Result<Key, Failure> {
 }
 
 /// A random token for a secret of this run.
-pub(super) fn fresh_token() -> Result<String, Failure> {
+pub(crate) fn fresh_token() -> Result<String, Failure> {
     let mut bytes = [0; 20];
     getrandom::fill(&mut bytes)
         .map_err(|error| Failure::new(format!("the system has no randomness: {error}")))?;

@@ -12,8 +12,12 @@
 
 mod browser;
 mod demo;
+#[cfg(feature = "sim")]
+pub(crate) mod nodes;
 mod org;
 mod sim_org;
+#[path = "../../../store/tests/stand_in/mod.rs"]
+pub(crate) mod stand_in;
 
 use std::path::Path;
 use std::time::{Duration, Instant};

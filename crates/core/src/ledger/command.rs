@@ -76,6 +76,22 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Who asks, for repeats, of what takes seats.
+    #[must_use]
+    pub fn request(&self) -> Option<&Request> {
+        match self {
+            Self::Hold { request, .. }
+            | Self::Confirm { request, .. }
+            | Self::Register { request, .. }
+            | Self::Recall { request } => Some(request),
+            Self::SetTerms(_) | Self::Release { .. } | Self::Cancel { .. } | Self::Erase { .. } => {
+                None
+            }
+        }
+    }
+}
+
 /// Which pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PoolKey {

@@ -2,8 +2,9 @@
 
 use sloe_core::fact::Fact;
 use sloe_core::ids::{ClaimId, EventRef};
-use sloe_core::ledger::{ClaimView, Command, PoolCount, Refusal, Reply};
+use sloe_core::ledger::{ClaimView, Command, Ledger, PoolCount, Refusal, Reply};
 use sloe_core::limits;
+use sloe_core::time::Timestamp;
 use sloe_store::api::Sealed;
 use tokio::sync::oneshot;
 
@@ -101,6 +102,39 @@ pub(crate) enum Ask {
     Stop,
 }
 
+impl Ask {
+    /// The event whose ledger is asked, without changing it.
+    pub(super) fn read_of(&self) -> Option<EventRef> {
+        match self {
+            Self::View { event, .. }
+            | Self::Views { event, .. }
+            | Self::Counts { event, .. }
+            | Self::Load { event, .. } => Some(*event),
+            Self::Run(_) | Self::Settle { .. } | Self::Stop => None,
+        }
+    }
+
+    /// Answers what is asked of a ledger.
+    pub(super) fn answer(self, ledger: Result<&Ledger, Unanswered>) {
+        // Whoever asked may have gone away.
+        match self {
+            Self::View { claim, answer, .. } => {
+                let _ = answer.send(ledger.map(|ledger| ledger.view(claim)));
+            }
+            Self::Views { claims, answer, .. } => {
+                let views = |ledger: &Ledger| claims.iter().map(|c| ledger.view(*c)).collect();
+                let _ = answer.send(ledger.map(views));
+            }
+            Self::Counts { answer, .. } => {
+                let counts = |ledger: &Ledger| (ledger.version(), ledger.counts().collect());
+                let _ = answer.send(ledger.map(counts));
+            }
+            Self::Load { answer, .. } => drop(answer.send(ledger.map(drop))),
+            Self::Run(_) | Self::Settle { .. } | Self::Stop => {}
+        }
+    }
+}
+
 /// A decided task, waiting for its batch to become durable.
 pub(crate) struct Decided {
     pub(crate) task: Box<Task>,
@@ -110,7 +144,7 @@ pub(crate) struct Decided {
 /// One event's part of the commit being made.
 pub(crate) struct Draft {
     pub(crate) event: EventRef,
-    pub(crate) at: sloe_core::time::Timestamp,
+    pub(crate) at: Timestamp,
     pub(crate) facts: Vec<Fact>,
     pub(crate) sealed: Vec<Sealed>,
     pub(crate) decided: Vec<Decided>,
@@ -119,7 +153,7 @@ pub(crate) struct Draft {
 /// The answer that a command's outcome comes to. A claim that a decision
 /// names is always there.
 pub(crate) fn reply_of(
-    ledger: &sloe_core::ledger::Ledger,
+    ledger: &Ledger,
     command: &Command,
     claim: Option<ClaimId>,
     fresh: bool,

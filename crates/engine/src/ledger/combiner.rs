@@ -1,30 +1,27 @@
-//! The combiner's thread and the desk in front of it.
+//! What decides and commits: takes asks in, makes one commit after the other.
+//! It waits for nothing and reads no clock but its world's: a thread runs it
+//! (`thread`), or a simulation step by step.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 use sloe_core::fact::{Batch, Fact};
-use sloe_core::ids::{ClaimId, EventRef, OrgId};
-use sloe_core::ledger::{ClaimView, Command, Image, PoolCount};
+use sloe_core::ids::EventRef;
+use sloe_core::ledger::{Command, Image};
 use sloe_core::limits;
 use sloe_core::time::Timestamp;
-use sloe_store::api::{Append, Appended, Checkpoint, Destination, Sealed, Store, StoreError};
-use sloe_store::record;
-use tokio::sync::oneshot;
+use sloe_store::api::{Append, Appended, Destination, Store, StoreError};
 
-use super::ask::{Answer, Ask, Committed, Decided, Draft, Task, Unanswered};
+use super::ask::{Ask, Committed, Decided, Draft, Task, Unanswered};
 use super::closed::Closed;
 use super::queue::Queue;
 use super::resident::{LoadError, Published, Resident, Residents};
+use super::rest::Rest;
 use crate::clock::World;
+use crate::damage::Quarantined;
 
-/// Tasks that may wait before new ones are shed.
-const WAITING: usize = 8_192;
-/// How often holds of idle events are looked at: expired seats are claimable within a second.
-const SWEEP: Duration = Duration::from_millis(250);
 /// How often a task is decided again after conflicts before it is given back.
 const ATTEMPTS: u8 = 20;
 
@@ -36,211 +33,75 @@ pub(crate) struct Settings {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) world: Arc<dyn World>,
     pub(crate) published: Published,
+    /// Told which events are set aside.
+    pub(crate) quarantined: Quarantined,
     /// Bytes that resident ledgers may take together.
     pub(crate) budget: usize,
     /// Told after every commit.
     pub(crate) committed: Committing,
+    /// How many other nodes may want the same events now.
+    pub(crate) others: Arc<AtomicUsize>,
 }
 
-/// Where claims are brought.
-#[derive(Clone)]
-pub struct Desk {
-    asks: Sender<Ask>,
-    closed: Closed,
-}
-
-impl Desk {
-    /// Runs one command; the answer comes when it is durable.
-    ///
-    /// # Errors
-    /// [`Unanswered`].
-    pub async fn run(&self, event: EventRef, command: Command, sealed: Option<Sealed>) -> Answer {
-        let (answer, answered) = oneshot::channel();
-        let task = Task { event, command, sealed, answer, attempts: 0 };
-        self.submit(Ask::Run(Box::new(task)))?;
-        // A combiner that ended without answering may have committed before.
-        answered.await.unwrap_or(Err(Unanswered::OutcomeUnknown))
-    }
-
-    /// A claim as it stands.
-    ///
-    /// # Errors
-    /// [`Unanswered`].
-    pub async fn view(
-        &self,
-        event: EventRef,
-        claim: ClaimId,
-    ) -> Result<Option<ClaimView>, Unanswered> {
-        let (answer, answered) = oneshot::channel();
-        self.submit(Ask::View { event, claim, answer })?;
-        answered.await.unwrap_or(Err(Unanswered::NotAccepted))
-    }
-
-    /// Claims as they stand, in their order; a few hundred at a time.
-    ///
-    /// # Errors
-    /// [`Unanswered`].
-    pub(crate) async fn views(
-        &self,
-        event: EventRef,
-        claims: Vec<ClaimId>,
-    ) -> Result<Vec<Option<ClaimView>>, Unanswered> {
-        let (answer, answered) = oneshot::channel();
-        self.submit(Ask::Views { event, claims, answer })?;
-        answered.await.unwrap_or(Err(Unanswered::NotAccepted))
-    }
-
-    /// Every pool's figures, and the version they stand at.
-    ///
-    /// # Errors
-    /// [`Unanswered`].
-    pub(crate) async fn counts(
-        &self,
-        event: EventRef,
-    ) -> Result<(u64, Vec<PoolCount>), Unanswered> {
-        let (answer, answered) = oneshot::channel();
-        self.submit(Ask::Counts { event, answer })?;
-        answered.await.unwrap_or(Err(Unanswered::NotAccepted))
-    }
-
-    /// Loads an event's ledger, which publishes what is left.
-    ///
-    /// # Errors
-    /// [`Unanswered`].
-    pub async fn load(&self, event: EventRef) -> Result<(), Unanswered> {
-        let (answer, answered) = oneshot::channel();
-        self.submit(Ask::Load { event, answer })?;
-        answered.await.unwrap_or(Err(Unanswered::NotAccepted))
-    }
-
-    /// Takes nothing of an org any more that it would have to be told. What was
-    /// taken before is durable when this returns.
-    ///
-    /// # Errors
-    /// [`Unanswered`]; then it is open as before.
-    pub(crate) async fn close(&self, org: OrgId) -> Result<(), Unanswered> {
-        self.closed.close(org);
-        let (answer, answered) = oneshot::channel();
-        let settled = match self.submit(Ask::Settle { answer }) {
-            Ok(()) => answered.await.map_err(|_| Unanswered::NotAccepted),
-            Err(unanswered) => Err(unanswered),
-        };
-        settled.inspect_err(|_| self.open(org))
-    }
-
-    /// Takes everything of an org again.
-    pub(crate) fn open(&self, org: OrgId) {
-        self.closed.open(org);
-    }
-
-    /// Ends the combiner after what waits.
-    pub(crate) fn stop(&self) {
-        let _ = self.asks.send(Ask::Stop);
-    }
-
-    fn submit(&self, ask: Ask) -> Result<(), Unanswered> {
-        self.asks.try_send(ask).map_err(|error| {
-            if matches!(error, TrySendError::Full(_)) {
-                metrics::counter!("sloe_claims_shed_total").increment(1);
-            }
-            Unanswered::NotAccepted
-        })
-    }
-}
-
-/// Starts the combiner's thread and the one that writes its checkpoints, which
-/// ends before it.
-///
-/// # Errors
-/// The system gives no thread.
-pub(crate) fn start(settings: Settings) -> std::io::Result<(Desk, JoinHandle<()>)> {
-    let (asks, inbox) = crossbeam_channel::bounded(WAITING);
-    let (checkpoints, due) = crossbeam_channel::bounded(4);
-    let store = Arc::clone(&settings.store);
-    let writer = std::thread::Builder::new()
-        .name("sloe-checkpoint".into())
-        .spawn(move || write_checkpoints(&*store, &due))?;
-    let residents = Residents::new(Arc::clone(&settings.published), settings.budget);
-    let (queue, closed) = (Queue::default(), Closed::default());
-    let desk = Desk { asks, closed: closed.clone() };
-    let combiner = Combiner { settings, inbox, checkpoints, residents, queue, closed };
-    let thread = std::thread::Builder::new().name("sloe-combiner".into()).spawn(move || {
-        combiner.run();
-        // Whoever waits for this thread may open the store again at once.
-        if writer.join().is_err() {
-            tracing::error!("checkpoints ended by a panic; the journal has it all");
-        }
-    })?;
-    Ok((desk, thread))
-}
-
-fn write_checkpoints(store: &dyn Store, due: &Receiver<(EventRef, Image)>) {
-    for (event, image) in due {
-        let (version, nonce) = (image.version, image.nonce);
-        let checkpoint = Checkpoint { version, nonce, chunks: record::ledger::encode(&image) };
-        if let Err(error) = store.put_checkpoint(event, &checkpoint) {
-            tracing::warn!(event = ?event, %error, "checkpoint not written; the journal has it all");
-        }
-    }
-}
-
-struct Combiner {
+/// Everything of a combiner but its thread.
+pub(crate) struct Combiner {
     settings: Settings,
-    inbox: Receiver<Ask>,
-    checkpoints: Sender<(EventRef, Image)>,
     residents: Residents,
     queue: Queue,
+    rest: Rest,
     closed: Closed,
+    /// What is asked of ledgers without changing them, until the next commit is begun.
+    reads: Vec<Ask>,
+    /// Checkpoints that are due; a newer one of the same event takes an older one's place.
+    due: BTreeMap<EventRef, Image>,
 }
 
 impl Combiner {
-    fn run(mut self) {
-        let mut swept = Instant::now();
-        let mut stopping = false;
-        while !(stopping && self.queue.len() == 0) {
-            if self.queue.len() == 0 {
-                match self.inbox.recv_timeout(SWEEP.saturating_sub(swept.elapsed())) {
-                    Ok(ask) => stopping |= self.accept(ask),
-                    Err(RecvTimeoutError::Timeout) => {}
-                    Err(RecvTimeoutError::Disconnected) => stopping = true,
-                }
-            }
-            while self.queue.len() < WAITING
-                && let Ok(ask) = self.inbox.try_recv()
-            {
-                stopping |= self.accept(ask);
-            }
-            let sweeping = swept.elapsed() >= SWEEP;
-            if sweeping {
-                swept = Instant::now();
-            }
-            self.commit_next(sweeping);
+    pub(super) fn new(settings: Settings, closed: Closed) -> Self {
+        let residents = Residents::new(
+            (Arc::clone(&settings.published), Arc::clone(&settings.quarantined)),
+            settings.budget,
+            settings.store.is_shared(),
+        );
+        let (queue, rest) = (Queue::default(), Rest::default());
+        Self { settings, residents, queue, rest, closed, reads: Vec::new(), due: BTreeMap::new() }
+    }
+
+    /// Tasks that wait for the next commit, and what is asked beside them.
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.len() + self.reads.len() + self.rest.waiting()
+    }
+
+    /// How long nothing of what waits can be done: not at all, or until an
+    /// event's turn comes.
+    pub(super) fn idle_for(&self) -> Duration {
+        if self.queue.len() + self.reads.len() > 0 {
+            return Duration::ZERO;
         }
+        let Some(next) = self.rest.next() else { return Duration::MAX };
+        let millis = next.millis_since(self.settings.world.now());
+        Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+    }
+
+    /// Lets a ledger's checkpoint be due after so many facts, or its claims if they are more.
+    pub(super) fn checkpoint_after(&mut self, facts: usize) {
+        self.residents.checkpoint_facts = facts;
+    }
+
+    /// The checkpoints that became due since the last call.
+    pub(super) fn due_checkpoints(&mut self) -> BTreeMap<EventRef, Image> {
+        std::mem::take(&mut self.due)
     }
 
     /// Takes one ask in; true if it was the last.
-    fn accept(&mut self, ask: Ask) -> bool {
+    pub(super) fn accept(&mut self, ask: Ask) -> bool {
         match ask {
             Ask::Run(task) => self.queue.push(task),
-            Ask::View { event, claim, answer } => {
-                let resident = self.residents.load(&*self.settings.store, event);
-                let view = resident.map(|r| r.ledger.view(claim)).map_err(Unanswered::from);
-                let _ = answer.send(view);
-            }
-            Ask::Views { event, claims, answer } => {
-                let resident = self.residents.load(&*self.settings.store, event);
-                let views = resident
-                    .map(|r| claims.into_iter().map(|claim| r.ledger.view(claim)).collect());
-                let _ = answer.send(views.map_err(Unanswered::from));
-            }
-            Ask::Counts { event, answer } => {
-                let resident = self.residents.load(&*self.settings.store, event);
-                let counts = resident.map(|r| (r.ledger.version(), r.ledger.counts().collect()));
-                let _ = answer.send(counts.map_err(Unanswered::from));
-            }
-            Ask::Load { event, answer } => {
-                let resident = self.residents.load(&*self.settings.store, event);
-                let _ = answer.send(resident.map(|_| ()).map_err(Unanswered::from));
+            read @ (Ask::View { .. }
+            | Ask::Views { .. }
+            | Ask::Counts { .. }
+            | Ask::Load { .. }) => {
+                self.reads.push(read);
             }
             // Commits are made by this thread, so none is under way.
             Ask::Settle { answer } => drop(answer.send(())),
@@ -249,31 +110,63 @@ impl Combiner {
         false
     }
 
+    /// Answers what is asked of ledgers. On a store of several nodes each ledger
+    /// is brought up to date once, after everything that waits had been asked: what
+    /// anybody was told before by any node is in the answer.
+    fn answer_reads(&mut self) {
+        let reads = std::mem::take(&mut self.reads);
+        let mut met: BTreeMap<EventRef, Result<(), Unanswered>> = BTreeMap::new();
+        for event in reads.iter().filter_map(Ask::read_of) {
+            let (residents, store) = (&mut self.residents, &*self.settings.store);
+            met.entry(event)
+                .or_insert_with(|| residents.catch_up(store, event).map(drop).map_err(Into::into));
+        }
+        for read in reads {
+            let Some(event) = read.read_of() else { continue };
+            let resident = match met.get(&event) {
+                Some(Err(why)) => Err(why.clone()),
+                _ => self.residents.get_mut(event).ok_or(Unanswered::NotAccepted),
+            };
+            read.answer(resident.map(|resident| &resident.ledger));
+        }
+    }
+
     /// Decides what waits, makes it durable and answers.
-    fn commit_next(&mut self, sweeping: bool) {
-        let tasks = self.queue.take(limits::MAX_CLAIMS_PER_BATCH, limits::MAX_BATCH_BYTES);
+    pub(super) fn commit_next(&mut self, sweeping: bool) {
+        self.answer_reads();
         let now = self.settings.world.now();
-        let mut by_event: HashMap<EventRef, Vec<Box<Task>>> = HashMap::new();
+        for task in self.rest.due(now) {
+            self.queue.push(task);
+        }
+        let tasks = self.queue.take(limits::MAX_CLAIMS_PER_BATCH, limits::MAX_BATCH_BYTES);
+        let mut by_event: BTreeMap<EventRef, Vec<Box<Task>>> = BTreeMap::new();
         for task in tasks {
-            if self.closed.admits(&task) {
-                by_event.entry(task.event).or_default().push(task);
-            } else {
+            if !self.closed.admits(&task) {
                 let _ = task.answer.send(Err(Unanswered::NotAccepted));
+            } else if let Some(task) = self.rest.admit(task, now) {
+                by_event.entry(task.event).or_default().push(task);
             }
         }
         if sweeping {
             self.residents.load_forgotten(&*self.settings.store);
             for event in self.residents.due(now) {
-                by_event.entry(event).or_default();
+                // Another node may have ended those holds already.
+                if self.residents.catch_up(&*self.settings.store, event).is_ok() {
+                    by_event.entry(event).or_default();
+                }
             }
         }
         let mut drafts = Vec::with_capacity(by_event.len());
         for (event, tasks) in by_event {
-            drafts.extend(self.draft(now, event, tasks));
+            let draft = self.draft(now, event, tasks);
+            drafts.extend(draft.and_then(|draft| self.be_sure(now, draft)));
         }
         let (with_facts, without): (Vec<_>, Vec<_>) =
             drafts.into_iter().partition(|draft| !draft.facts.is_empty());
         for draft in without {
+            if let Some(resident) = self.residents.get_mut(draft.event) {
+                resident.ledger.keep();
+            }
             let version = self.residents.get_mut(draft.event).map_or(0, |r| r.ledger.version());
             answer_all(draft.decided, version);
         }
@@ -282,6 +175,7 @@ impl Combiner {
         }
         if sweeping {
             self.residents.fit();
+            self.rest.forget_old(now);
         }
     }
 
@@ -292,12 +186,17 @@ impl Combiner {
             Err(error) => {
                 let unanswered = Unanswered::from(error);
                 for task in tasks {
-                    let _ = task.answer.send(Err(unanswered.clone()));
+                    let unanswered = self.residents.or_doubt(&task, unanswered.clone());
+                    let _ = task.answer.send(Err(unanswered));
                 }
                 return None;
             }
         };
         let at = now.max(resident.ledger.at());
+        if self.settings.store.is_shared() {
+            // Another node may be first.
+            resident.ledger.begin();
+        }
         let mut draft =
             Draft { event, at, facts: Vec::new(), sealed: Vec::new(), decided: Vec::new() };
         match decide_all(resident, &mut draft, tasks) {
@@ -307,6 +206,32 @@ impl Combiner {
                 let all = draft.decided.into_iter().map(|d| d.task).chain(left);
                 for task in all {
                     let _ = task.answer.send(Err(Unanswered::Quarantined(reason.clone())));
+                }
+                None
+            }
+        }
+    }
+
+    /// A commit proves that what was decided stood on the newest version.
+    /// Where there is nothing to commit it is looked up: another node may have
+    /// made what was found missing here.
+    fn be_sure(&mut self, now: Timestamp, draft: Draft) -> Option<Draft> {
+        if !draft.facts.is_empty() || draft.decided.is_empty() || !self.settings.store.is_shared() {
+            return Some(draft);
+        }
+        let event = draft.event;
+        if let Some(resident) = self.residents.get_mut(event) {
+            resident.ledger.keep();
+        }
+        let before = self.residents.get_mut(event).map_or(0, |r| r.ledger.version());
+        match self.residents.catch_up(&*self.settings.store, event) {
+            Ok(resident) if resident.ledger.version() == before => Some(draft),
+            // What is decided now was asked before it was looked up: no need to look again.
+            Ok(_) => self.draft(now, event, draft.decided.into_iter().map(|d| d.task).collect()),
+            Err(error) => {
+                let unanswered = Unanswered::from(error);
+                for Decided { task, .. } in draft.decided {
+                    let _ = task.answer.send(Err(unanswered.clone()));
                 }
                 None
             }
@@ -326,12 +251,13 @@ impl Combiner {
             appends.push(Append { event: draft.event, batch, sealed: draft.sealed, destinations });
         }
         let result = self.settings.store.append(&appends);
-        metrics::histogram!("sloe_commit_seconds").record(started.elapsed().as_secs_f64());
+        let took = started.elapsed();
+        metrics::histogram!("sloe_commit_seconds").record(took.as_secs_f64());
         match result {
             Ok(outcomes) => {
                 let both = appends.iter().zip(decided).zip(outcomes);
                 for ((append, decided), outcome) in both {
-                    self.settle(append, decided, outcome);
+                    self.settle(append, decided, outcome, took);
                 }
             }
             Err(error) => {
@@ -348,15 +274,25 @@ impl Combiner {
         (self.settings.committed)(&events, &news);
     }
 
-    fn settle(&mut self, append: &Append, decided: Vec<Decided>, outcome: Appended) {
-        let event = append.event;
+    fn settle(
+        &mut self,
+        append: &Append,
+        decided: Vec<Decided>,
+        outcome: Appended,
+        took: Duration,
+    ) {
+        let (event, now) = (append.event, self.settings.world.now());
         match outcome {
             Appended::Committed => {
+                let after = self.residents.checkpoint_facts;
+                let others = self.settings.others.load(Ordering::Relaxed);
+                let millis = i64::try_from(took.as_millis()).unwrap_or(i64::MAX);
+                self.rest.win(event, now, millis, others);
                 if let Some(resident) = self.residents.get_mut(event) {
+                    resident.ledger.keep();
                     resident.ledger.close(append.batch.at, append.batch.nonce);
-                    if let Some(image) = resident.checkpoint(append.batch.facts.len()) {
-                        // A checkpoint writer that lags is skipped: the next one will do.
-                        let _ = self.checkpoints.try_send((event, image));
+                    if let Some(image) = resident.checkpoint(append.batch.facts.len(), after) {
+                        self.due.insert(event, image);
                     }
                 }
                 self.residents.publish(event);
@@ -364,7 +300,8 @@ impl Combiner {
             }
             Appended::Conflict => {
                 metrics::counter!("sloe_conflicts_total").increment(1);
-                self.residents.forget(event);
+                self.rest.meet(event, now);
+                self.step_back(event);
                 for Decided { mut task, .. } in decided {
                     task.attempts += 1;
                     if task.attempts >= ATTEMPTS {
@@ -384,9 +321,22 @@ impl Combiner {
         }
     }
 
+    /// What was decided of an event did not happen: its ledger goes on from the
+    /// version before, with what happened instead.
+    fn step_back(&mut self, event: EventRef) {
+        if !self.settings.store.is_shared() {
+            return self.residents.forget(event);
+        }
+        if let Some(resident) = self.residents.get_mut(event) {
+            resident.ledger.revert();
+        }
+        // What can't be read now is read before anything is decided anew: its commit shows it.
+        let _ = self.residents.catch_up(&*self.settings.store, event);
+    }
+
     /// After a lost or failed commit: what the journal says is true.
     fn resolve(&mut self, append: &Append, decided: Vec<Decided>, error: &StoreError) {
-        self.residents.forget(append.event);
+        self.step_back(append.event);
         let unanswered = match error {
             StoreError::OutcomeUnknown(_) => {
                 let before = append.batch.version - 1;
@@ -401,11 +351,15 @@ impl Combiner {
                     Ok(_) | Err(_) => Unanswered::OutcomeUnknown,
                 }
             }
-            StoreError::Unavailable(_) | StoreError::Damaged(_) | StoreError::Unusable(_) => {
-                Unanswered::NotAccepted
-            }
+            StoreError::Unavailable(_)
+            | StoreError::Damaged(_)
+            | StoreError::Superseded
+            | StoreError::Unusable(_) => Unanswered::NotAccepted,
         };
         for Decided { task, .. } in decided {
+            if unanswered == Unanswered::OutcomeUnknown {
+                self.residents.doubt(&task);
+            }
             let _ = task.answer.send(Err(unanswered.clone()));
         }
     }

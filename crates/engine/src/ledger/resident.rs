@@ -1,7 +1,7 @@
 //! Ledgers in memory: loaded from checkpoint and tail, dropped when idle and
 //! memory is short, thrown away on any doubt.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use dashmap::DashMap;
@@ -10,6 +10,8 @@ use sloe_core::ledger::{Ledger, PoolKey};
 use sloe_store::api::{Checkpoint, Store, StoreError};
 use sloe_store::record;
 
+use super::ask::{Task, Unanswered};
+use crate::damage::Quarantined;
 use crate::view::{Availability, Left};
 
 /// Batches read at a time while rolling forward.
@@ -37,11 +39,18 @@ pub(super) struct Resident {
 pub(super) struct Residents {
     ledgers: HashMap<EventRef, Resident>,
     /// Thrown away and not loaded since: their holds must end in time all the same.
-    forgotten: HashSet<EventRef>,
-    quarantined: HashMap<EventRef, String>,
+    forgotten: BTreeSet<EventRef>,
+    /// Requests whose commit's answer was lost, by event: until the journal is
+    /// read, nobody may say that they were not taken.
+    doubted: HashMap<EventRef, BTreeSet<u128>>,
+    quarantined: Quarantined,
     published: Published,
     budget: usize,
+    /// Other nodes may write the same journals.
+    shared: bool,
     uses: u64,
+    /// See [`CHECKPOINT_FACTS`].
+    pub(super) checkpoint_facts: usize,
 }
 
 /// Why a ledger can't be had.
@@ -54,14 +63,21 @@ pub(super) enum LoadError {
 }
 
 impl Residents {
-    pub(super) fn new(published: Published, budget: usize) -> Self {
+    pub(super) fn new(
+        (published, quarantined): (Published, Quarantined),
+        budget: usize,
+        shared: bool,
+    ) -> Self {
         Self {
             ledgers: HashMap::new(),
-            forgotten: HashSet::new(),
-            quarantined: HashMap::new(),
+            forgotten: BTreeSet::new(),
+            doubted: HashMap::new(),
+            quarantined,
             published,
             budget,
+            shared,
             uses: 0,
+            checkpoint_facts: CHECKPOINT_FACTS,
         }
     }
 
@@ -84,11 +100,40 @@ impl Residents {
             })?;
             self.ledgers.insert(event, resident);
             self.forgotten.remove(&event);
+            self.doubted.remove(&event);
             self.publish(event);
         }
         let resident = self.ledgers.get_mut(&event).ok_or(LoadError::Unavailable)?;
         resident.used = self.uses;
         Ok(resident)
+    }
+
+    /// The event's ledger with every batch that the journal has by now.
+    pub(super) fn catch_up(
+        &mut self,
+        store: &dyn Store,
+        event: EventRef,
+    ) -> Result<&mut Resident, LoadError> {
+        let up_to_date = !self.shared || !self.ledgers.contains_key(&event);
+        let resident = self.load(store, event)?;
+        if up_to_date {
+            return self.get_mut(event).ok_or(LoadError::Unavailable);
+        }
+        let before = resident.ledger.version();
+        let moved = roll(store, event, &mut resident.ledger).map(|facts| {
+            resident.facts_since_checkpoint += facts;
+            resident.ledger.version() > before
+        });
+        match moved {
+            Ok(true) => self.publish(event),
+            Ok(false) => {}
+            Err(LoadError::Quarantined(reason)) => {
+                self.quarantine(event, reason.clone());
+                return Err(LoadError::Quarantined(reason));
+            }
+            Err(error) => return Err(error),
+        }
+        self.get_mut(event).ok_or(LoadError::Unavailable)
     }
 
     pub(super) fn get_mut(&mut self, event: EventRef) -> Option<&mut Resident> {
@@ -99,6 +144,25 @@ impl Residents {
     pub(super) fn forget(&mut self, event: EventRef) {
         self.ledgers.remove(&event);
         self.forgotten.insert(event);
+    }
+
+    /// Whether a task was taken is not known.
+    pub(super) fn doubt(&mut self, task: &Task) {
+        if let Some(request) = task.command.request() {
+            self.doubted.entry(task.event).or_default().insert(request.key);
+        }
+    }
+
+    /// What a task is told that can't be decided on now: that it was not
+    /// accepted, unless it may have been when it was asked before.
+    pub(super) fn or_doubt(&self, task: &Task, unanswered: Unanswered) -> Unanswered {
+        let doubted = self.doubted.get(&task.event).zip(task.command.request());
+        match unanswered {
+            Unanswered::NotAccepted if doubted.is_some_and(|(all, r)| all.contains(&r.key)) => {
+                Unanswered::OutcomeUnknown
+            }
+            unanswered => unanswered,
+        }
     }
 
     /// Loads what was thrown away and nobody has asked for since; what can't
@@ -126,7 +190,11 @@ impl Residents {
     /// Events with a hold whose time may be up.
     pub(super) fn due(&self, now: sloe_core::time::Timestamp) -> Vec<EventRef> {
         let due = |r: &Resident| r.ledger.next_expiry().is_some_and(|at| at <= now);
-        self.ledgers.iter().filter(|(_, r)| due(r)).map(|(event, _)| *event).collect()
+        let mut events: Vec<_> =
+            self.ledgers.iter().filter(|(_, r)| due(r)).map(|(event, _)| *event).collect();
+        // The same in every run: a table's own order is by chance.
+        events.sort_unstable();
+        events
     }
 
     /// Drops the longest idle ledgers without live holds until the rest fits.
@@ -143,6 +211,10 @@ impl Residents {
                 return;
             };
             self.ledgers.remove(&event);
+            if self.shared {
+                // Nobody follows its journal here any more.
+                self.published.remove(&event);
+            }
             total -= size;
         }
     }
@@ -153,10 +225,14 @@ impl Resident {
         Self { ledger, public: Vec::new(), facts_since_checkpoint: tail_facts, used: 0 }
     }
 
-    /// Counts facts made durable; a checkpoint if one is due.
-    pub(super) fn checkpoint(&mut self, facts: usize) -> Option<sloe_core::ledger::Image> {
+    /// Counts facts made durable; a checkpoint if one is due, as it is `after` so many.
+    pub(super) fn checkpoint(
+        &mut self,
+        facts: usize,
+        after: usize,
+    ) -> Option<sloe_core::ledger::Image> {
         self.facts_since_checkpoint += facts;
-        if self.facts_since_checkpoint < self.ledger.claim_count().max(CHECKPOINT_FACTS) {
+        if self.facts_since_checkpoint < self.ledger.claim_count().max(after) {
             return None;
         }
         self.facts_since_checkpoint = 0;
@@ -198,12 +274,19 @@ fn load(store: &dyn Store, event: EventRef) -> Result<Resident, LoadError> {
         None
     });
     let mut ledger = checkpoint.and_then(|c| restore(event, &c)).unwrap_or_default();
+    let facts = roll(store, event, &mut ledger)?;
+    Ok(Resident::new(ledger, facts))
+}
+
+/// Applies what the journal has beyond the ledger's version; how many facts.
+fn roll(store: &dyn Store, event: EventRef, ledger: &mut Ledger) -> Result<usize, LoadError> {
     let mut facts = 0;
     loop {
         let batches = store.read(event, ledger.version(), PAGE).map_err(|error| match error {
             StoreError::Damaged(reason) => LoadError::Quarantined(reason),
             StoreError::Unavailable(_)
             | StoreError::OutcomeUnknown(_)
+            | StoreError::Superseded
             | StoreError::Unusable(_) => LoadError::Unavailable,
         })?;
         for batch in &batches {
@@ -212,7 +295,7 @@ fn load(store: &dyn Store, event: EventRef) -> Result<Resident, LoadError> {
             rolled.map_err(|e| LoadError::Quarantined(e.to_string()))?;
         }
         if batches.len() < PAGE {
-            return Ok(Resident::new(ledger, facts));
+            return Ok(facts);
         }
     }
 }

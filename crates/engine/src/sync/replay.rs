@@ -15,6 +15,7 @@ use sloe_store::scope::OrgScope;
 
 use super::is_mail;
 use super::letters::{LetterFilter, each_letter};
+use crate::asks::Ask;
 use crate::engine::Engine;
 use crate::error::Denied;
 use crate::worker::mail::Again;
@@ -58,12 +59,11 @@ impl Engine {
         let (replayed, keys) = done?;
         tracing::info!(org = %org.id(), rows = replayed.rows, "rows are sent again, as staff asked");
         if keys.iter().any(|key| is_mail(key)) {
-            self.workers().ask_mail();
-            self.news().mail.notify_one();
+            self.ask_org(org.id(), Ask::Mail);
         }
-        let keys = keys.into_iter().filter(|key| !is_mail(key));
-        if let Some(work) = self.workers().known(org.id()) {
-            work.ask(keys);
+        let keys: Vec<_> = keys.into_iter().filter(|key| !is_mail(key)).collect();
+        if !keys.is_empty() {
+            self.ask_org(org.id(), Ask::Rows(keys));
         }
         Ok(replayed)
     }
@@ -99,8 +99,8 @@ impl Engine {
             Ok((Replayed { rows: keys.len(), unknown }, keys))
         });
         let (accepted, keys) = done.await?;
-        if let Some(work) = self.workers().known(org.id()) {
-            work.accept(keys);
+        if !keys.is_empty() {
+            self.ask_org(org.id(), Ask::Accepted(keys));
         }
         Ok(accepted)
     }

@@ -1,6 +1,6 @@
 //! All connected orgs, by id and by slug.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -86,6 +86,15 @@ pub(crate) struct Leaving {
     pub(crate) version: u64,
 }
 
+/// What another node changed.
+#[derive(Debug, Default)]
+pub(crate) struct Followed {
+    /// Orgs that were connected, or are connected in another way.
+    pub(crate) changed: Vec<OrgId>,
+    /// Orgs that were removed.
+    pub(crate) gone: Vec<OrgId>,
+}
+
 /// Every org, and their licenses.
 pub struct Registry {
     orgs: ArcSwap<Orgs>,
@@ -98,6 +107,8 @@ pub struct Registry {
     leaving: Mutex<BTreeMap<OrgId, Leaving>>,
     /// Orgs whose document can't be read, and why. The others go on.
     damaged: BTreeMap<OrgId, String>,
+    /// The version of each org's document that was looked at last.
+    seen: Mutex<BTreeMap<OrgId, u64>>,
     /// Signed hook calls of late.
     pub(super) taken: hook::Taken,
 }
@@ -114,9 +125,9 @@ impl Registry {
         let changing = Mutex::default();
         let (orgs, taken) = (ArcSwap::default(), hook::Taken::default());
         let leaving = Mutex::default();
-        let damaged = BTreeMap::new();
+        let (damaged, seen) = (BTreeMap::new(), Mutex::default());
         let mut registry =
-            Self { orgs, licenses, master, world, changing, leaving, damaged, taken };
+            Self { orgs, licenses, master, world, changing, leaving, damaged, taken, seen };
         let mut orgs = Vec::new();
         for (key, document) in store.scan(Range::All(Collection::Orgs), None, usize::MAX)? {
             let id = OrgId::parse(key.id()).map_err(|e| OrgError::Damaged(e.to_string()))?;
@@ -141,6 +152,85 @@ impl Registry {
             registry.insert(&org);
         }
         Ok(registry)
+    }
+
+    /// Takes up what other nodes changed.
+    ///
+    /// # Errors
+    /// The store's. What can't be read of one org leaves that org as it was.
+    pub(crate) fn follow(&self, store: &dyn Store) -> Result<Followed, OrgError> {
+        let versions = store.versions(Range::All(Collection::Orgs))?;
+        let _turn = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut followed = Followed::default();
+        let mut there = BTreeSet::new();
+        for (key, version) in versions {
+            let Ok(id) = OrgId::parse(key.id()) else { continue };
+            there.insert(id);
+            let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(id, version);
+            let known = self.by_id(id).map(|org| org.version);
+            if known.is_some_and(|known| known >= version)
+                || (known.is_none() && seen == Some(version))
+                || self.damaged.contains_key(&id)
+            {
+                continue;
+            }
+            self.take_up(store, &key, id, &mut followed)?;
+        }
+        let gone: Vec<OrgId> = self.all().iter().map(|org| org.id()).collect();
+        for id in gone.into_iter().filter(|id| !there.contains(id)) {
+            self.remove(id);
+            followed.gone.push(id);
+        }
+        self.leaving().retain(|id, _| there.contains(id));
+        Ok(followed)
+    }
+
+    /// Reads one org anew.
+    fn take_up(
+        &self,
+        store: &dyn Store,
+        key: &key::Key,
+        id: OrgId,
+        followed: &mut Followed,
+    ) -> Result<(), OrgError> {
+        let Some(document) = store.get(key)? else { return Ok(()) };
+        let Some(scope) = store.open_org(id)? else { return Ok(()) };
+        if stored::is_leaving(&document.body) {
+            self.leaving().insert(id, Leaving { scope, version: document.version });
+            if self.by_id(id).is_some() {
+                self.remove(id);
+                followed.gone.push(id);
+            }
+            return Ok(());
+        }
+        self.leaving().remove(&id);
+        match stored::decode(&document.body, &self.master, id.as_bytes()) {
+            Ok(opened) => {
+                let mapping = match self.by_id(id) {
+                    Some(org) => Arc::clone(&org.mapping),
+                    None => {
+                        let mapping = store.get(&key::Key::mapping(scope))?;
+                        let mapping = mapping.map(|stored| OrgMapping::take(&stored, None));
+                        Arc::new(mapping.unwrap_or_default())
+                    }
+                };
+                self.insert(&Arc::new(org(scope, opened, document.version, mapping)));
+                followed.changed.push(id);
+            }
+            Err(error) => {
+                tracing::error!(org = %id, %error, "what another node stored of this org can't be read");
+            }
+        }
+        Ok(())
+    }
+
+    fn remove(&self, id: OrgId) {
+        self.orgs.rcu(|orgs| {
+            let mut orgs = Orgs { by_id: orgs.by_id.clone(), by_slug: orgs.by_slug.clone() };
+            orgs.by_id.remove(&id);
+            orgs.by_slug.retain(|_, org| org.id() != id);
+            orgs
+        });
     }
 
     /// Orgs that are connected and can't be served, as their document can't be
@@ -250,7 +340,13 @@ impl Registry {
         version: u64,
     ) -> Result<Arc<Org>, OrgError> {
         let body = stored::encode(&opened, &self.master, &*self.world, id.as_bytes())?;
-        let scope = store.add_org(id, version, body)?;
+        let scope = store.add_org(id, version, body.clone())?;
+        // Of two nodes that change it at once the store keeps the first.
+        let stored = store.get(&key::Key::org(id))?;
+        if stored.is_none_or(|stored| stored.body != body) {
+            let why = "the org was changed elsewhere at the same moment: try again".to_owned();
+            return Err(StoreError::Unavailable(why).into());
+        }
         let mapping = self.by_id(id).map(|org| Arc::clone(&org.mapping)).unwrap_or_default();
         let org = Arc::new(org(scope, opened, version, mapping));
         self.insert(&org);
@@ -269,12 +365,7 @@ impl Registry {
         let version = org.version + 1;
         let scope = store.add_org(id, version, stored::encode_leaving(self.world.now())?)?;
         self.leaving().insert(id, Leaving { scope, version });
-        self.orgs.rcu(|orgs| {
-            let mut orgs = Orgs { by_id: orgs.by_id.clone(), by_slug: orgs.by_slug.clone() };
-            orgs.by_id.remove(&id);
-            orgs.by_slug.retain(|_, org| org.id() != id);
-            orgs
-        });
+        self.remove(id);
         Ok(Some(org))
     }
 

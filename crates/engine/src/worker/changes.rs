@@ -18,8 +18,9 @@ use sloe_store::api::StoreError;
 use sloe_store::key::Key;
 use tokio::sync::Notify;
 
-use super::orgs::{OrgWork, ensure, lock};
+use super::orgs::{OrgWork, lock};
 use super::stored;
+use crate::asks::Ask;
 #[cfg(feature = "pubsub")]
 use crate::changes::Part;
 use crate::changes::{Changes, Source};
@@ -84,6 +85,11 @@ impl Watch {
         });
     }
 
+    /// The switch may have been turned.
+    pub(crate) fn turned(&self) {
+        self.turned.notify_one();
+    }
+
     fn change(&self, change: impl FnOnce(&mut State)) {
         let mut state = lock(&self.state);
         let before = state.changes.healthy();
@@ -98,9 +104,7 @@ impl Watch {
 
 /// Lets the switch be looked at.
 pub(crate) fn wake(engine: &Engine, org: OrgId) {
-    if let Some(work) = ensure(engine, org) {
-        work.changes.turned.notify_one();
-    }
+    engine.ask_org(org, Ask::Changes);
 }
 
 /// Where an org's change events come from, as it was last switched.

@@ -44,15 +44,16 @@ pub(super) fn drive<F>(
                     Some("it ended by a panic".to_owned())
                 }
             };
-            if let Some(fault) = &fault {
-                tracing::warn!(
-                    worker = name,
-                    fault,
-                    "a worker's run failed; the next one tries again"
-                );
-            }
             {
                 let mut runs = engine.workers().runs();
+                let before = runs.get(name).and_then(|run| run.fault.as_ref());
+                if let Some(fault) = fault.as_ref().filter(|fault| before != Some(fault)) {
+                    tracing::warn!(
+                        worker = name,
+                        fault,
+                        "a worker's run failed; the next one tries again"
+                    );
+                }
                 let count = runs.get(name).map_or(1, |run| run.count + 1);
                 runs.insert(name, Run { at: engine.now(), count, fault });
             }

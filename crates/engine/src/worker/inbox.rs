@@ -73,7 +73,7 @@ impl Waiting {
 impl Inbox {
     /// Lets a target wait, unless it does already. `looked_at` is whether
     /// somebody looks at the page for it.
-    pub(super) fn push(&self, target: Option<SfId>, looked_at: bool) {
+    pub(crate) fn push(&self, target: Option<SfId>, looked_at: bool) {
         self.push_at(Instant::now(), target, looked_at);
     }
 
@@ -89,7 +89,7 @@ impl Inbox {
     }
 
     /// Lets the whole org wait, unless it is being read already.
-    pub(super) fn push_first(&self) {
+    pub(crate) fn push_first(&self) {
         let under_way = lock(&self.waiting).under_way.is_some_and(|turn| turn.target.is_none());
         if !under_way {
             self.push(None, false);

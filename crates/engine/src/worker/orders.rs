@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sloe_core::fact::{Batch, Fact, Selection, Terms};
 use sloe_core::ids::{ClaimId, EventRef, SfId};
@@ -16,6 +16,7 @@ use sloe_store::scope::OrgScope;
 use super::orgs::lock;
 use super::stored;
 use crate::engine::Engine;
+use crate::nodes::PLATFORM;
 
 /// Batches read at a time.
 const BATCHES: usize = 8;
@@ -71,17 +72,29 @@ pub fn rebuild(store: &dyn Store) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Which journals were compared since the start.
+/// How often all journals are compared where several nodes commit: one that died may have left
+/// orders that nobody else knows of.
+const COMPARE: Duration = Duration::from_secs(60);
+
+/// When the journals were last compared with what is projected.
 #[derive(Default)]
-pub(super) struct Compared(Mutex<bool>);
+pub(super) struct Compared(Mutex<Option<Instant>>);
+
+impl Compared {
+    /// Whether it is time: once where one process does everything.
+    fn is_due(&self, engine: &Engine) -> bool {
+        let again = engine.nodes().shared() && engine.nodes().holds(PLATFORM);
+        lock(&self.0).is_none_or(|last| again && last.elapsed() >= COMPARE)
+    }
+}
 
 /// Projects what is new in the journals.
 pub(super) async fn look(engine: Engine, compared: &Compared) -> Result<(), String> {
     let mut changed = std::mem::take(&mut *lock(&engine.news().reorder));
-    if !*lock(&compared.0) {
+    if compared.is_due(&engine) {
         let all = stored(&engine, Store::journals).await.map_err(|error| error.to_string())?;
         changed.extend(all.into_iter().map(|(event, _)| event));
-        *lock(&compared.0) = true;
+        *lock(&compared.0) = Some(Instant::now());
     }
     let mut failed = Vec::new();
     while let Some(event) = changed.pop_first() {
@@ -112,7 +125,7 @@ pub(super) async fn look(engine: Engine, compared: &Compared) -> Result<(), Stri
 }
 
 /// Projects a little more of a journal; the version reached, or `None` at its end.
-fn step(store: &dyn Store, event: EventRef) -> Result<Option<u64>, StoreError> {
+pub(crate) fn step(store: &dyn Store, event: EventRef) -> Result<Option<u64>, StoreError> {
     let Some(scope) = store.open_org(event.org)? else { return Ok(None) };
     let key = Key::projection(scope, event.event);
     let (cursor, mut pools) = match store.get(&key)? {

@@ -26,6 +26,7 @@ use super::refresh;
 use super::supervise::supervise;
 use super::verify;
 use crate::engine::Engine;
+use crate::nodes;
 use crate::refresh::{Progress, Refresh};
 use crate::sync::Sync;
 use crate::tenant::{Org, OrgMapping};
@@ -36,7 +37,7 @@ const NO_MAPPING: &str = "its stored mapping can't be used; see sloe org list";
 /// What is known and waits for one org.
 pub(crate) struct OrgWork {
     pub(super) org: OrgId,
-    pub(super) inbox: Inbox,
+    pub(crate) inbox: Inbox,
     /// Asked by every call.
     pub(super) budget: Arc<Budget>,
     /// With the version of the org's document and the mapping that it was made of.
@@ -211,14 +212,17 @@ const TASKS: [(&str, Task); 4] = [
     ("verify", |engine, work| Box::pin(verify::run(engine, work))),
 ];
 
-/// The org's work, with its tasks running; `None` when nothing runs here, or
+/// The org's work, with its tasks running; `None` when none is done here, or
 /// for an org that is not connected.
-pub(super) fn ensure(engine: &Engine, org: OrgId) -> Option<Arc<OrgWork>> {
+pub(crate) fn ensure(engine: &Engine, org: OrgId) -> Option<Arc<OrgWork>> {
     let workers = engine.workers();
-    workers.runtime.as_ref()?;
+    if !workers.works() {
+        return None;
+    }
     if let Some(work) = workers.known(org) {
         return Some(work);
     }
+    let (engine, ended) = engine.at_work(&nodes::of_org(org))?;
     let mut fresh = None;
     let work = Arc::clone(&*workers.orgs.entry(org).or_insert_with(|| {
         let work = Arc::new(OrgWork::new(org, Budget::new(engine.shared_world())));
@@ -228,16 +232,17 @@ pub(super) fn ensure(engine: &Engine, org: OrgId) -> Option<Arc<OrgWork>> {
     if let Some(fresh) = fresh {
         for (name, run) in TASKS {
             let (of, work) = (engine.clone(), Arc::clone(&fresh));
-            let left = fresh.left.clone();
+            let (left, ended) = (fresh.left.clone(), ended.clone());
             let task = move || run(of.clone(), Arc::clone(&work));
             let supervised = supervise(engine.clone(), org, name, task);
             workers.spawn(async move {
                 // Dropped, it ends where it stands: as after a kill.
+                let supervised = ended.run_until_cancelled(supervised);
                 let _ = left.run_until_cancelled(supervised).await;
             });
         }
         // It may have been removed since the caller saw it, and nobody would forget this any more.
-        if engine.registry().by_id(org).is_none() {
+        if engine.registry().by_id(org).is_none() || ended.is_cancelled() {
             workers.forget(org);
             return None;
         }

@@ -12,8 +12,10 @@ pub(crate) mod file;
 pub(crate) mod letter;
 pub(crate) mod mend;
 mod plan;
+pub mod remote;
 mod send;
 mod settle;
+pub(crate) mod stepped;
 mod together;
 mod unsure;
 
@@ -42,6 +44,7 @@ use books::Books;
 use figures::Figures;
 use file::Send;
 use plan::Part;
+use remote::{Dial, Remote};
 use send::{Sender, Work};
 
 /// How often an org's task looks by itself.
@@ -57,22 +60,7 @@ const SEND: &str = "send rows";
 /// One org's outbox until the engine stops.
 pub(super) async fn run(engine: Engine, work: Arc<OrgWork>) {
     let stopping = engine.workers().stopping.clone();
-    let mut drain = Drain {
-        figures: {
-            let settings = &engine.workers().settings;
-            Figures::new(settings.figures_every, settings.gather)
-        },
-        engine,
-        work,
-        books: Books::default(),
-        loaded: false,
-        unsure: true,
-        untold: None,
-        stuck: BTreeSet::new(),
-        drained: None,
-        failures: 0,
-        held: false,
-    };
+    let mut drain = Drain::new(engine, work, None);
     tokio::select! {
         () = drain.work.budget.load(&drain.engine, drain.work.org) => {}
         () = stopping.cancelled() => return,
@@ -100,6 +88,8 @@ pub(super) async fn run(engine: Engine, work: Arc<OrgWork>) {
 
 struct Drain {
     engine: Engine,
+    /// How the org is reached, if not over the network.
+    dial: Option<Arc<dyn Dial>>,
     work: Arc<OrgWork>,
     books: Books,
     figures: Figures,
@@ -118,6 +108,24 @@ struct Drain {
 }
 
 impl Drain {
+    fn new(engine: Engine, work: Arc<OrgWork>, dial: Option<Arc<dyn Dial>>) -> Self {
+        let settings = &engine.workers().settings;
+        Self {
+            figures: Figures::new(settings.figures_every, settings.gather),
+            engine,
+            dial,
+            work,
+            books: Books::default(),
+            loaded: false,
+            unsure: true,
+            untold: None,
+            stuck: BTreeSet::new(),
+            drained: None,
+            failures: 0,
+            held: false,
+        }
+    }
+
     /// Whether the budget still holds what it held.
     fn is_held(&mut self) -> bool {
         self.held = self.held && self.work.budget.start(Purpose::Outbox, SEND).is_err();
@@ -159,8 +167,8 @@ impl Drain {
             // They lose nothing by waiting.
             return Ok(());
         }
-        let client = self.client(&org)?.for_purpose(Purpose::Figures);
-        match self.figures.tell(&self.engine, &org, &client).await {
+        let client = self.client(&org, Purpose::Figures)?;
+        match self.figures.tell(&self.engine, &org, &*client).await {
             Err(Halt::Org(Error::Budget { .. })) => Ok(()),
             // Somebody must mend the figures' fields; rows don't wait for that.
             Err(Halt::Org(error)) if error.advice() == Advice::Stop => {
@@ -325,7 +333,7 @@ impl Drain {
         if adopt.is_some() || !attendees.is_empty() || !sessions.is_empty() {
             self.work.budget.start(Purpose::Outbox, SEND)?;
         }
-        let client = self.client(org)?.for_purpose(Purpose::Outbox);
+        let client = self.client(org, Purpose::Outbox)?;
         let mut sender = Sender {
             engine: &self.engine,
             org: Arc::clone(org),
@@ -354,8 +362,13 @@ impl Drain {
         pause.mul_f64(1.0 - f64::from(self.engine.draw()) / f64::from(u16::MAX) / 4.0)
     }
 
-    fn client(&self, org: &Org) -> Result<sloe_salesforce::Org, Halt> {
-        Ok(self.work.client(org, &self.engine.workers().settings.salesforce)?)
+    fn client(&self, org: &Org, purpose: Purpose) -> Result<Arc<dyn Remote>, Halt> {
+        if let Some(dial) = &self.dial {
+            let gate = Arc::<crate::worker::budget::Budget>::clone(&self.work.budget);
+            return Ok(dial.dial(purpose, gate));
+        }
+        let client = self.work.client(org, &self.engine.workers().settings.salesforce)?;
+        Ok(Arc::new(client.for_purpose(purpose)))
     }
 
     /// Notes how a look went, and says how long to leave the org alone.

@@ -21,10 +21,11 @@ use sloe_store::key::Key;
 
 use super::failed::{Failed, LONGEST, MENDING, Told, pause_after};
 use super::inbox::Turn;
-use super::orgs::{OrgWork, ensure, lock};
+use super::orgs::{OrgWork, lock};
 use super::poll::{LOOK, Poll};
 use super::reads::Seen;
 use super::stored;
+use crate::asks::Ask;
 use crate::engine::Engine;
 use crate::refresh::{Outcome, Progress, Refresh, RefreshError};
 use crate::tenant::Org;
@@ -37,17 +38,13 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// Lets an event or a whole org wait for its refresh; false if nobody would ever read it.
 pub(crate) fn request(engine: &Engine, org: OrgId, event: Option<SfId>, looked_at: bool) -> bool {
-    let known = engine.registry().by_id(org);
-    let work = known.and_then(|_| ensure(engine, org));
-    work.map(|work| work.inbox.push(event, looked_at)).is_some()
+    engine.ask_org(org, Ask::refresh(event, looked_at))
 }
 
 /// Sees to it that an org that was just connected is read: once, also where its
 /// task began to by itself.
 pub(crate) fn request_first(engine: &Engine, org: OrgId) {
-    if let Some(work) = ensure(engine, org) {
-        work.inbox.push_first();
-    }
+    engine.ask_org(org, Ask::First);
 }
 
 /// One org's refreshes and its looks for changes, one after the other, until

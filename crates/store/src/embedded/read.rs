@@ -214,14 +214,7 @@ pub(super) fn scan(
     after: Option<&Key>,
     limit: usize,
 ) -> Result<Vec<(Key, Document)>, StoreError> {
-    // An org's documents are named by its id, or begin with it and a slash;
-    // no id of 18 letters and digits begins another.
-    let (collection, first, end) = match range {
-        Range::All(collection) => (collection, String::new(), None),
-        Range::Org(collection, scope) => {
-            (collection, scope.org().to_string(), Some(format!("{}0", scope.org())))
-        }
-    };
+    let (collection, first, end) = range.bounds();
     let mut statement = connection
         .prepare_cached(
             "SELECT id, version, body FROM documents
@@ -237,6 +230,44 @@ pub(super) fn scan(
         })
         .and_then(Iterator::collect)
         .map_err(explain)
+}
+
+pub(super) fn versions(
+    connection: &Connection,
+    range: Range,
+) -> Result<Vec<(Key, u64)>, StoreError> {
+    let (collection, first, end) = range.bounds();
+    let mut statement = connection
+        .prepare_cached(
+            "SELECT id, version FROM documents
+             WHERE collection = ?1 AND id >= ?2 AND (?3 IS NULL OR id < ?3) ORDER BY id",
+        )
+        .map_err(explain)?;
+    statement
+        .query_map(params![collection.name(), first, end], |row| {
+            Ok((Key::from_parts(collection, row.get(0)?), count(row, 1)?))
+        })
+        .and_then(Iterator::collect)
+        .map_err(explain)
+}
+
+pub(super) fn beyond(
+    connection: &Connection,
+    known: &[(EventRef, u64)],
+) -> Result<Vec<EventRef>, StoreError> {
+    let mut statement = connection
+        .prepare_cached(
+            "SELECT 1 FROM journal
+             WHERE partition = (SELECT id FROM partitions WHERE name = ?1) AND version > ?2",
+        )
+        .map_err(explain)?;
+    let mut news = Vec::new();
+    for (event, version) in known {
+        if statement.exists(params![event.partition(), signed(*version)?]).map_err(explain)? {
+            news.push(*event);
+        }
+    }
+    Ok(news)
 }
 
 pub(super) fn pending(

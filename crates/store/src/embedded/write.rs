@@ -5,7 +5,7 @@ use sloe_core::fact::Fact;
 use sloe_core::ids::{ClaimId, EventRef};
 
 use super::{Embedded, explain, name, signed};
-use crate::api::{Append, Appended, Checkpoint, Destination, Sealed, StoreError, Write};
+use crate::api::{Append, Appended, Checkpoint, Destination, Fence, Sealed, StoreError, Write};
 use crate::key::Collection;
 use crate::record;
 
@@ -161,6 +161,21 @@ fn last_version(transaction: &Transaction<'_>, partition: i64) -> rusqlite::Resu
     transaction
         .prepare_cached("SELECT coalesce(max(version), 0) FROM journal WHERE partition = ?1")?
         .query_row([partition], |row| row.get(0))
+}
+
+/// Whether a lease is still where its holder believes it to be.
+pub(super) fn check(
+    transaction: &Transaction<'_>,
+    fence: Option<&Fence>,
+) -> Result<(), StoreError> {
+    let Some(Fence { lease, epoch }) = fence else { return Ok(()) };
+    let stored: Option<i64> = transaction
+        .prepare_cached("SELECT version FROM documents WHERE collection = ?1 AND id = ?2")
+        .and_then(|mut s| {
+            s.query_row([lease.collection().name(), lease.id()], |row| row.get(0)).optional()
+        })
+        .map_err(explain)?;
+    if stored == Some(signed(*epoch)?) { Ok(()) } else { Err(StoreError::Superseded) }
 }
 
 pub(super) fn documents(transaction: &Transaction<'_>, writes: &[Write]) -> Result<(), StoreError> {

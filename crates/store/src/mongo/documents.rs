@@ -12,7 +12,7 @@ use mongodb::sync::ClientSession;
 use super::error::{explain, explain_write, is_duplicate};
 use super::journal::binary;
 use super::{Mongo, capped, count, outbox, signed};
-use crate::api::{Document, StoreError, Write};
+use crate::api::{Document, Fence, StoreError, Write};
 use crate::key::{Collection, Key, Range};
 
 /// How often a transaction that another one disturbed is tried.
@@ -33,23 +33,7 @@ pub(super) fn scan(
     if limit == 0 {
         return Ok(Vec::new());
     }
-    // An org's documents are named by its id, or begin with it and a slash;
-    // no id of 18 letters and digits begins another.
-    let (collection, mut within) = match range {
-        Range::All(collection) => (collection, doc! {}),
-        Range::Org(collection, scope) => {
-            let org = scope.org().to_string();
-            (collection, doc! { "$lt": format!("{org}0"), "$gte": org })
-        }
-    };
-    if let Some(after) = after {
-        within.insert("$gt", after.id());
-    }
-    let filter = if within.is_empty() {
-        doc! {}
-    } else {
-        doc! { "_id": within }
-    };
+    let (collection, filter) = filter(range, after);
     let found = store
         .collection(collection.name())
         .find(filter)
@@ -66,14 +50,50 @@ pub(super) fn scan(
     Ok(documents)
 }
 
+/// The documents of a range after one of them.
+fn filter(range: Range, after: Option<&Key>) -> (Collection, Bson) {
+    let (collection, first, end) = range.bounds();
+    let mut within = doc! {};
+    if let Some(end) = end {
+        within.extend(doc! { "$gte": first, "$lt": end });
+    }
+    if let Some(after) = after {
+        within.insert("$gt", after.id());
+    }
+    if within.is_empty() {
+        return (collection, doc! {});
+    }
+    (collection, doc! { "_id": within })
+}
+
+pub(super) fn versions(store: &Mongo, range: Range) -> Result<Vec<(Key, u64)>, StoreError> {
+    let (collection, filter) = filter(range, None);
+    let found = store
+        .collection(collection.name())
+        .find(filter)
+        .projection(doc! { "version": 1 })
+        .sort(doc! { "_id": 1 })
+        .run()
+        .map_err(explain)?;
+    let mut versions = Vec::new();
+    for found in found {
+        let found = found.map_err(explain)?;
+        let id = found.get_str("_id").map_err(|_| damaged(&found))?.to_owned();
+        versions.push((Key::from_parts(collection, id), count(&found, "version")?));
+    }
+    Ok(versions)
+}
+
 /// Writes documents, and an outbox's cursor with them, in one commit.
 pub(super) fn put(
     store: &Mongo,
+    fence: Option<&Fence>,
     writes: &[Write],
     cursor: Option<&(Bson, i64)>,
 ) -> Result<(), StoreError> {
     match (writes, cursor) {
         ([], None) => Ok(()),
+        _ if fence.is_some() => put_all(store, fence, writes, cursor),
         ([], Some((id, cursor))) => {
             let higher = doc! { "$max": { "cursor": cursor } };
             let cursors = store.collection(outbox::COLLECTION);
@@ -81,7 +101,7 @@ pub(super) fn put(
             done.map(drop).map_err(explain_write)
         }
         ([write], None) => put_one(store, write),
-        _ => put_all(store, writes, cursor),
+        _ => put_all(store, None, writes, cursor),
     }
 }
 
@@ -122,6 +142,7 @@ impl From<StoreError> for Stop {
 
 fn put_all(
     store: &Mongo,
+    fence: Option<&Fence>,
     writes: &[Write],
     cursor: Option<&(Bson, i64)>,
 ) -> Result<(), StoreError> {
@@ -130,7 +151,7 @@ fn put_all(
     loop {
         tries += 1;
         session.start_transaction().run().map_err(explain)?;
-        let error = match within(store, &mut session, writes, cursor) {
+        let error = match within(store, &mut session, (fence, writes), cursor) {
             Ok(()) => match commit(&mut session) {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
@@ -155,15 +176,24 @@ fn put_all(
 fn within(
     store: &Mongo,
     session: &mut ClientSession,
-    writes: &[Write],
+    (fence, writes): (Option<&Fence>, &[Write]),
     cursor: Option<&(Bson, i64)>,
 ) -> Result<(), Stop> {
+    if let Some(Fence { lease, epoch }) = fence {
+        // Not only looked at: whoever takes the lease over meanwhile disturbs this, or is disturbed.
+        let held = doc! { "_id": lease.id(), "version": signed(*epoch)? };
+        let used = doc! { "$inc": { "used": 1 } };
+        let leases = store.collection(lease.collection().name());
+        if leases.update_one(held, used).session(&mut *session).run()?.matched_count == 0 {
+            return Err(StoreError::Superseded.into());
+        }
+    }
     if let Some((id, cursor)) = cursor {
         let higher = doc! { "$max": { "cursor": cursor } };
         let cursors = store.collection(outbox::COLLECTION);
         cursors.update_one(doc! { "_id": id }, higher).upsert(true).session(&mut *session).run()?;
     }
-    let mut stored = versions(store, session, writes)?;
+    let mut stored = versions_within(store, session, writes)?;
     // Of several writes to one document each finds what the one before left.
     for write in writes {
         let (place, version) = ((write.key.collection(), write.key.id()), signed(write.version)?);
@@ -190,7 +220,7 @@ fn within(
 type Versions<'a> = BTreeMap<(Collection, &'a str), i64>;
 
 /// The versions of what is stored, as the transaction sees them.
-fn versions<'a>(
+fn versions_within<'a>(
     store: &Mongo,
     session: &mut ClientSession,
     writes: &'a [Write],

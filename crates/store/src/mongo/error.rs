@@ -57,6 +57,13 @@ fn words(error: &Error) -> String {
         ErrorKind::Write(WriteFailure::WriteError(write)) => {
             format!("MongoDB refused a write (code {})", write.code)
         }
+        // What the driver knows of the servers is long, and says little to most.
+        ErrorKind::ServerSelection { message, .. } => {
+            let why = message.split_once("Kind: ").map(|(_, why)| why).unwrap_or_default();
+            let why = why.split(", labels:").next().unwrap_or_default();
+            let none = "no server of MongoDB that takes writes was found";
+            if why.is_empty() { none.into() } else { format!("{none} ({why})") }
+        }
         ErrorKind::InsertMany(_) | ErrorKind::BulkWrite(_) => "MongoDB refused writes".into(),
         kind => format!("MongoDB: {kind}"),
     }

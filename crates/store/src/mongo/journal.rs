@@ -30,6 +30,8 @@ use crate::api::{Append, Appended, StoreError};
 use crate::record;
 
 pub(super) const COLLECTION: &str = "journal";
+/// Journals that are looked at in one call.
+const AT_ONCE: usize = 1_000;
 
 fn journal(store: &Mongo) -> Collection<Bson> {
     store.collection(COLLECTION)
@@ -354,6 +356,28 @@ pub(super) fn list(store: &Mongo) -> Result<Vec<(EventRef, u64)>, StoreError> {
         journals.push((event_of(event)?, super::count(&found, "version")?));
     }
     Ok(journals)
+}
+
+/// Journals that have the batch after the one named.
+pub(super) fn beyond(
+    store: &Mongo,
+    known: &[(EventRef, u64)],
+) -> Result<Vec<EventRef>, StoreError> {
+    let mut news = Vec::new();
+    for some in known.chunks(AT_ONCE) {
+        // A journal has no gaps, so one place tells whether it goes on.
+        let next = some.iter().map(|(event, version)| Ok(id(*event, signed(version + 1)?)));
+        let next = next.collect::<Result<Vec<_>, StoreError>>()?;
+        let found = journal(store)
+            .find(doc! { "_id": { "$in": next } })
+            .projection(doc! { "_id": 1 })
+            .run()
+            .map_err(explain)?;
+        for found in found {
+            news.push(place_of(&found.map_err(explain)?)?.0);
+        }
+    }
+    Ok(news)
 }
 
 /// The last version of a journal; 0 where there is none.

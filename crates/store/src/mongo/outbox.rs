@@ -9,7 +9,7 @@ use sloe_core::ids::EventRef;
 
 use super::error::{explain, explain_write};
 use super::{Mongo, count, documents, event_of, journal, name, partition, signed};
-use crate::api::{Destination, Pending, StoreError, Write};
+use crate::api::{Destination, Fence, Pending, StoreError, Write};
 
 pub(super) const COLLECTION: &str = "outbox";
 
@@ -51,15 +51,15 @@ pub(super) fn pending(store: &Mongo, destination: Destination) -> Result<Vec<Pen
 
 pub(super) fn advance(
     store: &Mongo,
-    destination: Destination,
-    event: EventRef,
+    fence: Option<&Fence>,
+    (destination, event): (Destination, EventRef),
     cursor: u64,
     writes: &[Write],
 ) -> Result<(), StoreError> {
     // Beyond the last batch there is no news yet: it must not be skipped when it comes.
     let cursor = cursor.min(journal::last_version(store, event)?);
     let at = (id(destination, event), signed(cursor)?);
-    documents::put(store, writes, Some(&at))?;
+    documents::put(store, fence, writes, Some(&at))?;
     let passed = doc! {
         "to": name(destination),
         "_id.event": partition(event),

@@ -15,9 +15,8 @@ use super::error::explain;
 use super::{Mongo, checkpoints, journal, outbox};
 use crate::api::StoreError;
 use crate::key::Collection;
+use crate::server::DATABASE;
 
-/// The database of an address that names none.
-const DATABASE: &str = "sloe";
 /// The oldest MongoDB: 6.0, whose wire version this is.
 const OLDEST_WIRE: i32 = 17;
 /// How long a server is looked for before a call is given up.

@@ -73,6 +73,13 @@ impl Server {
         format!("{base}/{}{options}", self.database)
     }
 
+    /// Sends the server a signal, `STOP` to let it hang; false where it is not ours.
+    pub(crate) fn signal(&self, name: &str) -> bool {
+        let Some(process) = &self.process else { return false };
+        let sent = Command::new("kill").args(["-s", name, &process.id().to_string()]).status();
+        sent.unwrap().success()
+    }
+
     /// Ends the server as a power cut would; false where it is not ours.
     pub(crate) fn kill(&mut self) -> bool {
         let Some(mut process) = self.process.take() else { return false };

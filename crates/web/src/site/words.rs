@@ -266,6 +266,19 @@ pub fn busy(org: Option<&Org>, again: Option<Again>) -> MessagePage {
     page
 }
 
+/// Sloe is starting, stopping, or can't reach what it keeps everything in.
+#[must_use]
+pub fn not_ready() -> MessagePage {
+    MessagePage::new(
+        None,
+        "hourglass",
+        "We’ll be right back",
+        &[
+            "Registration is being started again and takes no requests just now. Nothing was booked by this request, and what you booked before is safe. Please try again in a minute.",
+        ],
+    )
+}
+
 /// Too many requests from one address.
 #[must_use]
 pub fn too_many(org: Option<&Org>) -> MessagePage {

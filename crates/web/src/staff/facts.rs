@@ -8,6 +8,7 @@ use sloe_core::ids::SfId;
 use sloe_core::license::{self, Knowledge};
 use sloe_core::time::Timestamp;
 use sloe_engine::changes::{Changes, ChangesError};
+use sloe_engine::damage::Damage;
 use sloe_engine::engine::Engine;
 use sloe_engine::error::Denied;
 use sloe_engine::refresh::{Progress, Refresh};
@@ -32,6 +33,8 @@ pub(super) struct Facts {
     pub(super) progress: Option<Progress>,
     pub(super) poll: Option<PollState>,
     pub(super) stumbles: Vec<Stumbles>,
+    /// Events of which something can't be read.
+    pub(super) damages: Vec<Damage>,
     /// Whether it is being compared now.
     pub(super) verifying: bool,
     /// All events in the catalog.
@@ -99,6 +102,7 @@ impl Facts {
             progress: engine.progress(id),
             poll: engine.poll_state(id),
             stumbles: engine.stumbles(id),
+            damages: engine.damages(id),
             verifying: engine.is_verifying(id),
             published: events.iter().filter(|event| event.published).count(),
             events,

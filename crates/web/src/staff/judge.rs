@@ -144,6 +144,9 @@ pub(super) fn judge(facts: &Facts) -> Verdict {
         let todo = "Renew the license, and see on the overview why its source org is not read.";
         found.add(Level::Warn, facts.license.why.clone(), todo.to_owned(), None, "license");
     }
+    for damage in &facts.damages {
+        found.add(Level::Bad, damage.says(), damage.todo(), None, "reads");
+    }
     for stumble in &facts.stumbles {
         if facts.at.millis_since(stumble.at) < STUMBLED_MILLIS {
             let times = if stumble.count == 1 { "once" } else { "more than once" };

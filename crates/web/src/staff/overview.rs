@@ -251,7 +251,8 @@ fn card((facts, verdict): &Judged<'_>) -> OrgCard {
 }
 
 /// What the platform's own workers do.
-const DOES: [(&str, &str); 8] = [
+const DOES: [(&str, &str); 9] = [
+    ("store", "asks whether the store answers"),
     ("mappings", "looks for changed mappings of orgs"),
     ("license-source", "reads who may be live from the source org"),
     ("licenses", "takes over what any node read there"),
@@ -288,6 +289,11 @@ fn platform(app: &AppState, now: Timestamp) -> Platform {
         }
     };
     let mut troubles = Vec::new();
+    for (org, why) in app.engine.registry().damaged() {
+        let what = format!("The org {org} is not served: its document can’t be read ({why}).");
+        let todo = "Put that document back from a backup, then start Sloe again; the other orgs go on.";
+        troubles.push(trouble(Level::Bad, what, todo));
+    }
     for worker in &workers {
         if let Some(fault) = &worker.fault {
             let what = format!("The worker “{}” fails: {fault}", worker.name);

@@ -5,9 +5,8 @@ use std::io::{BufRead, Write as _};
 use clap::Args as Arguments;
 use serde_json::{Value, json};
 
+use crate::at::At;
 use crate::cmd::Failure;
-use crate::cmd::org::At;
-use crate::platform::Running;
 
 /// Links of one request.
 const AT_ONCE: usize = 1_000;
@@ -33,7 +32,6 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args) -> Result<(), Failure> {
-    let running = Running::needed(args.at.store.directory()).await?;
     let records = match args.records.as_slice() {
         [one] if one == "-" => from_file(std::io::stdin().lock())?,
         _ => args.records,
@@ -41,7 +39,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let mut lines = Vec::with_capacity(records.len());
     for some in records.chunks(AT_ONCE) {
         let body = json!({ "org": args.org, "event": args.event, "records": some });
-        let answer = running.ask("events/invite", &body).await?;
+        let answer = args.at.ask("events/invite", &body).await?;
         let links = answer.get("links").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         let line = |(record, link): (&String, &Value)| {
             format!("{record},{}", link.as_str().unwrap_or_default())

@@ -35,8 +35,7 @@ pub(super) async fn run(budget: Budget) -> Result<(), Failure> {
         "reserve": budget.reserve,
         "at_once": budget.at_once,
     });
-    let data = budget.at.store.directory();
-    let calls = ask(data, "orgs/budget", &body, sloe_web::admin::choose_budget).await?;
+    let calls = ask(&budget.at, "orgs/budget", &body, sloe_web::admin::choose_budget).await?;
     if budget.json {
         println!("{calls}");
     } else {

@@ -4,7 +4,6 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{At, text, when};
-use crate::boot::StoreAt;
 use crate::cmd::Failure;
 use crate::cmd::ask::ask;
 
@@ -44,7 +43,7 @@ pub(super) async fn run(changes: Changes) -> Result<(), Failure> {
     if changes.from.pubsub_url.is_some() && on != Some(true) {
         return Err(Failure::new("--pubsub-url goes with --on"));
     }
-    let told = switch(&changes.at.store, &changes.org, on, &changes.from).await?;
+    let told = switch(&changes.at, &changes.org, on, &changes.from).await?;
     if changes.json {
         println!("{told}");
     } else {
@@ -55,13 +54,13 @@ pub(super) async fn run(changes: Changes) -> Result<(), Failure> {
 
 /// Switches them, if told to; how they stand then.
 pub(super) async fn switch(
-    store: &StoreAt,
+    at: &At,
     org: &str,
     on: Option<bool>,
     from: &From,
 ) -> Result<Value, Failure> {
     let body = json!({ "org": org, "on": on, "url": from.pubsub_url });
-    ask(store.directory(), "orgs/changes", &body, sloe_web::admin::switch_changes).await
+    ask(at, "orgs/changes", &body, sloe_web::admin::switch_changes).await
 }
 
 pub(super) fn describe(changes: &Value) -> String {

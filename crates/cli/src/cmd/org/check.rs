@@ -25,8 +25,7 @@ pub(crate) struct Check {
 
 pub(super) async fn run(check: Check) -> Result<(), Failure> {
     let body = json!({ "org": check.org });
-    let data = check.at.store.directory();
-    let answer = ask(data, "orgs/check", &body, sloe_web::admin::check_org).await?;
+    let answer = ask(&check.at, "orgs/check", &body, sloe_web::admin::check_org).await?;
     let ready = answer.get("ready").and_then(Value::as_bool).unwrap_or(false);
     if check.json {
         println!("{answer}");

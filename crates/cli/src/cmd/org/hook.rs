@@ -22,7 +22,7 @@ pub(crate) struct RotateHook {
 pub(super) async fn run(rotate: RotateHook) -> Result<(), Failure> {
     let body = json!({ "org": rotate.org, "end_old": rotate.end_old });
     let rotated = async |engine: &_, body: &_| sloe_web::admin::rotate_hook(engine, body);
-    let answer = ask(rotate.at.store.directory(), "orgs/hook", &body, rotated).await?;
+    let answer = ask(&rotate.at, "orgs/hook", &body, rotated).await?;
     let [id, secret, signing] =
         ["org_id", "hook_secret", "hook_signing"].map(|key| text(&answer, key));
     if rotate.end_old {

@@ -58,7 +58,7 @@ pub(super) async fn run(args: MappingArgs) -> Result<(), Failure> {
     }
     let body = json!({ "org": org, "text": wanted, "back": args.back });
     let change = sloe_web::admin::change_mapping;
-    let answer = ask(args.at.store.directory(), "orgs/mapping/change", &body, change).await?;
+    let answer = ask(&args.at, "orgs/mapping/change", &body, change).await?;
     let stored = answer.get("stored").and_then(Value::as_bool).unwrap_or(false);
     if args.json {
         println!("{answer}");
@@ -103,7 +103,7 @@ pub(super) fn choose(file: Option<&Path>, named: Option<&str>) -> Result<Option<
 async fn show(args: &MappingArgs, org: &str) -> Result<(), Failure> {
     let body = json!({ "org": org });
     let shown = async |engine: &_, body: &_| sloe_web::admin::show_mapping(engine, body);
-    let answer = ask(args.at.store.directory(), "orgs/mapping", &body, shown).await?;
+    let answer = ask(&args.at, "orgs/mapping", &body, shown).await?;
     if args.json {
         println!("{answer}");
         return Ok(());

@@ -7,7 +7,6 @@ use sloe_core::words::counted;
 use super::{At, text};
 use crate::boot;
 use crate::cmd::Failure;
-use crate::platform::Running;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -40,10 +39,10 @@ pub(crate) struct Remove {
 
 pub(super) async fn run(remove: Remove) -> Result<(), Failure> {
     let body = json!({ "org": remove.org, "really": remove.yes, "force": remove.force });
-    let answer = match Running::find(remove.at.store.directory()).await {
+    let answer = match remove.at.running().await? {
         Some(running) => running.ask("orgs/remove", &body).await?,
         None => {
-            let engine = boot::start_engine_alone(remove.at.store.directory())?;
+            let engine = boot::start_engine_alone(&remove.at.store()?).await?;
             let removed = sloe_web::admin::remove_org(&engine, &body).await;
             // Nothing runs beside it that would delete the rest later.
             let rest = async {

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use sloe_core::ids::{EventRef, SfId};
 use sloe_core::ledger::{PoolCount, PoolKey};
-use sloe_salesforce::{Figure, FigureRow, Org as Client, RowOutcome};
+use sloe_salesforce::{Figure, FigureRow, RowOutcome};
 use sloe_store::api::{StoreError, Write};
 use sloe_store::key::Key;
 use tokio::time::Instant;
 
 use super::file::{self, Told};
+use super::remote::Remote;
 use super::{Halt, passed};
 use crate::engine::Engine;
 use crate::ledger::Unanswered;
@@ -79,7 +80,7 @@ impl Figures {
         &mut self,
         engine: &Engine,
         org: &Arc<Org>,
-        client: &Client,
+        client: &dyn Remote,
     ) -> Result<bool, Halt> {
         if !passed(self.at, self.gather) {
             return Ok(false);
@@ -113,7 +114,7 @@ impl Figures {
             let changed = counts
                 .iter()
                 .filter_map(|count| row(event, count))
-                .filter(|row| client.mapping().has_figures(row.of))
+                .filter(|row| client.has_figures(row.of))
                 .filter(|row| offered.contains(&row.id) && known.get(&row.id) != Some(row));
             rows.extend(changed.map(|row| (event, row)));
             told.push((event, version));
@@ -140,7 +141,11 @@ impl Figures {
         Ok(!told.is_empty())
     }
 
-    async fn send(&mut self, client: &Client, rows: &[(EventRef, FigureRow)]) -> Result<(), Halt> {
+    async fn send(
+        &mut self,
+        client: &dyn Remote,
+        rows: &[(EventRef, FigureRow)],
+    ) -> Result<(), Halt> {
         if rows.is_empty() {
             return Ok(());
         }
@@ -198,7 +203,7 @@ pub(in crate::worker) fn row(event: EventRef, count: &PoolCount) -> Option<Figur
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use sloe_salesforce::{Mapping, Options};
+    use sloe_salesforce::{Mapping, Options, Org as Client};
 
     use super::*;
     use crate::testing::{engine, event, raw};

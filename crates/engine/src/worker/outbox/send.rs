@@ -6,14 +6,15 @@ use std::sync::Arc;
 use sloe_core::ids::{EventRef, SfId};
 use sloe_core::outbox::Record;
 use sloe_salesforce::{
-    Adopted, AttendeeDetails, Cell, Column, Job, MAX_BULK_ROWS, Operation, Org as Client, Private,
-    Rejection, Row, RowKind, RowOutcome, Rows, Status, Update,
+    Adopted, AttendeeDetails, Cell, Column, Job, MAX_BULK_ROWS, Operation, Private, Rejection, Row,
+    RowKind, RowOutcome, Rows, Status, Update,
 };
 use sloe_store::api::{StoreError, Write};
 use sloe_store::key::Key;
 
 use super::books::Books;
 use super::file::{self, Delivered};
+use super::remote::Remote;
 use super::{Halt, letter, plan};
 use crate::engine::Engine;
 use crate::invitation::Invitee;
@@ -68,7 +69,7 @@ impl Line {
 pub(super) struct Sender<'a> {
     pub(super) engine: &'a Engine,
     pub(super) org: Arc<Org>,
-    pub(super) client: Client,
+    pub(super) client: Arc<dyn Remote>,
     pub(super) books: &'a mut Books,
     /// What the drain is about, for the record of a Bulk job.
     pub(super) stretches: Vec<(String, u64, u64)>,

@@ -1,0 +1,399 @@
+//! The nodes that run on one store, and which of them does what one node does
+//! at a time. `sloe_core::lease` says who should; this keeps the books: each
+//! node's beat, the leases, and the tasks that end with them.
+//!
+//! On a store of one process there is nothing to share: it does everything.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sloe_core::ids::OrgId;
+use sloe_core::lease::{self, Lease, NodeId, Pulse, Step};
+use sloe_store::api::{Document, Fence, Store, StoreError, Write};
+use sloe_store::key::{Collection, Key, Range};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::Engine;
+use crate::worker::{follow, stored};
+
+/// What concerns all orgs: mail, retention, removals, the source org of licenses.
+pub(crate) const PLATFORM: &str = "platform";
+/// How often it is looked whether the node's own beat is still taken.
+const WATCH: Duration = Duration::from_millis(250);
+/// After so long a dead node's own document goes.
+const FORGOTTEN_MILLIS: u64 = 10 * 60 * 1_000;
+/// Removes a document whatever its version is.
+const ANY: u64 = i64::MAX as u64;
+
+/// The lease of an org's work.
+pub(crate) fn of_org(org: OrgId) -> String {
+    format!("org/{org}")
+}
+
+/// A node as it is stored.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct StoredNode {
+    /// Whether it does work that one node does at a time.
+    works: bool,
+    /// Where other nodes reach it, if they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    peer: Option<String>,
+    /// Since when it runs, in milliseconds since 1970.
+    since: i64,
+}
+
+/// A lease as it is stored; its epoch is the document's version.
+#[derive(Serialize, Deserialize)]
+struct StoredLease {
+    node: Option<String>,
+    /// Since when, in milliseconds since 1970.
+    since: i64,
+}
+
+/// A lease that this node holds.
+#[derive(Clone)]
+struct Tenure {
+    epoch: u64,
+    /// Cancelled when it ends.
+    ended: CancellationToken,
+}
+
+#[derive(Default)]
+struct State {
+    beat: u64,
+    /// When the last beat that the store took was sent.
+    taken: Option<Instant>,
+    pulse: Pulse,
+    held: BTreeMap<String, Tenure>,
+    /// The others that are alive, with where they are reached.
+    others: BTreeMap<NodeId, Option<String>>,
+}
+
+/// This node among the others.
+pub(crate) struct Nodes {
+    me: NodeId,
+    shared: bool,
+    works: bool,
+    peer: Option<String>,
+    began: Instant,
+    /// Of work that never ends, as nobody else could do it.
+    alone: CancellationToken,
+    state: Mutex<State>,
+    /// How many other nodes are alive.
+    others: Arc<AtomicUsize>,
+}
+
+impl Nodes {
+    pub(crate) fn new(me: NodeId, store: &dyn Store, works: bool, began: Instant) -> Self {
+        let shared = store.is_shared();
+        let alone = CancellationToken::new();
+        Self {
+            me,
+            shared,
+            works,
+            peer: None,
+            began,
+            alone,
+            state: Mutex::default(),
+            others: Arc::default(),
+        }
+    }
+
+    /// Its name.
+    pub(crate) fn me(&self) -> NodeId {
+        self.me
+    }
+
+    /// Whether there may be other nodes.
+    pub(crate) fn shared(&self) -> bool {
+        self.shared
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn millis(&self, at: Instant) -> u64 {
+        u64::try_from(at.duration_since(self.began).as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// How many other nodes are alive, as it changes.
+    pub(crate) fn others(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.others)
+    }
+
+    /// Whether this node does a piece of work.
+    pub(crate) fn holds(&self, work: &str) -> bool {
+        !self.shared || self.state().held.contains_key(work)
+    }
+
+    /// Ends all work that one node at a time does if the store has taken no
+    /// beat for too long; what was ended.
+    fn stop_in_time(&self, now: Instant) -> Vec<String> {
+        let mut state = self.state();
+        let stop = Duration::from_millis(lease::STOP_MILLIS);
+        if state.taken.is_none_or(|taken| now.duration_since(taken) < stop) {
+            return Vec::new();
+        }
+        end_all(&mut state)
+    }
+
+    /// Takes in what is stored of all nodes and leases, and says what to do.
+    fn judge(
+        &self,
+        nodes: &BTreeMap<NodeId, (u64, StoredNode)>,
+        leases: &BTreeMap<String, Lease>,
+        work: &BTreeSet<String>,
+        now: Instant,
+    ) -> Judged {
+        let now = self.millis(now);
+        let mut state = self.state();
+        let beats: Vec<_> = nodes.iter().map(|(node, (beat, _))| (*node, *beat)).collect();
+        state.pulse.see(&beats, now);
+        let lost = state.held.iter().filter(|(name, tenure)| {
+            let lease = leases.get(*name).copied().unwrap_or_default();
+            (lease.epoch, lease.holder) != (tenure.epoch, Some(self.me))
+        });
+        let lost: Vec<String> = lost.map(|(name, _)| name.clone()).collect();
+        let mut ended = Vec::new();
+        for name in lost {
+            ended.extend(end(&mut state, &name));
+        }
+        let alive = |node: &NodeId| *node == self.me || state.pulse.is_alive(*node, now);
+        let living = nodes.iter().filter(|(node, _)| alive(node));
+        let others = living.clone().filter(|(node, _)| **node != self.me);
+        let others = others.map(|(node, (_, stored))| (*node, stored.peer.clone())).collect();
+        let able = living.filter(|(_, (_, stored))| stored.works).map(|(node, _)| *node);
+        let able: BTreeSet<NodeId> = able.collect();
+        let mine = state.held.keys().cloned().collect();
+        let steps =
+            if self.works { lease::plan(self.me, &able, work, leases, &mine) } else { Vec::new() };
+        let forgotten = nodes.keys().copied().filter(|node| {
+            *node != self.me
+                && state.pulse.still_for(*node, now).is_some_and(|still| still > FORGOTTEN_MILLIS)
+        });
+        let forgotten = forgotten.collect();
+        state.others = others;
+        self.others.store(state.others.len(), Ordering::Relaxed);
+        Judged { ended, steps, forgotten }
+    }
+}
+
+/// What follows from a look.
+struct Judged {
+    /// Leases that were this node's and are not any more.
+    ended: Vec<String>,
+    steps: Vec<Step>,
+    /// Nodes that died long ago.
+    forgotten: Vec<NodeId>,
+}
+
+fn end(state: &mut State, name: &str) -> Option<String> {
+    let (name, tenure) = state.held.remove_entry(name)?;
+    tenure.ended.cancel();
+    Some(name)
+}
+
+fn end_all(state: &mut State) -> Vec<String> {
+    let held = std::mem::take(&mut state.held);
+    held.into_iter().map(|(name, tenure)| (tenure.ended.cancel(), name).1).collect()
+}
+
+impl Engine {
+    /// The engine as it is to whoever does a piece of work, and the token of
+    /// its end; `None` if another node does it. What is written through it is
+    /// taken only while the work is this node's.
+    pub(crate) fn at_work(&self, work: &str) -> Option<(Self, CancellationToken)> {
+        let nodes = self.nodes();
+        if !nodes.shared {
+            return Some((self.clone(), nodes.alone.clone()));
+        }
+        let tenure = nodes.state().held.get(work).cloned()?;
+        #[cfg(feature = "planted")]
+        if sloe_core::planted::is(sloe_core::planted::Bug::UnfencedLease) {
+            return Some((self.clone(), tenure.ended));
+        }
+        let fence = Fence { lease: Key::lease(work), epoch: tenure.epoch };
+        Some((self.under(fence), tenure.ended))
+    }
+
+    /// Does what concerns all orgs, if that is this node's, until it isn't any more.
+    pub(crate) async fn if_platform<F>(self, work: impl FnOnce(Self) -> F) -> Result<(), String>
+    where
+        F: Future<Output = Result<(), String>>,
+    {
+        let Some((engine, ended)) = self.at_work(PLATFORM) else { return Ok(()) };
+        // Dropped, it ends where it stands: as after a kill.
+        ended.run_until_cancelled(work(engine)).await.unwrap_or(Ok(()))
+    }
+
+    /// Forgets in memory what belonged to work that is not this node's any more.
+    fn leave_work(&self, ended: &[String]) {
+        for name in ended {
+            tracing::warn!(work = name, "another node does this work from now on");
+            self.forget_work(name);
+        }
+    }
+
+    fn forget_work(&self, name: &str) {
+        let org = name.strip_prefix("org/").and_then(|org| OrgId::parse(org).ok());
+        match org {
+            Some(org) => self.workers().forget(org),
+            None => self.workers().forget_platform(),
+        }
+    }
+}
+
+/// Watches that this node stops in time when the store takes nothing from it.
+pub(crate) async fn watch(engine: Engine) {
+    let stopping = engine.workers().stopping();
+    while stopping.run_until_cancelled(tokio::time::sleep(WATCH)).await.is_some() {
+        stop_in_time(&engine);
+    }
+}
+
+/// Ends this node's work if it may be another's by now.
+pub(crate) fn stop_in_time(engine: &Engine) {
+    let ended = engine.nodes().stop_in_time(engine.world().steady());
+    if !ended.is_empty() {
+        let count = ended.len();
+        tracing::error!(count, "the store takes no beat of this node: its work may be another's");
+    }
+    engine.leave_work(&ended);
+}
+
+/// Counts up this node's beat, and takes or gives leases as they should be.
+pub(crate) async fn look(engine: Engine) -> Result<(), String> {
+    if !engine.nodes().shared {
+        return Ok(());
+    }
+    step(&engine).await.map_err(|error| error.to_string())
+}
+
+pub(crate) async fn step(engine: &Engine) -> Result<(), StoreError> {
+    let nodes = engine.nodes();
+    beat(engine).await?;
+    let (there, leases) =
+        stored(engine, |store| Ok((all_nodes(store)?, all_leases(store)?))).await?;
+    let orgs = engine.registry().all();
+    let work: BTreeSet<String> = orgs
+        .iter()
+        .map(|org| of_org(org.id()))
+        .chain(std::iter::once(PLATFORM.to_owned()))
+        .collect();
+    let judged = nodes.judge(&there, &leases, &work, engine.world().steady());
+    engine.leave_work(&judged.ended);
+    if judged.steps.iter().any(|step| matches!(step, Step::Take(..))) {
+        // What others did last is known before any of it is done here.
+        follow::step(engine).await?;
+    }
+    for step in judged.steps {
+        match step {
+            Step::Take(name, epoch) => take(engine, name, epoch).await?,
+            Step::Give(name) => give(engine, name).await?,
+        }
+    }
+    if !judged.forgotten.is_empty() {
+        let gone = judged.forgotten.into_iter();
+        let gone: Vec<Write> = gone
+            .map(|node| Write { key: Key::node(&node.text()), version: ANY, body: None })
+            .collect();
+        stored(engine, move |store| store.put(&gone)).await?;
+    }
+    metrics::gauge!("sloe_leases").set(u32::try_from(nodes.state().held.len()).unwrap_or(u32::MAX));
+    Ok(())
+}
+
+async fn beat(engine: &Engine) -> Result<(), StoreError> {
+    let nodes = engine.nodes();
+    let sent = engine.world().steady();
+    let beat = {
+        let mut state = nodes.state();
+        state.beat += 1;
+        state.beat
+    };
+    let since = engine.started().0;
+    let node = StoredNode { works: nodes.works, peer: nodes.peer.clone(), since };
+    let write =
+        Write { key: Key::node(&nodes.me.text()), version: beat, body: Some(encode(&node)) };
+    stored(engine, move |store| store.put(&[write])).await?;
+    nodes.state().taken = Some(sent);
+    Ok(())
+}
+
+async fn take(engine: &Engine, name: String, epoch: u64) -> Result<(), StoreError> {
+    let nodes = engine.nodes();
+    let lease = StoredLease { node: Some(nodes.me.text()), since: engine.now().0 };
+    let (key, body) = (Key::lease(&name), encode(&lease));
+    let taken = stored(engine, move |store| {
+        store.put(&[Write { key: key.clone(), version: epoch, body: Some(body) }])?;
+        // Of several that write the same epoch the first one has it.
+        Ok(store.get(&key)?.map(|found| lease_of(&found)))
+    });
+    if taken.await? == Some(Lease { epoch, holder: Some(nodes.me) }) {
+        tracing::info!(work = name, epoch, "this node does this work from now on");
+        let tenure = Tenure { epoch, ended: CancellationToken::new() };
+        nodes.state().held.insert(name.clone(), tenure);
+        engine.begin_work(&name);
+    }
+    Ok(())
+}
+
+async fn give(engine: &Engine, name: String) -> Result<(), StoreError> {
+    let epoch = {
+        let mut state = engine.nodes().state();
+        let Some(tenure) = state.held.get(&name) else { return Ok(()) };
+        let epoch = tenure.epoch + 1;
+        end(&mut state, &name);
+        epoch
+    };
+    engine.forget_work(&name);
+    let body = encode(&StoredLease { node: None, since: engine.now().0 });
+    let write = Write { key: Key::lease(&name), version: epoch, body: Some(body) };
+    stored(engine, move |store| store.put(&[write])).await
+}
+
+/// Gives everything back, so that nobody has to wait until this node is known to be dead.
+pub(crate) async fn leave(engine: &Engine) -> Result<(), StoreError> {
+    let nodes = engine.nodes();
+    let has_beaten = nodes.state().taken.is_some();
+    if !nodes.shared || !has_beaten {
+        return Ok(());
+    }
+    let names: Vec<String> = nodes.state().held.keys().cloned().collect();
+    for name in names {
+        give(engine, name).await?;
+    }
+    let gone = Write { key: Key::node(&nodes.me.text()), version: ANY, body: None };
+    stored(engine, move |store| store.put(&[gone])).await
+}
+
+fn all_nodes(store: &dyn Store) -> Result<BTreeMap<NodeId, (u64, StoredNode)>, StoreError> {
+    let all = store.scan(Range::All(Collection::Nodes), None, usize::MAX)?;
+    let node = |(key, document): (Key, Document)| {
+        let stored = serde_json::from_slice(&document.body).unwrap_or_default();
+        Some((NodeId::parse(key.id())?, (document.version, stored)))
+    };
+    Ok(all.into_iter().filter_map(node).collect())
+}
+
+fn all_leases(store: &dyn Store) -> Result<BTreeMap<String, Lease>, StoreError> {
+    let all = store.scan(Range::All(Collection::Leases), None, usize::MAX)?;
+    Ok(all.into_iter().map(|(key, found)| (key.id().to_owned(), lease_of(&found))).collect())
+}
+
+/// A lease that can't be read is nobody's: the next epoch mends it.
+fn lease_of(document: &Document) -> Lease {
+    let stored: Option<StoredLease> = serde_json::from_slice(&document.body).ok();
+    let holder = stored.and_then(|stored| stored.node).and_then(|node| NodeId::parse(&node));
+    Lease { epoch: document.version, holder }
+}
+
+fn encode(value: &impl Serialize) -> Vec<u8> {
+    // Plain texts and numbers always make JSON.
+    serde_json::to_vec(value).unwrap_or_default()
+}
