@@ -9,7 +9,7 @@ mod support;
 use std::sync::Arc;
 
 use indicatif::ProgressBar;
-use sloe_sim::crowd::{self, Crowd, Mode, Options, OrgAccess, Report, Verdict};
+use sloe_sim::crowd::{self, Crowd, Mix, Mode, Options, OrgAccess, Report, Verdict};
 use support::nodes::{Balancer, Ground, Node, shown};
 use support::{PATIENCE, eventually};
 use tokio::sync::Semaphore;
@@ -34,7 +34,7 @@ async fn three(ground: &Ground) -> ([Node; 3], Balancer) {
 fn storm(ground: &Ground, balancer: &Balancer, visitors: u64, mode: Mode) -> Options {
     let mut options = Options::new(&balancer.url, "acme/event", visitors).unwrap();
     options.seed = SEED;
-    options.mode = mode;
+    options.mix = Mix::registrants(mode);
     options.connections = 12;
     options.sessions = 1;
     options.patience = PATIENCE;
