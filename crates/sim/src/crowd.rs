@@ -185,6 +185,17 @@ pub enum StormError {
     /// There is none.
     #[error("there is no target; name one with its address, like http://127.0.0.1:8080")]
     NoTarget,
+    /// Nobody answers there.
+    #[error(
+        "{origin} does not answer ({what}); is Sloe running there? `sloe demo` starts one and says \
+         its address, and --target names it"
+    )]
+    Silent {
+        /// The target.
+        origin: String,
+        /// What came instead of an answer.
+        what: String,
+    },
     /// One of several has not this event, or is not there.
     #[error(
         "{origin} can't take part: {what}; all targets must be nodes of the same Sloe, so start it \

@@ -218,7 +218,9 @@ async fn get<T: serde::de::DeserializeOwned>(
     let mut request = Vec::new();
     let accept = ["Accept: application/json"];
     write_request(&mut request, ("GET", path), &name.authority, &accept, None);
-    let status = clients.somewhere(0, &request).await.map_err(|t| failed(t.name().to_owned()))?;
+    let silent = |what| StormError::Silent { origin: name.origin.clone(), what };
+    let status = clients.somewhere(0, &request).await;
+    let status = status.map_err(|trouble| silent(trouble.name().to_owned()))?;
     if status != 200 {
         return Err(failed(format!("status {status}")));
     }

@@ -252,6 +252,9 @@ pub struct Report {
     pub targets: Vec<TargetReport>,
     /// What happened when.
     pub course: Course,
+    /// The same in slots that are worth a look.
+    #[serde(skip)]
+    readable: Course,
     /// The proof.
     pub findings: Vec<Finding>,
 }
@@ -306,6 +309,7 @@ impl Report {
             kinds: kinds(figures),
             targets: targets(ground, figures, seconds),
             course: Course::new(&figures.series),
+            readable: Course::new(&figures.series.readable()),
             findings: Vec::new(),
         }
     }

@@ -101,7 +101,7 @@ impl Report {
     fn latency(&self) -> Picture {
         let line = |class, of: fn(&Moment) -> Option<f64>| Line {
             class,
-            values: self.course.slots.iter().map(of).collect(),
+            values: self.readable.slots.iter().map(of).collect(),
         };
         let lines = vec![line("c1", |m| m.visit_p50_ms), line("c4", |m| m.visit_p99_ms)];
         Picture {
@@ -154,7 +154,7 @@ impl Report {
             #[allow(clippy::cast_precision_loss)]
             last.map(|left| left as f64)
         };
-        let values: Vec<Option<f64>> = self.course.slots.iter().map(known).collect();
+        let values: Vec<Option<f64>> = self.readable.slots.iter().map(known).collect();
         values.iter().any(Option::is_some).then(|| Picture {
             caption: "Seats left",
             note: "",
@@ -175,20 +175,20 @@ impl Report {
         scale: Scale,
         lines: Vec<Line>,
     ) -> String {
-        let slot = self.course.slot_seconds;
+        let slot = self.readable.slot_seconds;
         Plot { title, unit, scale, slot, seconds: self.seconds, lines }.svg()
     }
 
     /// So many a second in each slot; the last one is not whole.
     fn rate(&self, class: &'static str, of: impl Fn(&Moment) -> u64) -> Line {
-        let whole = self.course.slot_seconds;
+        let whole = self.readable.slot_seconds;
         let rate = |moment: &Moment| {
             let lasted = (self.seconds - moment.seconds).clamp(whole / 2.0, whole);
             // Counts are far below 2^53.
             #[allow(clippy::cast_precision_loss)]
             Some(of(moment) as f64 / lasted)
         };
-        Line { class, values: self.course.slots.iter().map(rate).collect() }
+        Line { class, values: self.readable.slots.iter().map(rate).collect() }
     }
 }
 
@@ -232,7 +232,7 @@ impl Page<'_> {
         [
             ("a request", &self.report.request_latency_ms),
             ("a visit", &self.report.visit_latency_ms),
-            ("waiting for a free connection", &self.report.start_delay_ms),
+            ("until a visitor's first request", &self.report.start_delay_ms),
         ]
     }
 }

@@ -111,7 +111,8 @@ pub(super) fn scenario(report: &Report) -> String {
     }
     let _ = match plan.party {
         0 | 1 => write!(text, "Everybody came alone"),
-        most => write!(text, "Each brought along up to {} others", most - 1),
+        2 => write!(text, "Everybody came alone or with one other"),
+        most => write!(text, "Everybody came with up to {} others", most - 1),
     };
     let _ = match plan.sessions {
         0 => write!(text, " and chose no session."),
