@@ -47,7 +47,9 @@ impl Damage {
             Part::Journal => {
                 format!("{event} is out of order: its journal can't be read ({reason}).")
             }
-            Part::Page => format!("{event} can't be shown as it is now: its page can't be read ({reason})."),
+            Part::Page => {
+                format!("{event} can't be shown as it is now: its page can't be read ({reason}).")
+            }
         }
     }
 

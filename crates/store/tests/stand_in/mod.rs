@@ -31,20 +31,21 @@ impl Server {
     #[must_use]
     pub(crate) fn start(directory: &Path) -> Self {
         let database = format!("sloe_test_{}", mongodb::bson::oid::ObjectId::new().to_hex());
-        Self::of(directory, database)
+        Self::of(directory, database, free_port)
     }
 
-    /// Starts a server that was killed again, on the same data.
+    /// Starts a server that was killed again, on the same data and at the same address.
     pub(crate) fn restart(&mut self, directory: &Path) {
-        *self = Self::of(directory, self.database.clone());
+        let port = self.address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        *self = Self::of(directory, self.database.clone(), || port.unwrap());
     }
 
-    fn of(directory: &Path, database: String) -> Self {
+    fn of(directory: &Path, database: String, port: impl Fn() -> u16) -> Self {
         if let Some(address) = std::env::var(ANY).ok().filter(|address| !address.is_empty()) {
             return Self { process: None, killed: false, address, database };
         }
         for _ in 0..5 {
-            let port = free_port();
+            let port = port();
             let mut child = Command::new(program())
                 .args(["--host", "127.0.0.1", "--sync-on-commit", "--port", &port.to_string()])
                 .arg("--storage-path")

@@ -291,7 +291,8 @@ fn platform(app: &AppState, now: Timestamp) -> Platform {
     let mut troubles = Vec::new();
     for (org, why) in app.engine.registry().damaged() {
         let what = format!("The org {org} is not served: its document can’t be read ({why}).");
-        let todo = "Put that document back from a backup, then start Sloe again; the other orgs go on.";
+        let todo =
+            "Put that document back from a backup, then start Sloe again; the other orgs go on.";
         troubles.push(trouble(Level::Bad, what, todo));
     }
     for worker in &workers {
