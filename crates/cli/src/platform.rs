@@ -124,6 +124,35 @@ pub(crate) fn own_command() -> String {
     std::env::args().next().unwrap_or_else(|| "sloe".to_owned())
 }
 
+/// The command that started this process, with what follows these options left out: secrets.
+#[cfg(feature = "sim")]
+pub(crate) fn command_line(secrets: &[&str]) -> String {
+    let arguments = std::env::args_os().skip(1).map(|one| one.to_string_lossy().into_owned());
+    format!("sloe{}", quoted(arguments, secrets))
+}
+
+/// Arguments as a shell takes them, each after a space.
+#[cfg(feature = "sim")]
+fn quoted(arguments: impl Iterator<Item = String>, secrets: &[&str]) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./:,=@%+".contains(c);
+    let mut line = String::new();
+    let mut hidden = false;
+    for argument in arguments {
+        line.push(' ');
+        let secret = secrets.iter().find(|secret| {
+            argument.strip_prefix(**secret).is_some_and(|rest| rest.starts_with('='))
+        });
+        match secret {
+            _ if hidden => line.push('…'),
+            Some(secret) => line.push_str(&format!("{secret}=…")),
+            None if !argument.is_empty() && argument.chars().all(plain) => line.push_str(&argument),
+            None => line.push_str(&format!("'{}'", argument.replace('\'', "'\\''"))),
+        }
+        hidden = !hidden && secrets.contains(&argument.as_str());
+    }
+    line
+}
+
 /// Whether what is written there may be colored: it is a terminal, and nobody asked for it plain.
 pub(crate) fn may_color(output: &impl std::io::IsTerminal) -> bool {
     let asked_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());

@@ -104,6 +104,17 @@ pub fn plan(
     let share = work.len().div_ceil(others + 1);
     let held = mine.intersection(work).count();
     let idle = mine.difference(work).cloned().map(Step::Give);
+    // The store has it as this node's, and this node does not: an answer was lost. Nobody else
+    // would take it from one that lives, so it takes it anew, however much it has.
+    let epoch = |name: &str| leases.get(name).map_or(0, |lease| lease.epoch);
+    let is_lost = |name: &&String| {
+        let holder = leases.get(*name).and_then(|lease| lease.holder);
+        !mine.contains(*name) && holder == Some(me)
+    };
+    let lost: Vec<&String> = work.iter().filter(is_lost).collect();
+    let again = lost.iter().map(|name| Step::Take((*name).clone(), epoch(name) + 1));
+    let idle = idle.chain(again);
+    let held = held + lost.len();
     if held > share {
         // One at a time: each has to come to its end, and to be begun elsewhere.
         let surplus = mine.intersection(work).last().cloned().map(Step::Give);
@@ -112,17 +123,16 @@ pub fn plan(
     let is_free = |name: &&String| {
         let holder = leases.get(*name).and_then(|lease| lease.holder);
         !mine.contains(*name)
-            && holder.is_none_or(|holder| holder == me || !nodes.contains(&holder))
+            && !lost.contains(name)
+            && holder.is_none_or(|holder| !nodes.contains(&holder))
     };
     let free: Vec<&String> = work.iter().filter(is_free).collect();
     // Nodes that look at the same moment begin at different places.
     let place = nodes.iter().position(|node| *node == me).unwrap_or(0);
     let first = place * free.len() / (others + 1);
     let turn = free.iter().cycle().skip(first).take(free.len());
-    let take = turn.take(share - held).map(|name| {
-        let epoch = leases.get(*name).map_or(0, |lease| lease.epoch);
-        Step::Take((*name).clone(), epoch + 1)
-    });
+    let take = turn.take(share - held);
+    let take = take.map(|name| Step::Take((*name).clone(), epoch(name) + 1));
     idle.chain(take).collect()
 }
 
@@ -175,6 +185,18 @@ mod tests {
     }
 
     #[test]
+    fn what_the_store_has_as_a_node_s_own_is_taken_anew_however_much_it_has() {
+        let (work, mine) = (names(2), BTreeSet::from(["org/000".to_owned()]));
+        let lease = |epoch| Lease { epoch, holder: Some(NodeId(1)) };
+        let leases = [("org/000", lease(3)), ("org/001", lease(8))];
+        let leases = leases.map(|(name, lease)| (name.to_owned(), lease)).into();
+        // Its share is one. The answer to its taking of the other one was lost.
+        let steps = plan(NodeId(1), &nodes([1, 2]), &work, &leases, &mine);
+        let again = Step::Take("org/001".into(), 9);
+        assert_eq!(steps, [again, Step::Give("org/000".into())]);
+    }
+
+    #[test]
     fn what_there_is_no_work_for_any_more_is_given_back() {
         let mine = BTreeSet::from(["org/gone".to_owned()]);
         let steps = plan(NodeId(1), &nodes([1]), &names(0), &BTreeMap::new(), &mine);
@@ -208,7 +230,8 @@ mod tests {
                         Step::Take(name, epoch) => {
                             let before = leases.get(&name).copied().unwrap_or_default();
                             assert_eq!(before.epoch + 1, epoch);
-                            assert!(before.holder.is_none_or(|holder| !alive.contains(&holder)));
+                            let may = |holder| holder == me || !alive.contains(&holder);
+                            assert!(before.holder.is_none_or(may));
                             leases.insert(name.clone(), Lease { epoch, holder: Some(me) });
                             own.insert(name);
                         }

@@ -15,6 +15,7 @@ mod model;
 mod state;
 #[cfg(test)]
 mod tests;
+mod undo;
 
 pub use apply::Inconsistent;
 pub use command::{

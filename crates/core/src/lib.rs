@@ -18,6 +18,8 @@ pub mod license;
 pub mod limits;
 pub mod money;
 pub mod outbox;
+#[cfg(feature = "planted")]
+pub mod planted;
 pub mod time;
 pub mod verify;
 pub mod words;

@@ -1,6 +1,7 @@
 //! The one place of the engine that reads the clock and draws randomness.
 
 use sloe_core::time::Timestamp;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 /// Where time and new ids come from; tests bring their own.
@@ -14,6 +15,11 @@ pub trait World: Send + Sync + 'static {
     /// # Errors
     /// The system has none to give.
     fn random(&self, bytes: &mut [u8]) -> Result<(), getrandom::Error>;
+    /// The time of a clock that nobody sets: only the time between two of its times means
+    /// anything.
+    fn steady(&self) -> Instant {
+        Instant::now()
+    }
 }
 
 /// The machine's own clock and randomness.

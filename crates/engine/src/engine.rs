@@ -157,7 +157,7 @@ impl Engine {
         combine: impl FnOnce(Settings) -> Result<(Desk, T), StartError>,
     ) -> Result<(Self, T), StartError> {
         let Options { store, master_key, world, ledger_bytes, workers: _ } = options;
-        let nodes = Nodes::new(NodeId(world.id()), &*store, workers.works());
+        let nodes = Nodes::new(NodeId(world.id()), &*store, workers.works(), world.steady());
         let tokens = Tokens::new(master_key.derive("tokens").bytes());
         let registry = Registry::load(&*store, master_key, Arc::clone(&world))?;
         let catalog = Catalog::load(Arc::clone(&store))?;
@@ -172,6 +172,7 @@ impl Engine {
             quarantined: Arc::clone(&quarantined),
             budget: ledger_bytes,
             committed: Box::new(move |events, destinations| wake.spread(events, destinations)),
+            others: nodes.others(),
         })?;
         let inner = Inner {
             started: world.now(),

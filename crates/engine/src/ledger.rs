@@ -13,6 +13,7 @@ mod combiner;
 mod desk;
 mod queue;
 mod resident;
+mod rest;
 mod stepper;
 mod thread;
 

@@ -5,7 +5,8 @@
 //! On a store of one process there is nothing to share: it does everything.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -82,13 +83,29 @@ pub(crate) struct Nodes {
     /// Of work that never ends, as nobody else could do it.
     alone: CancellationToken,
     state: Mutex<State>,
+    /// How many other nodes are alive.
+    others: Arc<AtomicUsize>,
 }
 
 impl Nodes {
-    pub(crate) fn new(me: NodeId, store: &dyn Store, works: bool) -> Self {
+    pub(crate) fn new(me: NodeId, store: &dyn Store, works: bool, began: Instant) -> Self {
         let shared = store.is_shared();
-        let (began, alone) = (Instant::now(), CancellationToken::new());
-        Self { me, shared, works, peer: None, began, alone, state: Mutex::default() }
+        let alone = CancellationToken::new();
+        Self {
+            me,
+            shared,
+            works,
+            peer: None,
+            began,
+            alone,
+            state: Mutex::default(),
+            others: Arc::default(),
+        }
+    }
+
+    /// Its name.
+    pub(crate) fn me(&self) -> NodeId {
+        self.me
     }
 
     /// Whether there may be other nodes.
@@ -104,6 +121,11 @@ impl Nodes {
         u64::try_from(at.duration_since(self.began).as_millis()).unwrap_or(u64::MAX)
     }
 
+    /// How many other nodes are alive, as it changes.
+    pub(crate) fn others(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.others)
+    }
+
     /// Whether this node does a piece of work.
     pub(crate) fn holds(&self, work: &str) -> bool {
         !self.shared || self.state().held.contains_key(work)
@@ -111,10 +133,10 @@ impl Nodes {
 
     /// Ends all work that one node at a time does if the store has taken no
     /// beat for too long; what was ended.
-    fn stop_in_time(&self) -> Vec<String> {
+    fn stop_in_time(&self, now: Instant) -> Vec<String> {
         let mut state = self.state();
         let stop = Duration::from_millis(lease::STOP_MILLIS);
-        if state.taken.is_none_or(|taken| taken.elapsed() < stop) {
+        if state.taken.is_none_or(|taken| now.duration_since(taken) < stop) {
             return Vec::new();
         }
         end_all(&mut state)
@@ -126,8 +148,9 @@ impl Nodes {
         nodes: &BTreeMap<NodeId, (u64, StoredNode)>,
         leases: &BTreeMap<String, Lease>,
         work: &BTreeSet<String>,
+        now: Instant,
     ) -> Judged {
-        let now = self.millis(Instant::now());
+        let now = self.millis(now);
         let mut state = self.state();
         let beats: Vec<_> = nodes.iter().map(|(node, (beat, _))| (*node, *beat)).collect();
         state.pulse.see(&beats, now);
@@ -155,6 +178,7 @@ impl Nodes {
         });
         let forgotten = forgotten.collect();
         state.others = others;
+        self.others.store(state.others.len(), Ordering::Relaxed);
         Judged { ended, steps, forgotten }
     }
 }
@@ -189,6 +213,10 @@ impl Engine {
             return Some((self.clone(), nodes.alone.clone()));
         }
         let tenure = nodes.state().held.get(work).cloned()?;
+        #[cfg(feature = "planted")]
+        if sloe_core::planted::is(sloe_core::planted::Bug::UnfencedLease) {
+            return Some((self.clone(), tenure.ended));
+        }
         let fence = Fence { lease: Key::lease(work), epoch: tenure.epoch };
         Some((self.under(fence), tenure.ended))
     }
@@ -224,16 +252,18 @@ impl Engine {
 pub(crate) async fn watch(engine: Engine) {
     let stopping = engine.workers().stopping();
     while stopping.run_until_cancelled(tokio::time::sleep(WATCH)).await.is_some() {
-        let ended = engine.nodes().stop_in_time();
-        if !ended.is_empty() {
-            let count = ended.len();
-            tracing::error!(
-                count,
-                "the store takes no beat of this node: its work may be another's"
-            );
-        }
-        engine.leave_work(&ended);
+        stop_in_time(&engine);
     }
+}
+
+/// Ends this node's work if it may be another's by now.
+pub(crate) fn stop_in_time(engine: &Engine) {
+    let ended = engine.nodes().stop_in_time(engine.world().steady());
+    if !ended.is_empty() {
+        let count = ended.len();
+        tracing::error!(count, "the store takes no beat of this node: its work may be another's");
+    }
+    engine.leave_work(&ended);
 }
 
 /// Counts up this node's beat, and takes or gives leases as they should be.
@@ -244,7 +274,7 @@ pub(crate) async fn look(engine: Engine) -> Result<(), String> {
     step(&engine).await.map_err(|error| error.to_string())
 }
 
-async fn step(engine: &Engine) -> Result<(), StoreError> {
+pub(crate) async fn step(engine: &Engine) -> Result<(), StoreError> {
     let nodes = engine.nodes();
     beat(engine).await?;
     let (there, leases) =
@@ -255,7 +285,7 @@ async fn step(engine: &Engine) -> Result<(), StoreError> {
         .map(|org| of_org(org.id()))
         .chain(std::iter::once(PLATFORM.to_owned()))
         .collect();
-    let judged = nodes.judge(&there, &leases, &work);
+    let judged = nodes.judge(&there, &leases, &work, engine.world().steady());
     engine.leave_work(&judged.ended);
     if judged.steps.iter().any(|step| matches!(step, Step::Take(..))) {
         // What others did last is known before any of it is done here.
@@ -280,7 +310,7 @@ async fn step(engine: &Engine) -> Result<(), StoreError> {
 
 async fn beat(engine: &Engine) -> Result<(), StoreError> {
     let nodes = engine.nodes();
-    let sent = Instant::now();
+    let sent = engine.world().steady();
     let beat = {
         let mut state = nodes.state();
         state.beat += 1;

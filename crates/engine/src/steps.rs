@@ -10,6 +10,7 @@ use sloe_store::api::StoreError;
 
 use crate::engine::Engine;
 use crate::ledger::Stepper;
+use crate::nodes;
 use crate::worker;
 use crate::worker::Outbox;
 use crate::worker::orgs::lock;
@@ -43,19 +44,54 @@ impl Steps {
         self.combiner.write_checkpoints(facts);
     }
 
-    /// The outbox of an org, which calls it by `dial`. Each knows what it has read and sent
-    /// itself, as the task of a node does.
+    /// This node's name among the nodes.
     #[must_use]
-    pub fn outbox(&self, org: OrgId, dial: Arc<dyn Dial>) -> Outbox {
-        Outbox::new(&self.engine, org, dial)
+    pub fn node(&self) -> String {
+        self.engine.nodes().me().text()
+    }
+
+    /// Counts up the node's beat, and takes or gives leases as they should be.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn look_at_nodes(engine: Engine) -> Result<(), StoreError> {
+        nodes::step(&engine).await
+    }
+
+    /// Ends the node's work if the store has taken no beat of it for too long.
+    pub fn watch(&self) {
+        nodes::stop_in_time(&self.engine);
+    }
+
+    /// Takes over what other nodes changed.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn follow(engine: Engine) -> Result<(), StoreError> {
+        worker::follow::step(&engine).await
+    }
+
+    /// The engine to whoever does an org's work, if that is this node's: what is written through
+    /// it is taken only as long as it is.
+    #[must_use]
+    pub fn at_work(&self, org: OrgId) -> Option<Engine> {
+        self.engine.at_work(&nodes::of_org(org)).map(|(engine, _)| engine)
+    }
+
+    /// The outbox of an org, which calls it by `dial`, if the org's work is this node's. Each
+    /// knows what it has read and sent itself, as the task of a node does.
+    #[must_use]
+    pub fn outbox(&self, org: OrgId, dial: Arc<dyn Dial>) -> Option<Outbox> {
+        let (engine, ended) = self.engine.at_work(&nodes::of_org(org))?;
+        Some(Outbox::new(&engine, ended, org, dial))
     }
 
     /// Writes down what was counted of calls to orgs.
     ///
     /// # Errors
     /// The store's.
-    pub async fn keep_budgets(&self) -> Result<(), String> {
-        worker::budget::keep(&self.engine, true).await
+    pub async fn keep_budgets(engine: Engine) -> Result<(), String> {
+        worker::budget::keep(&engine, true).await
     }
 
     /// Projects a little of every journal's orders; whether more is to be done.

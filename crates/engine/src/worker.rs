@@ -168,7 +168,7 @@ impl Workers {
 
     /// Whether the work that only one node does at a time may be done here.
     pub(crate) fn works(&self) -> bool {
-        self.runtime.is_some() && self.settings.works
+        (self.inline || self.runtime.is_some()) && self.settings.works
     }
 
     /// Where licenses are replicated from, if from anywhere.

@@ -7,30 +7,41 @@
 //! it. Load comes from a small client of our own ([`wire`]), because it
 //! shares the machine with what it measures.
 
+mod curve;
+mod fleet;
+mod kind;
+mod live;
 pub mod load;
+mod machine;
 mod offer;
 mod pace;
 mod people;
 mod proof;
 mod report;
+mod scenario;
+mod series;
 mod tally;
 mod visit;
 pub mod wire;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use indicatif::ProgressBar;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+pub use curve::Shape;
+pub use kind::{Kind, Mix};
+pub use live::Screen;
 pub use people::Crowd;
-pub use report::{Finding, Latency, Report, Verdict};
+pub use report::{Finding, Held, KindReport, Latency, Report, TargetReport, Verdict};
+pub use scenario::{DEFAULT as DEFAULT_SCENARIO, Scenario, ScenarioError, ScenarioFault};
 
+use fleet::{Clients, Fleet};
 use offer::{Offer, Wish};
 use pace::Pace;
 use tally::{Figures, Tally};
-use wire::{Client, Target};
 
 /// How the visitors register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -44,6 +55,21 @@ pub enum Mode {
     Html,
 }
 
+impl Mode {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Api, Self::Hold, Self::Html];
+
+    /// Its name in scenarios and reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Hold => "hold",
+            Self::Html => "html",
+        }
+    }
+}
+
 /// How fast the visitors come.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Arrival {
@@ -53,6 +79,8 @@ pub enum Arrival {
     /// All at once: every connection is kept busy. Latency counts from when
     /// a visitor's first request is sent.
     Burst,
+    /// All of them within this time, by a curve; counted as with a rate.
+    Curve(Shape, Duration),
 }
 
 /// Where the registrations must arrive in the end.
@@ -78,8 +106,9 @@ impl std::fmt::Debug for OrgAccess {
 /// What the storm does.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Sloe's address: `http://127.0.0.1:8080`.
-    pub target: String,
+    /// Sloe's address: `http://127.0.0.1:8080`. Of several, each of a visitor's
+    /// requests goes to the next one; all of them hear the first one's name.
+    pub targets: Vec<String>,
     /// The event: its public id, or `org/slug`.
     pub event: String,
     /// How many visitors come.
@@ -91,8 +120,8 @@ pub struct Options {
     /// Lets visitors in, one for each permit, for whoever must decide how many
     /// have come by when; without it all come as soon as they are due.
     pub door: Option<Arc<Semaphore>>,
-    /// How they register.
-    pub mode: Mode,
+    /// Who they are and how they register.
+    pub mix: Mix,
     /// Connections, and so visitors served at once.
     pub connections: usize,
     /// A visitor comes with one to so many people.
@@ -103,36 +132,46 @@ pub struct Options {
     pub patience: Duration,
     /// How long a visitor keeps asking before giving up.
     pub persistence: Duration,
+    /// How long after the storm the proof waits for seats that were held and left.
+    pub expiry: Duration,
     /// Orders that are read back; beyond it a random sample of this size.
     pub read_back: usize,
     /// The org, to prove the arrival there.
     pub org: Option<OrgAccess>,
     /// Decides names and wishes; the same seed is the same crowd.
     pub seed: u64,
+    /// What this is called in the report, and what it is about.
+    pub title: Option<(String, String)>,
+    /// The command that held this storm, for the report.
+    pub command: Option<String>,
 }
 
 impl Options {
     /// A burst of `visitors` through the API, with a fresh seed from the system.
+    /// `target` may be several with commas between them.
     ///
     /// # Errors
     /// The system gives no randomness.
     pub fn new(target: &str, event: &str, visitors: u64) -> Result<Self, StormError> {
         Ok(Self {
-            target: target.to_owned(),
+            targets: target.split(',').map(|one| one.trim().to_owned()).collect(),
             event: event.to_owned(),
             visitors,
             arrival: Arrival::Burst,
             duration: None,
             door: None,
-            mode: Mode::Api,
+            mix: Mix::registrants(Mode::Api),
             connections: 256,
             party: 1,
             sessions: 2,
             patience: Duration::from_secs(10),
             persistence: Duration::from_secs(60),
+            expiry: Duration::from_secs(90),
             read_back: 20_000,
             org: None,
             seed: getrandom::u64().map_err(|_| StormError::Randomness)?,
+            title: None,
+            command: None,
         })
     }
 }
@@ -143,6 +182,20 @@ pub enum StormError {
     /// The target is no address we can call.
     #[error("{0}")]
     Target(#[from] wire::TargetError),
+    /// There is none.
+    #[error("there is no target; name one with its address, like http://127.0.0.1:8080")]
+    NoTarget,
+    /// One of several has not this event, or is not there.
+    #[error(
+        "{origin} can't take part: {what}; all targets must be nodes of the same Sloe, so start it \
+         or leave it out"
+    )]
+    Node {
+        /// The target.
+        origin: String,
+        /// What came instead of the event.
+        what: String,
+    },
     /// The event can't be read.
     #[error("the event can't be read from {path}: {what}")]
     Event {
@@ -180,10 +233,11 @@ pub enum StormError {
 
 /// Everything the visitors share.
 pub(crate) struct Ground {
-    target: Arc<Target>,
+    fleet: Fleet,
     crowd: Crowd,
     offer: Offer,
-    mode: Mode,
+    mix: Mix,
+    only: Option<Mode>,
     party: u16,
     sessions: u16,
     patience: Duration,
@@ -191,26 +245,27 @@ pub(crate) struct Ground {
 }
 
 impl Ground {
-    fn client(&self) -> Client {
-        Client::new(Arc::clone(&self.target), self.patience)
+    fn clients(&self) -> Clients {
+        Clients::new(&self.fleet, self.patience)
+    }
+
+    /// What requests name as their host.
+    fn authority(&self) -> &str {
+        &self.fleet.name().authority
     }
 
     /// What a visitor wants; always the same for the same number.
     fn wish(&self, visitor: u64) -> Wish {
         self.offer.wish(&self.crowd, visitor, self.party, self.sessions)
     }
-}
 
-/// A progress bar for a terminal; nothing where there is none.
-#[must_use]
-pub fn progress_bar() -> ProgressBar {
-    let bar = ProgressBar::no_length();
-    let style = "{elapsed_precise} {wide_bar} {human_pos}/{human_len} {per_sec} {msg}";
-    // The template is fixed and good; without it the bar looks plainer.
-    if let Ok(style) = indicatif::ProgressStyle::with_template(style) {
-        bar.set_style(style);
+    /// What a visitor is up to; always the same for the same number.
+    fn role(&self, visitor: u64) -> (Kind, Mode) {
+        match self.only {
+            Some(mode) => (Kind::Registrants, mode),
+            None => self.mix.of(&self.crowd, visitor),
+        }
     }
-    bar
 }
 
 /// Holds the storm and judges it. `bar` shows its progress; pass a hidden
@@ -220,66 +275,107 @@ pub fn progress_bar() -> ProgressBar {
 /// [`StormError`]: the storm could not be held. A broken invariant is no
 /// error but a [`Verdict`] of the report.
 pub async fn run(options: &Options, bar: &ProgressBar) -> Result<Report, StormError> {
-    let target = Arc::new(Target::resolve(&options.target).await?);
-    let mut client = Client::new(Arc::clone(&target), options.patience);
-    let offer = Offer::read(&mut client, &options.event).await?;
-    if !offer.has_free_items() {
-        return Err(StormError::NothingFree(offer.name));
-    }
-    if options.mode == Mode::Html && offer.page.is_none() {
-        return Err(StormError::NoPage);
-    }
+    watch(options, &Screen::of(bar.clone())).await
+}
+
+/// The same, watched on a screen.
+///
+/// # Errors
+/// As [`run`].
+pub async fn watch(options: &Options, screen: &Screen) -> Result<Report, StormError> {
+    let outcome = hold(options, screen).await;
+    screen.close();
+    outcome
+}
+
+async fn hold(options: &Options, screen: &Screen) -> Result<Report, StormError> {
+    let ground = Arc::new(prepare(options).await?);
     let org = match &options.org {
         Some(access) => Some(proof::OrgReader::sign_in(access).await?),
         None => None,
     };
-    let ground = Arc::new(Ground {
-        target,
+    let pace = Pace::new(options.arrival, options.visitors, options.duration);
+    let pace = Arc::new(pace.behind(options.door.clone()));
+    let tally = Tally::new(options.visitors, ground.fleet.len(), pace.start())?;
+    screen.open(options, &ground);
+    let (figures, took) = rage(options, &ground, (pace, Arc::new(tally)), screen).await?;
+    let report = Report::new(options, &ground, &figures, took);
+    let findings = proof::judge(options, &ground, &figures, org.as_ref(), screen.bar()).await;
+    Ok(report.judged(findings))
+}
+
+/// Reads what is on offer, and makes sure that this storm can be held.
+async fn prepare(options: &Options) -> Result<Ground, StormError> {
+    let fleet = Fleet::resolve(&options.targets).await?;
+    let mut clients = Clients::new(&fleet, options.patience);
+    let offer = Offer::read(&mut clients, fleet.name(), &options.event).await?;
+    if !offer.has_free_items() {
+        return Err(StormError::NothingFree(offer.name));
+    }
+    if options.mix.needs_page() && offer.page.is_none() {
+        return Err(StormError::NoPage);
+    }
+    for (at, origin) in fleet.origins().enumerate() {
+        let there = offer.is_at(&mut clients, fleet.name(), at).await;
+        there.map_err(|what| StormError::Node { origin: origin.to_owned(), what })?;
+    }
+    Ok(Ground {
+        fleet,
         crowd: Crowd::new(options.seed),
         offer,
-        mode: options.mode,
+        mix: options.mix,
+        only: options.mix.only_way(),
         party: options.party.max(1),
         sessions: options.sessions,
         patience: options.patience,
         persistence: options.persistence,
-    });
-    bar.set_length(options.visitors);
-    let began = Instant::now();
-    let figures = rage(options, &ground, bar).await?;
-    let mut report = Report::new(options, &ground, &figures, began.elapsed());
-    report.findings = proof::judge(options, &ground, &figures, org.as_ref(), bar).await;
-    Ok(report)
+    })
 }
 
-/// Lets all visitors come, and waits until the last has gone.
+/// Lets all visitors come, and waits until the last has gone; the figures, and how long it took.
 async fn rage(
     options: &Options,
     ground: &Arc<Ground>,
-    bar: &ProgressBar,
-) -> Result<Figures, StormError> {
-    let tally = Arc::new(Tally::new(options.visitors)?);
-    let pace = Pace::new(options.arrival, options.visitors, options.duration);
-    let pace = Arc::new(pace.behind(options.door.clone()));
+    (pace, tally): (Arc<Pace>, Arc<Tally>),
+    screen: &Screen,
+) -> Result<(Figures, Duration), StormError> {
     let mut visitors = JoinSet::new();
     for _ in 0..options.connections.max(1) {
         let (ground, tally, pace) = (Arc::clone(ground), Arc::clone(&tally), Arc::clone(&pace));
         visitors.spawn(async move {
-            let mut client = ground.client();
+            let (mut clients, mut second) = (ground.clients(), ground.clients());
             while let Some(turn) = pace.next().await {
-                visit::visit(&ground, &mut client, turn, &tally).await;
+                visit::visit(&ground, (&mut clients, &mut second), turn, &tally).await;
             }
         });
     }
+    let watcher = tokio::spawn(watch_seats(Arc::clone(ground), Arc::clone(&tally)));
     let mut tick = tokio::time::interval(Duration::from_millis(50));
-    loop {
+    let ended = loop {
         tokio::select! {
-            _ = tick.tick() => tally.show(bar),
+            _ = tick.tick() => screen.show(&tally),
             done = visitors.join_next() => match done {
-                Some(done) => done?,
-                None => break,
+                Some(Ok(())) => {}
+                Some(Err(failed)) => break Err(failed.into()),
+                None => break Ok(()),
             },
         }
+    };
+    watcher.abort();
+    screen.show(&tally);
+    let took = tally.elapsed();
+    ended.map(|()| (tally.take(), took))
+}
+
+/// Looks once a second at what is left of the event.
+async fn watch_seats(ground: Arc<Ground>, tally: Arc<Tally>) {
+    let mut clients = ground.clients();
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        second.tick().await;
+        if let Ok(left) = ground.offer.left_now(&mut clients, ground.fleet.name()).await {
+            tally.left(left.get("event").copied());
+        }
     }
-    tally.show(bar);
-    Ok(tally.take())
 }

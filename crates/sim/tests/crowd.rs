@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
-use sloe_sim::crowd::{self, Arrival, Mode, Options, OrgAccess, Report, Verdict};
+use sloe_sim::crowd::{self, Arrival, Mix, Mode, Options, OrgAccess, Report, Verdict};
 
 /// How the stand-in deceives.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -247,8 +247,8 @@ async fn what_can_not_be_done_is_said_by_name() {
     let error = crowd::run(&options, &ProgressBar::hidden()).await.unwrap_err();
     assert!(error.to_string().contains("TLS"), "{error}");
     // The stand-in knows no holds.
-    options.target = stand.address.to_string();
-    options.mode = Mode::Hold;
+    options.targets = vec![stand.address.to_string()];
+    options.mix = Mix::registrants(Mode::Hold);
     options.arrival = Arrival::Rate(1000.0);
     let report = crowd::run(&options, &ProgressBar::hidden()).await.unwrap();
     assert_eq!(report.errors["404"], 1);

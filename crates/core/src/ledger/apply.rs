@@ -1,7 +1,5 @@
 //! Rolling forward: facts change state, nothing is decided.
 
-use std::cmp::Reverse;
-
 use super::command::{ClaimStatus, PoolKey};
 use super::state::{Ledger, Place, Places, Pool, Role};
 use crate::fact::{Batch, Fact, PoolIx, PoolTerms, Request, Selection, Terms};
@@ -68,11 +66,13 @@ impl Ledger {
                 if place.cancelled().is_some() {
                     return Err(self.inconsistent("a ticket is cancelled twice"));
                 }
+                self.note_claim(slot);
                 self.claims[slot].places[index].cancel(*actor);
                 self.count(&[place], Count::Sold, false)
             }
             Fact::Erased { claim, place } => {
                 let (slot, index) = self.place(*claim, *place)?;
+                self.note_claim(slot);
                 self.claims[slot].places[index].erase();
                 Ok(())
             }
@@ -84,6 +84,7 @@ impl Ledger {
     }
 
     pub(super) fn set_terms(&mut self, terms: &Terms) -> Result<(), Inconsistent> {
+        self.note_terms();
         for pool in &mut self.pools {
             if pool.key != PoolKey::Event {
                 pool.role = Role::Withdrawn;
@@ -155,7 +156,7 @@ impl Ledger {
         self.count(&places, Count::Held, true)?;
         let slot = self.insert_claim(claim, expires_at, places, ClaimStatus::Held);
         let slot = slot.ok_or_else(|| self.inconsistent("more claims than can be counted"))?;
-        self.expiries.push(Reverse((expires_at, slot)));
+        self.await_expiry(expires_at, slot);
         self.remember(request, slot)
             .ok_or_else(|| self.inconsistent("more requests than can be counted"))
     }
@@ -197,6 +198,7 @@ impl Ledger {
             }
         }
         self.count(&places, Count::Sold, true)?;
+        self.note_claim(slot);
         let claim = &mut self.claims[slot];
         claim.places = places;
         claim.status = ClaimStatus::Confirmed;
@@ -211,6 +213,7 @@ impl Ledger {
             return Err(self.inconsistent("a hold ends twice"));
         }
         let places = self.claims[slot].places.clone();
+        self.note_claim(slot);
         self.claims[slot].status = status;
         self.count(&places, Count::Held, false)
     }

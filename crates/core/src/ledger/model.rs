@@ -274,6 +274,64 @@ impl Bench {
         }
     }
 
+    /// Applies what a step would come to and takes it back, as a committer does
+    /// that was not the first: it must leave no trace.
+    fn in_vain(&mut self, step: &Step, number: u128) {
+        let (before, figures) = (self.ledger.to_image(), self.ledger.counts().collect::<Vec<_>>());
+        let at = Timestamp(self.model.now);
+        self.ledger.begin();
+        let due = self.ledger.next_expiry();
+        for fact in self.ledger.expire(at) {
+            self.ledger.apply(&fact, at).unwrap();
+        }
+        if let Some(command) = self.command(step, number)
+            && let Ok(decision) = self.ledger.decide(at, &command)
+        {
+            for fact in &decision.facts {
+                self.ledger.apply(fact, at).unwrap();
+            }
+        }
+        self.ledger.revert();
+        assert_eq!(self.ledger.to_image(), before);
+        assert_eq!(self.ledger.counts().collect::<Vec<_>>(), figures);
+        assert_eq!(self.ledger.next_expiry(), due);
+    }
+
+    /// A step as a command of somebody else.
+    fn command(&self, step: &Step, number: u128) -> Option<Command> {
+        let (claim, request_id) =
+            (ClaimId(900_000 + number), Request { key: 900_000 + number, body: 0 });
+        let known = |which: &u8| self.ids.get(usize::from(*which)).copied();
+        let seats = |places: &[(bool, bool, bool)]| places.iter().copied().map(request).collect();
+        Some(match step {
+            Step::Hold { places, replaces, .. } => Command::Hold {
+                claim,
+                request: request_id,
+                places: seats(places),
+                replaces: replaces.as_ref().and_then(known),
+            },
+            Step::Register { places, .. } => {
+                Command::Register { claim, request: request_id, places: seats(places) }
+            }
+            Step::Confirm { which, .. } => {
+                Command::Confirm { claim: known(which)?, request: request_id, sessions: None }
+            }
+            Step::Release { which } => Command::Release { claim: known(which)? },
+            Step::Cancel { which, place } => {
+                Command::Cancel { claim: known(which)?, place: *place, actor: Actor::Org }
+            }
+            Step::Limits(limits, external) => {
+                let mut terms = terms(*limits, *external, i64::MAX);
+                terms.items.push(ItemTerms {
+                    pool: PoolTerms { record: sf(3), limit: None, external: 0 },
+                    ..terms.items[0].clone()
+                });
+                Command::SetTerms(Box::new(terms))
+            }
+            Step::Wait(_) => return None,
+        })
+    }
+
     /// Figures agree with the model's, and no claim took what was not there.
     fn check(&mut self, before: &[u32]) {
         for (pool, count) in self.ledger.counts().enumerate() {
@@ -298,7 +356,11 @@ proptest! {
         let mut bench =
             Bench { ledger: Ledger::default(), model, ids: vec![], journal: vec![] };
         bench.run(Command::SetTerms(Box::new(terms(limits, 0, 0)))).unwrap();
+        let mut in_vain = steps.clone().into_iter().rev().zip(0..);
         for step in steps {
+            if let Some((step, number)) = in_vain.next() {
+                bench.in_vain(&step, number);
+            }
             let takes = !matches!(step, Step::Limits(..));
             let before: Vec<u32> = bench.ledger.counts().map(|count| count.taken()).collect();
             bench.step(step);

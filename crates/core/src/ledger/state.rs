@@ -7,6 +7,7 @@ use hashbrown::HashTable;
 use smallvec::SmallVec;
 
 use super::command::{ClaimStatus, ClaimView, PlaceView, PoolCount, PoolKey};
+use super::undo::Undo;
 use crate::fact::{Actor, Fact, PoolIx, Request, Selection, Terms};
 use crate::ids::{ClaimId, SfId};
 use crate::limits;
@@ -136,6 +137,16 @@ fn hash([high, low]: [u64; 2]) -> u64 {
     (high ^ low.rotate_left(32)).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
+/// Where the tables look for a claim.
+pub(super) fn hash_of_claim(claim: &Claim) -> u64 {
+    hash(claim.id)
+}
+
+/// Where the tables look for a remembered request.
+pub(super) fn hash_of_request(remembered: &Remembered) -> u64 {
+    hash(remembered.key)
+}
+
 /// All pools, claims and remembered requests of one event, at one version.
 #[derive(Clone, Debug)]
 pub struct Ledger {
@@ -153,6 +164,8 @@ pub struct Ledger {
     pub(super) by_request: HashTable<u32>,
     /// Holds by expiry; entries of holds that ended otherwise are skipped when met.
     pub(super) expiries: BinaryHeap<Reverse<(Timestamp, u32)>>,
+    /// How it was before facts that are not durable yet.
+    pub(super) undo: Option<Box<Undo>>,
 }
 
 impl Default for Ledger {
@@ -180,6 +193,7 @@ impl Default for Ledger {
             requests: Vec::new(),
             by_request: HashTable::new(),
             expiries: BinaryHeap::new(),
+            undo: None,
         }
     }
 }
@@ -250,6 +264,7 @@ impl Ledger {
                 facts.push(Fact::Expired { claim: claim.id() });
             }
             self.expiries.pop();
+            self.note_met(at, slot);
         }
         facts
     }

@@ -4,7 +4,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use sloe_core::fact::{Batch, Fact};
 use sloe_core::ids::EventRef;
@@ -17,6 +18,7 @@ use super::ask::{Ask, Committed, Decided, Draft, Task, Unanswered};
 use super::closed::Closed;
 use super::queue::Queue;
 use super::resident::{LoadError, Published, Resident, Residents};
+use super::rest::Rest;
 use crate::clock::World;
 use crate::damage::Quarantined;
 
@@ -37,6 +39,8 @@ pub(crate) struct Settings {
     pub(crate) budget: usize,
     /// Told after every commit.
     pub(crate) committed: Committing,
+    /// How many other nodes may want the same events now.
+    pub(crate) others: Arc<AtomicUsize>,
 }
 
 /// Everything of a combiner but its thread.
@@ -44,6 +48,7 @@ pub(crate) struct Combiner {
     settings: Settings,
     residents: Residents,
     queue: Queue,
+    rest: Rest,
     closed: Closed,
     /// What is asked of ledgers without changing them, until the next commit is begun.
     reads: Vec<Ask>,
@@ -58,13 +63,24 @@ impl Combiner {
             settings.budget,
             settings.store.is_shared(),
         );
-        let (queue, reads, due) = (Queue::default(), Vec::new(), BTreeMap::new());
-        Self { settings, residents, queue, closed, reads, due }
+        let (queue, rest) = (Queue::default(), Rest::default());
+        Self { settings, residents, queue, rest, closed, reads: Vec::new(), due: BTreeMap::new() }
     }
 
     /// Tasks that wait for the next commit, and what is asked beside them.
     pub(super) fn waiting(&self) -> usize {
-        self.queue.len() + self.reads.len()
+        self.queue.len() + self.reads.len() + self.rest.waiting()
+    }
+
+    /// How long nothing of what waits can be done: not at all, or until an
+    /// event's turn comes.
+    pub(super) fn idle_for(&self) -> Duration {
+        if self.queue.len() + self.reads.len() > 0 {
+            return Duration::ZERO;
+        }
+        let Some(next) = self.rest.next() else { return Duration::MAX };
+        let millis = next.millis_since(self.settings.world.now());
+        Duration::from_millis(u64::try_from(millis).unwrap_or(0))
     }
 
     /// Lets a ledger's checkpoint be due after so many facts, or its claims if they are more.
@@ -118,14 +134,17 @@ impl Combiner {
     /// Decides what waits, makes it durable and answers.
     pub(super) fn commit_next(&mut self, sweeping: bool) {
         self.answer_reads();
-        let tasks = self.queue.take(limits::MAX_CLAIMS_PER_BATCH, limits::MAX_BATCH_BYTES);
         let now = self.settings.world.now();
+        for task in self.rest.due(now) {
+            self.queue.push(task);
+        }
+        let tasks = self.queue.take(limits::MAX_CLAIMS_PER_BATCH, limits::MAX_BATCH_BYTES);
         let mut by_event: BTreeMap<EventRef, Vec<Box<Task>>> = BTreeMap::new();
         for task in tasks {
-            if self.closed.admits(&task) {
-                by_event.entry(task.event).or_default().push(task);
-            } else {
+            if !self.closed.admits(&task) {
                 let _ = task.answer.send(Err(Unanswered::NotAccepted));
+            } else if let Some(task) = self.rest.admit(task, now) {
+                by_event.entry(task.event).or_default().push(task);
             }
         }
         if sweeping {
@@ -145,6 +164,9 @@ impl Combiner {
         let (with_facts, without): (Vec<_>, Vec<_>) =
             drafts.into_iter().partition(|draft| !draft.facts.is_empty());
         for draft in without {
+            if let Some(resident) = self.residents.get_mut(draft.event) {
+                resident.ledger.keep();
+            }
             let version = self.residents.get_mut(draft.event).map_or(0, |r| r.ledger.version());
             answer_all(draft.decided, version);
         }
@@ -153,6 +175,7 @@ impl Combiner {
         }
         if sweeping {
             self.residents.fit();
+            self.rest.forget_old(now);
         }
     }
 
@@ -170,6 +193,10 @@ impl Combiner {
             }
         };
         let at = now.max(resident.ledger.at());
+        if self.settings.store.is_shared() {
+            // Another node may be first.
+            resident.ledger.begin();
+        }
         let mut draft =
             Draft { event, at, facts: Vec::new(), sealed: Vec::new(), decided: Vec::new() };
         match decide_all(resident, &mut draft, tasks) {
@@ -193,6 +220,9 @@ impl Combiner {
             return Some(draft);
         }
         let event = draft.event;
+        if let Some(resident) = self.residents.get_mut(event) {
+            resident.ledger.keep();
+        }
         let before = self.residents.get_mut(event).map_or(0, |r| r.ledger.version());
         match self.residents.catch_up(&*self.settings.store, event) {
             Ok(resident) if resident.ledger.version() == before => Some(draft),
@@ -221,12 +251,13 @@ impl Combiner {
             appends.push(Append { event: draft.event, batch, sealed: draft.sealed, destinations });
         }
         let result = self.settings.store.append(&appends);
-        metrics::histogram!("sloe_commit_seconds").record(started.elapsed().as_secs_f64());
+        let took = started.elapsed();
+        metrics::histogram!("sloe_commit_seconds").record(took.as_secs_f64());
         match result {
             Ok(outcomes) => {
                 let both = appends.iter().zip(decided).zip(outcomes);
                 for ((append, decided), outcome) in both {
-                    self.settle(append, decided, outcome);
+                    self.settle(append, decided, outcome, took);
                 }
             }
             Err(error) => {
@@ -243,12 +274,22 @@ impl Combiner {
         (self.settings.committed)(&events, &news);
     }
 
-    fn settle(&mut self, append: &Append, decided: Vec<Decided>, outcome: Appended) {
-        let event = append.event;
+    fn settle(
+        &mut self,
+        append: &Append,
+        decided: Vec<Decided>,
+        outcome: Appended,
+        took: Duration,
+    ) {
+        let (event, now) = (append.event, self.settings.world.now());
         match outcome {
             Appended::Committed => {
                 let after = self.residents.checkpoint_facts;
+                let others = self.settings.others.load(Ordering::Relaxed);
+                let millis = i64::try_from(took.as_millis()).unwrap_or(i64::MAX);
+                self.rest.win(event, now, millis, others);
                 if let Some(resident) = self.residents.get_mut(event) {
+                    resident.ledger.keep();
                     resident.ledger.close(append.batch.at, append.batch.nonce);
                     if let Some(image) = resident.checkpoint(append.batch.facts.len(), after) {
                         self.due.insert(event, image);
@@ -259,7 +300,8 @@ impl Combiner {
             }
             Appended::Conflict => {
                 metrics::counter!("sloe_conflicts_total").increment(1);
-                self.residents.forget(event);
+                self.rest.meet(event, now);
+                self.step_back(event);
                 for Decided { mut task, .. } in decided {
                     task.attempts += 1;
                     if task.attempts >= ATTEMPTS {
@@ -279,9 +321,22 @@ impl Combiner {
         }
     }
 
+    /// What was decided of an event did not happen: its ledger goes on from the
+    /// version before, with what happened instead.
+    fn step_back(&mut self, event: EventRef) {
+        if !self.settings.store.is_shared() {
+            return self.residents.forget(event);
+        }
+        if let Some(resident) = self.residents.get_mut(event) {
+            resident.ledger.revert();
+        }
+        // What can't be read now is read before anything is decided anew: its commit shows it.
+        let _ = self.residents.catch_up(&*self.settings.store, event);
+    }
+
     /// After a lost or failed commit: what the journal says is true.
     fn resolve(&mut self, append: &Append, decided: Vec<Decided>, error: &StoreError) {
-        self.residents.forget(append.event);
+        self.step_back(append.event);
         let unanswered = match error {
             StoreError::OutcomeUnknown(_) => {
                 let before = append.batch.version - 1;

@@ -57,8 +57,9 @@ fn run(combiner: &mut Combiner, inbox: &Receiver<Ask>, checkpoints: &Sender<(Eve
     let mut swept = Instant::now();
     let mut stopping = false;
     while !(stopping && combiner.waiting() == 0) {
-        if combiner.waiting() == 0 {
-            match inbox.recv_timeout(SWEEP.saturating_sub(swept.elapsed())) {
+        let idle = combiner.idle_for();
+        if !idle.is_zero() {
+            match inbox.recv_timeout(idle.min(SWEEP.saturating_sub(swept.elapsed()))) {
                 Ok(ask) => stopping |= combiner.accept(ask),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => stopping = true,

@@ -7,8 +7,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::StormError;
+use super::fleet::Clients;
 use super::people::Crowd;
-use super::wire::{Client, write_request};
+use super::wire::{Target, write_request};
 
 /// A pool by the name it has in reports; the event as a whole is `event`.
 pub(super) type Pool = String;
@@ -82,13 +83,19 @@ struct ListedEvent {
 
 impl Offer {
     /// Reads the event: by its public id, or by `org/slug`.
-    pub(super) async fn read(client: &mut Client, event: &str) -> Result<Self, StormError> {
+    pub(super) async fn read(
+        clients: &mut Clients,
+        name: &Target,
+        event: &str,
+    ) -> Result<Self, StormError> {
         let named = event.trim_matches('/').split_once('/');
         let (id, page) = match named {
-            Some((org, slug)) => (find(client, org, slug).await?, Some(format!("/{org}/{slug}"))),
+            Some((org, slug)) => {
+                (find(clients, name, (org, slug)).await?, Some(format!("/{org}/{slug}")))
+            }
             None => (event.to_owned(), None),
         };
-        let wire: EventWire = get(client, &format!("/api/v1/events/{id}")).await?;
+        let wire: EventWire = get(clients, name, &format!("/api/v1/events/{id}")).await?;
         let left = left(&wire);
         let free = wire.items.iter().filter(|item| item.price.is_none() && item.left != Some(0));
         let session = |session: SessionWire| Session {
@@ -109,10 +116,31 @@ impl Offer {
     /// What is left now; at most a second old.
     pub(super) async fn left_now(
         &self,
-        client: &mut Client,
+        clients: &mut Clients,
+        name: &Target,
     ) -> Result<BTreeMap<Pool, u64>, StormError> {
-        let wire: EventWire = get(client, &format!("/api/v1/events/{}", self.id)).await?;
+        let wire: EventWire = get(clients, name, &format!("/api/v1/events/{}", self.id)).await?;
         Ok(left(&wire))
+    }
+
+    /// Whether one target has this event.
+    ///
+    /// # Errors
+    /// What came instead.
+    pub(super) async fn is_at(
+        &self,
+        clients: &mut Clients,
+        name: &Target,
+        target: usize,
+    ) -> Result<(), String> {
+        let mut request = Vec::new();
+        let path = format!("/api/v1/events/{}", self.id);
+        write_request(&mut request, ("GET", &path), &name.authority, &[], None);
+        match clients.exchange(target, &request).await {
+            Ok(200) => Ok(()),
+            Ok(status) => Err(format!("it answers {status} where the event should be")),
+            Err(trouble) => Err(trouble.name().to_owned()),
+        }
     }
 
     pub(super) fn has_free_items(&self) -> bool {
@@ -161,11 +189,15 @@ fn left(event: &EventWire) -> BTreeMap<Pool, u64> {
     whole.into_iter().chain(items).chain(sessions).collect()
 }
 
-async fn find(client: &mut Client, org: &str, slug: &str) -> Result<String, StormError> {
+async fn find(
+    clients: &mut Clients,
+    name: &Target,
+    (org, slug): (&str, &str),
+) -> Result<String, StormError> {
     let base = format!("/api/v1/orgs/{org}/events?limit=100");
     let mut path = base.clone();
     loop {
-        let list: EventList = get(client, &path).await?;
+        let list: EventList = get(clients, name, &path).await?;
         if let Some(event) = list.data.into_iter().find(|event| event.slug == slug) {
             return Ok(event.id);
         }
@@ -178,18 +210,19 @@ async fn find(client: &mut Client, org: &str, slug: &str) -> Result<String, Stor
 }
 
 async fn get<T: serde::de::DeserializeOwned>(
-    client: &mut Client,
+    clients: &mut Clients,
+    name: &Target,
     path: &str,
 ) -> Result<T, StormError> {
     let failed = |what: String| StormError::Event { path: path.to_owned(), what };
     let mut request = Vec::new();
-    let authority = client.target().authority.clone();
-    write_request(&mut request, ("GET", path), &authority, &["Accept: application/json"], None);
-    let status = client.exchange(&request).await.map_err(|t| failed(t.name().to_owned()))?;
+    let accept = ["Accept: application/json"];
+    write_request(&mut request, ("GET", path), &name.authority, &accept, None);
+    let status = clients.somewhere(0, &request).await.map_err(|t| failed(t.name().to_owned()))?;
     if status != 200 {
         return Err(failed(format!("status {status}")));
     }
-    serde_json::from_slice(client.reply().body).map_err(|error| failed(error.to_string()))
+    serde_json::from_slice(clients.reply().body).map_err(|error| failed(error.to_string()))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! When each visitor comes. With a rate the timetable is fixed beforehand and
-//! does not wait for answers, so a slow server can't slow down its own exam
-//! (no coordinated omission).
+//! When each visitor comes. With a rate or a curve the timetable is fixed
+//! beforehand and does not wait for answers, so a slow server can't slow down
+//! its own exam (no coordinated omission).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,16 +10,23 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::Arrival;
+use super::curve::Timetable;
 
 /// The timetable, shared by all connections.
 pub(super) struct Pace {
     start: Instant,
-    /// Seconds between two visitors; `None` is all at once.
-    gap: Option<f64>,
+    plan: Plan,
     visitors: u64,
     end: Option<Instant>,
     door: Option<Arc<Semaphore>>,
     next: AtomicU64,
+}
+
+enum Plan {
+    AtOnce,
+    /// Seconds between two visitors.
+    Steady(f64),
+    Curve(Timetable),
 }
 
 /// One visitor's turn.
@@ -34,17 +41,23 @@ pub(super) struct Turn {
 impl Pace {
     pub(super) fn new(arrival: Arrival, visitors: u64, duration: Option<Duration>) -> Self {
         let start = Instant::now();
-        let gap = match arrival {
-            Arrival::Rate(rate) if rate > 0.0 => Some(1.0 / rate),
-            Arrival::Rate(_) | Arrival::Burst => None,
+        let plan = match arrival {
+            Arrival::Rate(rate) if rate > 0.0 => Plan::Steady(1.0 / rate),
+            Arrival::Rate(_) | Arrival::Burst => Plan::AtOnce,
+            Arrival::Curve(shape, over) => Plan::Curve(Timetable::new(shape, over, visitors)),
         };
         let end = duration.map(|duration| start + duration);
-        Self { start, gap, visitors, end, door: None, next: AtomicU64::new(0) }
+        Self { start, plan, visitors, end, door: None, next: AtomicU64::new(0) }
     }
 
     /// Visitors who are due wait at `door` until there is a permit for them.
     pub(super) fn behind(self, door: Option<Arc<Semaphore>>) -> Self {
         Self { door, ..self }
+    }
+
+    /// When the storm began.
+    pub(super) fn start(&self) -> Instant {
+        self.start
     }
 
     /// Waits for the next visitor's time; `None` when nobody comes any more.
@@ -66,9 +79,10 @@ impl Pace {
     fn due(&self, visitor: u64, now: Instant) -> Option<Instant> {
         // Numbers of visitors are far below 2^53.
         #[allow(clippy::cast_precision_loss)]
-        let due = match self.gap {
-            Some(gap) => self.start + Duration::from_secs_f64(visitor as f64 * gap),
-            None => now,
+        let due = match &self.plan {
+            Plan::Steady(gap) => self.start + Duration::from_secs_f64(visitor as f64 * gap),
+            Plan::Curve(table) => self.start + table.due(visitor),
+            Plan::AtOnce => now,
         };
         let comes = visitor < self.visitors && self.end.is_none_or(|end| due < end);
         comes.then_some(due)
@@ -77,6 +91,7 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Shape;
     use super::*;
 
     #[test]
@@ -87,6 +102,15 @@ mod tests {
             assert_eq!(due, Some(pace.start + Duration::from_millis(300)));
         }
         assert_eq!(pace.due(5, pace.start), None);
+    }
+
+    #[test]
+    fn with_a_curve_too_and_all_of_them_come() {
+        let pace = Pace::new(Arrival::Curve(Shape::Wave, Duration::from_secs(10)), 100, None);
+        let due = pace.due(99, pace.start + Duration::from_secs(99));
+        assert!(due.is_some_and(|due| due < pace.start + Duration::from_secs(10)));
+        assert_eq!(due, pace.due(99, pace.start));
+        assert_eq!(pace.due(100, pace.start), None);
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! The proof: what must hold after a storm, each point checked with what the
 //! outside can see, and none taken on trust.
 
+mod mix;
 mod org;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -14,10 +15,11 @@ use tokio::task::JoinSet;
 
 pub(super) use org::OrgReader;
 
-use super::offer::Pool;
+use super::fleet::Clients;
+use super::offer::{Pool, Wish};
 use super::report::{Finding, Verdict};
 use super::tally::{Acknowledged, Figures};
-use super::wire::{Client, write_request};
+use super::wire::write_request;
 use super::{Ground, Options};
 
 /// How long what is left may take to show the last registrations; the
@@ -26,7 +28,7 @@ const SETTLING: Duration = Duration::from_secs(3);
 /// Examples that a finding names.
 const EXAMPLES: usize = 5;
 /// Attempts at reading one order back.
-const READS: u32 = 5;
+const READS: usize = 5;
 
 /// Judges every point.
 pub(super) async fn judge(
@@ -40,6 +42,7 @@ pub(super) async fn judge(
     let mut findings = vec![pools(ground, figures).await];
     bar.set_message("reading the orders back");
     findings.push(orders(options, ground, figures).await);
+    findings.extend(mix::judge(options, ground, figures, bar).await);
     match org {
         Some(org) => findings.extend(org.judge(ground, figures, bar).await),
         None => findings.push(Finding {
@@ -69,10 +72,10 @@ async fn pools(ground: &Ground, figures: &Figures) -> Finding {
     let claim = "no pool is oversold";
     let acknowledged = taken(ground, figures.acknowledged.iter().map(|a| a.visitor));
     let before = &ground.offer.left;
-    let mut client = ground.client();
+    let mut clients = ground.clients();
     let give_up = Instant::now() + SETTLING;
     let after = loop {
-        let after = match ground.offer.left_now(&mut client).await {
+        let after = match ground.offer.left_now(&mut clients, ground.fleet.name()).await {
             Ok(after) => after,
             Err(error) => {
                 let detail = error.to_string();
@@ -125,10 +128,21 @@ fn faults(
 struct OrderWire {
     #[serde(default)]
     reference: Option<String>,
-    tickets: Vec<serde::de::IgnoredAny>,
+    tickets: Vec<TicketWire>,
 }
 
-/// Every acknowledged order can be read, with a ticket for everybody.
+#[derive(Deserialize)]
+struct TicketWire {
+    #[serde(default)]
+    item: Option<String>,
+    #[serde(default)]
+    sessions: Option<Vec<String>>,
+    #[serde(default)]
+    cancelled: bool,
+}
+
+/// Every acknowledged order is somebody's own and can be read, with the right ticket for
+/// everybody. Several targets are asked in turn.
 async fn orders(options: &Options, ground: &Arc<Ground>, figures: &Figures) -> Finding {
     let claim = "every acknowledged registration is in Sloe";
     let sample = sample(ground, &figures.acknowledged, options.read_back);
@@ -139,17 +153,19 @@ async fn orders(options: &Options, ground: &Arc<Ground>, figures: &Figures) -> F
     for _ in 0..options.connections.clamp(1, 64) {
         let (ground, sample, next) = (Arc::clone(ground), Arc::clone(&sample), Arc::clone(&next));
         readers.spawn(async move {
-            let mut client = ground.client();
+            let mut clients = ground.clients();
             let mut faults = Vec::new();
-            while let Some(order) = sample.get(next.fetch_add(1, Ordering::Relaxed)) {
-                if let Err(fault) = read_back(&ground, &mut client, order).await {
+            loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                let Some(order) = sample.get(at) else { return faults };
+                if let Err(fault) = read_back(&ground, (&mut clients, at), order).await {
                     faults.push(fault);
                 }
             }
-            faults
         });
     }
-    let faults: Vec<String> = readers.join_all().await.into_iter().flatten().collect();
+    let mut faults: Vec<String> = readers.join_all().await.into_iter().flatten().collect();
+    faults.extend(shared(&figures.acknowledged));
     if !faults.is_empty() {
         let shown: Vec<&str> = faults.iter().take(EXAMPLES).map(String::as_str).collect();
         let detail = format!("{} of {read} are not: {}", faults.len(), shown.join("; "));
@@ -161,6 +177,14 @@ async fn orders(options: &Options, ground: &Arc<Ground>, figures: &Figures) -> F
         format!("a random sample of {read} out of {all} orders was read back")
     };
     Finding { claim, verdict: Verdict::Held, detail }
+}
+
+/// Orders that more than one visitor was given.
+fn shared(orders: &[Acknowledged]) -> Vec<String> {
+    let mut seen = HashSet::with_capacity(orders.len());
+    let again = orders.iter().filter(|order| !seen.insert(order.order.as_str()));
+    let name = |order: &Acknowledged| order.reference.clone().unwrap_or("an order".to_owned());
+    again.map(|order| format!("{}: given to two visitors", name(order))).collect()
 }
 
 /// All orders, or so many of them drawn at random.
@@ -178,20 +202,21 @@ fn sample(ground: &Ground, orders: &[Acknowledged], most: usize) -> Vec<Acknowle
 
 async fn read_back(
     ground: &Ground,
-    client: &mut Client,
+    (clients, first): (&mut Clients, usize),
     order: &Acknowledged,
 ) -> Result<(), String> {
     let name = order.reference.as_deref().unwrap_or("an order");
     let path = format!("/api/v1/orders/{}", order.order);
     let mut request = Vec::new();
-    write_request(&mut request, ("GET", &path), &ground.target.authority, &[], None);
+    write_request(&mut request, ("GET", &path), ground.authority(), &[], None);
     let mut last = String::new();
-    for _ in 0..READS {
-        match client.exchange(&request).await {
+    for attempt in 0..READS {
+        match clients.somewhere(first + attempt, &request).await {
             Ok(200) => {
-                let read: OrderWire = serde_json::from_slice(client.reply().body)
+                let read: OrderWire = serde_json::from_slice(clients.reply().body)
                     .map_err(|error| format!("{name}: {error}"))?;
-                return compare(ground, order, &read).map_err(|what| format!("{name}: {what}"));
+                let wish = ground.wish(order.visitor);
+                return compare(&wish, order, &read).map_err(|what| format!("{name}: {what}"));
             }
             Ok(status @ (429 | 500..)) => last = format!("{name}: status {status}"),
             Ok(status) => return Err(format!("{name}: status {status}")),
@@ -202,10 +227,27 @@ async fn read_back(
     Err(last)
 }
 
-fn compare(ground: &Ground, order: &Acknowledged, read: &OrderWire) -> Result<(), String> {
-    let people = usize::from(ground.wish(order.visitor).people);
+fn compare(wish: &Wish, order: &Acknowledged, read: &OrderWire) -> Result<(), String> {
+    let people = usize::from(wish.people);
     if read.tickets.len() != people {
         return Err(format!("{} tickets instead of {people}", read.tickets.len()));
+    }
+    let mut wanted = wish.sessions.clone();
+    wanted.sort();
+    for ticket in &read.tickets {
+        if ticket.cancelled {
+            return Err("a ticket is cancelled".to_owned());
+        }
+        if ticket.item.as_ref().is_some_and(|item| *item != wish.item) {
+            return Err("a ticket of another type".to_owned());
+        }
+        if let Some(sessions) = &ticket.sessions {
+            let mut sessions = sessions.clone();
+            sessions.sort();
+            if sessions != wanted {
+                return Err("a ticket for other sessions".to_owned());
+            }
+        }
     }
     match (&order.reference, &read.reference) {
         (Some(told), Some(read)) if told != read => Err(format!("its reference is now {read}")),
@@ -234,5 +276,33 @@ mod tests {
         assert!(forgotten[0].starts_with("event: 100 were left and 41 were acknowledged, yet 60"));
         // A limit that vanished proves nothing was counted.
         assert_eq!(faults(&before, &BTreeMap::new(), &BTreeMap::new()).len(), 2);
+    }
+
+    #[test]
+    fn an_order_must_be_somebodys_own_with_the_right_tickets() {
+        let order = |visitor, id: &str| Acknowledged {
+            visitor,
+            order: id.to_owned(),
+            reference: Some("R-1".to_owned()),
+        };
+        assert!(shared(&[order(1, "a"), order(2, "b")]).is_empty());
+        assert_eq!(shared(&[order(1, "a"), order(2, "a")]), ["R-1: given to two visitors"]);
+        let wish = Wish { people: 1, item: "i".into(), sessions: vec!["s".into(), "t".into()] };
+        let read = |text: &str| -> OrderWire {
+            serde_json::from_str(text)
+                .unwrap_or_else(|_| OrderWire { reference: None, tickets: Vec::new() })
+        };
+        let judged = |text: &str| compare(&wish, &order(1, "a"), &read(text));
+        let good = r#"{"reference":"R-1","tickets":[{"item":"i","sessions":["t","s"]}]}"#;
+        assert_eq!(judged(good), Ok(()));
+        for (text, fault) in [
+            (r#"{"tickets":[]}"#, "0 tickets instead of 1"),
+            (r#"{"tickets":[{"item":"x"}]}"#, "a ticket of another type"),
+            (r#"{"tickets":[{"sessions":["s"]}]}"#, "a ticket for other sessions"),
+            (r#"{"tickets":[{"cancelled":true}]}"#, "a ticket is cancelled"),
+            (r#"{"reference":"R-2","tickets":[{}]}"#, "its reference is now R-2"),
+        ] {
+            assert_eq!(judged(text), Err(fault.to_owned()), "{text}");
+        }
     }
 }

@@ -162,6 +162,11 @@ impl Client {
         outcome
     }
 
+    /// Gives the connection up; the next call makes a new one.
+    pub fn hang_up(&mut self) {
+        self.stream = None;
+    }
+
     /// The answer to the last request that had one.
     #[must_use]
     pub fn reply(&self) -> Reply<'_> {

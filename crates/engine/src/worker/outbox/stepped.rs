@@ -7,23 +7,37 @@ use std::time::Duration;
 use sloe_core::budget::Purpose;
 use sloe_core::ids::OrgId;
 use sloe_store::api::{Destination, StoreError};
+use tokio_util::sync::CancellationToken;
 
 use super::remote::Dial;
 use super::{Drain, PERIOD, SEND};
 use crate::engine::Engine;
 use crate::worker::budget::Budget;
-use crate::worker::orgs::OrgWork;
+use crate::worker::orgs::{OrgWork, lock};
 
 /// The outbox of one org.
 pub struct Outbox {
     drain: Drain,
+    ended: CancellationToken,
 }
 
 impl Outbox {
-    pub(crate) fn new(engine: &Engine, org: OrgId, dial: Arc<dyn Dial>) -> Self {
+    pub(crate) fn new(
+        engine: &Engine,
+        ended: CancellationToken,
+        org: OrgId,
+        dial: Arc<dyn Dial>,
+    ) -> Self {
         let make = || Arc::new(OrgWork::new(org, Budget::new(engine.shared_world())));
         let work = Arc::clone(&*engine.workers().orgs.entry(org).or_insert_with(make));
-        Self { drain: Drain::new(engine.clone(), work, Some(dial)) }
+        Self { drain: Drain::new(engine.clone(), work, Some(dial)), ended }
+    }
+
+    /// Whether the org's work is another node's by now: this one ends where it stands, as a task
+    /// does whose token is cancelled.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.ended.is_cancelled()
     }
 
     /// Reads what an earlier process counted of calls to the org. The store must answer.
@@ -37,9 +51,18 @@ impl Outbox {
         if self.drain.is_held() {
             return PERIOD;
         }
-        self.drain.work.leave_news();
-        let looked = self.drain.look().await;
-        self.drain.note(looked).unwrap_or(PERIOD)
+        let (engine, work) = (&self.drain.engine, &self.drain.work);
+        work.leave_news();
+        {
+            let mut recount = lock(&engine.news().recount);
+            let ours = recount.extract_if(.., |event| event.org == work.org);
+            lock(&work.recount).extend(ours);
+        }
+        // Dropped, it ends where it stands: as after a kill.
+        match self.ended.clone().run_until_cancelled(self.drain.look()).await {
+            Some(looked) => self.drain.note(looked).unwrap_or(PERIOD),
+            None => PERIOD,
+        }
     }
 
     /// Whether the org's budget lets rows go now.

@@ -39,8 +39,10 @@ struct Line<'a> {
 }
 
 #[derive(Deserialize)]
-struct Held {
-    id: String,
+pub(super) struct Held {
+    pub(super) id: String,
+    #[serde(default)]
+    expires_at: String,
 }
 
 #[derive(Deserialize)]
@@ -52,6 +54,31 @@ struct Confirmed {
 
 /// Everything in one call.
 pub(super) async fn register(visitor: &mut Visitor<'_>) -> Step<Outcome> {
+    let request = registration(visitor)?;
+    visitor.expect(&request, 201).await?;
+    visitor.confirmed()
+}
+
+/// Seats first, names afterwards.
+pub(super) async fn hold_and_confirm(visitor: &mut Visitor<'_>) -> Step<Outcome> {
+    let request = hold(visitor)?;
+    visitor.expect(&request, 201).await?;
+    let held = visitor.holding()?;
+    let request = confirmation(visitor, &held)?;
+    visitor.expect(&request, 201).await?;
+    visitor.confirmed()
+}
+
+/// Seats, and nothing afterwards.
+pub(super) async fn abandon(visitor: &mut Visitor<'_>) -> Step<Outcome> {
+    let request = hold(visitor)?;
+    visitor.expect(&request, 201).await?;
+    visitor.holding()?;
+    Ok(Outcome::Left)
+}
+
+/// The request that registers everybody in one call.
+pub(super) fn registration(visitor: &Visitor<'_>) -> Step<Vec<u8>> {
     let wish = visitor.ground.wish(visitor.number);
     let attendees = (1..=wish.people).map(|place| {
         let (item, sessions) = (Some(wish.item.as_str()), Some(wish.sessions.as_slice()));
@@ -59,23 +86,24 @@ pub(super) async fn register(visitor: &mut Visitor<'_>) -> Step<Outcome> {
     });
     let body = Registration { attendees: attendees.collect() };
     let path = format!("/api/v1/events/{}/registrations", visitor.ground.offer.id);
-    visitor.post(&path, "registration", &body).await?;
-    visitor.confirmed(wish.people)
+    visitor.post(&path, "registration", &body)
 }
 
-/// Seats first, names afterwards.
-pub(super) async fn hold_and_confirm(visitor: &mut Visitor<'_>) -> Step<Outcome> {
+/// The request that holds seats for everybody.
+pub(super) fn hold(visitor: &Visitor<'_>) -> Step<Vec<u8>> {
     let wish = visitor.ground.wish(visitor.number);
     let line = Line { item: &wish.item, quantity: wish.people, sessions: &wish.sessions };
     let path = format!("/api/v1/events/{}/holds", visitor.ground.offer.id);
-    visitor.post(&path, "hold", &Hold { lines: [line] }).await?;
-    let held: Result<Held, _> = serde_json::from_slice(visitor.client.reply().body);
-    let held = held.map_err(|_| visitor.confused("a hold without an id"))?;
-    let attendees = (1..=wish.people)
+    visitor.post(&path, "hold", &Hold { lines: [line] })
+}
+
+/// The request that names everybody.
+pub(super) fn confirmation(visitor: &Visitor<'_>, held: &Held) -> Step<Vec<u8>> {
+    let people = visitor.ground.wish(visitor.number).people;
+    let attendees = (1..=people)
         .map(|place| Attendee { place: Some(place), ..attendee(visitor, place, None, None) });
     let body = Registration { attendees: attendees.collect() };
-    visitor.post(&format!("/api/v1/holds/{}/confirm", held.id), "confirm", &body).await?;
-    visitor.confirmed(wish.people)
+    visitor.post(&format!("/api/v1/holds/{}/confirm", held.id), "confirm", &body)
 }
 
 fn attendee<'a>(
@@ -90,20 +118,33 @@ fn attendee<'a>(
 }
 
 impl Visitor<'_> {
-    async fn post(&mut self, path: &str, step: &str, body: &impl Serialize) -> Step<()> {
+    fn post(&self, path: &str, step: &str, body: &impl Serialize) -> Step<Vec<u8>> {
         let body = serde_json::to_vec(body)
             .map_err(|error| Outcome::Failed { kind: error.to_string(), unknown: false })?;
         let id = self.ground.crowd.request_id(self.number, step);
         let key = format!("Idempotency-Key: {id}");
         let mut request = Vec::with_capacity(256 + body.len());
-        let authority = &self.ground.target.authority;
+        let authority = self.ground.authority();
         write_request(&mut request, ("POST", path), authority, &[&key], Some((JSON, &body)));
-        self.expect(&request, 201).await
+        Ok(request)
+    }
+
+    /// Reads the hold just made, and remembers until when it lasts.
+    pub(super) fn holding(&mut self) -> Step<Held> {
+        let held: Result<Held, _> = serde_json::from_slice(self.clients.reply().body);
+        let held = held.map_err(|_| self.confused("a hold without an id"))?;
+        let until: jiff::Timestamp = held
+            .expires_at
+            .parse()
+            .map_err(|_| self.confused("a hold that does not say until when"))?;
+        self.held = Some(until.as_millisecond());
+        Ok(held)
     }
 
     /// Reads the acknowledgement, which must have a ticket for everybody.
-    fn confirmed(&self, people: u16) -> Step<Outcome> {
-        let confirmed: Result<Confirmed, _> = serde_json::from_slice(self.client.reply().body);
+    pub(super) fn confirmed(&self) -> Step<Outcome> {
+        let people = self.ground.wish(self.number).people;
+        let confirmed: Result<Confirmed, _> = serde_json::from_slice(self.clients.reply().body);
         let confirmed =
             confirmed.map_err(|_| self.confused("an acknowledgement without an order"))?;
         if confirmed.tickets.len() != usize::from(people) {

@@ -6,99 +6,155 @@ use super::super::wire::write_request;
 use super::{Step, Visitor};
 
 const VISITOR: &str = "/assets/visitor.css";
+/// How the cookie of a hold begins.
+const HOLD: &str = "sloe_hold_";
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Every step of the checkout, following redirects and keeping cookies.
 pub(super) async fn check_out(visitor: &mut Visitor<'_>) -> Step<Outcome> {
-    let wish = visitor.ground.wish(visitor.number);
-    let mut browser = Browser { cookies: Vec::new() };
-    let page = visitor.ground.offer.page.clone().unwrap_or_default();
-    browser.get(visitor, &page).await?;
-    let page = visitor.page();
-    let choose = Form::read(&page, &format!("qty-{}", wish.item));
-    let choose = choose.ok_or_else(|| visitor.stuck("the event page has no form"))?;
-    // The style sheet that names the visitor, so that a form sent twice is one hold.
-    if page.contains(VISITOR) {
-        browser.get(visitor, VISITOR).await?;
-    }
-    let quantity = wish.people.to_string();
-    let mut fields = choose.hidden;
-    fields.push((format!("qty-{}", wish.item), quantity));
-    fields.extend(wish.sessions.iter().map(|id| ("session".to_owned(), id.clone())));
-    let checkout = browser.post(visitor, &choose.action, &fields).await?;
-    browser.get(visitor, &checkout).await?;
-    let details = Form::read(&visitor.page(), "first-1");
-    let details = details.ok_or_else(|| visitor.stuck("the checkout has no form"))?;
-    let mut fields = details.hidden;
-    for place in 1..=wish.people {
-        let person = visitor.ground.crowd.person(visitor.number, place);
-        fields.push((format!("first-{place}"), person.first_name));
-        fields.push((format!("last-{place}"), person.last_name));
-        fields.push((format!("email-{place}"), person.email));
-    }
-    fields.push(("sessions".to_owned(), "same".to_owned()));
-    let order = browser.post(visitor, &details.action, &fields).await?;
-    let token = order.strip_prefix("/order/").map(|rest| rest.split(['?', '#']).next());
-    let token = token.flatten().unwrap_or_default().to_owned();
+    let mut browser = Browser::default();
+    let checkout = browser.hold(visitor).await?;
+    let details = browser.details(visitor, &checkout).await?;
+    let request = browser.form(visitor, &details);
+    let order = browser.send(visitor, &request).await?;
+    let outcome = arrived(visitor, &order)?;
+    browser.get(visitor, &order).await?;
+    Ok(outcome)
+}
+
+/// As far as the form with the details, and no further.
+pub(super) async fn abandon(visitor: &mut Visitor<'_>) -> Step<Outcome> {
+    let mut browser = Browser::default();
+    let checkout = browser.hold(visitor).await?;
+    browser.details(visitor, &checkout).await?;
+    Ok(Outcome::Left)
+}
+
+/// What it means to be led to this page in the end.
+pub(super) fn arrived(visitor: &Visitor<'_>, page: &str) -> Step<Outcome> {
+    let token = page.strip_prefix("/order/").map(|rest| rest.split(['?', '#']).next());
+    let token = token.flatten().unwrap_or_default();
     if token.is_empty() {
         return Err(visitor.confused("the checkout did not lead to an order"));
     }
-    browser.get(visitor, &order).await?;
-    Ok(Outcome::Registered { order: token, reference: None })
+    Ok(Outcome::Registered { order: token.to_owned(), reference: None })
 }
 
 impl Visitor<'_> {
     /// The page just received.
     fn page(&self) -> String {
-        String::from_utf8_lossy(self.client.reply().body).into_owned()
+        String::from_utf8_lossy(self.clients.reply().body).into_owned()
     }
 
-    /// A page offers no way on: refused if it says so by its status, which
-    /// was 200 here, so something is wrong with the page or the storm.
-    fn stuck(&self, what: &str) -> Outcome {
-        Outcome::Failed { kind: what.to_owned(), unknown: false }
+    /// The path that the answer just received leads to.
+    pub(super) fn led_to(&self) -> String {
+        let origin = &self.ground.fleet.name().origin;
+        let to = self.clients.reply().header("location").unwrap_or_default();
+        to.strip_prefix(origin.as_str()).unwrap_or(to).to_owned()
+    }
+
+    /// The path of the event's page.
+    pub(super) fn event_page(&self) -> String {
+        self.ground.offer.page.clone().unwrap_or_default()
     }
 }
 
 /// What a browser remembers for one visitor.
-struct Browser {
+#[derive(Default)]
+pub(super) struct Browser {
     cookies: Vec<(String, String)>,
 }
 
+/// A form as it is sent.
+pub(super) struct Sent {
+    action: String,
+    fields: Vec<(String, String)>,
+}
+
 impl Browser {
-    async fn get(&mut self, visitor: &mut Visitor<'_>, path: &str) -> Step<()> {
-        let cookie = self.cookie_header();
-        let mut headers = vec!["Accept: text/html", "Accept-Language: en"];
-        headers.extend(cookie.as_deref());
-        let mut request = Vec::new();
-        let authority = &visitor.ground.target.authority;
-        write_request(&mut request, ("GET", path), authority, &headers, None);
+    /// From the event's page to its checkout, whose path this gives.
+    pub(super) async fn hold(&mut self, visitor: &mut Visitor<'_>) -> Step<String> {
+        let choice = self.choice(visitor).await?;
+        let request = self.form(visitor, &choice);
+        self.send(visitor, &request).await
+    }
+
+    /// The event's page and the choice that is made on it.
+    pub(super) async fn choice(&mut self, visitor: &mut Visitor<'_>) -> Step<Sent> {
+        let wish = visitor.ground.wish(visitor.number);
+        let page = visitor.event_page();
+        self.get(visitor, &page).await?;
+        let page = visitor.page();
+        let choose = Form::read(&page, &format!("qty-{}", wish.item));
+        let Form { action, hidden: mut fields } =
+            choose.ok_or_else(|| visitor.stuck("the event page has no form"))?;
+        // The style sheet that names the visitor, so that a form sent twice is one hold.
+        if page.contains(VISITOR) {
+            self.get(visitor, VISITOR).await?;
+        }
+        fields.push((format!("qty-{}", wish.item), wish.people.to_string()));
+        fields.extend(wish.sessions.into_iter().map(|id| ("session".to_owned(), id)));
+        Ok(Sent { action, fields })
+    }
+
+    /// The checkout's page and what is filled in there.
+    pub(super) async fn details(
+        &mut self,
+        visitor: &mut Visitor<'_>,
+        checkout: &str,
+    ) -> Step<Sent> {
+        self.get(visitor, checkout).await?;
+        let details = Form::read(&visitor.page(), "first-1");
+        let Form { action, hidden: mut fields } =
+            details.ok_or_else(|| visitor.stuck("the checkout has no form"))?;
+        for place in 1..=visitor.ground.wish(visitor.number).people {
+            let person = visitor.ground.crowd.person(visitor.number, place);
+            fields.push((format!("first-{place}"), person.first_name));
+            fields.push((format!("last-{place}"), person.last_name));
+            fields.push((format!("email-{place}"), person.email));
+        }
+        fields.push(("sessions".to_owned(), "same".to_owned()));
+        Ok(Sent { action, fields })
+    }
+
+    pub(super) async fn get(&mut self, visitor: &mut Visitor<'_>, path: &str) -> Step<()> {
+        let request = self.page(visitor, path, None);
         visitor.expect(&request, 200).await?;
         self.keep_cookies(visitor);
         Ok(())
     }
 
-    /// Sends a form and gives the path it is redirected to.
-    async fn post(
-        &mut self,
-        visitor: &mut Visitor<'_>,
-        path: &str,
-        fields: &[(String, String)],
-    ) -> Step<String> {
-        let body = encode(fields);
+    /// The request for a page, perhaps only if it is not the one with this entity tag.
+    pub(super) fn page(&self, visitor: &Visitor<'_>, path: &str, tag: Option<&str>) -> Vec<u8> {
         let cookie = self.cookie_header();
-        let origin = format!("Origin: {}", visitor.ground.target.origin);
+        let tag = tag.map(|tag| format!("If-None-Match: {tag}"));
+        let mut headers = vec!["Accept: text/html", "Accept-Language: en"];
+        headers.extend(cookie.as_deref());
+        headers.extend(tag.as_deref());
+        let mut request = Vec::new();
+        write_request(&mut request, ("GET", path), visitor.ground.authority(), &headers, None);
+        request
+    }
+
+    /// The request that sends a form.
+    pub(super) fn form(&self, visitor: &Visitor<'_>, form: &Sent) -> Vec<u8> {
+        let body = encode(&form.fields);
+        let cookie = self.cookie_header();
+        let origin = format!("Origin: {}", visitor.ground.fleet.name().origin);
         let mut headers = vec!["Accept: text/html", "Sec-Fetch-Site: same-origin", &origin];
         headers.extend(cookie.as_deref());
         let mut request = Vec::new();
-        let authority = &visitor.ground.target.authority;
         let body = Some((FORM, body.as_bytes()));
-        write_request(&mut request, ("POST", path), authority, &headers, body);
-        visitor.expect(&request, 303).await?;
+        let authority = visitor.ground.authority();
+        write_request(&mut request, ("POST", &form.action), authority, &headers, body);
+        request
+    }
+
+    /// Sends a form and gives the path it is redirected to.
+    pub(super) async fn send(&mut self, visitor: &mut Visitor<'_>, form: &[u8]) -> Step<String> {
+        visitor.expect(form, 303).await?;
         self.keep_cookies(visitor);
-        let origin = &visitor.ground.target.origin;
-        let to = visitor.client.reply().header("location").unwrap_or_default();
-        Ok(to.strip_prefix(origin.as_str()).unwrap_or(to).to_owned())
+        Ok(visitor.led_to())
     }
 
     fn cookie_header(&self) -> Option<String> {
@@ -106,12 +162,23 @@ impl Browser {
         (!pairs.is_empty()).then(|| format!("Cookie: {}", pairs.join("; ")))
     }
 
-    fn keep_cookies(&mut self, visitor: &Visitor<'_>) {
-        for line in visitor.client.reply().headers("set-cookie") {
-            let pair = line.split(';').next().unwrap_or_default();
-            let Some((name, value)) = pair.split_once('=') else { continue };
-            self.cookies.retain(|(known, _)| known != name.trim());
-            self.cookies.push((name.trim().to_owned(), value.trim().to_owned()));
+    /// Keeps the answer's cookies; the one of a hold says how long it lasts.
+    pub(super) fn keep_cookies(&mut self, visitor: &mut Visitor<'_>) {
+        let mut held = None;
+        for line in visitor.clients.reply().headers("set-cookie") {
+            let mut parts = line.split(';').map(str::trim);
+            let Some((name, value)) = parts.next().and_then(|pair| pair.split_once('=')) else {
+                continue;
+            };
+            let (name, value) = (name.trim(), value.trim());
+            if name.starts_with(HOLD) {
+                held = parts.find_map(|part| part.strip_prefix("Max-Age=")?.parse::<i64>().ok());
+            }
+            self.cookies.retain(|(known, _)| known != name);
+            self.cookies.push((name.to_owned(), value.to_owned()));
+        }
+        if let Some(seconds) = held.filter(|seconds| *seconds > 0) {
+            visitor.held = Some(jiff::Timestamp::now().as_millisecond() + seconds * 1_000);
         }
     }
 }

@@ -1,0 +1,117 @@
+//! A visitor who clicks twice: everything that takes seats is sent two times
+//! at the same moment, over two connections, and must be done once.
+
+use super::super::Mode;
+use super::super::fleet::Clients;
+use super::super::tally::Outcome;
+use super::html::{self, Browser};
+use super::{Step, Visitor, api};
+
+/// Registers, clicking twice all the way.
+pub(super) async fn register(
+    visitor: &mut Visitor<'_>,
+    second: &mut Clients,
+    mode: Mode,
+) -> Step<Outcome> {
+    match mode {
+        Mode::Api => {
+            let request = api::registration(visitor)?;
+            twice(visitor, second, (&request, 201), "registering", confirmed).await
+        }
+        Mode::Hold => {
+            let request = api::hold(visitor)?;
+            let held = twice(visitor, second, (&request, 201), "holding", held).await?;
+            let request = api::confirmation(visitor, &held)?;
+            twice(visitor, second, (&request, 201), "confirming", confirmed).await
+        }
+        Mode::Html => {
+            let mut browser = Browser::default();
+            let choice = browser.choice(visitor).await?;
+            let request = browser.form(visitor, &choice);
+            let checkout = twice(visitor, second, (&request, 303), "holding", |v| {
+                browser.keep_cookies(v);
+                Ok(v.led_to())
+            });
+            let checkout = checkout.await?;
+            let details = browser.details(visitor, &checkout).await?;
+            let request = browser.form(visitor, &details);
+            let order = twice(visitor, second, (&request, 303), "confirming", |v| Ok(v.led_to()));
+            let order = order.await?;
+            let outcome = html::arrived(visitor, &order)?;
+            browser.get(visitor, &order).await?;
+            Ok(outcome)
+        }
+    }
+}
+
+fn held(visitor: &mut Visitor<'_>) -> Step<api::Held> {
+    visitor.holding()
+}
+
+fn confirmed(visitor: &mut Visitor<'_>) -> Step<Outcome> {
+    visitor.confirmed()
+}
+
+/// What two answers must have in common.
+trait Made {
+    fn id(&self) -> &str;
+}
+
+impl Made for String {
+    fn id(&self) -> &str {
+        self
+    }
+}
+
+impl Made for api::Held {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl Made for Outcome {
+    fn id(&self) -> &str {
+        match self {
+            Self::Registered { order, .. } => order,
+            Self::Left | Self::Refused(_) | Self::Failed { .. } => "",
+        }
+    }
+}
+
+/// Sends a request over both connections at the same time. Both must have made the same
+/// thing; if one of them was refused and the other not, what was made counts.
+async fn twice<T: Made>(
+    visitor: &mut Visitor<'_>,
+    second: &mut Clients,
+    (request, expected): (&[u8], u16),
+    what: &str,
+    mut read: impl FnMut(&mut Visitor<'_>) -> Step<T>,
+) -> Step<T> {
+    let mut other = Visitor {
+        ground: visitor.ground,
+        clients: second,
+        tally: visitor.tally,
+        number: visitor.number,
+        kind: visitor.kind,
+        step: visitor.step + 1,
+        give_up: visitor.give_up,
+        unknown: false,
+        held: None,
+    };
+    let (first, again) =
+        tokio::join!(visitor.expect(request, expected), other.expect(request, expected));
+    let first = first.and_then(|()| read(visitor));
+    let again = again.and_then(|()| read(&mut other));
+    visitor.held = visitor.held.max(other.held);
+    match (first, again) {
+        (Ok(first), Ok(again)) => {
+            let fault = (first.id() != again.id()).then(|| {
+                format!("visitor {}: {what} twice at once was done twice", visitor.number)
+            });
+            visitor.tally.double(fault);
+            Ok(first)
+        }
+        (Ok(made), Err(_)) | (Err(_), Ok(made)) => Ok(made),
+        (Err(first), Err(_)) => Err(first),
+    }
+}

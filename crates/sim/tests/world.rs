@@ -1,0 +1,27 @@
+//! Simulated worlds of fixed seeds, each of which must come to a good end, the
+//! same one every time; and bugs planted in them, each of which must be found.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use sloe_sim::world;
+
+/// Worlds of every test run; `cargo xtask simulate` makes as many more as you like.
+const SEEDS: u64 = 40;
+
+#[test]
+fn worlds_in_which_everything_goes_wrong_keep_every_promise() {
+    for seed in 0..SEEDS {
+        let outcome = world::run(seed, false);
+        println!("{outcome}");
+        assert!(outcome.violation.is_none(), "{outcome}");
+    }
+}
+
+#[test]
+fn the_same_seed_is_the_same_run_to_the_last_step() {
+    for seed in [1, 2, 3, 5, 8] {
+        let (first, second) = (world::run(seed, false), world::run(seed, false));
+        assert_eq!(first.trace, second.trace);
+        assert_eq!((first.hash, first.steps), (second.hash, second.steps));
+        assert_eq!((first.millis, first.tally), (second.millis, second.tally));
+    }
+}
