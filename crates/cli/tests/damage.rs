@@ -6,7 +6,7 @@
 
 mod support;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use mongodb::bson::spec::BinarySubtype;
@@ -292,25 +292,34 @@ Position__c = 1
     seed
 }
 
-async fn what_is_damaged_keeps_itself_away_only(store: &dyn Store, files: PathBuf) {
-    let sim = |name: &str, seed: String| {
-        let file = files.join(name);
-        std::fs::write(&file, seed).unwrap();
-        SimOrg::start(&["--seed", file.to_str().unwrap()])
-    };
-    let acme = sim("acme", seed("00D7x000000Acme", &["journal", "page", "copy", "sound"]));
-    let other = sim("other", seed("00D7x000000Othr", &["their"]));
-    let org = OrgId::parse(&acme.org.id).unwrap();
-    let mut events = Vec::new();
-    for slug in ["journal", "page", "copy"] {
-        let id = acme.org.record(&format!("Sloe_Event__c WHERE Slug__c = '{slug}'")).await;
-        events.push(EventRef { org, event: SfId::parse(&id).unwrap() });
+/// Two orgs: one with four events, and another one.
+struct Orgs {
+    acme: SimOrg,
+    other: SimOrg,
+}
+
+impl Orgs {
+    fn start(files: &Path) -> Self {
+        let sim = |name: &str, seed: String| {
+            let file = files.join(name);
+            std::fs::write(&file, seed).unwrap();
+            SimOrg::start(&["--seed", file.to_str().unwrap()])
+        };
+        let acme = sim("acme", seed("00D7x000000Acme", &["journal", "page", "copy", "sound"]));
+        Self { acme, other: sim("other", seed("00D7x000000Othr", &["their"])) }
     }
-    let mut site = Site::new(store, files.clone());
-    site.sloe(&["store", "migrate"]);
-    site.start().await;
-    site.add("acme", &acme);
-    site.add("other", &other);
+
+    async fn event(&self, slug: &str) -> EventRef {
+        let id = self.acme.org.record(&format!("Sloe_Event__c WHERE Slug__c = '{slug}'")).await;
+        let org = OrgId::parse(&self.acme.org.id).unwrap();
+        EventRef { org, event: SfId::parse(&id).unwrap() }
+    }
+}
+
+/// Connects both orgs and registers somebody for each event of the first.
+async fn fill(site: &Site<'_>, orgs: &Orgs) {
+    site.add("acme", &orgs.acme);
+    site.add("other", &orgs.other);
     site.page("/other/their", 200).await;
     for slug in ["journal", "page", "copy", "sound"] {
         site.page(&format!("/acme/{slug}"), 200).await;
@@ -324,11 +333,22 @@ async fn what_is_damaged_keeps_itself_away_only(store: &dyn Store, files: PathBu
         if all { Ok(()) } else { Err(told.to_string()) }
     })
     .await;
+}
+
+async fn what_is_damaged_keeps_itself_away_only(store: &dyn Store, files: PathBuf) {
+    let orgs = Orgs::start(&files);
+    let journal = orgs.event("journal").await;
+    let (page, copy) = (orgs.event("page").await, orgs.event("copy").await);
+    let (page_id, other) = (page.event.to_string(), orgs.other.org.id.clone());
+    let mut site = Site::new(store, files);
+    site.sloe(&["store", "migrate"]);
+    site.start().await;
+    fill(&site, &orgs).await;
     site.stop().await;
-    store.break_batch(events[0]);
-    store.break_document("snapshots", &format!("{org}/{}", events[1].event));
-    store.break_checkpoint(events[2]);
-    store.break_document("orgs", &OrgId::parse(&other.org.id).unwrap().to_string());
+    store.break_batch(journal);
+    store.break_document("snapshots", &format!("{}/{}", page.org, page.event));
+    store.break_checkpoint(copy);
+    store.break_document("orgs", &OrgId::parse(&other).unwrap().to_string());
 
     // At rest: what is damaged, and why.
     let told = site.troubles();
@@ -338,8 +358,8 @@ async fn what_is_damaged_keeps_itself_away_only(store: &dyn Store, files: PathBu
         says("damaged event", "“journal”") && says("damaged event", "out of order"),
         "{told:?}"
     );
-    assert!(says("damaged event", &events[1].event.to_string()), "{told:?}");
-    assert!(says("damaged org", &other.org.id), "{told:?}");
+    assert!(says("damaged event", &page_id), "{told:?}");
+    assert!(says("damaged org", &other), "{told:?}");
     assert!(!told.iter().any(|(_, says)| says.contains("copy")), "{told:?}");
 
     // Running: the others go on, and staff see it.
@@ -353,14 +373,14 @@ async fn what_is_damaged_keeps_itself_away_only(store: &dyn Store, files: PathBu
     site.page("/other/their", 404).await;
     let told = site.troubles();
     assert!(told.iter().any(|(_, says)| says.contains("“journal”")), "{told:?}");
-    let page = site.console().await;
-    assert!(page.contains("“journal”") && page.contains("is out of order"), "{page}");
-    assert!(page.contains(&format!("The org {} is not served", other.org.id)), "{page}");
+    let console = site.console().await;
+    assert!(console.contains("“journal”") && console.contains("is out of order"), "{console}");
+    assert!(console.contains(&format!("The org {other} is not served")), "{console}");
     // A page is mended by reading it again.
-    site.sloe(&["event", "refresh", "--org", "acme", events[1].event.as_str()]);
+    site.sloe(&["event", "refresh", "--org", "acme", &page_id]);
     site.page("/acme/page", 200).await;
     let told = site.troubles();
-    assert!(!told.iter().any(|(_, says)| says.contains(events[1].event.as_str())), "{told:?}");
+    assert!(!told.iter().any(|(_, says)| says.contains(&page_id)), "{told:?}");
     let (status, answer) = site.register("page").await;
     assert_eq!(status, 201, "{answer}");
     site.stop().await;
