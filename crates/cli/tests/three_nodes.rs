@@ -14,7 +14,7 @@ use std::time::Duration;
 use indicatif::ProgressBar;
 use serde_json::json;
 use sloe_sim::crowd::{self, Crowd, Mix, Mode, Options, OrgAccess, Report, Verdict};
-use support::nodes::{Balancer, Ground, Node, shown};
+use support::nodes::{Balancer, Ground, Node, holder, shown};
 use support::{PATIENCE, eventually};
 use tokio::sync::Semaphore;
 
@@ -115,6 +115,33 @@ async fn nodes_that_are_killed_with_9_lose_nothing_that_was_acknowledged() {
     door.add_permits(usize::try_from(visitors).unwrap());
     let report = storm.await.unwrap().unwrap();
     assert_all_held(&report, seats);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_orgs_work_moves_to_another_node_when_its_node_is_killed() {
+    let ground = Ground::begin(1_000).await;
+    let (mut nodes, balancer) = three(&ground).await;
+    let work = format!("org/{}", ground.org.org_id());
+    let mut left: Vec<usize> = vec![0, 1, 2];
+    let mut seen = Vec::new();
+    for visitors in [5, 7] {
+        let before = eventually(async || {
+            holder(&ground, &work).await.ok_or("nobody does the org's work".to_owned())
+        })
+        .await;
+        assert!(!seen.contains(&before), "a dead node is said to do it");
+        // Which process it is, is told by its own log only.
+        let at =
+            left.iter().position(|at| nodes[*at].told().contains(&format!("node=\"{before}\"")));
+        let at = left.remove(at.expect("one of the nodes is called so"));
+        nodes[at].kill();
+        seen.push(before);
+        let mut options = storm(&ground, &balancer, visitors, Mode::Api);
+        options.seed = SEED + visitors;
+        let report = crowd::run(&options, &ProgressBar::hidden()).await.unwrap();
+        // Whoever took it over has sent every row to the org, once.
+        assert_all_held(&report, visitors);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

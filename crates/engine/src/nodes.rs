@@ -335,7 +335,8 @@ async fn take(engine: &Engine, name: String, epoch: u64) -> Result<(), StoreErro
         Ok(store.get(&key)?.map(|found| lease_of(&found)))
     });
     if taken.await? == Some(Lease { epoch, holder: Some(nodes.me) }) {
-        tracing::info!(work = name, epoch, "this node does this work from now on");
+        let node = nodes.me.text();
+        tracing::info!(node, work = name, epoch, "this node does this work from now on");
         let tenure = Tenure { epoch, ended: CancellationToken::new() };
         nodes.state().held.insert(name.clone(), tenure);
         engine.begin_work(&name);

@@ -330,9 +330,14 @@ pub(crate) fn start(engine: &Engine) {
             async move { orders::look(engine, &compared).await }
         },
     );
-    if !workers.works() {
-        return;
+    if workers.works() {
+        start_work(engine);
     }
+}
+
+/// What one node at a time does, if that is this one.
+fn start_work(engine: &Engine) {
+    let (often, now_and_then) = (Duration::from_secs(1), Duration::from_secs(10));
     driver::drive(
         engine,
         "orgs",
