@@ -222,16 +222,15 @@ impl Catalog {
     ) -> Result<(Arc<Snapshot>, bool), StoreError> {
         // On a store of several nodes another one may have published since this one looked.
         let before = if store.is_shared() {
-            self.stored(snapshot.event)
-                .or_else(|error| match error {
-                    // The next good refresh mends it.
-                    StoreError::Damaged(_) => Ok(None),
-                    error => Err(error),
-                })?
-                .map(Arc::new)
+            self.stored(snapshot.event).map(|before| before.map(Arc::new))
         } else {
-            self.snapshot(snapshot.event)?
+            self.snapshot(snapshot.event)
         };
+        let before = before.or_else(|error| match error {
+            // What is published now mends it.
+            StoreError::Damaged(_) => Ok(None),
+            error => Err(error),
+        })?;
         snapshot.slug = self.free_slug(&snapshot);
         if let Some(before) = &before
             && before.shows_the_same(&snapshot)
@@ -239,7 +238,9 @@ impl Catalog {
             self.index(before);
             return Ok((self.keep(before), false));
         }
-        snapshot.version = before.as_ref().map_or(1, |before| before.version + 1);
+        let damaged = self.unreadable.get(&snapshot.event).map(|damaged| damaged.0);
+        let known = before.as_ref().map(|before| before.version).max(damaged);
+        snapshot.version = known.map_or(1, |known| known + 1);
         let mut writes = vec![Write {
             key: Key::snapshot(org.scope, snapshot.event.event),
             version: snapshot.version,
