@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sloe_core::fact::{Batch, Fact};
 use sloe_core::ids::EventRef;
@@ -60,6 +60,8 @@ pub(crate) struct Combiner {
     reads: Vec<Ask>,
     /// Checkpoints that are due; a newer one of the same event takes an older one's place.
     due: BTreeMap<EventRef, Image>,
+    /// When turns between nodes begin to be counted.
+    began: tokio::time::Instant,
 }
 
 impl Combiner {
@@ -70,7 +72,14 @@ impl Combiner {
             settings.store.is_shared(),
         );
         let (queue, rest) = (Queue::default(), Rest::default());
-        Self { settings, residents, queue, rest, closed, reads: Vec::new(), due: BTreeMap::new() }
+        let (began, reads, due) = (settings.world.steady(), Vec::new(), BTreeMap::new());
+        Self { settings, residents, queue, rest, closed, reads, due, began }
+    }
+
+    /// The time by which nodes take turns: it goes on whoever sets the clock.
+    fn turn(&self) -> Timestamp {
+        let passed = self.settings.world.steady().duration_since(self.began);
+        Timestamp(i64::try_from(passed.as_millis()).unwrap_or(i64::MAX))
     }
 
     /// Tasks that wait for the next commit, and what is asked beside them.
@@ -85,7 +94,7 @@ impl Combiner {
             return Duration::ZERO;
         }
         let Some(next) = self.rest.next() else { return Duration::MAX };
-        let millis = next.millis_since(self.settings.world.now());
+        let millis = next.millis_since(self.turn());
         Duration::from_millis(u64::try_from(millis).unwrap_or(0))
     }
 
@@ -140,8 +149,8 @@ impl Combiner {
     /// Decides what waits, makes it durable and answers.
     pub(super) fn commit_next(&mut self, sweeping: bool) {
         self.answer_reads();
-        let now = self.settings.world.now();
-        for task in self.rest.due(now) {
+        let (now, turn) = (self.settings.world.now(), self.turn());
+        for task in self.rest.due(turn) {
             self.queue.push(task);
         }
         let tasks = self.queue.take(limits::MAX_CLAIMS_PER_BATCH, limits::MAX_BATCH_BYTES);
@@ -149,7 +158,7 @@ impl Combiner {
         for task in self.hand_over(tasks) {
             if !self.closed.admits(&task) {
                 let _ = task.answer.send(Err(Unanswered::NotAccepted));
-            } else if let Some(task) = self.rest.admit(task, now) {
+            } else if let Some(task) = self.rest.admit(task, turn) {
                 by_event.entry(task.event).or_default().push(task);
             }
         }
@@ -181,7 +190,7 @@ impl Combiner {
         }
         if sweeping {
             self.residents.fit();
-            self.rest.forget_old(now);
+            self.rest.forget_old(turn);
         }
         // What another node committed is news to whoever tells an org its figures here.
         let moved = self.residents.take_moved();
@@ -273,7 +282,7 @@ impl Combiner {
 
     fn commit(&mut self, drafts: Vec<Draft>) {
         let nonce = self.settings.world.id();
-        let started = Instant::now();
+        let started = self.settings.world.steady();
         let mut decided = Vec::with_capacity(drafts.len());
         let mut appends = Vec::with_capacity(drafts.len());
         for mut draft in drafts {
@@ -292,7 +301,7 @@ impl Combiner {
             appends.push(Append { event: draft.event, batch, sealed: draft.sealed, destinations });
         }
         let result = self.settings.store.append(&appends);
-        let took = started.elapsed();
+        let took = self.settings.world.steady().duration_since(started);
         metrics::histogram!("sloe_commit_seconds").record(took.as_secs_f64());
         match result {
             Ok(outcomes) => {
@@ -322,14 +331,14 @@ impl Combiner {
         outcome: Appended,
         took: Duration,
     ) {
-        let (event, now) = (append.event, self.settings.world.now());
+        let (event, turn) = (append.event, self.turn());
         match outcome {
             Appended::Committed => {
                 let after = self.residents.checkpoint_facts;
                 let others = self.settings.others.load(Ordering::Relaxed);
                 let millis = i64::try_from(took.as_millis()).unwrap_or(i64::MAX);
-                self.rest.win(event, now, millis, others);
-                self.settings.peers.used(event, now);
+                self.rest.win(event, turn, millis, others);
+                self.settings.peers.used(event, self.settings.world.now());
                 if let Some(resident) = self.residents.get_mut(event) {
                     resident.ledger.keep();
                     resident.ledger.close(append.batch.at, append.batch.nonce);
@@ -342,7 +351,7 @@ impl Combiner {
             }
             Appended::Conflict => {
                 metrics::counter!("sloe_conflicts_total").increment(1);
-                self.rest.meet(event, now);
+                self.rest.meet(event, turn);
                 if self.settings.peers.contend(event) {
                     (self.settings.contended)();
                 }
