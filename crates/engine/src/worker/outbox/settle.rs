@@ -147,7 +147,10 @@ impl Sender<'_> {
             settled.writes.push(write);
         }
         self.books.delivered += 1;
-        if sloe_core::planted!(OlderStateSent) {
+        let older = |(_, retry): &(u64, Retry)| retry.version < work.version;
+        if sloe_core::planted!(OlderStateSent)
+            && self.books.retries.get(&work.record.key).is_some_and(older)
+        {
             return;
         }
         settled.writes.extend(self.books.forget_retry(&self.org, &work.record.key));
