@@ -270,6 +270,11 @@ impl Ground {
         self.offer.wish(&self.crowd, visitor, self.party, self.sessions)
     }
 
+    /// How many people a visitor comes with, without working out the rest of the wish.
+    fn people(&self, visitor: u64) -> u16 {
+        offer::people_of(&self.crowd, visitor, self.party)
+    }
+
     /// What a visitor is up to; always the same for the same number.
     fn role(&self, visitor: u64) -> (Kind, Mode) {
         match self.only {

@@ -70,6 +70,7 @@ async fn a_mixed_crowd_proves_an_honest_server_right_and_every_visitor_is_counte
     assert!(refused > 0, "more came than there are seats: {report}");
     assert_eq!(sum(|kind| kind.refused), refused);
     assert!(report.bots.keys().all(|status| (400..500).contains(status)), "{:?}", report.bots);
+    assert!(report.bots[&429] > 0, "bots have one address and don't wait: {report}");
     assert!(report.revalidations > 0 && report.unchanged > 0, "{report}");
     assert!(report.abandoned_holds > 0);
     // What happened when adds up to what happened.

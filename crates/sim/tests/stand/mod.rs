@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
@@ -47,6 +47,8 @@ struct Ledger {
     answers: HashMap<String, Value>,
     orders: HashMap<String, Value>,
     held: u64,
+    /// Requests of the one address that is told.
+    forwarded: u64,
     ordered: u64,
 }
 
@@ -119,7 +121,7 @@ impl Stand {
             .route("/api/v1/events/{event}/holds", post(hold))
             .route("/api/v1/holds/{hold}/confirm", post(confirm))
             .route("/api/v1/orders/{order}", get(order))
-            .layer(from_fn(small_only))
+            .layer(from_fn_with_state(self.clone(), guard))
             .with_state(self.clone())
     }
 
@@ -154,8 +156,19 @@ impl Ledger {
     }
 }
 
-/// Refuses what is announced to be too large.
-async fn small_only(request: Request, next: Next) -> Response {
+/// Requests that one address may make.
+const PATIENT: u64 = 100;
+
+/// Refuses what is announced to be too large, and an address that asks too often.
+async fn guard(State(stand): State<Stand>, request: Request, next: Next) -> Response {
+    if request.headers().contains_key("x-forwarded-for") {
+        let mut ledger = stand.ledger();
+        ledger.forwarded += 1;
+        if ledger.forwarded > PATIENT && stand.cheat == Cheat::Nothing {
+            let wait = [(header::RETRY_AFTER, "3600")];
+            return (StatusCode::TOO_MANY_REQUESTS, wait).into_response();
+        }
+    }
     let length = request.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > 65_536) {

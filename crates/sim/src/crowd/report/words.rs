@@ -76,6 +76,11 @@ pub(super) fn because(report: &Report) -> String {
         1 => write!(text, " One promise was broken; the proof says which."),
         many => write!(text, " {many} promises were broken; the proof says which."),
     };
+    let refused: u64 = report.refused.values().sum();
+    if refused > 0 {
+        let _ =
+            write!(text, " {} visitors were told that they could not have it.", grouped(refused));
+    }
     if failed > 0 {
         let _ = write!(text, " {} visitors ended in an error.", grouped(failed));
     }
