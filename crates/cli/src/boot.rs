@@ -54,6 +54,8 @@ pub(crate) struct Wishes {
     /// How long it still answers after it was asked to stop, when it says already that it is not
     /// ready: as long as a balancer takes to notice. `None`: as the store has it.
     pub(crate) drain: Option<Duration>,
+    /// Whether a proxy stands before it that tells who calls.
+    pub(crate) behind_proxy: bool,
 }
 
 /// The master key: the environment's, else the one beside the data.
@@ -278,6 +280,7 @@ fn settings(at: &StoreAt, wishes: Wishes) -> Result<Settings, Failure> {
         metrics_token: token.clone(),
         admin_token: token,
         rate,
+        behind_proxy: wishes.behind_proxy,
         store,
         ..Settings::default()
     })

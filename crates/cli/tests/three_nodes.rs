@@ -1,16 +1,20 @@
 //! Three processes of the real binary on one MongoDB, behind a plain
 //! round-robin balancer: every step of a checkout meets another node, any of
-//! them may be killed with -9, and nothing is oversold, lost or doubled.
+//! them may be killed with -9 or restarted, and nothing is oversold, lost,
+//! doubled or failed.
 #![cfg(feature = "sim")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use indicatif::ProgressBar;
+use serde_json::json;
 use sloe_sim::crowd::{self, Crowd, Mix, Mode, Options, OrgAccess, Report, Verdict};
-use support::nodes::{Balancer, Ground, Node, shown};
+use support::nodes::{Balancer, Ground, Node, holder, shown};
 use support::{PATIENCE, eventually};
 use tokio::sync::Semaphore;
 
@@ -111,4 +115,94 @@ async fn nodes_that_are_killed_with_9_lose_nothing_that_was_acknowledged() {
     door.add_permits(usize::try_from(visitors).unwrap());
     let report = storm.await.unwrap().unwrap();
     assert_all_held(&report, seats);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_orgs_work_moves_to_another_node_when_its_node_is_killed() {
+    let ground = Ground::begin(1_000).await;
+    let (mut nodes, balancer) = three(&ground).await;
+    let work = format!("org/{}", ground.org.org_id());
+    let mut left: Vec<usize> = vec![0, 1, 2];
+    let mut seen = Vec::new();
+    for visitors in [5, 7] {
+        let before = eventually(async || {
+            holder(&ground, &work).await.ok_or("nobody does the org's work".to_owned())
+        })
+        .await;
+        assert!(!seen.contains(&before), "a dead node is said to do it");
+        // Which process it is, is told by its own log only.
+        let at =
+            left.iter().position(|at| nodes[*at].told().contains(&format!("node=\"{before}\"")));
+        let at = left.remove(at.expect("one of the nodes is called so"));
+        nodes[at].kill();
+        seen.push(before);
+        let mut options = storm(&ground, &balancer, visitors, Mode::Api);
+        options.seed = SEED + visitors;
+        let report = crowd::run(&options, &ProgressBar::hidden()).await.unwrap();
+        // Whoever took it over has sent every row to the org, once.
+        assert_all_held(&report, visitors);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rolling_restart_under_load_fails_no_request() {
+    let ground = Ground::begin(100_000).await;
+    let (mut nodes, balancer) = three(&ground).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let event = event_id(&balancer).await;
+    let visitors: Vec<_> = (0..4)
+        .map(|n| tokio::spawn(visit(balancer.url.clone(), event.clone(), n, Arc::clone(&stop))))
+        .collect();
+    for node in &mut nodes {
+        node.end().await;
+        node.start(&ground);
+        node.ready().await;
+        shown(&format!("{}/acme/event", node.url())).await;
+    }
+    stop.store(true, Ordering::SeqCst);
+    let mut registered = 0;
+    for visitor in visitors {
+        registered += visitor.await.unwrap();
+    }
+    assert!(registered > 0);
+    let answers = balancer.answers();
+    assert!(answers.keys().all(|(_, status)| *status < 500), "{answers:?}");
+}
+
+async fn event_id(balancer: &Balancer) -> String {
+    let events = format!("{}/api/v1/orgs/acme/events", balancer.url);
+    let answer: serde_json::Value = reqwest::get(events).await.unwrap().json().await.unwrap();
+    answer["data"][0]["id"].as_str().unwrap().to_owned()
+}
+
+/// Looks at the page and registers, one after the other, until told to stop.
+/// Every answer must be what it should be; how many registrations there were.
+async fn visit(url: String, event: String, visitor: usize, stop: Arc<AtomicBool>) -> usize {
+    let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+    let page: serde_json::Value = client
+        .get(format!("{url}/api/v1/events/{event}"))
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    let item = page["items"][0]["id"].clone();
+    let mut count = 0;
+    while !stop.load(Ordering::SeqCst) {
+        let shown = client.get(format!("{url}/acme/event")).send().await.unwrap();
+        assert_eq!(shown.status(), 200);
+        let attendee = json!({
+            "item": item, "sessions": [], "first_name": "Ada", "last_name": "Lovelace",
+            "email": format!("ada{visitor}-{count}@example.org"), "answers": {},
+        });
+        let call = client.post(format!("{url}/api/v1/events/{event}/registrations"));
+        let call = call.header("Idempotency-Key", format!("visitor {visitor}, time {count}"));
+        let answer = call.json(&json!({ "attendees": [attendee] })).send().await.unwrap();
+        let status = answer.status();
+        assert_eq!(status, 201, "{}", answer.text().await.unwrap());
+        count += 1;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    count
 }

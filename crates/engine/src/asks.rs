@@ -76,9 +76,9 @@ impl Ask {
 impl Engine {
     /// Asks whoever does an org's work; `false` if the org is not connected, or
     /// nobody would ever follow it.
-    pub(crate) fn ask_org(&self, org: OrgId, ask: Ask) -> bool {
+    pub(crate) fn ask_org(&self, org: OrgId, ask: &Ask) -> bool {
         let Some(known) = self.registry().by_id(org) else { return false };
-        let here = if ask == Ask::Mail {
+        let here = if *ask == Ask::Mail {
             let here = self.nodes().holds(PLATFORM) && !self.workers().at_rest();
             if here {
                 self.workers().ask_mail();
@@ -95,7 +95,7 @@ impl Engine {
         // Of two at the same moment, whichever is newer: they ask the same.
         let version = (self.now().0.unsigned_abs() << 16) | u64::from(self.draw());
         let key = Key::ask(known.scope, &ask.name(self));
-        let body = serde_json::to_vec(&ask).unwrap_or_default();
+        let body = serde_json::to_vec(ask).unwrap_or_default();
         let store = std::sync::Arc::clone(self.store());
         // Nobody waits for it: what it asks for comes in time without it, too.
         self.workers().aside(move || {

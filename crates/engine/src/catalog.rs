@@ -136,7 +136,7 @@ impl Catalog {
         if let Some(snapshot) = self.snapshots.get(&event) {
             return Ok(Some(snapshot));
         }
-        Ok(self.stored(event)?.map(|snapshot| self.keep(Arc::new(snapshot))))
+        Ok(self.stored(event)?.map(|snapshot| self.keep(&Arc::new(snapshot))))
     }
 
     /// An event's snapshot as it is stored.
@@ -164,13 +164,13 @@ impl Catalog {
 
     /// Caches what was read from the store, unless something newer was
     /// published meanwhile: that is what stays.
-    fn keep(&self, read: Arc<Snapshot>) -> Arc<Snapshot> {
+    fn keep(&self, read: &Arc<Snapshot>) -> Arc<Snapshot> {
         let entry = self.snapshots.entry(read.event);
         let newest = |known: Option<moka::Entry<EventRef, Arc<Snapshot>>>| {
             known.map(moka::Entry::into_value).filter(|known| known.version >= read.version)
         };
         entry
-            .and_upsert_with(|known| newest(known).unwrap_or_else(|| Arc::clone(&read)))
+            .and_upsert_with(|known| newest(known).unwrap_or_else(|| Arc::clone(read)))
             .into_value()
     }
 
@@ -196,7 +196,7 @@ impl Catalog {
         if let Some(before) = before.filter(|before| before.slug != snapshot.slug) {
             self.retire(event, before.slug.clone());
         }
-        let snapshot = self.keep(Arc::new(snapshot));
+        let snapshot = self.keep(&Arc::new(snapshot));
         self.index(&snapshot);
         Ok(())
     }
@@ -222,24 +222,25 @@ impl Catalog {
     ) -> Result<(Arc<Snapshot>, bool), StoreError> {
         // On a store of several nodes another one may have published since this one looked.
         let before = if store.is_shared() {
-            self.stored(snapshot.event)
-                .or_else(|error| match error {
-                    // The next good refresh mends it.
-                    StoreError::Damaged(_) => Ok(None),
-                    error => Err(error),
-                })?
-                .map(Arc::new)
+            self.stored(snapshot.event).map(|before| before.map(Arc::new))
         } else {
-            self.snapshot(snapshot.event)?
+            self.snapshot(snapshot.event)
         };
+        let before = before.or_else(|error| match error {
+            // What is published now mends it.
+            StoreError::Damaged(_) => Ok(None),
+            error => Err(error),
+        })?;
         snapshot.slug = self.free_slug(&snapshot);
         if let Some(before) = &before
             && before.shows_the_same(&snapshot)
         {
             self.index(before);
-            return Ok((self.keep(Arc::clone(before)), false));
+            return Ok((self.keep(before), false));
         }
-        snapshot.version = before.as_ref().map_or(1, |before| before.version + 1);
+        let damaged = self.unreadable.get(&snapshot.event).map(|damaged| damaged.0);
+        let known = before.as_ref().map(|before| before.version).max(damaged);
+        snapshot.version = known.map_or(1, |known| known + 1);
         let mut writes = vec![Write {
             key: Key::snapshot(org.scope, snapshot.event.event),
             version: snapshot.version,
@@ -358,11 +359,11 @@ mod tests {
         let (read, after) = (page("Before"), Snapshot::clone(&page("After")));
         let event = after.event;
         catalog.publish(&**engine.store(), &org, after).unwrap();
-        assert_eq!(catalog.keep(read).name, "After");
+        assert_eq!(catalog.keep(&read).name, "After");
         assert_eq!(catalog.snapshot(event).unwrap().unwrap().name, "After");
         // Where there is none it is kept.
         catalog.snapshots.invalidate(&event);
-        assert_eq!(catalog.keep(page("Before")).name, "Before");
+        assert_eq!(catalog.keep(&page("Before")).name, "Before");
         assert_eq!(catalog.snapshot(event).unwrap().unwrap().name, "Before");
     }
 }

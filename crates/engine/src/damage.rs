@@ -6,6 +6,8 @@ use std::sync::Arc;
 use dashmap::DashMap;
 use sloe_core::ids::{EventRef, OrgId};
 
+use sloe_store::api::Store;
+
 use crate::engine::Engine;
 
 /// Events on which nothing is decided any more, and why.
@@ -88,7 +90,7 @@ impl Engine {
 
     /// Tries all journals, for a tool on a store at rest: what is damaged is known then.
     pub(crate) async fn try_journals(&self) {
-        let Ok(journals) = self.blocking(|store| store.journals()).await else { return };
+        let Ok(journals) = self.blocking(Store::journals).await else { return };
         for (event, _) in journals {
             // What can't be read now is no damage, and told elsewhere.
             let _ = self.desk().load(event).await;

@@ -17,6 +17,7 @@ mod rest;
 mod stepper;
 mod thread;
 
+pub(crate) use ask::Task;
 pub use ask::{Answer, Committed, Unanswered};
 pub(crate) use combiner::Settings;
 pub use desk::Desk;

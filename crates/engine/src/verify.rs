@@ -197,7 +197,7 @@ impl Engine {
     /// workers run.
     pub fn request_verify(&self, org: OrgId) -> Result<(), Denied> {
         let known = self.registry().by_id(org).ok_or(Denied::NotFound)?;
-        if self.ask_org(known.id(), Ask::Verify) { Ok(()) } else { Err(Denied::NotFound) }
+        if self.ask_org(known.id(), &Ask::Verify) { Ok(()) } else { Err(Denied::NotFound) }
     }
 }
 

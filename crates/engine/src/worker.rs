@@ -40,6 +40,7 @@ use crate::engine::{Engine, StartError};
 use crate::mail::MailSettings;
 use crate::mapping;
 use crate::nodes;
+use crate::peers::{self, Peering};
 use crate::reach;
 pub use budget::Calls24h;
 pub use driver::Run;
@@ -83,6 +84,8 @@ pub struct Settings {
     /// Whether the work that calls orgs, sends mail and looks after what is stored is done here.
     /// Without it others do that, and this node only follows what is stored.
     pub works: bool,
+    /// How other nodes are reached, and this one by them; `None` if they aren't.
+    pub peering: Option<Peering>,
 }
 
 impl Default for Settings {
@@ -99,6 +102,7 @@ impl Default for Settings {
             mail: None,
             licenses: None,
             works: true,
+            peering: None,
         }
     }
 }
@@ -171,6 +175,11 @@ impl Workers {
         (self.inline || self.runtime.is_some()) && self.settings.works
     }
 
+    /// How other nodes are reached.
+    pub(crate) fn peering(&self) -> Option<Peering> {
+        self.settings.peering.clone()
+    }
+
     /// Where licenses are replicated from, if from anywhere.
     pub(crate) fn license_source(&self) -> Option<&SourceOrg> {
         self.settings.licenses.as_ref()
@@ -224,6 +233,11 @@ impl Workers {
         if let Some((_, work)) = self.orgs.remove(&org) {
             work.left.cancel();
         }
+    }
+
+    /// Runs something until it ends, or the engine does.
+    pub(crate) fn beside(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.spawn(work);
     }
 
     fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
@@ -316,9 +330,10 @@ pub(crate) fn start(engine: &Engine) {
     driver::drive(engine, "licenses", often, |engine| &engine.workers().nothing, license::follow);
     driver::drive(engine, "mappings", now_and_then, |e| &e.workers().nothing, mapping::look);
     driver::drive(engine, "store", often, |e| &e.workers().nothing, reach::look);
-    driver::drive(engine, "nodes", often, |e| &e.workers().nothing, nodes::look);
+    driver::drive(engine, "nodes", often, |e| &e.news().nodes, nodes::look);
     driver::drive(engine, "follow", often, |e| &e.workers().nothing, follow::look);
     workers.spawn(nodes::watch(engine.clone()));
+    workers.spawn(peers::carry(engine.clone()));
     let compared = Arc::new(orders::Compared::default());
     driver::drive(
         engine,
@@ -330,9 +345,14 @@ pub(crate) fn start(engine: &Engine) {
             async move { orders::look(engine, &compared).await }
         },
     );
-    if !workers.works() {
-        return;
+    if workers.works() {
+        start_work(engine);
     }
+}
+
+/// What one node at a time does, if that is this one.
+fn start_work(engine: &Engine) {
+    let (often, now_and_then) = (Duration::from_secs(1), Duration::from_secs(10));
     driver::drive(
         engine,
         "orgs",

@@ -2,6 +2,7 @@
 //! same one every time; and bugs planted in them, each of which must be found.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use sloe_core::planted::{self, Bug};
 use sloe_sim::world;
 
 /// Worlds of every test run; `cargo xtask simulate` makes as many more as you like.
@@ -24,4 +25,22 @@ fn the_same_seed_is_the_same_run_to_the_last_step() {
         assert_eq!((first.hash, first.steps), (second.hash, second.steps));
         assert_eq!((first.millis, first.tally), (second.millis, second.tally));
     }
+}
+
+/// Each bug is found by some seed below this.
+const MOST: u64 = 2_000;
+
+#[test]
+fn every_planted_bug_is_found() {
+    let mut missed = Vec::new();
+    for bug in Bug::ALL {
+        planted::plant(Some(bug));
+        let found = (0..MOST).map(|seed| world::run(seed, false)).find(|o| o.violation.is_some());
+        planted::plant(None);
+        match found.and_then(|outcome| Some((outcome.seed, outcome.violation?))) {
+            Some((seed, violation)) => println!("{bug:?} | {seed} | {violation}"),
+            None => missed.push(bug),
+        }
+    }
+    assert!(missed.is_empty(), "never found: {missed:?}");
 }

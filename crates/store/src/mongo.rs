@@ -19,7 +19,7 @@ pub use bounded::Bounded;
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use mongodb::bson::Document as Bson;
+use mongodb::bson::{Bson as Value, Document as Bson};
 use mongodb::sync::{Client, Collection, Database};
 use sloe_core::fact::Batch;
 use sloe_core::ids::{ClaimId, EventRef, OrgId};
@@ -146,7 +146,7 @@ impl Store for Mongo {
     }
 
     fn open_org(&self, org: OrgId) -> Result<Option<OrgScope>, StoreError> {
-        Ok(self.get(&Key::org(org))?.map(|_| OrgScope::new(org)))
+        Ok(documents::exists(self, &Key::org(org))?.then(|| OrgScope::new(org)))
     }
 
     fn add_org(&self, org: OrgId, version: u64, body: Vec<u8>) -> Result<OrgScope, StoreError> {
@@ -177,10 +177,23 @@ fn signed(version: u64) -> Result<i64, StoreError> {
         .map_err(|_| StoreError::Unavailable(format!("{version} is beyond the last version")))
 }
 
-/// What [`signed`] wrote.
+/// What [`signed`] wrote; tools make another kind of number of it when
+/// somebody saves the document.
 fn count(document: &Bson, field: &str) -> Result<u64, StoreError> {
-    let value = document.get_i64(field).ok().and_then(|value| u64::try_from(value).ok());
+    let value = match document.get(field) {
+        Some(Value::Int64(value)) => u64::try_from(*value).ok(),
+        Some(Value::Int32(value)) => u64::try_from(*value).ok(),
+        Some(Value::Double(value)) if *value >= 0.0 && value.fract() == 0.0 => {
+            format!("{value:.0}").parse().ok()
+        }
+        _ => None,
+    };
     value.ok_or_else(|| StoreError::Damaged(format!("a document's {field} is no number")))
+}
+
+/// What names no event, in a list of events, is none of ours: the others are listed all the same.
+fn passed_over<T>(found: Result<T, StoreError>) -> Option<T> {
+    found.inspect_err(|error| tracing::warn!(%error, "a document is passed over")).ok()
 }
 
 fn capped(limit: usize) -> i64 {

@@ -146,6 +146,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         runs_work: true,
         admin_token: None,
         drain: None,
+        behind_proxy: false,
     };
     let platform =
         Platform::start(&StoreAt::Embedded(home.path.join("platform")), key, wishes, site).await?;

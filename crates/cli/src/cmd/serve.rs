@@ -61,6 +61,10 @@ pub(crate) struct Args {
     /// Requests one address may make a second, on average; 0 is no limit.
     #[arg(long, env = "SLOE_RATE_LIMIT", default_value_t = 50)]
     rate_limit: u32,
+    /// Believe X-Forwarded-For, as a proxy or balancer before this adds the caller's address to it:
+    /// without, all who come through one share its rate limit.
+    #[arg(long, env = "SLOE_BEHIND_PROXY", value_parser = clap::builder::FalseyValueParser::new())]
+    behind_proxy: bool,
     /// Seconds to go on answering after SIGTERM, while /readyz says already that no more should be
     /// sent here: 0 on the embedded store, 5 on MongoDB, where others take over.
     #[arg(long, env = "SLOE_DRAIN_SECONDS", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=300))]
@@ -93,14 +97,19 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         licenses: args.licenses.read()?,
         runs_work: args.role != Role::Web,
         drain: args.drain.map(Duration::from_secs),
+        behind_proxy: args.behind_proxy,
         admin_token: platform::admin_token(args.admin_token_file.as_deref())?,
     };
+    // One future for all of it: who asks between two would not be heard.
+    let asked_to_stop = platform::asked_to_stop();
+    tokio::pin!(asked_to_stop);
     let platform = tokio::select! {
+        biased;
+        () = &mut asked_to_stop => return Ok(()),
         started = Platform::start(&store, key, wishes, listener) => started?,
-        () = platform::asked_to_stop() => return Ok(()),
     };
     eprintln!("sloe: serving {public_url} from {store}");
-    platform::asked_to_stop().await;
+    asked_to_stop.await;
     eprintln!("sloe: draining; what was acknowledged is durable");
     platform.stop().await;
     Ok(())

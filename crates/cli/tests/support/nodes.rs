@@ -170,6 +170,19 @@ impl Drop for Node {
     }
 }
 
+/// The name of the node that does a piece of work, as the store has it.
+pub(crate) async fn holder(ground: &Ground, work: &str) -> Option<String> {
+    use mongodb::bson::{Document, doc};
+    let (uri, id) = (ground.mongo.uri(), work.to_owned());
+    let read = move || {
+        let client = mongodb::sync::Client::with_uri_str(uri).unwrap();
+        let leases = client.default_database().unwrap().collection::<Document>("leases");
+        leases.find_one(doc! { "_id": id }).run().unwrap()
+    };
+    let lease = tokio::task::spawn_blocking(read).await.unwrap()?;
+    lease.get_document("data").ok()?.get_str("node").ok().map(str::to_owned)
+}
+
 /// A plain round-robin balancer: each request goes to the next node that says
 /// it is ready, and to the one after it if no connection is had.
 pub(crate) struct Balancer {

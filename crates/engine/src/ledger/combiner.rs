@@ -11,6 +11,7 @@ use sloe_core::fact::{Batch, Fact};
 use sloe_core::ids::EventRef;
 use sloe_core::ledger::{Command, Image};
 use sloe_core::limits;
+use sloe_core::planted;
 use sloe_core::time::Timestamp;
 use sloe_store::api::{Append, Appended, Destination, Store, StoreError};
 
@@ -21,6 +22,7 @@ use super::resident::{LoadError, Published, Resident, Residents};
 use super::rest::Rest;
 use crate::clock::World;
 use crate::damage::Quarantined;
+use crate::peers::{self, Peers};
 
 /// How often a task is decided again after conflicts before it is given back.
 const ATTEMPTS: u8 = 20;
@@ -41,6 +43,10 @@ pub(crate) struct Settings {
     pub(crate) committed: Committing,
     /// How many other nodes may want the same events now.
     pub(crate) others: Arc<AtomicUsize>,
+    /// Who leads which event.
+    pub(crate) peers: Arc<Peers>,
+    /// Told when an event turns out to be wanted by several nodes.
+    pub(crate) contended: Box<dyn Fn() + Send>,
 }
 
 /// Everything of a combiner but its thread.
@@ -140,7 +146,7 @@ impl Combiner {
         }
         let tasks = self.queue.take(limits::MAX_CLAIMS_PER_BATCH, limits::MAX_BATCH_BYTES);
         let mut by_event: BTreeMap<EventRef, Vec<Box<Task>>> = BTreeMap::new();
-        for task in tasks {
+        for task in self.hand_over(tasks) {
             if !self.closed.admits(&task) {
                 let _ = task.answer.send(Err(Unanswered::NotAccepted));
             } else if let Some(task) = self.rest.admit(task, now) {
@@ -177,6 +183,33 @@ impl Combiner {
             self.residents.fit();
             self.rest.forget_old(now);
         }
+        // What another node committed is news to whoever tells an org its figures here.
+        let moved = self.residents.take_moved();
+        if !moved.is_empty() {
+            (self.settings.committed)(&moved, &[]);
+        }
+    }
+
+    /// Hands claims to those who lead their events; the others are decided here.
+    fn hand_over(&self, tasks: Vec<Box<Task>>) -> Vec<Box<Task>> {
+        let peers = &self.settings.peers;
+        let mut here = Vec::with_capacity(tasks.len());
+        let mut away: BTreeMap<Arc<str>, Vec<Box<Task>>> = BTreeMap::new();
+        for task in tasks {
+            let leader = if task.here || !peers::travels(&task.command) {
+                None
+            } else {
+                peers.leader_of(task.event)
+            };
+            match leader {
+                Some(leader) => away.entry(leader).or_default().push(task),
+                None => here.push(task),
+            }
+        }
+        for (leader, tasks) in away {
+            here.extend(peers.hand(leader, tasks).err().unwrap_or_default());
+        }
+        here
     }
 
     /// One event's decisions on top of its ledger, tentative until committed.
@@ -243,8 +276,16 @@ impl Combiner {
         let started = Instant::now();
         let mut decided = Vec::with_capacity(drafts.len());
         let mut appends = Vec::with_capacity(drafts.len());
-        for draft in drafts {
+        for mut draft in drafts {
             let version = self.residents.get_mut(draft.event).map_or(0, |r| r.ledger.version());
+            if planted!(TentativeCheckpoint)
+                && let Some(resident) = self.residents.get_mut(draft.event)
+            {
+                self.due.insert(draft.event, resident.ledger.to_image());
+            }
+            if planted!(EarlyAnswer) {
+                answer_all(std::mem::take(&mut draft.decided), version + 1);
+            }
             decided.push(draft.decided);
             let destinations = destinations(&draft.facts);
             let batch = Batch { version: version + 1, at: draft.at, nonce, facts: draft.facts };
@@ -288,6 +329,7 @@ impl Combiner {
                 let others = self.settings.others.load(Ordering::Relaxed);
                 let millis = i64::try_from(took.as_millis()).unwrap_or(i64::MAX);
                 self.rest.win(event, now, millis, others);
+                self.settings.peers.used(event, now);
                 if let Some(resident) = self.residents.get_mut(event) {
                     resident.ledger.keep();
                     resident.ledger.close(append.batch.at, append.batch.nonce);
@@ -301,6 +343,9 @@ impl Combiner {
             Appended::Conflict => {
                 metrics::counter!("sloe_conflicts_total").increment(1);
                 self.rest.meet(event, now);
+                if self.settings.peers.contend(event) {
+                    (self.settings.contended)();
+                }
                 self.step_back(event);
                 for Decided { mut task, .. } in decided {
                     task.attempts += 1;
@@ -346,7 +391,14 @@ impl Combiner {
                         return;
                     }
                     // Another batch has its version, so it can't come any more.
-                    Ok(batches) if !batches.is_empty() => Unanswered::NotAccepted,
+                    Ok(batches) if !batches.is_empty() => {
+                        if planted!(NonceNotCompared) {
+                            answer_all(decided, append.batch.version);
+                            return;
+                        }
+                        Unanswered::NotAccepted
+                    }
+                    _ if planted!(LostAnswerIsRefusal) => Unanswered::NotAccepted,
                     // It may be on its way, or be there once the store is opened anew.
                     Ok(_) | Err(_) => Unanswered::OutcomeUnknown,
                 }
@@ -396,7 +448,10 @@ fn decide_all(
             }
             draft.facts.push(fact);
         }
-        if fresh {
+        let mut task = task;
+        if fresh && planted!(DetailsLostOnConflict) {
+            draft.sealed.extend(task.sealed.take());
+        } else if fresh {
             // The task keeps its own: a conflict lets it be decided again.
             draft.sealed.extend(task.sealed.clone());
         }

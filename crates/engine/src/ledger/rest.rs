@@ -61,7 +61,7 @@ impl Rest {
         turn.wins = turn.wins.wrapping_add(1);
         turn.won = Some(now);
         let met = turn.met.is_some_and(|met| now.millis_since(met) < CONTENDED_MILLIS);
-        if met || turn.wins % LOOK_EVERY == 0 {
+        if met || turn.wins.is_multiple_of(LOOK_EVERY) {
             let others = i64::try_from(others).unwrap_or(1);
             let rest = millis.max(1).saturating_mul(others).min(LONGEST_MILLIS);
             turn.until = Some(now.plus_millis(rest));
@@ -123,7 +123,7 @@ mod tests {
     fn task() -> Box<Task> {
         let (answer, _) = tokio::sync::oneshot::channel();
         let command = Command::Release { claim: ClaimId(1) };
-        Box::new(Task { event: event(), command, sealed: None, answer, attempts: 0 })
+        Box::new(Task { event: event(), command, sealed: None, answer, attempts: 0, here: false })
     }
 
     #[test]

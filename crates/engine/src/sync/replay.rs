@@ -59,11 +59,11 @@ impl Engine {
         let (replayed, keys) = done?;
         tracing::info!(org = %org.id(), rows = replayed.rows, "rows are sent again, as staff asked");
         if keys.iter().any(|key| is_mail(key)) {
-            self.ask_org(org.id(), Ask::Mail);
+            self.ask_org(org.id(), &Ask::Mail);
         }
         let keys: Vec<_> = keys.into_iter().filter(|key| !is_mail(key)).collect();
         if !keys.is_empty() {
-            self.ask_org(org.id(), Ask::Rows(keys));
+            self.ask_org(org.id(), &Ask::Rows(keys));
         }
         Ok(replayed)
     }
@@ -100,7 +100,7 @@ impl Engine {
         });
         let (accepted, keys) = done.await?;
         if !keys.is_empty() {
-            self.ask_org(org.id(), Ask::Accepted(keys));
+            self.ask_org(org.id(), &Ask::Accepted(keys));
         }
         Ok(accepted)
     }

@@ -130,7 +130,10 @@ impl Registry {
             Self { orgs, licenses, master, world, changing, leaving, damaged, taken, seen };
         let mut orgs = Vec::new();
         for (key, document) in store.scan(Range::All(Collection::Orgs), None, usize::MAX)? {
-            let id = OrgId::parse(key.id()).map_err(|e| OrgError::Damaged(e.to_string()))?;
+            let Ok(id) = OrgId::parse(key.id()) else {
+                tracing::error!(key = key.id(), "a document among the orgs names none");
+                continue;
+            };
             let scope = store.open_org(id)?.ok_or(OrgError::Damaged("it is gone".to_owned()))?;
             if stored::is_leaving(&document.body) {
                 registry.leaving().insert(id, Leaving { scope, version: document.version });

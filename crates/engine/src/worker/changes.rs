@@ -104,7 +104,7 @@ impl Watch {
 
 /// Lets the switch be looked at.
 pub(crate) fn wake(engine: &Engine, org: OrgId) {
-    engine.ask_org(org, Ask::Changes);
+    engine.ask_org(org, &Ask::Changes);
 }
 
 /// Where an org's change events come from, as it was last switched.

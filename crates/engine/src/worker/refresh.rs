@@ -38,13 +38,13 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// Lets an event or a whole org wait for its refresh; false if nobody would ever read it.
 pub(crate) fn request(engine: &Engine, org: OrgId, event: Option<SfId>, looked_at: bool) -> bool {
-    engine.ask_org(org, Ask::refresh(event, looked_at))
+    engine.ask_org(org, &Ask::refresh(event, looked_at))
 }
 
 /// Sees to it that an org that was just connected is read: once, also where its
 /// task began to by itself.
 pub(crate) fn request_first(engine: &Engine, org: OrgId) {
-    engine.ask_org(org, Ask::First);
+    engine.ask_org(org, &Ask::First);
 }
 
 /// One org's refreshes and its looks for changes, one after the other, until

@@ -11,7 +11,7 @@ use mongodb::sync::ClientSession;
 
 use super::error::{explain, explain_write, is_duplicate};
 use super::journal::binary;
-use super::{Mongo, capped, count, outbox, signed};
+use super::{Mongo, capped, count, outbox, passed_over, signed};
 use crate::api::{Document, Fence, StoreError, Write};
 use crate::key::{Collection, Key, Range};
 
@@ -22,6 +22,13 @@ pub(super) fn get(store: &Mongo, key: &Key) -> Result<Option<Document>, StoreErr
     let collection = store.collection(key.collection().name());
     let found = collection.find_one(doc! { "_id": key.id() }).run().map_err(explain)?;
     found.map(|found| read(&found)).transpose()
+}
+
+/// Whether a document is there, also where it can't be read.
+pub(super) fn exists(store: &Mongo, key: &Key) -> Result<bool, StoreError> {
+    let collection = store.collection(key.collection().name());
+    let found = collection.find_one(doc! { "_id": key.id() }).projection(doc! { "_id": 1 }).run();
+    Ok(found.map_err(explain)?.is_some())
 }
 
 pub(super) fn scan(
@@ -44,10 +51,19 @@ pub(super) fn scan(
     let mut documents = Vec::new();
     for found in found {
         let found = found.map_err(explain)?;
-        let id = found.get_str("_id").map_err(|_| damaged(&found))?.to_owned();
-        documents.push((Key::from_parts(collection, id), read(&found)?));
+        let id = found.get_str("_id").map_err(|_| damaged(&found));
+        let Some(id) = passed_over(id.map(str::to_owned)) else { continue };
+        // One that is damaged is told from its body, which is none: the others are listed.
+        let nothing = |_| Document { version: version_of(&found), body: Vec::new() };
+        let document = read(&found).unwrap_or_else(nothing);
+        documents.push((Key::from_parts(collection, id), document));
     }
     Ok(documents)
+}
+
+/// A document's version; of one that has none, the lowest: anything replaces it.
+fn version_of(found: &Bson) -> u64 {
+    count(found, "version").unwrap_or(0)
 }
 
 /// The documents of a range after one of them.
@@ -78,8 +94,9 @@ pub(super) fn versions(store: &Mongo, range: Range) -> Result<Vec<(Key, u64)>, S
     let mut versions = Vec::new();
     for found in found {
         let found = found.map_err(explain)?;
-        let id = found.get_str("_id").map_err(|_| damaged(&found))?.to_owned();
-        versions.push((Key::from_parts(collection, id), count(&found, "version")?));
+        let id = found.get_str("_id").map_err(|_| damaged(&found));
+        let Some(id) = passed_over(id.map(str::to_owned)) else { continue };
+        versions.push((Key::from_parts(collection, id), version_of(&found)));
     }
     Ok(versions)
 }
@@ -107,7 +124,7 @@ pub(super) fn put(
 
 fn put_one(store: &Mongo, write: &Write) -> Result<(), StoreError> {
     let collection = store.collection(write.key.collection().name());
-    let older = doc! { "_id": write.key.id(), "version": { "$lt": signed(write.version)? } };
+    let older = doc! { "_id": write.key.id(), "version": not_from(signed(write.version)?) };
     let done = match &write.body {
         None => collection.delete_one(older).run().map(drop),
         Some(body) => {
@@ -120,6 +137,11 @@ fn put_one(store: &Mongo, write: &Write) -> Result<(), StoreError> {
         Err(error) if is_duplicate(&error) => Ok(()),
         done => done.map_err(explain_write),
     }
+}
+
+/// Of a version that is lower, or damaged.
+fn not_from(version: i64) -> Bson {
+    doc! { "$not": { "$gte": version } }
 }
 
 /// Why a transaction did not come to its end.
@@ -241,7 +263,7 @@ fn versions_within<'a>(
             let found = found?;
             let id = found.get_str("_id").unwrap_or_default();
             if let Some(id) = ids.iter().find(|one| **one == id) {
-                let version = signed(count(&found, "version")?)?;
+                let version = signed(version_of(&found))?;
                 stored.insert((collection, *id), version);
             }
         }

@@ -2,6 +2,7 @@
 
 use mongodb::error::{Error, ErrorKind, RETRYABLE_WRITE_ERROR, WriteFailure};
 
+use super::setup::TOO_OLD;
 use crate::api::StoreError;
 
 /// The code of a unique index that has the value already.
@@ -14,8 +15,14 @@ pub(super) fn explain(error: Error) -> StoreError {
         ErrorKind::Authentication { .. } => StoreError::Unusable(
             "MongoDB does not know the user or its password: look at the address".into(),
         ),
-        ErrorKind::InvalidArgument { message, .. } => {
-            StoreError::Unusable(format!("the address of MongoDB can't be used: {message}"))
+        // The driver's words may repeat a part of the password.
+        ErrorKind::InvalidArgument { .. } => StoreError::Unusable(
+            "the address of MongoDB can't be used: it is mongodb://USER:PASSWORD@HOST/DATABASE, \
+             where / ? # [ ] @ : and % of a password are written %2F %3F %23 %5B %5D %40 %3A and %25"
+                .into(),
+        ),
+        ErrorKind::ServerSelection { message, .. } if message.contains("reports wire version") => {
+            StoreError::Unusable(TOO_OLD.into())
         }
         _ => StoreError::Unavailable(words(&error)),
     }

@@ -25,7 +25,7 @@ use sloe_core::ids::{ClaimId, EventRef};
 use sloe_core::time::Timestamp;
 
 use super::error::{DUPLICATE, explain, explain_write};
-use super::{Mongo, capped, event_of, name, partition, signed};
+use super::{Mongo, capped, event_of, name, partition, passed_over, signed};
 use crate::api::{Append, Appended, StoreError};
 use crate::record;
 
@@ -259,7 +259,7 @@ pub(super) fn finish_erasures(store: &Mongo) -> Result<(), StoreError> {
         .map_err(explain)?;
     for found in left {
         let found = found.map_err(explain)?;
-        let (event, version) = place_of(&found)?;
+        let Some((event, version)) = passed_over(place_of(&found)) else { continue };
         let claims = found.get_array("erasing").map(Vec::as_slice).unwrap_or_default();
         let claims = claims.iter().filter_map(Value::as_str).map(str::to_owned).collect();
         erase(store, event, version, claims)?;
@@ -352,8 +352,9 @@ pub(super) fn list(store: &Mongo) -> Result<Vec<(EventRef, u64)>, StoreError> {
     let mut journals = Vec::new();
     for found in journal(store).aggregate(last).run().map_err(explain)? {
         let found = found.map_err(explain)?;
-        let event = found.get_str("_id").unwrap_or_default();
-        journals.push((event_of(event)?, super::count(&found, "version")?));
+        let event = event_of(found.get_str("_id").unwrap_or_default());
+        let place = event.and_then(|event| Ok((event, super::count(&found, "version")?)));
+        journals.extend(passed_over(place));
     }
     Ok(journals)
 }

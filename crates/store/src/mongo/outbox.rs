@@ -8,7 +8,7 @@ use mongodb::bson::{Document as Bson, doc};
 use sloe_core::ids::EventRef;
 
 use super::error::{explain, explain_write};
-use super::{Mongo, count, documents, event_of, journal, name, partition, signed};
+use super::{Mongo, count, documents, event_of, journal, name, partition, passed_over, signed};
 use crate::api::{Destination, Fence, Pending, StoreError, Write};
 
 pub(super) const COLLECTION: &str = "outbox";
@@ -28,8 +28,9 @@ pub(super) fn pending(store: &Mongo, destination: Destination) -> Result<Vec<Pen
     let mut latest = Vec::new();
     for found in store.collection(journal::COLLECTION).aggregate(newest).run().map_err(explain)? {
         let found = found.map_err(explain)?;
-        let event = event_of(found.get_str("_id").unwrap_or_default())?;
-        latest.push((event, count(&found, "latest")?));
+        let event = event_of(found.get_str("_id").unwrap_or_default());
+        let place = event.and_then(|event| Ok((event, count(&found, "latest")?)));
+        latest.extend(passed_over(place));
     }
     if latest.is_empty() {
         return Ok(Vec::new());
@@ -40,7 +41,10 @@ pub(super) fn pending(store: &Mongo, destination: Destination) -> Result<Vec<Pen
     for found in all.find(doc! { "_id": { "$in": ids } }).run().map_err(explain)? {
         let found = found.map_err(explain)?;
         let event = found.get_document("_id").and_then(|id| id.get_str("event"));
-        cursors.insert(event_of(event.unwrap_or_default())?, count(&found, "cursor")?);
+        let event = event_of(event.unwrap_or_default());
+        // Without its cursor all of it is looked at once more, which changes nothing.
+        let cursor = event.and_then(|event| Ok((event, count(&found, "cursor")?)));
+        cursors.extend(passed_over(cursor));
     }
     let pending = latest.into_iter().map(|(event, latest)| {
         let cursor = cursors.get(&event).copied().unwrap_or(0);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mongodb::IndexModel;
 use mongodb::bson::{Document as Bson, doc};
+use mongodb::error::{ErrorKind, WriteFailure};
 use mongodb::options::{
     Acknowledgment, ClientOptions, IndexOptions, ReadConcern, ReadPreference, SelectionCriteria,
     WriteConcern,
@@ -19,15 +20,23 @@ use crate::server::DATABASE;
 
 /// The oldest MongoDB: 6.0, whose wire version this is.
 const OLDEST_WIRE: i32 = 17;
+/// What is said of an older one.
+pub(super) const TOO_OLD: &str = "this MongoDB is too old: Sloe needs 6.0 or newer";
 /// How long a server is looked for before a call is given up.
 const SELECTION: Duration = Duration::from_secs(5);
+/// How long one may take to be connected.
+const CONNECT: Duration = Duration::from_secs(3);
+/// The code of a majority that is late, and of what a user may not do.
+const TIMED_OUT: i32 = 64;
+const FORBIDDEN: i32 = 13;
 /// How long a majority may take to have a write.
-const MAJORITY: Duration = Duration::from_secs(10);
+const MAJORITY: Duration = Duration::from_secs(7);
 
 pub(super) fn connect(uri: &str) -> Result<(Client, Database), StoreError> {
     let mut options = ClientOptions::parse(uri).run().map_err(explain)?;
     options.app_name.get_or_insert_with(|| "sloe".to_owned());
     options.server_selection_timeout.get_or_insert(SELECTION);
+    options.connect_timeout.get_or_insert(CONNECT);
     options.retry_writes = Some(true);
     // Whatever the address says of these: a decision must not stand on less.
     options.write_concern = Some(
@@ -130,9 +139,7 @@ fn server(store: &Mongo) -> Result<(), StoreError> {
     let hello = store.database.run_command(doc! { "hello": 1 }).run().map_err(explain)?;
     let wire = hello.get_i32("maxWireVersion").unwrap_or_default();
     if wire < OLDEST_WIRE {
-        return Err(StoreError::Unusable(format!(
-            "this MongoDB is too old (wire version {wire}): Sloe needs 6.0 or newer"
-        )));
+        return Err(StoreError::Unusable(TOO_OLD.into()));
     }
     let set =
         hello.get_str("setName").is_ok() || hello.get_str("msg").is_ok_and(|m| m == "isdbgrid");
@@ -143,7 +150,32 @@ fn server(store: &Mongo) -> Result<(), StoreError> {
                 .into(),
         ));
     }
-    Ok(())
+    majority(store)
+}
+
+/// Has a write acknowledged that changes nothing.
+fn majority(store: &Mongo) -> Result<(), StoreError> {
+    let documents = store.collection(Collection::Platform.name());
+    let done = documents.delete_one(doc! { "_id": "is it acknowledged?" }).run();
+    let Err(error) = done else { return Ok(()) };
+    Err(match error.kind.as_ref() {
+        ErrorKind::Write(WriteFailure::WriteConcernError(late)) if late.code == TIMED_OUT => {
+            StoreError::Unavailable(
+                "no majority of MongoDB's replica set acknowledges what is written".into(),
+            )
+        }
+        ErrorKind::Write(WriteFailure::WriteConcernError(refused)) => {
+            StoreError::Unusable(format!(
+                "this MongoDB does not acknowledge what a majority has in its log ({}): Sloe needs \
+                 a replica set that does, with w: majority and j: true",
+                refused.code_name
+            ))
+        }
+        ErrorKind::Command(command) if command.code == FORBIDDEN => StoreError::Unusable(
+            "MongoDB does not let this user write: grant readWrite on the database".into(),
+        ),
+        _ => explain(error),
+    })
 }
 
 pub(super) fn migrate(store: &Mongo) -> Result<Vec<String>, StoreError> {

@@ -1,6 +1,7 @@
 //! A MongoDB for tests: a server process of its own that speaks the real wire
 //! protocol, started here; or any MongoDB that `SLOE_TEST_MONGODB` names, where
 //! each test has a database of its own that is dropped at its end.
+#![allow(dead_code, reason = "each test uses its own part")]
 
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -31,24 +32,39 @@ impl Server {
     #[must_use]
     pub(crate) fn start(directory: &Path) -> Self {
         let database = format!("sloe_test_{}", mongodb::bson::oid::ObjectId::new().to_hex());
-        Self::of(directory, database)
+        Self::of(directory, database, &[], free_port)
     }
 
-    /// Starts a server that was killed again, on the same data.
+    /// The same, as a server that is told more.
+    #[must_use]
+    pub(crate) fn with(directory: &Path, wishes: &[&str]) -> Self {
+        let database = format!("sloe_test_{}", mongodb::bson::oid::ObjectId::new().to_hex());
+        Self::of(directory, database, wishes, free_port)
+    }
+
+    /// Whether it is one that we did not start.
+    #[must_use]
+    pub(crate) fn is_given(&self) -> bool {
+        self.process.is_none() && !self.killed
+    }
+
+    /// Starts a server that was killed again, on the same data and at the same address.
     pub(crate) fn restart(&mut self, directory: &Path) {
-        *self = Self::of(directory, self.database.clone());
+        let port = self.address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        *self = Self::of(directory, self.database.clone(), &[], || port.unwrap());
     }
 
-    fn of(directory: &Path, database: String) -> Self {
+    fn of(directory: &Path, database: String, wishes: &[&str], port: impl Fn() -> u16) -> Self {
         if let Some(address) = std::env::var(ANY).ok().filter(|address| !address.is_empty()) {
             return Self { process: None, killed: false, address, database };
         }
         for _ in 0..5 {
-            let port = free_port();
+            let port = port();
             let mut child = Command::new(program())
                 .args(["--host", "127.0.0.1", "--sync-on-commit", "--port", &port.to_string()])
                 .arg("--storage-path")
                 .arg(directory)
+                .args(wishes)
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())
@@ -92,8 +108,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let given = self.process.is_none() && !self.killed;
-        if !given {
+        if !self.is_given() {
             self.kill();
         } else if let Ok(client) = Client::with_uri_str(&self.address) {
             let _ = client.database(&self.database).drop().run();

@@ -129,7 +129,10 @@ impl Sender<'_> {
                 Some((_, known)) if work.forced && (known.id.is_some() || !known.gone) => {
                     lines.push(Line { id: known.record(), resent: known.resent, work });
                 }
-                Some((version, known)) if known.gone || version >= work.version => {
+                Some((version, known))
+                    if known.gone
+                        || (version >= work.version && !sloe_core::planted!(OlderStateSent)) =>
+                {
                     settled.extend(self.books.forget_retry(&self.org, &work.record.key));
                 }
                 Some((_, known)) => {

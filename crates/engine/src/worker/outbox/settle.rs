@@ -143,6 +143,9 @@ impl Sender<'_> {
             settled.writes.push(write);
         }
         self.books.delivered += 1;
+        if sloe_core::planted!(OlderStateSent) {
+            return;
+        }
         settled.writes.extend(self.books.forget_retry(&self.org, &work.record.key));
     }
 
