@@ -16,6 +16,9 @@ use serde_json::{Value, json};
 /// Seats of the one event.
 pub(crate) const SEATS: u64 = 150;
 
+/// What a registration takes where it takes its time.
+pub(crate) const DAWDLE: Duration = Duration::from_millis(50);
+
 /// How the stand-in breaks its word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cheat {
@@ -32,6 +35,8 @@ pub(crate) enum Cheat {
     Trips,
     /// Gives one order to two visitors.
     GivesOrdersTwice,
+    /// Takes its time for every registration.
+    Dawdles,
 }
 
 struct Claim {
@@ -235,6 +240,9 @@ async fn register(
     let (Some(people), "e1") = (people, event.as_str()) else {
         return StatusCode::UNPROCESSABLE_ENTITY.into_response();
     };
+    if stand.cheat == Cheat::Dawdles {
+        tokio::time::sleep(DAWDLE).await;
+    }
     once(&stand, &headers, |ledger| {
         let fits = ledger.left() >= people || stand.cheat == Cheat::Oversells;
         fits.then(|| ledger.order(&stand, people))

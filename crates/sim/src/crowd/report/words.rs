@@ -58,8 +58,12 @@ pub(super) fn came(report: &Report) -> String {
 
 /// What the verdict rests on.
 pub(super) fn because(report: &Report) -> String {
+    let of = match report.plan.planned {
+        planned if planned > report.visitors => format!(" of {}", grouped(planned)),
+        _ => String::new(),
+    };
     let mut text = format!(
-        "{} visitors came {}; {} registrations were acknowledged, {} a second, and 99 of 100 \
+        "{}{of} visitors came {}; {} registrations were acknowledged, {} a second, and 99 of 100 \
          visits were over within {}.",
         grouped(report.visitors),
         came(report),
