@@ -334,6 +334,10 @@ pub(crate) fn start(engine: &Engine) {
     driver::drive(engine, "follow", often, |e| &e.workers().nothing, follow::look);
     workers.spawn(nodes::watch(engine.clone()));
     workers.spawn(peers::carry(engine.clone()));
+    workers.spawn(follow::hear(engine.clone()));
+    if let Err(error) = follow::listen(engine.clone()) {
+        tracing::warn!(%error, "no thread listens for changes; they are looked for");
+    }
     let compared = Arc::new(orders::Compared::default());
     driver::drive(
         engine,
