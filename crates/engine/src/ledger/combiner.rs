@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use sloe_core::fact::{Batch, Fact};
@@ -44,6 +44,8 @@ pub(crate) struct Settings {
     pub(crate) committed: Committing,
     /// How many other nodes may want the same events now.
     pub(crate) others: Arc<AtomicUsize>,
+    /// Whether this node's clock is too far off the store's to decide anything.
+    pub(crate) clock_off: Arc<AtomicBool>,
     /// Who leads which event.
     pub(crate) peers: Arc<Peers>,
     /// Told when an event turns out to be wanted by several nodes.
@@ -155,6 +157,13 @@ impl Combiner {
             self.queue.push(task);
         }
         let tasks = self.queue.take(limits::MAX_CLAIMS_PER_BATCH, limits::MAX_BATCH_BYTES);
+        if self.settings.clock_off.load(Ordering::Acquire) {
+            // Its time would be the journal's from then on, and holds would end too soon or too late.
+            for task in tasks {
+                let _ = task.answer.send(Err(Unanswered::NotAccepted));
+            }
+            return;
+        }
         let mut by_event: BTreeMap<EventRef, Vec<Box<Task>>> = BTreeMap::new();
         for task in self.hand_over(tasks) {
             if !self.closed.admits(&task) {

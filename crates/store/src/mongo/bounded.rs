@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use sloe_core::fact::Batch;
 use sloe_core::ids::{ClaimId, EventRef, OrgId};
+use sloe_core::time::Timestamp;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::Mongo;
@@ -234,6 +235,10 @@ impl Store for Bounded {
 
     fn watch(&self, tell: &mut dyn FnMut(News) -> bool) -> Result<bool, StoreError> {
         self.mongo.watch(tell)
+    }
+
+    fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.look(SHORT, Store::clock)
     }
 
     fn is_shared(&self) -> bool {
