@@ -146,7 +146,8 @@ impl Residents {
     /// The events that others may have written since the last call.
     pub(super) fn take_moved(&mut self) -> Vec<EventRef> {
         let moved = std::mem::take(&mut self.moved);
-        if self.shared { moved.into_iter().collect() } else { Vec::new() }
+        let told = self.shared && !sloe_core::planted!(FollowedUntold);
+        if told { moved.into_iter().collect() } else { Vec::new() }
     }
 
     pub(super) fn get_mut(&mut self, event: EventRef) -> Option<&mut Resident> {
