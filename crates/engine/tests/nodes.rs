@@ -230,6 +230,15 @@ async fn an_update_is_asked_of_whichever_node_reads_the_org() {
         public.event(org.event().public_id()).is_ok_and(|(_, page)| page.name == "Changed")
     })
     .await;
+    // Whoever asks how it stands is told the same on every node.
+    register(&public, &org, 1).await;
+    until("the node for the public tells of a delivery", async || {
+        let told = public.sync_state(org.id()).await.unwrap();
+        told.delivered == 1 && told.last_drain.is_some() && told.is_drained()
+    })
+    .await;
+    assert!(public.refreshes(org.id()).iter().any(|refresh| refresh.trouble().is_none()));
+    assert!(public.poll_state(org.id()).is_some());
     until("nothing is asked any more", async || {
         store.scan(Range::All(Collection::Asks), None, 10).unwrap().is_empty()
     })
