@@ -158,6 +158,43 @@ async fn a_lost_answer_is_not_called_a_refusal_until_the_store_tells_the_truth()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_checkout_whose_answer_is_lost_says_that_it_checks_and_then_leads_to_the_order() {
+    let (ground, mut node, visitor) = serving().await;
+    let redirect = reqwest::redirect::Policy::none();
+    let browser = Client::builder().no_proxy().redirect(redirect).timeout(PATIENCE);
+    let browser = browser.build().unwrap();
+    let post = async |path: &str, fields: &[(&str, &str)]| {
+        let request = browser.post(format!("{}{path}", visitor.url)).form(fields);
+        request.header("sec-fetch-site", "same-origin").send().await.unwrap()
+    };
+    let held = post("/acme/event/hold", &[(&format!("qty-{}", visitor.item), "1")]).await;
+    assert_eq!(held.status(), 303);
+    let checkout = held.headers()["location"].to_str().unwrap().to_owned();
+    if !ground.mongo.signal("STOP") {
+        return;
+    }
+    let person = [("first-1", "Ada"), ("last-1", "Lovelace"), ("email-1", "ada@example.org")];
+    let lost = post(&checkout, &person).await;
+    assert_eq!(lost.status(), 503, "{}", node.told());
+    assert!(lost.headers().contains_key("retry-after"));
+    let page = lost.text().await.unwrap();
+    assert!(page.contains("We are checking") && page.contains("nothing is booked twice"), "{page}");
+    ground.mongo.signal("CONT");
+    let confirm = async || {
+        let answer = post(&checkout, &person).await;
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        match status.as_u16() {
+            303 => Ok(headers["location"].to_str().unwrap().to_owned()),
+            _ => Err(format!("{status}: {}", answer.text().await.unwrap())),
+        }
+    };
+    let order = eventually(confirm).await;
+    assert!(order.starts_with("/order/"), "{order}");
+    visitor.left(SEATS - 2).await;
+    node.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_store_at_the_start_it_says_so_and_begins_once_there_is_one() {
     let mut ground = Ground::begin(SEATS).await;
     if !ground.mongo.kill() {
