@@ -6,6 +6,7 @@ mod clients;
 mod generate;
 mod mongo;
 mod needs;
+mod simulate;
 mod test;
 mod tidy;
 
@@ -21,6 +22,7 @@ cargo xtask clients       installs the Salesforce clients and tools that the cli
                           cache ${XDG_CACHE_HOME:-~/.cache}/sloe/clients, at the pinned versions
 cargo xtask mongo         installs the server that the MongoDB tests talk to into ${XDG_CACHE_HOME:-~/.cache}/sloe/mongo;
                           a MongoDB of yours is used instead: SLOE_TEST_MONGODB=mongodb://…
+cargo xtask simulate      simulated worlds, seed by seed: --seeds N, --from S; --seed S shows one step by step
 cargo xtask gen           makes the code of the Pub/Sub API from its .proto file anew
 cargo xtask tidy          the rules that no other tool checks: layers, sizes, licenses, banned words
 cargo xtask bench [P1 …]  speed and memory against their ceilings, and what docs/performance.md says of them;
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         ["gen"] => generate::run(),
         ["tidy"] => tidy::run(),
         ["bench", names @ ..] => bench::run(names),
+        ["simulate", words @ ..] => simulate::run(words),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())

@@ -24,6 +24,7 @@ use tokio::task::JoinHandle;
 
 use crate::at::StoreAt;
 use crate::cmd::Failure;
+use crate::peers::PeersAt;
 use crate::platform::{self, Announced};
 
 /// How soon a store that does not answer is tried again at first, and at last.
@@ -56,6 +57,8 @@ pub(crate) struct Wishes {
     pub(crate) drain: Option<Duration>,
     /// Whether a proxy stands before it that tells who calls.
     pub(crate) behind_proxy: bool,
+    /// Where other nodes reach this one, if they do.
+    pub(crate) peers: Option<PeersAt>,
 }
 
 /// The master key: the environment's, else the one beside the data.
@@ -201,7 +204,12 @@ impl Platform {
     ) -> Result<Self, Failure> {
         let metrics = sloe_web::health::install_metrics()?;
         let url = format!("http://{}", listener.local_addr()?);
-        let workers = workers(&wishes);
+        let mut wishes = wishes;
+        let peers = wishes.peers.take();
+        let mut workers = workers(&wishes);
+        if let Some(peers) = &peers {
+            workers.peering = Some(peers.peering()?);
+        }
         let drain = wishes.drain.unwrap_or(match at {
             StoreAt::Embedded(_) => Duration::ZERO,
             StoreAt::Mongo(_) => NOTICED,
@@ -214,6 +222,9 @@ impl Platform {
             let _ = stopped.await;
         }));
         let engine = start_patiently(at, key, workers, &entrance).await?;
+        if let Some(peers) = peers {
+            peers.serve(&engine);
+        }
         let admin_token = settings.admin_token.clone();
         let announced = match (at, &admin_token) {
             (StoreAt::Embedded(data), Some(token)) => Some(platform::announce(data, &url, token)?),

@@ -3,6 +3,7 @@
 mod at;
 mod boot;
 mod cmd;
+mod peers;
 mod platform;
 
 use std::process::ExitCode;

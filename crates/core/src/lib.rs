@@ -20,6 +20,22 @@ pub mod money;
 pub mod outbox;
 #[cfg(feature = "planted")]
 pub mod planted;
+/// Whether a bug is planted in this thread.
+#[cfg(feature = "planted")]
+#[macro_export]
+macro_rules! planted {
+    ($bug:ident) => {
+        $crate::planted::is($crate::planted::Bug::$bug)
+    };
+}
+/// Whether a bug is planted in this thread: never, in what is shipped.
+#[cfg(not(feature = "planted"))]
+#[macro_export]
+macro_rules! planted {
+    ($bug:ident) => {
+        false
+    };
+}
 pub mod time;
 pub mod verify;
 pub mod words;

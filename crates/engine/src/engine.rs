@@ -22,12 +22,14 @@ use crate::error::Denied;
 use crate::keys::EventKeys;
 use crate::ledger::{self, Desk, Settings, Stepper};
 use crate::nodes::{self, Nodes};
+use crate::peers::Peers;
 use crate::reach::Reach;
 use crate::seal::Key;
 use crate::steps::Steps;
 use crate::tenant::{Org, OrgError, Registry};
 use crate::token::{Kind, Tokens};
 use crate::view::{Availability, Found, Listing};
+use crate::worker::follow::Told;
 use crate::worker::{self, Workers};
 
 /// What an engine is made of.
@@ -81,6 +83,8 @@ pub struct Engine {
 struct Inner {
     started: Timestamp,
     nodes: Nodes,
+    peers: Arc<Peers>,
+    told: Told,
     world: Arc<dyn World>,
     registry: Registry,
     catalog: Catalog,
@@ -103,6 +107,7 @@ pub(crate) struct News {
     pub(crate) orders: Notify,
     pub(crate) removals: Notify,
     pub(crate) retention: Notify,
+    pub(crate) nodes: Notify,
     /// Events whose orders may have changed since the projection looked.
     pub(crate) reorder: Mutex<BTreeSet<EventRef>>,
     /// Events whose figures may have changed since the outbox looked.
@@ -159,12 +164,13 @@ impl Engine {
         let Options { store, master_key, world, ledger_bytes, workers: _ } = options;
         let nodes = Nodes::new(NodeId(world.id()), &*store, workers.works(), world.steady());
         let tokens = Tokens::new(master_key.derive("tokens").bytes());
+        let peers = Arc::new(Peers::new(master_key.derive("peers"), workers.peering()));
         let registry = Registry::load(&*store, master_key, Arc::clone(&world))?;
         let catalog = Catalog::load(Arc::clone(&store))?;
         let availability = Arc::new(DashMap::new());
         let quarantined = Quarantined::default();
         let news = Arc::new(News::default());
-        let wake = Arc::clone(&news);
+        let (wake, contended) = (Arc::clone(&news), Arc::clone(&news));
         let (desk, combiner) = combine(Settings {
             store: Arc::clone(&store),
             world: Arc::clone(&world),
@@ -173,10 +179,14 @@ impl Engine {
             budget: ledger_bytes,
             committed: Box::new(move |events, destinations| wake.spread(events, destinations)),
             others: nodes.others(),
+            peers: Arc::clone(&peers),
+            contended: Box::new(move || contended.nodes.notify_one()),
         })?;
         let inner = Inner {
             started: world.now(),
             nodes,
+            peers,
+            told: Told::default(),
             world,
             registry,
             catalog,
@@ -370,6 +380,16 @@ impl Engine {
     /// The nodes on the store, and this one among them.
     pub(crate) fn nodes(&self) -> &Nodes {
         &self.inner.nodes
+    }
+
+    /// What the store told of and nobody looked at yet.
+    pub(crate) fn told(&self) -> &Told {
+        &self.inner.told
+    }
+
+    /// The way to the other nodes.
+    pub(crate) fn peers(&self) -> &Peers {
+        &self.inner.peers
     }
 
     /// When this engine was started.

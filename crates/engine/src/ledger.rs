@@ -10,6 +10,7 @@
 mod ask;
 mod closed;
 mod combiner;
+mod decide;
 mod desk;
 mod queue;
 mod resident;
@@ -17,6 +18,7 @@ mod rest;
 mod stepper;
 mod thread;
 
+pub(crate) use ask::Task;
 pub use ask::{Answer, Committed, Unanswered};
 pub(crate) use combiner::Settings;
 pub use desk::Desk;

@@ -21,6 +21,7 @@ pub mod licensing;
 pub mod mail;
 pub mod mapping;
 mod nodes;
+pub mod peers;
 mod reach;
 pub mod refresh;
 pub mod remove;

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sloe_core::ids::OrgId;
+use sloe_core::ids::{EventRef, OrgId};
 use sloe_core::lease::{self, Lease, NodeId, Pulse, Step};
 use sloe_store::api::{Document, Fence, Store, StoreError, Write};
 use sloe_store::key::{Collection, Key, Range};
@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
+use crate::peers::{self, Lead};
 use crate::worker::{follow, stored};
 
 /// What concerns all orgs: mail, retention, removals, the source org of licenses.
@@ -78,7 +79,6 @@ pub(crate) struct Nodes {
     me: NodeId,
     shared: bool,
     works: bool,
-    peer: Option<String>,
     began: Instant,
     /// Of work that never ends, as nobody else could do it.
     alone: CancellationToken,
@@ -91,16 +91,7 @@ impl Nodes {
     pub(crate) fn new(me: NodeId, store: &dyn Store, works: bool, began: Instant) -> Self {
         let shared = store.is_shared();
         let alone = CancellationToken::new();
-        Self {
-            me,
-            shared,
-            works,
-            peer: None,
-            began,
-            alone,
-            state: Mutex::default(),
-            others: Arc::default(),
-        }
+        Self { me, shared, works, began, alone, state: Mutex::default(), others: Arc::default() }
     }
 
     /// Its name.
@@ -129,6 +120,11 @@ impl Nodes {
     /// Whether this node does a piece of work.
     pub(crate) fn holds(&self, work: &str) -> bool {
         !self.shared || self.state().held.contains_key(work)
+    }
+
+    /// Whether this node does any work that one node at a time does.
+    pub(crate) fn holds_anything(&self) -> bool {
+        !self.shared || !self.state().held.is_empty()
     }
 
     /// Ends all work that one node at a time does if the store has taken no
@@ -213,8 +209,7 @@ impl Engine {
             return Some((self.clone(), nodes.alone.clone()));
         }
         let tenure = nodes.state().held.get(work).cloned()?;
-        #[cfg(feature = "planted")]
-        if sloe_core::planted::is(sloe_core::planted::Bug::UnfencedLease) {
+        if sloe_core::planted!(UnfencedLease) {
             return Some((self.clone(), tenure.ended));
         }
         let fence = Fence { lease: Key::lease(work), epoch: tenure.epoch };
@@ -297,6 +292,7 @@ pub(crate) async fn step(engine: &Engine) -> Result<(), StoreError> {
             Step::Give(name) => give(engine, name).await?,
         }
     }
+    lead(engine, &leases).await?;
     if !judged.forgotten.is_empty() {
         let gone = judged.forgotten.into_iter();
         let gone: Vec<Write> = gone
@@ -317,7 +313,7 @@ async fn beat(engine: &Engine) -> Result<(), StoreError> {
         state.beat
     };
     let since = engine.started().0;
-    let node = StoredNode { works: nodes.works, peer: nodes.peer.clone(), since };
+    let node = StoredNode { works: nodes.works, peer: engine.peers().address(), since };
     let write =
         Write { key: Key::node(&nodes.me.text()), version: beat, body: Some(encode(&node)) };
     stored(engine, move |store| store.put(&[write])).await?;
@@ -328,13 +324,7 @@ async fn beat(engine: &Engine) -> Result<(), StoreError> {
 async fn take(engine: &Engine, name: String, epoch: u64) -> Result<(), StoreError> {
     let nodes = engine.nodes();
     let lease = StoredLease { node: Some(nodes.me.text()), since: engine.now().0 };
-    let (key, body) = (Key::lease(&name), encode(&lease));
-    let taken = stored(engine, move |store| {
-        store.put(&[Write { key: key.clone(), version: epoch, body: Some(body) }])?;
-        // Of several that write the same epoch the first one has it.
-        Ok(store.get(&key)?.map(|found| lease_of(&found)))
-    });
-    if taken.await? == Some(Lease { epoch, holder: Some(nodes.me) }) {
+    if write_lease(engine, &name, epoch, &lease).await? {
         let node = nodes.me.text();
         tracing::info!(node, work = name, epoch, "this node does this work from now on");
         let tenure = Tenure { epoch, ended: CancellationToken::new() };
@@ -358,6 +348,55 @@ async fn give(engine: &Engine, name: String) -> Result<(), StoreError> {
     stored(engine, move |store| store.put(&[write])).await
 }
 
+/// Takes or drops the lead of hot events, and learns who leads the others.
+async fn lead(engine: &Engine, leases: &BTreeMap<String, Lease>) -> Result<(), StoreError> {
+    let (nodes, peers) = (engine.nodes(), engine.peers());
+    let living = nodes.state().others.clone();
+    let steps = peers.judge(nodes.me, leases, &living, engine.now());
+    let taken = steps.iter().any(|step| matches!(step, Lead::Take(..)));
+    for step in steps {
+        match step {
+            Lead::Take(event, epoch) => {
+                let name = format!("{}{}", peers::EVENT, event.partition());
+                let lease = StoredLease { node: Some(nodes.me.text()), since: engine.now().0 };
+                if write_lease(engine, &name, epoch, &lease).await? {
+                    tracing::info!(?event, "this node decides this event's claims from now on");
+                    peers.lead(event, engine.now());
+                }
+            }
+            Lead::Drop(event) => drop_lead(engine, event).await?,
+        }
+    }
+    if taken {
+        // Whoever was first is where claims go from now on.
+        let leases = stored(engine, all_leases).await?;
+        peers.judge(nodes.me, &leases, &living, engine.now());
+    }
+    Ok(())
+}
+
+async fn drop_lead(engine: &Engine, event: EventRef) -> Result<(), StoreError> {
+    engine.peers().drop_lead(event);
+    let key = Key::lease(&format!("{}{}", peers::EVENT, event.partition()));
+    stored(engine, move |store| store.put(&[Write { key, version: ANY, body: None }])).await
+}
+
+/// Writes a lease of this node; whether it was the first at that epoch.
+async fn write_lease(
+    engine: &Engine,
+    name: &str,
+    epoch: u64,
+    lease: &StoredLease,
+) -> Result<bool, StoreError> {
+    let (key, body) = (Key::lease(name), encode(lease));
+    let taken = stored(engine, move |store| {
+        store.put(&[Write { key: key.clone(), version: epoch, body: Some(body) }])?;
+        // Of several that write the same epoch the first one has it.
+        Ok(store.get(&key)?.map(|found| lease_of(&found)))
+    });
+    Ok(taken.await? == Some(Lease { epoch, holder: Some(engine.nodes().me) }))
+}
+
 /// Gives everything back, so that nobody has to wait until this node is known to be dead.
 pub(crate) async fn leave(engine: &Engine) -> Result<(), StoreError> {
     let nodes = engine.nodes();
@@ -368,6 +407,9 @@ pub(crate) async fn leave(engine: &Engine) -> Result<(), StoreError> {
     let names: Vec<String> = nodes.state().held.keys().cloned().collect();
     for name in names {
         give(engine, name).await?;
+    }
+    for event in engine.peers().led() {
+        drop_lead(engine, event).await?;
     }
     let gone = Write { key: Key::node(&nodes.me.text()), version: ANY, body: None };
     stored(engine, move |store| store.put(&[gone])).await

@@ -19,6 +19,7 @@ pub(crate) mod poll;
 pub(crate) mod reads;
 pub(crate) mod refresh;
 mod retention;
+pub(crate) mod standing;
 mod supervise;
 pub(crate) mod verify;
 
@@ -40,6 +41,7 @@ use crate::engine::{Engine, StartError};
 use crate::mail::MailSettings;
 use crate::mapping;
 use crate::nodes;
+use crate::peers::{self, Peering};
 use crate::reach;
 pub use budget::Calls24h;
 pub use driver::Run;
@@ -83,6 +85,8 @@ pub struct Settings {
     /// Whether the work that calls orgs, sends mail and looks after what is stored is done here.
     /// Without it others do that, and this node only follows what is stored.
     pub works: bool,
+    /// How other nodes are reached, and this one by them; `None` if they aren't.
+    pub peering: Option<Peering>,
 }
 
 impl Default for Settings {
@@ -99,6 +103,7 @@ impl Default for Settings {
             mail: None,
             licenses: None,
             works: true,
+            peering: None,
         }
     }
 }
@@ -124,6 +129,8 @@ pub(crate) struct Workers {
     runs: Mutex<BTreeMap<&'static str, Run>>,
     /// Orgs' tasks that ended by a panic.
     stumbled: supervise::Stumbled,
+    /// How the work stands that other nodes do.
+    pub(crate) standings: standing::Standings,
 }
 
 impl Workers {
@@ -153,6 +160,7 @@ impl Workers {
             tasks: TaskTracker::new(),
             runs: Mutex::default(),
             stumbled: supervise::Stumbled::default(),
+            standings: standing::Standings::default(),
         })
     }
 
@@ -169,6 +177,11 @@ impl Workers {
     /// Whether the work that only one node does at a time may be done here.
     pub(crate) fn works(&self) -> bool {
         (self.inline || self.runtime.is_some()) && self.settings.works
+    }
+
+    /// How other nodes are reached.
+    pub(crate) fn peering(&self) -> Option<Peering> {
+        self.settings.peering.clone()
     }
 
     /// Where licenses are replicated from, if from anywhere.
@@ -224,6 +237,11 @@ impl Workers {
         if let Some((_, work)) = self.orgs.remove(&org) {
             work.left.cancel();
         }
+    }
+
+    /// Runs something until it ends, or the engine does.
+    pub(crate) fn beside(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.spawn(work);
     }
 
     fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
@@ -316,9 +334,14 @@ pub(crate) fn start(engine: &Engine) {
     driver::drive(engine, "licenses", often, |engine| &engine.workers().nothing, license::follow);
     driver::drive(engine, "mappings", now_and_then, |e| &e.workers().nothing, mapping::look);
     driver::drive(engine, "store", often, |e| &e.workers().nothing, reach::look);
-    driver::drive(engine, "nodes", often, |e| &e.workers().nothing, nodes::look);
+    driver::drive(engine, "nodes", often, |e| &e.news().nodes, nodes::look);
     driver::drive(engine, "follow", often, |e| &e.workers().nothing, follow::look);
     workers.spawn(nodes::watch(engine.clone()));
+    workers.spawn(peers::carry(engine.clone()));
+    workers.spawn(follow::hear(engine.clone()));
+    if let Err(error) = follow::listen(engine.clone()) {
+        tracing::warn!(%error, "no thread listens for changes; they are looked for");
+    }
     let compared = Arc::new(orders::Compared::default());
     driver::drive(
         engine,
@@ -347,7 +370,8 @@ fn start_work(engine: &Engine) {
             orgs::look(&engine);
             let kept = budget::keep(&engine, false).await;
             let asked = asks::look(&engine).await.map_err(|error| error.to_string());
-            outbox::look(engine).await.and(kept).and(asked)
+            let told = standing::tell(&engine).await.map_err(|error| error.to_string());
+            outbox::look(engine).await.and(kept).and(asked).and(told)
         },
     );
     driver::drive(

@@ -5,7 +5,9 @@
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use common::org::{Org, hasty, until};
 use common::{connect, event, org_id, person, raw, start_on};
@@ -15,6 +17,7 @@ use sloe_engine::claims::RequestId;
 use sloe_engine::clock::Machine;
 use sloe_engine::engine::Engine;
 use sloe_engine::error::Denied;
+use sloe_engine::peers::{Peering, Posted};
 use sloe_engine::worker;
 use sloe_store::api::Store;
 use sloe_store::key::{Collection, Range};
@@ -227,9 +230,105 @@ async fn an_update_is_asked_of_whichever_node_reads_the_org() {
         public.event(org.event().public_id()).is_ok_and(|(_, page)| page.name == "Changed")
     })
     .await;
+    // Whoever asks how it stands is told the same on every node.
+    register(&public, &org, 1).await;
+    until("the node for the public tells of a delivery", async || {
+        let told = public.sync_state(org.id()).await.unwrap();
+        told.delivered == 1 && told.last_drain.is_some() && told.is_drained()
+    })
+    .await;
+    assert!(public.refreshes(org.id()).iter().any(|refresh| refresh.trouble().is_none()));
+    assert!(public.poll_state(org.id()).is_some());
     until("nothing is asked any more", async || {
         store.scan(Range::All(Collection::Asks), None, 10).unwrap().is_empty()
     })
     .await;
     worker.stop().await;
+}
+
+/// Addresses that lead from one engine to another within this process, and how
+/// many calls went there; an address that is taken away is as a dead node's.
+#[derive(Clone, Default)]
+struct Wires {
+    ends: Arc<Mutex<BTreeMap<String, Engine>>>,
+    calls: Arc<AtomicUsize>,
+}
+
+impl Wires {
+    fn peering(&self, address: &str) -> Peering {
+        let wires = self.clone();
+        let post = move |to: String, body: Vec<u8>| -> Posted {
+            let wires = wires.clone();
+            Box::pin(async move {
+                let address = to.trim_end_matches("/peer/claims");
+                let end = wires.ends.lock().unwrap().get(address).cloned();
+                let end = end.ok_or("nobody is there")?;
+                wires.calls.fetch_add(1, Ordering::SeqCst);
+                end.decide_for_peer(&body).await.map_err(|error| error.to_string())
+            })
+        };
+        Peering { address: address.to_owned(), post: Arc::new(post) }
+    }
+}
+
+/// Many register for one event on all nodes at once, until nobody can any more.
+async fn rush(nodes: &[Engine], at: EventRef, each: usize) -> usize {
+    let mut running = tokio::task::JoinSet::new();
+    for (n, node) in nodes.iter().enumerate() {
+        for m in 0..each {
+            let (node, people) = (node.clone(), [person(node, at, n * each + m)]);
+            let request = RequestId::Given(format!("{n} {m}"));
+            running.spawn(async move {
+                loop {
+                    match node.register(at.public_id(), &request, &people).await {
+                        Ok(_) => return 1,
+                        Err(Denied::SoldOut { .. }) => return 0,
+                        // As a careful client does, with the same request id.
+                        Err(Denied::NotAccepted { .. } | Denied::OutcomeUnknown) => {
+                            tokio::time::sleep(Duration::from_millis(5)).await;
+                        }
+                        Err(denied) => panic!("{denied:?}"),
+                    }
+                }
+            });
+        }
+    }
+    running.join_all().await.into_iter().sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn claims_of_a_hot_event_are_handed_to_the_node_that_leads_it() {
+    let (store, wires) = (Memory::default(), Wires::default());
+    let nodes: Vec<Engine> = (0..3)
+        .map(|n| {
+            let address = format!("http://node-{n}");
+            let peering = Some(wires.peering(&address));
+            let engine = node(&store, Some(worker::Settings { peering, ..web() }));
+            wires.ends.lock().unwrap().insert(address, engine.clone());
+            engine
+        })
+        .collect();
+    connect(&nodes[0], &store, org_id(1), "acme", "http://127.0.0.1:9");
+    let at = event(org_id(1));
+    nodes[0].apply_refresh(org_id(1), raw(1, "Event", Some(100_000), 0)).await.unwrap();
+    let known = async || nodes.iter().all(|node| node.event(at.public_id()).is_ok());
+    until("every node knows the event", known).await;
+    let mut sold = 0;
+    until("claims are handed over", async || {
+        sold += rush(&nodes, at, 60).await;
+        wires.calls.load(Ordering::SeqCst) > 20
+    })
+    .await;
+    // Each round repeats the requests of the first: nobody has two places.
+    assert_eq!(sold % 180, 0);
+    let left = |left| nodes.iter().all(|n| n.availability_now(at).is_some_and(|a| a.left == left));
+    until("every node tells what is left", async || left(Some(100_000 - 180))).await;
+    // The leader dies for the others: they decide by themselves, and nothing is lost.
+    wires.ends.lock().unwrap().clear();
+    nodes[0].apply_refresh(org_id(1), raw(1, "Event", Some(300), 0)).await.unwrap();
+    let people: Vec<_> = (0..3).map(|n| person(&nodes[n], at, 1_000 + n)).collect();
+    for (node, people) in nodes.iter().zip(people) {
+        node.register(at.public_id(), &RequestId::Fresh, &[people]).await.unwrap();
+    }
+    until("every node tells the same", async || left(Some(117))).await;
 }

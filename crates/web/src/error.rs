@@ -13,6 +13,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use sloe_core::time::Timestamp;
 use sloe_engine::error::{Denied, Fault, PoolRef, Shortage};
+use sloe_engine::peers::PeerError;
 
 pub use causes::{Cause, Entry};
 pub use document::{FaultDocument, PoolDocument, PoolKind, ProblemDocument};
@@ -257,6 +258,14 @@ pub(crate) fn wordless(response: &Response) -> Option<Problem> {
 /// Which class of statuses, for metrics: 2 is success.
 pub(crate) fn class(status: StatusCode) -> usize {
     usize::from(status.as_u16() / 100)
+}
+
+/// What another node is told whose claims are not decided here.
+pub(crate) fn of_peer(refused: PeerError) -> StatusCode {
+    match refused {
+        PeerError::NotOurs => StatusCode::FORBIDDEN,
+        PeerError::Unreadable => StatusCode::BAD_REQUEST,
+    }
 }
 
 /// A thing was made.

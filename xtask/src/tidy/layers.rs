@@ -111,6 +111,40 @@ pub(super) fn check_core_tree(tree: &str) -> Vec<Fault> {
     found.iter().map(fault).collect()
 }
 
+/// How cargo is asked for all features that any shipped build can turn on.
+pub(super) fn shipped_tree_arguments() -> [&'static str; 10] {
+    [
+        "tree",
+        "--package",
+        "sloe",
+        "--all-features",
+        "--edges",
+        "normal,build,features",
+        "--prefix",
+        "none",
+        "--locked",
+        "--quiet",
+    ]
+}
+
+/// Bugs that tests plant, and the worlds that find them, are in no shipped build.
+pub(super) fn check_shipped_tree(tree: &str) -> Vec<Fault> {
+    let fault = |line: &str| {
+        let named = |package: &str, feature: &str| {
+            line.starts_with(&format!("{package} feature \"{feature}\""))
+        };
+        let only_tests =
+            [("sloe-core", "planted"), ("sloe-sim", "world"), ("sloe-store", "testing")];
+        let (package, feature) = only_tests.into_iter().find(|(p, f)| named(p, f))?;
+        let what = format!("a shipped build can turn on `{package}/{feature}`, which is for tests");
+        let instead = "turn it on in dev-dependencies only";
+        Some(Fault::new("crates/cli/Cargo.toml", 1, what, instead))
+    };
+    let mut faults: Vec<_> = tree.lines().filter_map(fault).collect();
+    faults.dedup();
+    faults
+}
+
 pub(super) fn check(manifests: &[Manifest]) -> Vec<Fault> {
     let members = manifests.get(1..).unwrap_or_default();
     let mut faults: Vec<Fault> = members.iter().flat_map(check_member).collect();
@@ -203,6 +237,16 @@ mod tests {
         assert!(faults("crates/new/Cargo.toml", "")[0].contains("has no place in the table"));
         let workspace = Manifest::parse("Cargo.toml", "").unwrap();
         assert_eq!(check(&[workspace]).len(), LAYERS.len());
+    }
+
+    #[test]
+    fn a_shipped_build_that_could_contain_planted_bugs_is_found() {
+        let tree =
+            "sloe-core feature \"default\"\nsloe-core feature \"planted\"\nsloe-sim v0.1.0\n";
+        let found = check_shipped_tree(tree);
+        assert_eq!(found.len(), 1);
+        assert!(found[0].what.contains("`sloe-core/planted`"), "{found:?}");
+        assert_eq!(check_shipped_tree("sloe-core feature \"default\"\nserde v1.0.229\n"), []);
     }
 
     #[test]

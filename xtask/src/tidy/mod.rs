@@ -62,6 +62,7 @@ fn check() -> Result<Vec<Fault>, String> {
     let manifests = manifest::read(&files)?;
     let metadata = cargo::metadata()?;
     let core = cargo::read(&layers::core_tree_arguments())?;
+    let shipped = cargo::read(&layers::shipped_tree_arguments())?;
     let mut faults = Vec::new();
     faults.extend(docs::check(&sources));
     faults.extend(size::check(&sources, &size::Exceptions::read(&files)?));
@@ -70,6 +71,7 @@ fn check() -> Result<Vec<Fault>, String> {
     faults.extend(manifest::check(&manifests));
     faults.extend(layers::check(&manifests));
     faults.extend(layers::check_core_tree(&core));
+    faults.extend(layers::check_shipped_tree(&shipped));
     faults.extend(justified::check(&manifests, &files));
     faults.extend(unused::check(&manifests, &sources));
     faults.extend(supply::check(&supply::Policy::read(&files)?, &metadata));

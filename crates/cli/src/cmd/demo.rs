@@ -147,6 +147,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         admin_token: None,
         drain: None,
         behind_proxy: false,
+        peers: None,
     };
     let platform =
         Platform::start(&StoreAt::Embedded(home.path.join("platform")), key, wishes, site).await?;

@@ -9,6 +9,7 @@ use clap::{Args as Arguments, ValueEnum};
 use super::Failure;
 use crate::at::{Place, StoreAt};
 use crate::boot::{self, Platform, Wishes};
+use crate::peers::PeersAt;
 use crate::platform;
 
 /// What a process does.
@@ -69,6 +70,13 @@ pub(crate) struct Args {
     /// sent here: 0 on the embedded store, 5 on MongoDB, where others take over.
     #[arg(long, env = "SLOE_DRAIN_SECONDS", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=300))]
     drain: Option<u64>,
+    /// Where other nodes on the same store hand over claims of events that this one leads; only
+    /// they should reach it.
+    #[arg(long, env = "SLOE_PEER_LISTEN", value_name = "ADDRESS")]
+    peer_listen: Option<SocketAddr>,
+    /// How other nodes reach --peer-listen, if not by its own address: `http://10.0.0.3:7070`.
+    #[arg(long, env = "SLOE_PEER_ADVERTISE", value_name = "URL", requires = "peer_listen")]
+    peer_advertise: Option<String>,
     #[command(flatten)]
     licenses: super::license::Source,
 }
@@ -80,6 +88,11 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
             "the embedded store belongs to exactly one process, which does everything: use --role all",
         ));
     }
+    if args.peer_listen.is_some() && matches!(store, StoreAt::Embedded(_)) {
+        return Err(Failure::new(
+            "the embedded store has one node, and no peers: leave --peer-listen out",
+        ));
+    }
     let port = args.port.map(|port| SocketAddr::from(([0, 0, 0, 0], port)));
     let listen = args.listen.or(port).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080)));
     let next = listen.port().saturating_add(1);
@@ -88,7 +101,12 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let address = listener.local_addr()?;
     let public_url = args.public_url.unwrap_or_else(|| format!("http://{address}"));
     let key = boot::master_key(&store, false)?;
+    let peers = match args.peer_listen {
+        Some(address) => Some(PeersAt::bind(address, args.peer_advertise)?),
+        None => None,
+    };
     let wishes = Wishes {
+        peers,
         smtp_url: args.smtp_url,
         mail_from: args.mail_from,
         public_url: public_url.clone(),

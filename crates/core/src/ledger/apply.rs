@@ -4,6 +4,7 @@ use super::command::{ClaimStatus, PoolKey};
 use super::state::{Ledger, Place, Places, Pool, Role};
 use crate::fact::{Batch, Fact, PoolIx, PoolTerms, Request, Selection, Terms};
 use crate::ids::ClaimId;
+use crate::planted;
 use crate::time::Timestamp;
 
 /// A journal that contradicts itself: the event must be quarantined.
@@ -182,6 +183,9 @@ impl Ledger {
                 u32::try_from(slot).ok()
             }
         };
+        if planted!(RequestForgotten) {
+            return Ok(());
+        }
         slot.and_then(|slot| self.remember(request, slot))
             .ok_or_else(|| self.inconsistent("more claims than can be counted"))
     }
@@ -209,13 +213,21 @@ impl Ledger {
         let Some(slot) = self.slot(claim) else {
             return Err(self.inconsistent("an unknown hold ends"));
         };
-        if self.claims[slot].status != ClaimStatus::Held {
+        if self.claims[slot].status != ClaimStatus::Held && !planted!(DoubleExpiry) {
             return Err(self.inconsistent("a hold ends twice"));
         }
         let places = self.claims[slot].places.clone();
         self.note_claim(slot);
         self.claims[slot].status = status;
-        self.count(&places, Count::Held, false)
+        self.count(&places, Count::Held, false)?;
+        if planted!(SessionSeatKept) && status == ClaimStatus::Released {
+            for place in &places {
+                for ix in &self.selections[place.selection()].sessions {
+                    self.pools[usize::from(ix.0)].held += 1;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn place(&self, claim: ClaimId, place: u16) -> Result<(usize, usize), Inconsistent> {

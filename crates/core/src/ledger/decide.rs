@@ -9,6 +9,7 @@ use super::state::{Claim, Ledger, Role};
 use crate::fact::{Actor, Fact, PoolIx, Request, Selection, Standing, Terms};
 use crate::ids::{ClaimId, SfId};
 use crate::limits;
+use crate::planted;
 use crate::time::Timestamp;
 
 /// Units asked of pools, by pool.
@@ -49,7 +50,7 @@ impl Ledger {
     fn decide_terms(&self, terms: &Terms) -> Result<Decision, Refusal> {
         let mut facts = Vec::new();
         if let Some(current) = &self.terms {
-            if terms.as_of < current.as_of {
+            if terms.as_of < current.as_of && !planted!(StaleLimits) {
                 return Err(Refusal::StaleTerms { as_of: current.as_of });
             }
             let same = Terms { as_of: terms.as_of, ..(**current).clone() } == *terms;
@@ -114,6 +115,7 @@ impl Ledger {
             ClaimStatus::Expired => (self.admit(now, &wanted)?, true),
         };
         let blocked = self.require(&self.asked(&places, (!expired).then_some(held)));
+        let blocked = if expired && planted!(ConfirmWithoutClaim) { Ok(()) } else { blocked };
         blocked.map_err(if expired { Refusal::HoldExpired } else { Refusal::SoldOut })?;
         let fact = Fact::Confirmed { claim, request, places };
         Ok(Decision { facts: vec![fact], claim: Some(claim) })
@@ -213,7 +215,7 @@ impl Ledger {
     /// A request seen before: its answer again, or a refusal if the body differs.
     fn repeat(&self, request: Request) -> Result<Option<Decision>, Refusal> {
         let Some(before) = self.remembered(request.key) else { return Ok(None) };
-        if before.body != request.body {
+        if before.body != request.body && !planted!(BodyNotCompared) {
             return Err(Refusal::IdReused);
         }
         let claim = self.claims.get(before.claim as usize).map(Claim::id);
@@ -365,7 +367,8 @@ impl Ledger {
     fn require(&self, asked: &Asked) -> Result<(), Vec<Blocked>> {
         let blocked = asked.iter().filter(|(_, units)| *units > 0).filter_map(|(ix, units)| {
             let count = self.pools[usize::from(ix.0)].count();
-            let left = count.left().filter(|left| left < units)?;
+            let spare = u32::from(planted!(OffByOne));
+            let left = count.left().filter(|left| left + spare < *units)?;
             Some(Blocked { pool: count.pool, asked: *units, left })
         });
         let blocked: Vec<_> = blocked.collect();

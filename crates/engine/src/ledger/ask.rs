@@ -45,6 +45,8 @@ pub(crate) struct Task {
     pub(crate) answer: oneshot::Sender<Answer>,
     /// How often a conflict threw it back.
     pub(crate) attempts: u8,
+    /// To be decided on this node, whoever leads the event.
+    pub(crate) here: bool,
 }
 
 /// Bytes of a place in a batch at most: its item and sessions, each by its pool's number.
@@ -186,7 +188,7 @@ mod tests {
         let event = SfId::parse("a00000000000001").unwrap();
         let event = EventRef { org: OrgId::parse("00D000000000001").unwrap(), event };
         let (answer, _) = oneshot::channel();
-        Task { event, command, sealed: None, answer, attempts: 0 }.bytes()
+        Task { event, command, sealed: None, answer, attempts: 0, here: false }.bytes()
     }
 
     fn stored(facts: Vec<Fact>) -> usize {

@@ -5,22 +5,25 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sloe_core::fact::{Batch, Fact};
 use sloe_core::ids::EventRef;
-use sloe_core::ledger::{Command, Image};
+use sloe_core::ledger::Image;
 use sloe_core::limits;
+use sloe_core::planted;
 use sloe_core::time::Timestamp;
 use sloe_store::api::{Append, Appended, Destination, Store, StoreError};
 
 use super::ask::{Ask, Committed, Decided, Draft, Task, Unanswered};
 use super::closed::Closed;
+use super::decide::decide_all;
 use super::queue::Queue;
-use super::resident::{LoadError, Published, Resident, Residents};
+use super::resident::{LoadError, Published, Residents};
 use super::rest::Rest;
 use crate::clock::World;
 use crate::damage::Quarantined;
+use crate::peers::{self, Peers};
 
 /// How often a task is decided again after conflicts before it is given back.
 const ATTEMPTS: u8 = 20;
@@ -41,6 +44,10 @@ pub(crate) struct Settings {
     pub(crate) committed: Committing,
     /// How many other nodes may want the same events now.
     pub(crate) others: Arc<AtomicUsize>,
+    /// Who leads which event.
+    pub(crate) peers: Arc<Peers>,
+    /// Told when an event turns out to be wanted by several nodes.
+    pub(crate) contended: Box<dyn Fn() + Send>,
 }
 
 /// Everything of a combiner but its thread.
@@ -54,6 +61,8 @@ pub(crate) struct Combiner {
     reads: Vec<Ask>,
     /// Checkpoints that are due; a newer one of the same event takes an older one's place.
     due: BTreeMap<EventRef, Image>,
+    /// When turns between nodes begin to be counted.
+    began: tokio::time::Instant,
 }
 
 impl Combiner {
@@ -64,7 +73,14 @@ impl Combiner {
             settings.store.is_shared(),
         );
         let (queue, rest) = (Queue::default(), Rest::default());
-        Self { settings, residents, queue, rest, closed, reads: Vec::new(), due: BTreeMap::new() }
+        let (began, reads, due) = (settings.world.steady(), Vec::new(), BTreeMap::new());
+        Self { settings, residents, queue, rest, closed, reads, due, began }
+    }
+
+    /// The time by which nodes take turns: it goes on whoever sets the clock.
+    fn turn(&self) -> Timestamp {
+        let passed = self.settings.world.steady().duration_since(self.began);
+        Timestamp(i64::try_from(passed.as_millis()).unwrap_or(i64::MAX))
     }
 
     /// Tasks that wait for the next commit, and what is asked beside them.
@@ -79,7 +95,7 @@ impl Combiner {
             return Duration::ZERO;
         }
         let Some(next) = self.rest.next() else { return Duration::MAX };
-        let millis = next.millis_since(self.settings.world.now());
+        let millis = next.millis_since(self.turn());
         Duration::from_millis(u64::try_from(millis).unwrap_or(0))
     }
 
@@ -134,16 +150,16 @@ impl Combiner {
     /// Decides what waits, makes it durable and answers.
     pub(super) fn commit_next(&mut self, sweeping: bool) {
         self.answer_reads();
-        let now = self.settings.world.now();
-        for task in self.rest.due(now) {
+        let (now, turn) = (self.settings.world.now(), self.turn());
+        for task in self.rest.due(turn) {
             self.queue.push(task);
         }
         let tasks = self.queue.take(limits::MAX_CLAIMS_PER_BATCH, limits::MAX_BATCH_BYTES);
         let mut by_event: BTreeMap<EventRef, Vec<Box<Task>>> = BTreeMap::new();
-        for task in tasks {
+        for task in self.hand_over(tasks) {
             if !self.closed.admits(&task) {
                 let _ = task.answer.send(Err(Unanswered::NotAccepted));
-            } else if let Some(task) = self.rest.admit(task, now) {
+            } else if let Some(task) = self.rest.admit(task, turn) {
                 by_event.entry(task.event).or_default().push(task);
             }
         }
@@ -175,8 +191,35 @@ impl Combiner {
         }
         if sweeping {
             self.residents.fit();
-            self.rest.forget_old(now);
+            self.rest.forget_old(turn);
         }
+        // What another node committed is news to whoever tells an org its figures here.
+        let moved = self.residents.take_moved();
+        if !moved.is_empty() {
+            (self.settings.committed)(&moved, &[]);
+        }
+    }
+
+    /// Hands claims to those who lead their events; the others are decided here.
+    fn hand_over(&self, tasks: Vec<Box<Task>>) -> Vec<Box<Task>> {
+        let peers = &self.settings.peers;
+        let mut here = Vec::with_capacity(tasks.len());
+        let mut away: BTreeMap<Arc<str>, Vec<Box<Task>>> = BTreeMap::new();
+        for task in tasks {
+            let leader = if task.here || !peers::travels(&task.command) {
+                None
+            } else {
+                peers.leader_of(task.event)
+            };
+            match leader {
+                Some(leader) => away.entry(leader).or_default().push(task),
+                None => here.push(task),
+            }
+        }
+        for (leader, tasks) in away {
+            here.extend(peers.hand(leader, tasks).err().unwrap_or_default());
+        }
+        here
     }
 
     /// One event's decisions on top of its ledger, tentative until committed.
@@ -240,18 +283,26 @@ impl Combiner {
 
     fn commit(&mut self, drafts: Vec<Draft>) {
         let nonce = self.settings.world.id();
-        let started = Instant::now();
+        let started = self.settings.world.steady();
         let mut decided = Vec::with_capacity(drafts.len());
         let mut appends = Vec::with_capacity(drafts.len());
-        for draft in drafts {
+        for mut draft in drafts {
             let version = self.residents.get_mut(draft.event).map_or(0, |r| r.ledger.version());
+            if planted!(TentativeCheckpoint)
+                && let Some(resident) = self.residents.get_mut(draft.event)
+            {
+                self.due.insert(draft.event, resident.ledger.to_image());
+            }
+            if planted!(EarlyAnswer) {
+                answer_all(std::mem::take(&mut draft.decided), version + 1);
+            }
             decided.push(draft.decided);
             let destinations = destinations(&draft.facts);
             let batch = Batch { version: version + 1, at: draft.at, nonce, facts: draft.facts };
             appends.push(Append { event: draft.event, batch, sealed: draft.sealed, destinations });
         }
         let result = self.settings.store.append(&appends);
-        let took = started.elapsed();
+        let took = self.settings.world.steady().duration_since(started);
         metrics::histogram!("sloe_commit_seconds").record(took.as_secs_f64());
         match result {
             Ok(outcomes) => {
@@ -281,13 +332,14 @@ impl Combiner {
         outcome: Appended,
         took: Duration,
     ) {
-        let (event, now) = (append.event, self.settings.world.now());
+        let (event, turn) = (append.event, self.turn());
         match outcome {
             Appended::Committed => {
                 let after = self.residents.checkpoint_facts;
                 let others = self.settings.others.load(Ordering::Relaxed);
                 let millis = i64::try_from(took.as_millis()).unwrap_or(i64::MAX);
-                self.rest.win(event, now, millis, others);
+                self.rest.win(event, turn, millis, others);
+                self.settings.peers.used(event, self.settings.world.now());
                 if let Some(resident) = self.residents.get_mut(event) {
                     resident.ledger.keep();
                     resident.ledger.close(append.batch.at, append.batch.nonce);
@@ -300,7 +352,10 @@ impl Combiner {
             }
             Appended::Conflict => {
                 metrics::counter!("sloe_conflicts_total").increment(1);
-                self.rest.meet(event, now);
+                self.rest.meet(event, turn);
+                if self.settings.peers.contend(event) {
+                    (self.settings.contended)();
+                }
                 self.step_back(event);
                 for Decided { mut task, .. } in decided {
                     task.attempts += 1;
@@ -346,7 +401,14 @@ impl Combiner {
                         return;
                     }
                     // Another batch has its version, so it can't come any more.
-                    Ok(batches) if !batches.is_empty() => Unanswered::NotAccepted,
+                    Ok(batches) if !batches.is_empty() => {
+                        if planted!(NonceNotCompared) {
+                            answer_all(decided, append.batch.version);
+                            return;
+                        }
+                        Unanswered::NotAccepted
+                    }
+                    _ if planted!(LostAnswerIsRefusal) => Unanswered::NotAccepted,
                     // It may be on its way, or be there once the store is opened anew.
                     Ok(_) | Err(_) => Unanswered::OutcomeUnknown,
                 }
@@ -362,61 +424,6 @@ impl Combiner {
             }
             let _ = task.answer.send(Err(unanswered.clone()));
         }
-    }
-}
-
-/// Expiries first, then releases, cancellations and terms, then claims.
-fn decide_all(
-    resident: &mut Resident,
-    draft: &mut Draft,
-    mut tasks: Vec<Box<Task>>,
-) -> Result<(), (String, Vec<Box<Task>>)> {
-    let ledger = &mut resident.ledger;
-    for fact in ledger.expire(draft.at) {
-        if let Err(error) = ledger.apply(&fact, draft.at) {
-            return Err((error.to_string(), tasks));
-        }
-        draft.facts.push(fact);
-    }
-    tasks.sort_by_key(|task| takes_seats(&task.command));
-    let mut waiting = tasks.into_iter();
-    while let Some(task) = waiting.next() {
-        let decision = match ledger.decide(draft.at, &task.command) {
-            Ok(decision) => decision,
-            Err(refusal) => {
-                draft.decided.push(Decided { task, outcome: Err(refusal) });
-                continue;
-            }
-        };
-        let fresh = !decision.facts.is_empty();
-        for fact in decision.facts {
-            if let Err(error) = ledger.apply(&fact, draft.at) {
-                let left = std::iter::once(task).chain(waiting).collect();
-                return Err((error.to_string(), left));
-            }
-            draft.facts.push(fact);
-        }
-        if fresh {
-            // The task keeps its own: a conflict lets it be decided again.
-            draft.sealed.extend(task.sealed.clone());
-        }
-        let reply = super::ask::reply_of(ledger, &task.command, decision.claim, fresh);
-        draft.decided.push(Decided { task, outcome: reply.map(|reply| (reply, fresh)) });
-    }
-    Ok(())
-}
-
-fn takes_seats(command: &Command) -> bool {
-    match command {
-        // A recall takes none, but what it asks for may be among those that do.
-        Command::Hold { .. }
-        | Command::Confirm { .. }
-        | Command::Register { .. }
-        | Command::Recall { .. } => true,
-        Command::SetTerms(_)
-        | Command::Release { .. }
-        | Command::Cancel { .. }
-        | Command::Erase { .. } => false,
     }
 }
 

@@ -36,13 +36,46 @@ impl Desk {
         command: Command,
         sealed: Option<Sealed>,
     ) -> impl Future<Output = Answer> + Send + use<> {
+        self.begin_as(false, event, command, sealed)
+    }
+
+    /// The same for another node, which believes that this one leads the event.
+    pub(crate) fn begin_here(
+        &self,
+        event: EventRef,
+        command: Command,
+        sealed: Option<Sealed>,
+    ) -> impl Future<Output = Answer> + Send + use<> {
+        self.begin_as(true, event, command, sealed)
+    }
+
+    fn begin_as(
+        &self,
+        here: bool,
+        event: EventRef,
+        command: Command,
+        sealed: Option<Sealed>,
+    ) -> impl Future<Output = Answer> + Send + use<> {
         let (answer, answered) = oneshot::channel();
-        let task = Task { event, command, sealed, answer, attempts: 0 };
+        let task = Task { event, command, sealed, answer, attempts: 0, here };
         let submitted = self.submit(Ask::Run(Box::new(task)));
         async move {
             submitted?;
             // A combiner that ended without answering may have committed before.
             answered.await.unwrap_or(Err(Unanswered::OutcomeUnknown))
+        }
+    }
+
+    /// Brings a task back that another node did not decide.
+    pub(crate) fn submit_task(&self, task: Box<Task>) {
+        match self.asks.try_send(Ask::Run(task)) {
+            Ok(()) => {}
+            Err(TrySendError::Full(ask) | TrySendError::Disconnected(ask)) => {
+                if let Ask::Run(task) = ask {
+                    // The other node may have taken it.
+                    let _ = task.answer.send(Err(Unanswered::OutcomeUnknown));
+                }
+            }
         }
     }
 

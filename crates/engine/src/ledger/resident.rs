@@ -49,6 +49,8 @@ pub(super) struct Residents {
     /// Other nodes may write the same journals.
     shared: bool,
     uses: u64,
+    /// Events of which something was read that others may have written.
+    moved: BTreeSet<EventRef>,
     /// See [`CHECKPOINT_FACTS`].
     pub(super) checkpoint_facts: usize,
 }
@@ -77,6 +79,7 @@ impl Residents {
             budget,
             shared,
             uses: 0,
+            moved: BTreeSet::new(),
             checkpoint_facts: CHECKPOINT_FACTS,
         }
     }
@@ -102,6 +105,7 @@ impl Residents {
             self.forgotten.remove(&event);
             self.doubted.remove(&event);
             self.publish(event);
+            self.moved.insert(event);
         }
         let resident = self.ledgers.get_mut(&event).ok_or(LoadError::Unavailable)?;
         resident.used = self.uses;
@@ -125,7 +129,10 @@ impl Residents {
             resident.ledger.version() > before
         });
         match moved {
-            Ok(true) => self.publish(event),
+            Ok(true) => {
+                self.publish(event);
+                self.moved.insert(event);
+            }
             Ok(false) => {}
             Err(LoadError::Quarantined(reason)) => {
                 self.quarantine(event, reason.clone());
@@ -134,6 +141,12 @@ impl Residents {
             Err(error) => return Err(error),
         }
         self.get_mut(event).ok_or(LoadError::Unavailable)
+    }
+
+    /// The events that others may have written since the last call.
+    pub(super) fn take_moved(&mut self) -> Vec<EventRef> {
+        let moved = std::mem::take(&mut self.moved);
+        if self.shared { moved.into_iter().collect() } else { Vec::new() }
     }
 
     pub(super) fn get_mut(&mut self, event: EventRef) -> Option<&mut Resident> {

@@ -342,6 +342,14 @@ impl Drain {
             stretches: parts.iter().map(named).collect(),
             adopt,
         };
+        if sloe_core::planted!(CursorPassesFirst) {
+            for part in &parts {
+                let (event, upto) = (part.event, part.stretch.upto());
+                let advance =
+                    move |store: &dyn Store| store.advance(Destination::Org, event, upto, &[]);
+                stored(&self.engine, advance).await?;
+            }
+        }
         let (attendees, sessions) = sender.together(attendees, sessions).await?;
         sender.send(RowKind::Attendee, attendees).await?;
         sender.send(RowKind::SessionAttendee, sessions).await?;
@@ -394,6 +402,11 @@ impl Drain {
         let growing = self.apart(LONGEST.min(Duration::from_secs(1 << self.failures.min(6))));
         self.failures = self.failures.saturating_add(1);
         self.unsure = true;
+        if !matches!(halt, Halt::Org(_)) {
+            // What is noted here may not have been written: what is stored is read anew.
+            self.books = self.books.unread();
+            self.loaded = false;
+        }
         sync.fault = Some(halt.tell(org, at, "outbox"));
         Some(match halt {
             Halt::Org(Error::Budget { .. }) => {

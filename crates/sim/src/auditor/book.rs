@@ -159,17 +159,25 @@ impl Book {
         }
         self.at = Some(batch.at);
         let mut confirmed = Vec::new();
+        // Before a hold that is replaced was given up: what it had is its successor's to take.
+        let mut replaced: Option<Vec<Figure>> = None;
         for fact in &batch.facts {
             if !matches!(fact, Fact::Expired { .. })
                 && let Some(late) = self.overdue(batch.at)
             {
                 return Err(format!("{late:?} is past its time and still held at {fact:?}"));
             }
-            let before: Vec<_> = self.figures();
+            let before = self.figures();
             self.take(fact, batch.at, &mut confirmed)?;
-            if matches!(fact, Fact::Held { .. } | Fact::Confirmed { .. }) {
-                self.nothing_oversold(&before)?;
+            match fact {
+                Fact::Held { .. } => {
+                    let before = replaced.take().unwrap_or_else(|| before.clone());
+                    self.nothing_oversold(&before)?;
+                }
+                Fact::Confirmed { .. } => self.nothing_oversold(&before)?,
+                _ => {}
             }
+            replaced = matches!(fact, Fact::Released { .. }).then_some(before);
         }
         self.version = batch.version;
         let figures = self.figures();

@@ -143,7 +143,14 @@ impl Promises {
                 }
                 Some(_) => {}
             },
-            Told::Refused(_) | Told::NotTaken | Told::Released | Told::Seen { .. } => {}
+            Told::Refused("quarantined") => return Err("nothing was damaged".into()),
+            Told::Refused(why) => match &key.answer {
+                Some((body, before)) if *body == asked.body && *why != "not-found" => {
+                    return Err(format!("the same request was answered {before:?} before"));
+                }
+                _ => {}
+            },
+            Told::NotTaken | Told::Released | Told::Seen { .. } => {}
         }
         Ok(())
     }

@@ -151,10 +151,17 @@ impl Rows {
             time(0.99)
         ));
         self.trouble.set_message(trouble(figures));
-        let left = slots.iter().rev().find_map(|slot| slot.left);
-        self.seats.set_message(match left {
-            Some(left) => {
-                format!("{}  {}", line(&|slot| slot.left.and_then(count)), grouped(left))
+        // It is looked at once a second only: between two looks the last one stands.
+        let left: Vec<Option<u64>> = slots
+            .iter()
+            .scan(None, |last, slot| {
+                *last = slot.left.or(*last);
+                Some(*last)
+            })
+            .collect();
+        self.seats.set_message(match left.last().copied().flatten() {
+            Some(now) => {
+                format!("{}  {}", spark(left.iter().map(|left| left.and_then(count))), grouped(now))
             }
             None => "no limit is told".to_owned(),
         });

@@ -252,6 +252,9 @@ pub struct Report {
     pub targets: Vec<TargetReport>,
     /// What happened when.
     pub course: Course,
+    /// The same in slots that are worth a look.
+    #[serde(skip)]
+    readable: Course,
     /// The proof.
     pub findings: Vec<Finding>,
 }
@@ -264,7 +267,7 @@ impl Report {
         took: Duration,
     ) -> Self {
         let seconds = took.as_secs_f64().max(1e-9);
-        let people = |visitor| u64::from(ground.wish(visitor).people);
+        let people = |visitor| u64::from(ground.people(visitor));
         let registrations = figures.acknowledged.len() as u64;
         Self {
             verdict: Held::Held,
@@ -306,6 +309,7 @@ impl Report {
             kinds: kinds(figures),
             targets: targets(ground, figures, seconds),
             course: Course::new(&figures.series),
+            readable: Course::new(&figures.series.readable()),
             findings: Vec::new(),
         }
     }

@@ -6,6 +6,12 @@ use std::time::Duration;
 
 /// Most slots there are.
 pub(super) const SLOTS: usize = 120;
+/// So many are shown without thinking twice.
+const FEW: usize = 24;
+/// More are too many to read.
+const MANY: usize = 64;
+/// Visits in a slot from which on percentiles mean something.
+const ENOUGH: u64 = 50;
 /// How long a slot lasts at first.
 const FINEST: Duration = Duration::from_millis(100);
 /// Each doubling of a time has this many buckets: times are told apart to an eighth.
@@ -205,6 +211,21 @@ impl Series {
         self.width *= 2;
     }
 
+    /// The same in slots that are worth a look: not too many, and of a short storm with enough
+    /// visits in each that its percentiles mean something.
+    pub(super) fn readable(&self) -> Self {
+        let mut readable = self.clone();
+        let gone: u64 = self.slots.iter().map(|slot| slot.gone).sum();
+        loop {
+            let count = readable.slots.len();
+            let sparse = gone < ENOUGH * count as u64;
+            if count <= FEW || (count <= MANY && !sparse) {
+                return readable;
+            }
+            readable.fold();
+        }
+    }
+
     /// What happened in about the last second before `now`, the slot under way left out
     /// if there is another.
     pub(super) fn lately(&self, now: Duration) -> (Slot, Duration) {
@@ -264,6 +285,20 @@ mod tests {
         );
         assert_eq!(series.slots().iter().map(|slot| slot.requests.total).sum::<u64>(), 10_000);
         assert_eq!(series.slots().last().unwrap().left, Some(9_999));
+    }
+
+    #[test]
+    fn few_visits_make_few_slots_and_many_make_not_too_many() {
+        let readable = |each: u64| {
+            let mut series = Series::new(1);
+            for tenth in 0..100 {
+                (0..each).for_each(|_| series.at(Duration::from_millis(tenth * 100)).visit(1_000));
+            }
+            let readable = series.readable();
+            assert_eq!(readable.slots().iter().map(|slot| slot.gone).sum::<u64>(), each * 100);
+            readable.slots().len()
+        };
+        assert_eq!([readable(1), readable(20), readable(1_000)], [13, 25, 50]);
     }
 
     #[test]

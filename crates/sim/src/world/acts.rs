@@ -9,7 +9,7 @@ use sloe_salesforce::Error;
 use sloe_store::api::Store;
 
 use super::line::Asked;
-use super::org::Reply;
+use super::org::{Call, Reply};
 use super::run::{Act, World};
 use super::task::Done;
 use super::visitor::{self, Errand, Heard, Visitor};
@@ -19,8 +19,11 @@ impl World {
     /// Does what is due.
     pub(crate) fn act(&mut self, act: Act) {
         if let Some(until) = self.frozen(&act) {
-            // It stands still, and does the same later, as if nothing had happened.
-            return self.after(until - self.clock.now(), act);
+            // It stands still, and does the same later, as if nothing had happened. What it does
+            // first then is anybody's guess.
+            let first = matches!(act, Act::Answer(..) | Act::Outbox(..) | Act::Commit(..));
+            let more = if first { 0 } else { self.dice.between(0, 1_500) };
+            return self.after(until + more - self.clock.now(), act);
         }
         match act {
             Act::Commit(node, lives) => self.commit(node, lives),
@@ -38,13 +41,16 @@ impl World {
                 let answer = self.truth.append(&appends);
                 self.note(&format!("a late append: {answer:?}"));
             }
+            Act::Glance => self.glance(),
             Act::Visit(visitor) => self.visit(visitor),
             Act::Again(visitor, errand) => self.go(visitor, *errand),
             Act::Change(event) => {
                 let changed = self.stage.events[event].change(&mut self.dice);
                 self.note(&format!("event {event}: {changed}"));
-                let pause = self.dice.between(100, 3_000);
-                self.after(pause, Act::Read(event));
+                for _ in 0..2 {
+                    let pause = self.dice.between(100, 4_000);
+                    self.after(pause, Act::Read(event));
+                }
             }
             Act::Read(event) => self.read_event(event),
             Act::Apply(node, event, raw) => self.apply(node, event, *raw),
@@ -55,8 +61,16 @@ impl World {
                     self.note(&format!("somebody {did} {key} in the org"));
                 }
             }
+            Act::Unwanted(place) => {
+                if let Some(key) = self.places[place].org.lose_newest() {
+                    self.note(&format!(
+                        "somebody deleted {key} in the org as soon as it was there"
+                    ));
+                }
+            }
             Act::Call(place, asked) => self.call(place, asked),
             Act::Answer(place, asked, answer) => {
+                self.remember_refusal(place, &asked, &answer);
                 self.note(&format!("answer of org {place} to {}", asked.call.name()));
                 let usage = self.places[place].org.usage();
                 asked.reply(usage, answer);
@@ -105,7 +119,7 @@ impl World {
             life.steps.write_checkpoints(facts);
         }
         let rests = self.calm && self.is_idle();
-        let pause = if rests { 5_000 } else { self.dice.between(250, 900) };
+        let pause = if rests { 10_000 } else { self.dice.between(250, 1_500) };
         self.after(pause, Act::Sweep(node, lives));
     }
 
@@ -113,7 +127,13 @@ impl World {
         if !self.is_life(node, lives) {
             return;
         }
-        let pause = if self.calm && self.is_idle() { 2_000 } else { self.dice.between(900, 1_300) };
+        let rests = self.calm && self.is_idle();
+        let pause = match what {
+            "beats" if rests => 2_500,
+            "beats" | "follows" if !rests => self.dice.between(900, 1_300),
+            _ if rests => 10_000,
+            _ => self.dice.between(1_500, 4_000),
+        };
         self.after(pause, Act::Look(node, lives, what));
         let Some(life) = &mut self.nodes[node].life else { return };
         if what == "projects" {
@@ -192,7 +212,7 @@ impl World {
                 "outbox {place} on node {node}: {retries} retries, {dead} letters, {pause:?}"
             ));
         }
-        let longest = if self.calm && self.is_idle() { 5_000 } else { 0 };
+        let longest = if self.calm && self.is_idle() { 8_000 } else { 0 };
         let millis = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX).max(longest);
         self.after(millis, Act::Outbox(node, lives, place));
     }
@@ -237,6 +257,24 @@ impl World {
             let calls = self.dice.below(6);
             self.nodes[node].port.end_in(calls);
         }
+    }
+
+    /// Somebody looks at a page: the node reads what is left.
+    fn glance(&mut self) {
+        let pause = if self.calm { 15_000 } else { self.dice.between(2_000, 12_000) };
+        self.after(pause, Act::Glance);
+        let node = self.dice.index(self.nodes.len());
+        let (Some(life), Some(event)) =
+            (&self.nodes[node].life, self.dice.pick(&self.events()).copied())
+        else {
+            return;
+        };
+        let engine = life.engine.clone();
+        let run = async move {
+            let shown = engine.availability(event).await;
+            Done::Other("shows", shown.err().map(|e| e.to_string()).unwrap_or_default())
+        };
+        self.spawn(node, None, Box::pin(run));
     }
 
     fn visit(&mut self, visitor: usize) {
@@ -300,7 +338,7 @@ impl World {
         let Some(place) = self.places.iter().find(|p| p.org.id == known.event.org) else { return };
         let raw = known.read(self.clock.now(), place.org.lost_of(known.event.event));
         let node = self.dice.index(self.nodes.len());
-        let pause = self.dice.between(20, 4_000);
+        let pause = self.dice.between(20, 6_000);
         self.after(pause, Act::Apply(node, event, Box::new(raw)));
     }
 
@@ -340,10 +378,33 @@ impl World {
             return asked.cut(true);
         }
         self.note(&format!("org {place} does {name} of node {}", asked.node));
+        if self.places[place].closed == Some(self.tenure(place, &asked))
+            && !matches!(asked.call, Call::Limits)
+        {
+            self.blame(format!("org {place} had told that there are no calls left, and is called"));
+        }
         let now = self.clock.now();
         let answer: Result<Reply, Error> = self.places[place].org.answer(now, &asked.call);
         let pause = self.dice.between(5, 500);
         self.after(pause, Act::Answer(place, asked, answer));
+    }
+
+    /// Who calls: a node, in which of its lives, and at which epoch of the org's lease.
+    fn tenure(&self, place: usize, asked: &Asked) -> (usize, u64, u64) {
+        (asked.node, self.nodes[asked.node].lives, self.places[place].epoch)
+    }
+
+    /// Once an org has told that there are no calls left, whoever heard that looks first whether
+    /// there are some again.
+    fn remember_refusal(&mut self, place: usize, asked: &Asked, answer: &Result<Reply, Error>) {
+        let tenure = self.tenure(place, asked);
+        match answer {
+            Err(Error::Refused { .. }) if !asked.answer.is_closed() => {
+                self.places[place].closed = Some(tenure);
+            }
+            _ if matches!(asked.call, Call::Limits) => self.places[place].closed = None,
+            _ => {}
+        }
     }
 
     fn lose_answer(&mut self, place: usize, asked: &Asked) {
@@ -353,19 +414,25 @@ impl World {
             self.places[place].org.take_upload(&asked.call);
             let pause = self.dice.between(100, 60_000);
             self.after(pause, Act::Work(place));
-            if matches!(asked.call, super::org::Call::Run(..)) {
+            if matches!(asked.call, Call::Run(..)) {
                 return;
             }
         }
         let _ = self.places[place].org.answer(now, &asked.call);
+        if self.dice.chance(300) {
+            // Somebody sees what was just made, and does not want it.
+            let pause = self.dice.between(50, 2_000);
+            self.after(pause, Act::Unwanted(place));
+        }
     }
 }
 
 impl World {
-    /// Whether nobody waits for anything and no seat is held.
+    /// Whether nobody wants anything any more and no seat is held.
     pub(crate) fn is_idle(&self) -> bool {
         let held = |event| self.auditor.book(event).is_some_and(|book| book.holds() > 0);
-        self.visits.is_empty() && !self.events().into_iter().any(held)
+        let gone = self.visitors.iter().all(|visitor| visitor.done);
+        gone && self.visits.is_empty() && !self.events().into_iter().any(held)
     }
 
     /// More visitors come.

@@ -76,6 +76,7 @@ impl World {
         }
         let (count, storm) = (self.stage.visitors, self.stage.storm);
         self.invite(count, storm);
+        self.after(1_000, Act::Glance);
         if self.stage.harm > 0 {
             self.after(1_000, Act::Harm);
         }
@@ -91,7 +92,7 @@ impl World {
         }
         for place in 0..self.places.len() {
             for _ in 0..self.dice.below(5) {
-                let pause = self.dice.between(20_000, storm);
+                let pause = self.dice.between(10_000, storm);
                 self.after(pause, Act::People(place));
             }
         }

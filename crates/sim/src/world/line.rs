@@ -101,11 +101,6 @@ impl Line {
                     let _pass = Pass(&*self.gate);
                     let _ = self.once(Call::Limits).await;
                 }
-                May::Wait { .. }
-                    if sloe_core::planted::is(sloe_core::planted::Bug::BudgetIgnored) =>
-                {
-                    return self.once(call).await;
-                }
                 May::Wait { until, closed } => {
                     return Err(Error::Budget { call: call.name(), until, closed });
                 }

@@ -372,7 +372,23 @@ impl Org {
         let keys: Vec<String> =
             self.rows.iter().filter(standing).map(|(key, _)| key.clone()).collect();
         let key = self.dice.pick(&keys)?.clone();
-        for record in self.rows.get_mut(&key).into_iter().flatten().filter(|r| !r.deleted) {
+        self.lose(&key, delete);
+        Some(key)
+    }
+
+    /// A person deletes the attendee that was made last.
+    pub(crate) fn lose_newest(&mut self) -> Option<String> {
+        let made = |all: &Vec<Record>| {
+            all.iter().filter(|r| r.kind == RowKind::Attendee && !r.deleted).map(|r| r.id).max()
+        };
+        let newest = self.rows.iter().filter_map(|(key, all)| Some((made(all)?, key.clone())));
+        let (_, key) = newest.max()?;
+        self.lose(&key, true);
+        Some(key)
+    }
+
+    fn lose(&mut self, key: &str, delete: bool) {
+        for record in self.rows.get_mut(key).into_iter().flatten().filter(|r| !r.deleted) {
             if delete {
                 record.deleted = true;
             } else {
@@ -382,10 +398,9 @@ impl Org {
         if delete {
             // Its places in sessions are its details: they go with it.
             for record in self.rows.values_mut().flatten() {
-                record.deleted |= record.parent.as_deref() == Some(&*key);
+                record.deleted |= record.parent.as_deref() == Some(key);
             }
         }
-        Some(key)
     }
 
     /// External ids of an event's attendees that are cancelled or deleted.

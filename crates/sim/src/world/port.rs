@@ -217,7 +217,7 @@ fn append_anywhere(truth: &Memory, appends: &[Append]) -> Result<Vec<Appended>, 
 impl Store for Port {
     fn append(&self, appends: &[Append]) -> Result<Vec<Appended>, StoreError> {
         let append = || {
-            if sloe_core::planted::is(sloe_core::planted::Bug::DroppedPrecondition) {
+            if sloe_core::planted!(DroppedPrecondition) {
                 append_anywhere(&self.truth, appends)
             } else {
                 self.truth.append(appends)

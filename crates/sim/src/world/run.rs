@@ -48,6 +48,8 @@ pub(crate) enum Act {
     StoreBack(usize),
     /// Appends arrive that nobody waits for any more.
     Arrive(Vec<Append>),
+    /// Somebody looks at an event's page.
+    Glance,
     /// A visitor's next step.
     Visit(usize),
     /// A visitor asks for the same again.
@@ -59,6 +61,8 @@ pub(crate) enum Act {
     Apply(usize, usize, Box<RawEvent>),
     /// People in the org cancel or delete something.
     People(usize),
+    /// People in the org delete what was made last.
+    Unwanted(usize),
     /// A call reaches an org; its answer comes back, or doesn't.
     Call(usize, Asked),
     Answer(usize, Asked, Result<Reply, sloe_salesforce::Error>),
@@ -73,7 +77,9 @@ pub(crate) struct Place {
     /// What its outbox came to last, to note what is new only.
     pub(crate) last_look: (usize, usize, u64),
     /// The epoch of its lease.
-    epoch: u64,
+    pub(crate) epoch: u64,
+    /// Who was told by it that there are no calls left, and has not looked since.
+    pub(crate) closed: Option<(usize, u64, u64)>,
 }
 
 /// Everything there is.
@@ -132,6 +138,7 @@ impl World {
                 inbox: Inbox::default(),
                 last_look: (0, 0, 1),
                 epoch: 0,
+                closed: None,
             }
         };
         let places = stage.orgs.clone().into_iter().map(&mut place).collect();
@@ -281,6 +288,9 @@ impl World {
 
     /// The auditor reads what is durable by now.
     pub(crate) fn read_journals(&mut self) {
+        if self.violation.is_some() {
+            return;
+        }
         for event in self.events() {
             if self.truth.reach(event) == self.auditor.reach(event) {
                 continue;

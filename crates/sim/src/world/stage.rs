@@ -55,8 +55,8 @@ impl Stage {
         let events: Vec<_> = events.collect();
         Self {
             nodes,
-            visitors: 15 + dice.index(35),
-            storm: dice.between(90_000, 300_000),
+            visitors: 15 + dice.index(25),
+            storm: dice.between(40_000, 140_000),
             harm: dice.below(4),
             ledger_bytes: if dice.chance(300) { 9 * 1024 } else { 1 << 20 },
             checkpoint_facts: 1 + dice.index(12),

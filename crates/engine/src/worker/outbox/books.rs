@@ -67,6 +67,11 @@ impl Lettered {
 }
 
 impl Books {
+    /// Books in which nothing of what is stored has been read.
+    pub(super) fn unread(&self) -> Self {
+        Self { delivered: self.delivered, ..Self::default() }
+    }
+
     /// Reads what an earlier process left.
     pub(super) async fn load(
         &mut self,

@@ -83,25 +83,34 @@ impl Report {
         }
     }
 
+    /// Registrations, and what went otherwise if anything did.
     fn outcomes(&self) -> Picture {
-        let lines = vec![
-            self.rate("c2", |m| m.registered),
-            self.rate("c4", |m| m.refused),
-            self.rate("c5", |m| m.failed),
+        type Count = fn(&Moment) -> u64;
+        let refused = self.course.slots.iter().any(|moment| moment.refused > 0);
+        let failed = self.course.slots.iter().any(|moment| moment.failed > 0);
+        let all: [(bool, &'static str, &str, Count); 3] = [
+            (true, "c2", "registered", |m| m.registered),
+            (refused, "c4", "refused", |m| m.refused),
+            (failed, "c5", "failed", |m| m.failed),
         ];
-        let names = [("c2", "registered"), ("c4", "refused"), ("c5", "failed")];
+        let shown = || all.into_iter().filter(|(shown, ..)| *shown);
         Picture {
             caption: "Registrations",
-            note: "Refused means sold out or closed: nothing was taken.",
-            names: names.map(|(class, name)| (class, name.to_owned())).into(),
-            svg: self.plot("Registrations over time", "a second", Scale::Counts, lines),
+            note: if refused { "Refused means sold out or closed: nothing was taken." } else { "" },
+            names: shown().map(|(_, class, name, _)| (class, name.to_owned())).collect(),
+            svg: self.plot(
+                "Registrations over time",
+                "a second",
+                Scale::Counts,
+                shown().map(|(_, class, _, of)| self.rate(class, of)).collect(),
+            ),
         }
     }
 
     fn latency(&self) -> Picture {
         let line = |class, of: fn(&Moment) -> Option<f64>| Line {
             class,
-            values: self.course.slots.iter().map(of).collect(),
+            values: self.readable.slots.iter().map(of).collect(),
         };
         let lines = vec![line("c1", |m| m.visit_p50_ms), line("c4", |m| m.visit_p99_ms)];
         Picture {
@@ -154,7 +163,7 @@ impl Report {
             #[allow(clippy::cast_precision_loss)]
             last.map(|left| left as f64)
         };
-        let values: Vec<Option<f64>> = self.course.slots.iter().map(known).collect();
+        let values: Vec<Option<f64>> = self.readable.slots.iter().map(known).collect();
         values.iter().any(Option::is_some).then(|| Picture {
             caption: "Seats left",
             note: "",
@@ -175,20 +184,20 @@ impl Report {
         scale: Scale,
         lines: Vec<Line>,
     ) -> String {
-        let slot = self.course.slot_seconds;
+        let slot = self.readable.slot_seconds;
         Plot { title, unit, scale, slot, seconds: self.seconds, lines }.svg()
     }
 
     /// So many a second in each slot; the last one is not whole.
     fn rate(&self, class: &'static str, of: impl Fn(&Moment) -> u64) -> Line {
-        let whole = self.course.slot_seconds;
+        let whole = self.readable.slot_seconds;
         let rate = |moment: &Moment| {
             let lasted = (self.seconds - moment.seconds).clamp(whole / 2.0, whole);
             // Counts are far below 2^53.
             #[allow(clippy::cast_precision_loss)]
             Some(of(moment) as f64 / lasted)
         };
-        Line { class, values: self.course.slots.iter().map(rate).collect() }
+        Line { class, values: self.readable.slots.iter().map(rate).collect() }
     }
 }
 
@@ -232,7 +241,7 @@ impl Page<'_> {
         [
             ("a request", &self.report.request_latency_ms),
             ("a visit", &self.report.visit_latency_ms),
-            ("waiting for a free connection", &self.report.start_delay_ms),
+            ("until a visitor's first request", &self.report.start_delay_ms),
         ]
     }
 }

@@ -49,7 +49,7 @@ impl Report {
     /// By kind of visitor, where there was more than one.
     fn by_kind(&self) -> Option<Table> {
         let mut table = plain_table();
-        let header = ["", "came", "registered", "content", "refused", "failed", "p50", "p99"];
+        let header = ["", "came", "registered", "left", "refused", "failed", "p50", "p99"];
         table.set_header(header);
         for of in &self.kinds {
             let counts = [of.came, of.registered, of.left, of.refused, of.failed].map(grouped);

@@ -1,0 +1,412 @@
+//! Claims of a hot event, gathered where they are decided. Without it every
+//! node competes for the event's next version, and all but one decide in vain.
+//! So one node leads the event, and the others hand it the claims that wait,
+//! many in one call.
+//!
+//! This is for speed only. A claim that the leader does not answer is decided
+//! here, under the same request id: if the leader took it after all, that is
+//! found in the journal, and the answer is the same. Nodes without addresses of
+//! their own (Heroku's, for instance) take turns instead (`ledger::rest`).
+
+mod wire;
+
+pub(crate) use wire::travels;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use sloe_core::ids::EventRef;
+use sloe_core::lease::{Lease, NodeId};
+use sloe_core::time::Timestamp;
+use subtle::ConstantTimeEq;
+use tokio::sync::mpsc;
+
+use crate::engine::Engine;
+use crate::ledger::{Desk, Task};
+use crate::seal::Key;
+
+/// Claims that go to a leader in one call.
+const AT_ONCE: usize = 1_000;
+/// How long the leader may take before its claims are decided here.
+const PATIENCE: Duration = Duration::from_secs(4);
+/// How far the clocks of two nodes may differ.
+const SKEW_MILLIS: i64 = 30_000;
+/// An event that nobody wanted for so long is led no more.
+const IDLE_MILLIS: i64 = 60_000;
+/// What the leases of hot events begin with.
+pub(crate) const EVENT: &str = "event/";
+/// Bytes of the proof in front of a call's body.
+const MAC: usize = 32;
+
+/// The answer of another node, or why there is none.
+pub type Posted = Pin<Box<dyn Future<Output = Result<Vec<u8>, String>> + Send>>;
+
+/// How nodes reach each other.
+#[derive(Clone)]
+pub struct Peering {
+    /// Where the other nodes reach this one: `http://10.0.0.3:7070`.
+    pub address: String,
+    /// Posts a body to an address; the body of a good answer comes back.
+    pub post: Arc<dyn Fn(String, Vec<u8>) -> Posted + Send + Sync>,
+}
+
+impl std::fmt::Debug for Peering {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Peering({})", self.address)
+    }
+}
+
+/// Why another node's claims are not decided here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PeerError {
+    /// It does not know the master key, or its clock is wrong.
+    #[error("the call is not from a node of this platform, or its clock is off")]
+    NotOurs,
+    /// The node does not speak the same version of Sloe.
+    #[error("the call can't be read")]
+    Unreadable,
+}
+
+/// Who leads which event, as this node knows it.
+#[derive(Default)]
+struct Leads {
+    /// Leads of this node, by when each was last wanted.
+    mine: BTreeMap<EventRef, Timestamp>,
+    /// Events that several nodes want, and nobody leads.
+    wanted: BTreeSet<EventRef>,
+}
+
+/// This node's way to the others.
+pub(crate) struct Peers {
+    key: Key,
+    /// Whether any event is led elsewhere: what every claim asks first.
+    any: AtomicBool,
+    routes: RwLock<BTreeMap<EventRef, Arc<str>>>,
+    leads: Mutex<Leads>,
+    peering: Option<Peering>,
+    queue: Mutex<Option<mpsc::UnboundedSender<(Arc<str>, Vec<Box<Task>>)>>>,
+}
+
+/// What a node does about the leases of hot events.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Lead {
+    /// Try to lead, at this epoch.
+    Take(EventRef, u64),
+    /// Lead it no more.
+    Drop(EventRef),
+}
+
+impl Peers {
+    pub(crate) fn new(key: Key, peering: Option<Peering>) -> Self {
+        Self {
+            key,
+            any: AtomicBool::new(false),
+            routes: RwLock::default(),
+            leads: Mutex::default(),
+            peering,
+            queue: Mutex::default(),
+        }
+    }
+
+    /// Where the other nodes reach this one, if they do.
+    pub(crate) fn address(&self) -> Option<String> {
+        self.peering.as_ref().map(|peering| peering.address.clone())
+    }
+
+    fn leads(&self) -> MutexGuard<'_, Leads> {
+        self.leads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where an event's claims are decided, if not here.
+    pub(crate) fn leader_of(&self, event: EventRef) -> Option<Arc<str>> {
+        if !self.any.load(Ordering::Acquire) {
+            return None;
+        }
+        self.routes.read().unwrap_or_else(PoisonError::into_inner).get(&event).cloned()
+    }
+
+    /// Another node was first; true if that is news.
+    pub(crate) fn contend(&self, event: EventRef) -> bool {
+        self.peering.is_some() && self.leads().wanted.insert(event)
+    }
+
+    /// This node took claims of an event.
+    pub(crate) fn used(&self, event: EventRef, now: Timestamp) {
+        if self.peering.is_some()
+            && let Some(last) = self.leads().mine.get_mut(&event)
+        {
+            *last = now;
+        }
+    }
+
+    /// Hands claims to whoever leads their event; those that can't go come back.
+    pub(crate) fn hand(&self, to: Arc<str>, tasks: Vec<Box<Task>>) -> Result<(), Vec<Box<Task>>> {
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        match queue.as_ref() {
+            Some(queue) => queue.send((to, tasks)).map_err(|refused| refused.0.1),
+            None => Err(tasks),
+        }
+    }
+
+    /// Takes in who leads what, as it is stored, and says what to do. `living`
+    /// are the other nodes with where each is reached.
+    pub(crate) fn judge(
+        &self,
+        me: NodeId,
+        leases: &BTreeMap<String, Lease>,
+        living: &BTreeMap<NodeId, Option<String>>,
+        now: Timestamp,
+    ) -> Vec<Lead> {
+        if self.peering.is_none() {
+            return Vec::new();
+        }
+        let stored = leases.iter().filter_map(|(name, lease)| {
+            let event = EventRef::from_partition(name.strip_prefix(EVENT)?)?;
+            Some((event, *lease))
+        });
+        let stored: BTreeMap<EventRef, Lease> = stored.collect();
+        let mut leads = self.leads();
+        let led_by_me = |event: &EventRef| stored.get(event).is_some_and(|l| l.holder == Some(me));
+        leads.mine.retain(|event, _| led_by_me(event));
+        let elsewhere = stored.iter().filter_map(|(event, lease)| {
+            let address = living.get(&lease.holder?)?.as_deref()?;
+            Some((*event, Arc::from(address)))
+        });
+        let routes: BTreeMap<EventRef, Arc<str>> = elsewhere.collect();
+        let mut steps = Vec::new();
+        for event in std::mem::take(&mut leads.wanted) {
+            if !routes.contains_key(&event) && !leads.mine.contains_key(&event) {
+                let epoch = stored.get(&event).map_or(0, |lease| lease.epoch);
+                steps.push(Lead::Take(event, epoch + 1));
+            }
+        }
+        let idle = |last: &Timestamp| now.millis_since(*last) > IDLE_MILLIS;
+        let unused = leads.mine.iter().filter(|(_, last)| idle(last));
+        steps.extend(unused.map(|(event, _)| Lead::Drop(*event)));
+        drop(leads);
+        self.any.store(!routes.is_empty(), Ordering::Release);
+        *self.routes.write().unwrap_or_else(PoisonError::into_inner) = routes;
+        steps
+    }
+
+    /// This node leads an event from now on.
+    pub(crate) fn lead(&self, event: EventRef, now: Timestamp) {
+        self.leads().mine.insert(event, now);
+    }
+
+    /// This node leads an event no more.
+    pub(crate) fn drop_lead(&self, event: EventRef) {
+        self.leads().mine.remove(&event);
+    }
+
+    /// The events that this node leads.
+    pub(crate) fn led(&self) -> Vec<EventRef> {
+        self.leads().mine.keys().copied().collect()
+    }
+
+    /// A body with the proof that a node of this platform sends it now.
+    fn signed(&self, now: Timestamp, body: &[u8]) -> Vec<u8> {
+        let time = now.0.to_be_bytes();
+        let mac = self.key.hmac(&[&time, body]);
+        [mac.as_slice(), &time, body].concat()
+    }
+
+    fn opened<'a>(&self, now: Timestamp, message: &'a [u8]) -> Result<&'a [u8], PeerError> {
+        let (mac, rest) = message.split_at_checked(MAC).ok_or(PeerError::NotOurs)?;
+        let (time, body) = rest.split_at_checked(8).ok_or(PeerError::NotOurs)?;
+        let ours = self.key.hmac(&[time, body]);
+        let time: [u8; 8] = time.try_into().map_err(|_| PeerError::NotOurs)?;
+        let sent = Timestamp(i64::from_be_bytes(time));
+        let near = now.millis_since(sent).unsigned_abs() <= SKEW_MILLIS.unsigned_abs();
+        if bool::from(ours.as_slice().ct_eq(mac)) && near {
+            Ok(body)
+        } else {
+            Err(PeerError::NotOurs)
+        }
+    }
+}
+
+/// Carries claims to those who lead their events, until the engine stops.
+pub(crate) async fn carry(engine: Engine) {
+    let Some(peering) = engine.peers().peering.clone() else { return };
+    let (queue, mut waiting) = mpsc::unbounded_channel();
+    *engine.peers().queue.lock().unwrap_or_else(PoisonError::into_inner) = Some(queue);
+    let mut ways: BTreeMap<Arc<str>, mpsc::UnboundedSender<Vec<Box<Task>>>> = BTreeMap::new();
+    let stopping = engine.workers().stopping();
+    while let Some(Some((to, mut tasks))) = stopping.run_until_cancelled(waiting.recv()).await {
+        loop {
+            let way = ways.entry(Arc::clone(&to)).or_insert_with(|| {
+                let (way, inbox) = mpsc::unbounded_channel();
+                engine.workers().beside(carry_to(
+                    engine.clone(),
+                    peering.clone(),
+                    Arc::clone(&to),
+                    inbox,
+                ));
+                way
+            });
+            match way.send(tasks) {
+                Ok(()) => break,
+                // Its carrier ended by a panic: another one takes over.
+                Err(refused) => tasks = refused.0,
+            }
+            ways.remove(&to);
+        }
+    }
+    // What waits is decided here; nothing is handed over any more.
+    *engine.peers().queue.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    while let Ok((_, tasks)) = waiting.try_recv() {
+        decide_here(engine.desk(), tasks);
+    }
+}
+
+async fn carry_to(
+    engine: Engine,
+    peering: Peering,
+    to: Arc<str>,
+    mut inbox: mpsc::UnboundedReceiver<Vec<Box<Task>>>,
+) {
+    let mut left: Vec<Box<Task>> = Vec::new();
+    loop {
+        if left.is_empty() {
+            match inbox.recv().await {
+                Some(tasks) => left = tasks,
+                None => return,
+            }
+        }
+        while left.len() < AT_ONCE
+            && let Ok(tasks) = inbox.try_recv()
+        {
+            left.extend(tasks);
+        }
+        let rest = left.split_off(left.len().min(AT_ONCE));
+        let tasks = std::mem::replace(&mut left, rest);
+        let body = engine.peers().signed(engine.now(), &wire::encode_tasks(&tasks));
+        let post = (peering.post)(format!("{to}/peer/claims"), body);
+        let answers = match tokio::time::timeout(PATIENCE, post).await {
+            Ok(Ok(answer)) => wire::decode_answers(&answer, tasks.len()),
+            Ok(Err(why)) => {
+                tracing::warn!(
+                    to = &*to,
+                    why,
+                    "another node does not take claims; they are decided here"
+                );
+                None
+            }
+            Err(_) => None,
+        };
+        metrics::counter!("sloe_claims_forwarded_total").increment(tasks.len() as u64);
+        let Some(answers) = answers else {
+            // It may have taken them: whoever decides them now finds that in the journal.
+            engine.peers().forget_routes_to(&to);
+            decide_here(engine.desk(), tasks);
+            continue;
+        };
+        let mut here = Vec::new();
+        for (task, answer) in tasks.into_iter().zip(answers) {
+            match answer {
+                Some(committed) => drop(task.answer.send(Ok(committed))),
+                None => here.push(task),
+            }
+        }
+        decide_here(engine.desk(), here);
+    }
+}
+
+fn decide_here(desk: &Desk, tasks: Vec<Box<Task>>) {
+    for mut task in tasks {
+        task.here = true;
+        desk.submit_task(task);
+    }
+}
+
+impl Peers {
+    /// Claims don't go there before it is known to be well.
+    fn forget_routes_to(&self, to: &str) {
+        let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
+        routes.retain(|_, address| **address != *to);
+    }
+}
+
+impl Engine {
+    /// Decides claims that another node hands over, and answers for each.
+    ///
+    /// # Errors
+    /// [`PeerError`]; then nothing was decided.
+    pub async fn decide_for_peer(&self, message: &[u8]) -> Result<Vec<u8>, PeerError> {
+        let body = self.peers().opened(self.now(), message)?;
+        let claims = wire::decode_claims(body).ok_or(PeerError::Unreadable)?;
+        let begun: Vec<_> = claims
+            .into_iter()
+            .map(|(event, command, sealed)| self.desk().begin_here(event, command, sealed))
+            .collect();
+        let mut answers = Vec::with_capacity(begun.len());
+        for answer in begun {
+            answers.push(answer.await.ok());
+        }
+        Ok(wire::encode_answers(&answers))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use sloe_core::ids::{OrgId, SfId};
+
+    use super::*;
+
+    fn event() -> EventRef {
+        let org = OrgId::parse("00D000000000001").unwrap();
+        EventRef { org, event: SfId::parse("a00000000000001").unwrap() }
+    }
+
+    fn peers() -> Peers {
+        let post = |_, _| -> Posted { Box::pin(async { Err("nobody".to_owned()) }) };
+        let peering = Peering { address: "http://me".to_owned(), post: Arc::new(post) };
+        Peers::new(Key::new([1; 32]), Some(peering))
+    }
+
+    #[test]
+    fn only_a_node_that_knows_the_master_key_is_heard_and_only_for_a_while() {
+        let (ours, now) = (peers(), Timestamp(1_000_000));
+        let message = ours.signed(now, b"claims");
+        assert_eq!(ours.opened(now, &message), Ok(b"claims".as_slice()));
+        let late = now.plus_millis(SKEW_MILLIS + 1);
+        assert_eq!(ours.opened(late, &message), Err(PeerError::NotOurs));
+        let foreign = Peers::new(Key::new([2; 32]), None).signed(now, b"claims");
+        assert_eq!(ours.opened(now, &foreign), Err(PeerError::NotOurs));
+        for n in 0..message.len() {
+            let mut changed = message.clone();
+            changed[n] ^= 1;
+            assert_eq!(ours.opened(now, &changed), Err(PeerError::NotOurs));
+            assert_eq!(ours.opened(now, &message[..n]), Err(PeerError::NotOurs));
+        }
+    }
+
+    #[test]
+    fn an_event_that_several_want_is_led_by_one_while_it_lives_and_is_wanted() {
+        let (peers, me, other, now) = (peers(), NodeId(1), NodeId(2), Timestamp(0));
+        let name = format!("{EVENT}{}", event().partition());
+        let leases = |epoch, holder| BTreeMap::from([(name.clone(), Lease { epoch, holder })]);
+        let living = BTreeMap::from([(other, Some("http://other".to_owned()))]);
+        assert!(peers.contend(event()) && !peers.contend(event()));
+        let steps = peers.judge(me, &BTreeMap::new(), &living, now);
+        assert_eq!(steps, [Lead::Take(event(), 1)]);
+        // The other one was first.
+        assert!(peers.judge(me, &leases(1, Some(other)), &living, now).is_empty());
+        assert_eq!(peers.leader_of(event()).as_deref(), Some("http://other"));
+        // It died: claims are decided here, and this node may lead.
+        peers.contend(event());
+        let steps = peers.judge(me, &leases(1, Some(other)), &BTreeMap::new(), now);
+        assert_eq!(steps, [Lead::Take(event(), 2)]);
+        assert_eq!(peers.leader_of(event()), None);
+        peers.lead(event(), now);
+        assert!(peers.judge(me, &leases(2, Some(me)), &living, now).is_empty());
+        let later = now.plus_millis(IDLE_MILLIS + 1);
+        let steps = peers.judge(me, &leases(2, Some(me)), &living, later);
+        assert_eq!(steps, [Lead::Drop(event())]);
+    }
+}

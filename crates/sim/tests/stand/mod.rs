@@ -1,0 +1,297 @@
+//! A small stand-in for Sloe that can be served by several nodes and told to
+//! break its promises.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde_json::{Value, json};
+
+/// Seats of the one event.
+pub(crate) const SEATS: u64 = 150;
+
+/// What a registration takes where it takes its time.
+pub(crate) const DAWDLE: Duration = Duration::from_millis(50);
+
+/// How the stand-in breaks its word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cheat {
+    Nothing,
+    /// Acknowledges more seats than there are.
+    Oversells,
+    /// Does a repeated request again instead of answering alike.
+    Doubles,
+    /// Never gives seats of expired holds back.
+    KeepsAbandonedSeats,
+    /// Shows an order to whoever makes an id up.
+    LetsBotsIn,
+    /// Breaks on an id that is made up.
+    Trips,
+    /// Gives one order to two visitors.
+    GivesOrdersTwice,
+    /// Takes its time for every registration.
+    Dawdles,
+}
+
+struct Claim {
+    people: u64,
+    until: Instant,
+    confirmed: bool,
+}
+
+#[derive(Default)]
+struct Ledger {
+    sold: u64,
+    holds: HashMap<String, Claim>,
+    answers: HashMap<String, Value>,
+    orders: HashMap<String, Value>,
+    held: u64,
+    /// Requests of the one address that is told.
+    forwarded: u64,
+    ordered: u64,
+}
+
+/// What all nodes share.
+#[derive(Clone)]
+pub(crate) struct Stand {
+    cheat: Cheat,
+    lasts: Duration,
+    ledger: Arc<Mutex<Ledger>>,
+}
+
+/// One node, on threads of its own, so that it can die with all its connections.
+pub(crate) struct Node {
+    pub(crate) origin: String,
+    runtime: Option<tokio::runtime::Runtime>,
+}
+
+impl Node {
+    pub(crate) fn die(mut self) {
+        self.stop();
+    }
+
+    fn stop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Stand {
+    pub(crate) fn new(cheat: Cheat) -> Self {
+        Self::holding_for(cheat, Duration::from_secs(1))
+    }
+
+    pub(crate) fn holding_for(cheat: Cheat, lasts: Duration) -> Self {
+        Self { cheat, lasts, ledger: Arc::default() }
+    }
+
+    /// One more node.
+    pub(crate) fn serve(&self) -> Node {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap());
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let router = self.router();
+        runtime.spawn(async move {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            axum::serve(listener, router).await.unwrap();
+        });
+        Node { origin, runtime: Some(runtime) }
+    }
+
+    fn router(&self) -> Router {
+        Router::new()
+            .route("/org/party", get(page))
+            .route("/api/v1/orgs/{org}/events", get(events))
+            .route("/api/v1/events/{event}", get(event))
+            .route("/api/v1/events/{event}/availability", get(event))
+            .route("/api/v1/events/{event}/registrations", post(register))
+            .route("/api/v1/events/{event}/holds", post(hold))
+            .route("/api/v1/holds/{hold}/confirm", post(confirm))
+            .route("/api/v1/orders/{order}", get(order))
+            .layer(from_fn_with_state(self.clone(), guard))
+            .with_state(self.clone())
+    }
+
+    /// The ledger, without what has expired.
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        let mut ledger = self.ledger.lock().unwrap();
+        if self.cheat != Cheat::KeepsAbandonedSeats {
+            let now = Instant::now();
+            ledger.holds.retain(|_, claim| claim.confirmed || claim.until > now);
+        }
+        ledger
+    }
+}
+
+impl Ledger {
+    fn left(&self) -> u64 {
+        let held = self.holds.values().filter(|claim| !claim.confirmed);
+        SEATS.saturating_sub(self.sold + held.map(|claim| claim.people).sum::<u64>())
+    }
+
+    fn order(&mut self, stand: &Stand, people: u64) -> Value {
+        self.sold += people;
+        self.ordered += 1;
+        let odd = stand.cheat == Cheat::GivesOrdersTwice && self.ordered.is_multiple_of(10);
+        let number = if odd { self.ordered - 1 } else { self.ordered };
+        let tickets: Vec<Value> =
+            (0..people).map(|_| json!({"item": "i1", "sessions": []})).collect();
+        let (order, reference) = (format!("o{number}"), format!("R-{number}"));
+        let answer = json!({"order": order, "reference": reference, "tickets": tickets});
+        self.orders.insert(order, answer.clone());
+        answer
+    }
+}
+
+/// Requests that one address may make.
+const PATIENT: u64 = 100;
+
+/// Refuses what is announced to be too large, and an address that asks too often.
+async fn guard(State(stand): State<Stand>, request: Request, next: Next) -> Response {
+    if request.headers().contains_key("x-forwarded-for") {
+        let mut ledger = stand.ledger();
+        ledger.forwarded += 1;
+        if ledger.forwarded > PATIENT && stand.cheat == Cheat::Nothing {
+            let wait = [(header::RETRY_AFTER, "3600")];
+            return (StatusCode::TOO_MANY_REQUESTS, wait).into_response();
+        }
+    }
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > 65_536) {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    }
+    next.run(request).await
+}
+
+async fn page(headers: HeaderMap) -> Response {
+    if headers.get(header::IF_NONE_MATCH).is_some_and(|tag| tag == "\"1\"") {
+        return StatusCode::NOT_MODIFIED.into_response();
+    }
+    ([(header::ETAG, "\"1\"")], "<h1>Party</h1>").into_response()
+}
+
+async fn events() -> Response {
+    axum::Json(json!({"data": [{"id": "e1", "slug": "party"}], "next": null})).into_response()
+}
+
+async fn event(State(stand): State<Stand>, Path(event): Path<String>) -> Response {
+    if event != "e1" {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    let left = stand.ledger().left();
+    axum::Json(json!({
+        "id": "e1", "slug": "party", "name": "Party <b>&\"'", "left": left,
+        "items": [{"id": "i1", "name": "Free", "price": null, "left": null}],
+        "sessions": [],
+    }))
+    .into_response()
+}
+
+fn sold_out() -> Response {
+    let problem = json!({"type": "/problems/sold-out", "status": 409});
+    (StatusCode::CONFLICT, axum::Json(problem)).into_response()
+}
+
+/// Does what was not done yet under this key, and answers alike otherwise.
+fn once(
+    stand: &Stand,
+    headers: &HeaderMap,
+    make: impl FnOnce(&mut Ledger) -> Option<Value>,
+) -> Response {
+    let Some(key) = headers.get("idempotency-key").and_then(|key| key.to_str().ok()) else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
+    let mut ledger = stand.ledger();
+    let known = ledger.answers.get(key).filter(|_| stand.cheat != Cheat::Doubles).cloned();
+    let Some(answer) = known.or_else(|| make(&mut ledger)) else { return sold_out() };
+    ledger.answers.insert(key.to_owned(), answer.clone());
+    (StatusCode::CREATED, axum::Json(answer)).into_response()
+}
+
+async fn register(
+    State(stand): State<Stand>,
+    Path(event): Path<String>,
+    headers: HeaderMap,
+    axum::Json(body): axum::Json<Value>,
+) -> Response {
+    let good = |person: &Value| person["item"] == "i1" && person["email"].is_string();
+    let people = body["attendees"].as_array().filter(|people| people.iter().all(good));
+    let people =
+        people.map(|people| people.len() as u64).filter(|people| (1..=16).contains(people));
+    let (Some(people), "e1") = (people, event.as_str()) else {
+        return StatusCode::UNPROCESSABLE_ENTITY.into_response();
+    };
+    if stand.cheat == Cheat::Dawdles {
+        tokio::time::sleep(DAWDLE).await;
+    }
+    once(&stand, &headers, |ledger| {
+        let fits = ledger.left() >= people || stand.cheat == Cheat::Oversells;
+        fits.then(|| ledger.order(&stand, people))
+    })
+}
+
+async fn hold(
+    State(stand): State<Stand>,
+    headers: HeaderMap,
+    axum::Json(body): axum::Json<Value>,
+) -> Response {
+    let Some(people) = body["lines"][0]["quantity"].as_u64() else {
+        return StatusCode::UNPROCESSABLE_ENTITY.into_response();
+    };
+    once(&stand, &headers, |ledger| {
+        if ledger.left() < people && stand.cheat != Cheat::Oversells {
+            return None;
+        }
+        ledger.held += 1;
+        let id = format!("h{}", ledger.held);
+        let until = Instant::now() + stand.lasts;
+        ledger.holds.insert(id.clone(), Claim { people, until, confirmed: false });
+        let expires = jiff::Timestamp::now() + stand.lasts;
+        Some(json!({"id": id, "expires_at": expires.to_string()}))
+    })
+}
+
+async fn confirm(
+    State(stand): State<Stand>,
+    Path(hold): Path<String>,
+    headers: HeaderMap,
+    axum::Json(_): axum::Json<Value>,
+) -> Response {
+    if headers.get("idempotency-key").is_none() {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    once(&stand, &headers, |ledger| {
+        let claim = ledger.holds.get_mut(&hold)?;
+        claim.confirmed = true;
+        let people = claim.people;
+        Some(ledger.order(&stand, people))
+    })
+}
+
+async fn order(State(stand): State<Stand>, Path(order): Path<String>) -> Response {
+    match (stand.ledger().orders.get(&order), stand.cheat) {
+        (Some(order), _) => axum::Json(order.clone()).into_response(),
+        (None, Cheat::LetsBotsIn) => axum::Json(json!({"tickets": []})).into_response(),
+        (None, Cheat::Trips) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        (None, _) => StatusCode::NOT_FOUND.into_response(),
+    }
+}
