@@ -62,7 +62,7 @@ pub(crate) async fn livez() -> Response {
 /// Requests may come: not while starting or stopping.
 #[utoipa::path(
     get, path = "/readyz", tag = "operation", operation_id = "readyz",
-    responses((status = 200, description = "Requests may come.", body = String, content_type = "text/plain"))
+    responses((status = 200, description = "Requests may come; the text says if the store is away, so that only pages can be had.", body = String, content_type = "text/plain"))
 )]
 pub(crate) async fn readyz(State(state): State<AppState>) -> Result<Response, Problem> {
     if let Some(ahead) = state.engine.clock_ahead() {

@@ -142,7 +142,12 @@ impl Combiner {
         for read in reads {
             let Some(event) = read.read_of() else { continue };
             let resident = match met.get(&event) {
-                Some(Err(why)) => Err(why.clone()),
+                Some(Err(why)) => Err(match &read {
+                    Ask::View { claim, .. } => {
+                        self.residents.doubts.of_claim(event, *claim, why.clone())
+                    }
+                    _ => why.clone(),
+                }),
                 _ => self.residents.get_mut(event).ok_or(Unanswered::NotAccepted),
             };
             read.answer(resident.map(|resident| &resident.ledger));
@@ -238,8 +243,7 @@ impl Combiner {
             Err(error) => {
                 let unanswered = Unanswered::from(error);
                 for task in tasks {
-                    let unanswered = self.residents.or_doubt(&task, unanswered.clone());
-                    let _ = task.answer.send(Err(unanswered));
+                    self.deny(*task, unanswered.clone());
                 }
                 return None;
             }
@@ -283,11 +287,18 @@ impl Combiner {
             Err(error) => {
                 let unanswered = Unanswered::from(error);
                 for Decided { task, .. } in draft.decided {
-                    let _ = task.answer.send(Err(unanswered.clone()));
+                    self.deny(*task, unanswered.clone());
                 }
                 None
             }
         }
+    }
+
+    /// Tells that a task can't be decided on; if it may have been taken when it
+    /// was asked before, then that.
+    fn deny(&self, task: Task, unanswered: Unanswered) {
+        let unanswered = self.residents.doubts.of(task.event, &task.command, unanswered);
+        let _ = task.answer.send(Err(unanswered));
     }
 
     fn commit(&mut self, drafts: Vec<Draft>) {
@@ -369,7 +380,7 @@ impl Combiner {
                 for Decided { mut task, .. } in decided {
                     task.attempts += 1;
                     if task.attempts >= ATTEMPTS {
-                        let _ = task.answer.send(Err(Unanswered::NotAccepted));
+                        self.deny(*task, Unanswered::NotAccepted);
                     } else {
                         self.queue.push(task);
                     }
@@ -429,9 +440,10 @@ impl Combiner {
         };
         for Decided { task, .. } in decided {
             if unanswered == Unanswered::OutcomeUnknown {
-                self.residents.doubt(&task);
+                let (event, version) = (append.event, append.batch.version);
+                self.residents.doubts.remember(event, version, &task.command);
             }
-            let _ = task.answer.send(Err(unanswered.clone()));
+            self.deny(*task, unanswered.clone());
         }
     }
 }

@@ -125,7 +125,8 @@ impl Bounded {
         });
         let lost =
             matches!(answer, Err(StoreError::Unavailable(_) | StoreError::OutcomeUnknown(_)));
-        self.away.learn(lost && began.elapsed() >= FOUND_NOBODY);
+        // What takes long in any case tells nothing by that.
+        self.away.learn(lost && (FOUND_NOBODY..LONG).contains(&began.elapsed()));
         answer
     }
 
