@@ -34,7 +34,7 @@ fn main() -> Result<(), Failure> {
         _ => return Err(format!("{how} is none of bare, one, led and apart").into()),
     };
     let told = if nodes == 0 {
-        bare::run(&Mongo::open(&uri)?, duration, waiting)?
+        bare::run(&uri, duration, waiting)?
     } else {
         // The driver's own runtime must not be begun or ended within another one.
         let open = |_| Ok(Arc::new(Bounded::new(Mongo::open(&uri)?)) as Arc<dyn Store>);
