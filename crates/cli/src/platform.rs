@@ -174,6 +174,15 @@ mod tests {
 
     use super::*;
 
+    #[cfg(feature = "sim")]
+    #[test]
+    fn a_command_can_be_pasted_and_tells_no_secret() {
+        let words =
+            ["storm", "--event", "a/b", "--secret", "s3cret", "--secret=x", "it's", "", "--n", "1"];
+        let line = quoted(words.map(str::to_owned).into_iter(), &["--secret"]);
+        assert_eq!(line, " storm --event a/b --secret … --secret=… 'it'\\''s' '' --n 1");
+    }
+
     #[tokio::test]
     async fn a_burst_of_connections_waits_until_somebody_takes_it() {
         let listener = bind((Ipv4Addr::LOCALHOST, 0).into(), "sloe").unwrap();

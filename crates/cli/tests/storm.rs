@@ -52,6 +52,11 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
+const AXE: &str = include_str!("../../../tests/vendor/axe.min.js");
+/// What is wrong with the page for somebody, in axe's words.
+const BREACHES: &str = "return axe.run(document).then(found => found.violations.map(rule =>
+    rule.id + ': ' + rule.nodes.map(node => node.target + ' ' + node.failureSummary).join('; ')))";
+
 /// Passes connections on to the demo, as if it had another node.
 async fn another_address(site: &str) -> String {
     let to = site.trim_start_matches("http://").to_owned();
@@ -169,6 +174,8 @@ async fn the_page_can_be_read(file: &Path, secret: &str) {
         let small = "return Math.min(...[...document.querySelectorAll('svg text')].map(text => \
                      text.getBoundingClientRect().height))";
         assert!(browser.evaluate(small).await.as_f64().unwrap() >= 9.0, "axes can be read");
+        browser.evaluate(AXE).await;
+        assert_eq!(browser.evaluate(BREACHES).await, json!([]), "{look:?}");
         assert_eq!(browser.complaints().await, Vec::<String>::new());
         browser.shoot("storm-report").await;
     }

@@ -156,7 +156,11 @@ impl Engine {
     pub async fn changes(&self, org: OrgId) -> Result<Changes, ChangesError> {
         let org = self.registry().by_id(org).ok_or(ChangesError::UnknownOrg)?;
         let source = crate::worker::changes::source(self, &org).await?;
-        let known = self.workers().known(org.id()).map(|work| work.changes.state());
+        self.recall_standing(org.id()).await;
+        let known = match self.workers().known(org.id()) {
+            Some(work) => Some(work.changes.state()),
+            None => self.workers().standings.of(org.id()).map(|told| told.changes.clone()),
+        };
         Ok(Changes { source, ..known.unwrap_or_default() })
     }
 }

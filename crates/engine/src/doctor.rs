@@ -109,6 +109,7 @@ async fn org_lines(engine: &Engine, org: &Org) -> Vec<Line> {
     if engine.workers().at_rest() {
         return rest::org_lines(engine, org).await;
     }
+    engine.recall_standing(org.id()).await;
     let poll = engine.poll_state(org.id()).unwrap_or_default();
     let refreshes = engine.refreshes(org.id());
     vec![

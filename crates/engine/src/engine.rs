@@ -29,6 +29,7 @@ use crate::steps::Steps;
 use crate::tenant::{Org, OrgError, Registry};
 use crate::token::{Kind, Tokens};
 use crate::view::{Availability, Found, Listing};
+use crate::worker::follow::Told;
 use crate::worker::{self, Workers};
 
 /// What an engine is made of.
@@ -83,6 +84,7 @@ struct Inner {
     started: Timestamp,
     nodes: Nodes,
     peers: Arc<Peers>,
+    told: Told,
     world: Arc<dyn World>,
     registry: Registry,
     catalog: Catalog,
@@ -184,6 +186,7 @@ impl Engine {
             started: world.now(),
             nodes,
             peers,
+            told: Told::default(),
             world,
             registry,
             catalog,
@@ -377,6 +380,11 @@ impl Engine {
     /// The nodes on the store, and this one among them.
     pub(crate) fn nodes(&self) -> &Nodes {
         &self.inner.nodes
+    }
+
+    /// What the store told of and nobody looked at yet.
+    pub(crate) fn told(&self) -> &Told {
+        &self.inner.told
     }
 
     /// The way to the other nodes.

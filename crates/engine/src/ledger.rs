@@ -10,6 +10,7 @@
 mod ask;
 mod closed;
 mod combiner;
+mod decide;
 mod desk;
 mod queue;
 mod resident;

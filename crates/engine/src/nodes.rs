@@ -122,6 +122,11 @@ impl Nodes {
         !self.shared || self.state().held.contains_key(work)
     }
 
+    /// Whether this node does any work that one node at a time does.
+    pub(crate) fn holds_anything(&self) -> bool {
+        !self.shared || !self.state().held.is_empty()
+    }
+
     /// Ends all work that one node at a time does if the store has taken no
     /// beat for too long; what was ended.
     fn stop_in_time(&self, now: Instant) -> Vec<String> {

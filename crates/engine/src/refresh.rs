@@ -137,13 +137,24 @@ impl Engine {
     /// How far the refresh of a whole org is, if one runs.
     #[must_use]
     pub fn progress(&self, org: OrgId) -> Option<Progress> {
-        self.workers().known(org)?.progress()
+        match self.workers().known(org) {
+            Some(work) => work.progress(),
+            None => self.workers().standings.of(org)?.progress.clone(),
+        }
     }
 
     /// How the last refreshes of an org went: the whole org's first, then by event.
     #[must_use]
     pub fn refreshes(&self, org: OrgId) -> Vec<Refresh> {
-        self.workers().known(org).map(|work| work.refreshes()).unwrap_or_default()
+        match self.workers().known(org) {
+            Some(work) => work.refreshes(),
+            None => self
+                .workers()
+                .standings
+                .of(org)
+                .map(|told| told.refreshes.clone())
+                .unwrap_or_default(),
+        }
     }
 
     /// Makes what was read of an event what the public sees, and frees the

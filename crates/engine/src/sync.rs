@@ -93,17 +93,20 @@ impl Engine {
             })
             .await?;
         let pending: Vec<_> = pending.into_iter().filter(|p| p.event.org == org).collect();
-        let work = self.workers().known(org);
-        let sync = work.as_ref().map(|work| work.sync()).unwrap_or_default();
+        self.recall_standing(org).await;
+        let (work, told) = (self.workers().known(org), self.workers().standings.of(org));
+        let (sync, waiting_since) = match (&work, told) {
+            (Some(work), _) => (work.sync(), work.waiting_since()),
+            (None, Some(told)) => (told.sync.clone(), told.waiting_since),
+            (None, None) => Default::default(),
+        };
         Ok(SyncState {
             pending_events: pending.len(),
             pending_batches: pending.iter().map(|p| p.latest - p.cursor).sum(),
             retrying,
             dead_letters,
             conflicts,
-            waiting_since: work
-                .as_ref()
-                .and_then(|work| work.waiting_since().into_iter().chain(sync.retrying_since).min()),
+            waiting_since: waiting_since.into_iter().chain(sync.retrying_since).min(),
             delivered: sync.delivered,
             last_drain: sync.last_drain,
             fault: sync.fault,

@@ -185,8 +185,10 @@ impl Engine {
     /// Whether an org is being compared now.
     #[must_use]
     pub fn is_verifying(&self, org: OrgId) -> bool {
-        let work = self.workers().known(org);
-        work.is_some_and(|work| work.verifying.load(Ordering::Acquire))
+        match self.workers().known(org) {
+            Some(work) => work.verifying.load(Ordering::Acquire),
+            None => self.workers().standings.of(org).is_some_and(|told| told.verifying),
+        }
     }
 
     /// Asks for an org to be compared soon with what it was sent. Answers at

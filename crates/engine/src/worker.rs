@@ -19,6 +19,7 @@ pub(crate) mod poll;
 pub(crate) mod reads;
 pub(crate) mod refresh;
 mod retention;
+pub(crate) mod standing;
 mod supervise;
 pub(crate) mod verify;
 
@@ -128,6 +129,8 @@ pub(crate) struct Workers {
     runs: Mutex<BTreeMap<&'static str, Run>>,
     /// Orgs' tasks that ended by a panic.
     stumbled: supervise::Stumbled,
+    /// How the work stands that other nodes do.
+    pub(crate) standings: standing::Standings,
 }
 
 impl Workers {
@@ -157,6 +160,7 @@ impl Workers {
             tasks: TaskTracker::new(),
             runs: Mutex::default(),
             stumbled: supervise::Stumbled::default(),
+            standings: standing::Standings::default(),
         })
     }
 
@@ -334,6 +338,10 @@ pub(crate) fn start(engine: &Engine) {
     driver::drive(engine, "follow", often, |e| &e.workers().nothing, follow::look);
     workers.spawn(nodes::watch(engine.clone()));
     workers.spawn(peers::carry(engine.clone()));
+    workers.spawn(follow::hear(engine.clone()));
+    if let Err(error) = follow::listen(engine.clone()) {
+        tracing::warn!(%error, "no thread listens for changes; they are looked for");
+    }
     let compared = Arc::new(orders::Compared::default());
     driver::drive(
         engine,
@@ -362,7 +370,8 @@ fn start_work(engine: &Engine) {
             orgs::look(&engine);
             let kept = budget::keep(&engine, false).await;
             let asked = asks::look(&engine).await.map_err(|error| error.to_string());
-            outbox::look(engine).await.and(kept).and(asked)
+            let told = standing::tell(&engine).await.map_err(|error| error.to_string());
+            outbox::look(engine).await.and(kept).and(asked).and(told)
         },
     );
     driver::drive(

@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::ProgressBar;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 
 pub use curve::Shape;
@@ -120,6 +120,8 @@ pub struct Options {
     /// Lets visitors in, one for each permit, for whoever must decide how many
     /// have come by when; without it all come as soon as they are due.
     pub door: Option<Arc<Semaphore>>,
+    /// Ends the storm early when it is told: nobody more comes, and the proof follows.
+    pub stop: Option<Arc<Notify>>,
     /// Who they are and how they register.
     pub mix: Mix,
     /// Connections, and so visitors served at once.
@@ -160,6 +162,7 @@ impl Options {
             arrival: Arrival::Burst,
             duration: None,
             door: None,
+            stop: None,
             mix: Mix::registrants(Mode::Api),
             connections: 256,
             party: 1,
@@ -270,6 +273,11 @@ impl Ground {
         self.offer.wish(&self.crowd, visitor, self.party, self.sessions)
     }
 
+    /// How many people a visitor comes with, without working out the rest of the wish.
+    fn people(&self, visitor: u64) -> u16 {
+        offer::people_of(&self.crowd, visitor, self.party)
+    }
+
     /// What a visitor is up to; always the same for the same number.
     fn role(&self, visitor: u64) -> (Kind, Mode) {
         match self.only {
@@ -361,10 +369,22 @@ async fn rage(
         });
     }
     let watcher = tokio::spawn(watch_seats(Arc::clone(ground), Arc::clone(&tally)));
+    let stop = async {
+        match &options.stop {
+            Some(stop) => stop.notified().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::pin!(stop);
+    let mut stopped = false;
     let mut tick = tokio::time::interval(Duration::from_millis(50));
     let ended = loop {
         tokio::select! {
             _ = tick.tick() => screen.show(&tally),
+            () = &mut stop, if !stopped => {
+                stopped = true;
+                pace.end();
+            }
             done = visitors.join_next() => match done {
                 Some(Ok(())) => {}
                 Some(Err(failed)) => break Err(failed.into()),

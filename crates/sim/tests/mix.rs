@@ -9,9 +9,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
-use sloe_sim::crowd::{self, Arrival, Held, Kind, Mix, Options, Report, Scenario, Shape, Verdict};
-use stand::{Cheat, Node, SEATS, Stand};
-use tokio::sync::Semaphore;
+use sloe_sim::crowd::{
+    self, Arrival, Held, Kind, Mix, Mode, Options, Report, Scenario, Shape, Verdict,
+};
+use stand::{Cheat, DAWDLE, Node, SEATS, Stand};
+use tokio::sync::{Notify, Semaphore};
 
 const POOLS: &str = "no pool is oversold";
 const ORDERS: &str = "every acknowledged registration is in Sloe";
@@ -70,6 +72,7 @@ async fn a_mixed_crowd_proves_an_honest_server_right_and_every_visitor_is_counte
     assert!(refused > 0, "more came than there are seats: {report}");
     assert_eq!(sum(|kind| kind.refused), refused);
     assert!(report.bots.keys().all(|status| (400..500).contains(status)), "{:?}", report.bots);
+    assert!(report.bots[&429] > 0, "bots have one address and don't wait: {report}");
     assert!(report.revalidations > 0 && report.unchanged > 0, "{report}");
     assert!(report.abandoned_holds > 0);
     // What happened when adds up to what happened.
@@ -200,6 +203,55 @@ async fn a_node_that_is_not_there_from_the_begin_is_named() {
     two.die();
     let error = crowd::run(&options, &ProgressBar::hidden()).await.unwrap_err().to_string();
     assert!(error.contains(&origin) && error.contains("leave it out"), "{error}");
+}
+
+#[tokio::test]
+async fn a_slow_server_can_not_hide_behind_visitors_who_wait_for_their_turn() {
+    let stand = Stand::new(Cheat::Dawdles);
+    let node = stand.serve();
+    let mut options = options(&[&node]);
+    options.mix = Mix::registrants(Mode::Api);
+    // All of 20 are due within a fifth of a second, and one after the other is served.
+    (options.visitors, options.connections) = (20, 1);
+    let shortest = DAWDLE.as_secs_f64() * 1_000.0;
+    for arrival in [Arrival::Rate(100.0), Arrival::Curve(Shape::Wave, Duration::from_millis(200))] {
+        options.arrival = arrival;
+        options.seed += 1;
+        let report = hold(&options).await;
+        assert_eq!(report.registrations, 20, "{report}");
+        assert!(report.request_latency_ms.p50 >= shortest, "{report}");
+        // The last one was due at 200 ms at the latest, and 19 were before.
+        assert!(report.visit_latency_ms.max >= 20.0 * shortest - 200.0, "{report}");
+        assert!(report.start_delay_ms.max >= 19.0 * shortest - 200.0, "{report}");
+    }
+}
+
+#[tokio::test]
+async fn a_storm_that_is_ended_early_proves_what_has_come_so_far() {
+    let stand = Stand::new(Cheat::Nothing);
+    let node = stand.serve();
+    let mut options = options(&[&node]);
+    options.mix = Mix::registrants(Mode::Api);
+    // The first comes at once, the second in a quarter of an hour.
+    options.arrival = Arrival::Rate(0.001);
+    let stop = Arc::new(Notify::new());
+    options.stop = Some(Arc::clone(&stop));
+    let bar = ProgressBar::hidden();
+    let storm = tokio::spawn({
+        let bar = bar.clone();
+        async move { crowd::run(&options, &bar).await }
+    });
+    let give_up = Instant::now() + Duration::from_secs(60);
+    while bar.position() < 1 {
+        assert!(Instant::now() < give_up, "nobody comes");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    stop.notify_one();
+    let report = tokio::time::timeout(Duration::from_secs(60), storm).await.unwrap();
+    let report = report.unwrap().unwrap();
+    assert_eq!((report.visitors, report.registrations), (1, 1), "{report}");
+    assert_eq!(report.verdict, Held::Held, "{report}");
+    assert!(report.to_string().contains("1 of 300 visitors came"), "{report}");
 }
 
 #[tokio::test]

@@ -101,6 +101,19 @@ pub struct Fence {
     pub epoch: u64,
 }
 
+/// What a store tells of changes, whoever made them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// A journal has a batch of this version.
+    Batch(EventRef, u64),
+    /// A document was written or removed.
+    Document(Key),
+    /// More than can be told: look at everything.
+    Anything,
+    /// Nothing for a moment; whoever listens may end it now.
+    None,
+}
+
 /// A discardable copy of a ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
@@ -214,6 +227,17 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// As [`Store::read`].
     fn beyond(&self, known: &[(EventRef, u64)]) -> Result<Vec<EventRef>, StoreError>;
+
+    /// Tells of changes as they happen, until `tell` says false; blocks as long.
+    /// It only shortens waits: news may come late, twice or never. False at once if
+    /// this store tells of nothing.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    fn watch(&self, tell: &mut dyn FnMut(News) -> bool) -> Result<bool, StoreError> {
+        let _ = tell;
+        Ok(false)
+    }
 
     /// Whether other processes may use what is stored at the same time.
     fn is_shared(&self) -> bool;

@@ -8,7 +8,8 @@ use sloe_core::fact::Batch;
 use sloe_core::ids::{ClaimId, EventRef, OrgId};
 
 use crate::api::{
-    Append, Appended, Checkpoint, Destination, Document, Fence, Pending, Store, StoreError, Write,
+    Append, Appended, Checkpoint, Destination, Document, Fence, News, Pending, Store, StoreError,
+    Write,
 };
 use crate::key::{Key, Range};
 use crate::scope::OrgScope;
@@ -285,6 +286,10 @@ impl<S: Store> Store for Faulty<S> {
 
     fn beyond(&self, known: &[(EventRef, u64)]) -> Result<Vec<EventRef>, StoreError> {
         self.here()?.beyond(known)
+    }
+
+    fn watch(&self, tell: &mut dyn FnMut(News) -> bool) -> Result<bool, StoreError> {
+        self.inner.watch(tell)
     }
 
     fn is_shared(&self) -> bool {

@@ -52,11 +52,13 @@ pub enum Collection {
     Leases,
     /// What one node asks of whichever node does an org's work.
     Asks,
+    /// How an org's work stands, told by the node that does it.
+    Standings,
 }
 
 impl Collection {
     /// All of them, for tools.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Orgs,
         Self::Licenses,
         Self::Snapshots,
@@ -79,6 +81,7 @@ impl Collection {
         Self::Nodes,
         Self::Leases,
         Self::Asks,
+        Self::Standings,
     ];
 
     /// Its stable name in stored form.
@@ -107,6 +110,7 @@ impl Collection {
             Self::Nodes => "nodes",
             Self::Leases => "leases",
             Self::Asks => "asks",
+            Self::Standings => "standings",
         }
     }
 }
@@ -181,6 +185,12 @@ impl Key {
     #[must_use]
     pub fn ask(scope: OrgScope, name: &str) -> Self {
         Self::scoped(Collection::Asks, scope, name)
+    }
+
+    /// How an org's work stands.
+    #[must_use]
+    pub fn standing(scope: OrgScope) -> Self {
+        Self::scoped(Collection::Standings, scope, "work")
     }
 
     /// An event's snapshot.

@@ -13,6 +13,7 @@ mod error;
 mod journal;
 mod outbox;
 mod setup;
+mod watch;
 
 pub use bounded::Bounded;
 
@@ -25,7 +26,8 @@ use sloe_core::fact::Batch;
 use sloe_core::ids::{ClaimId, EventRef, OrgId};
 
 use crate::api::{
-    Append, Appended, Checkpoint, Destination, Document, Fence, Pending, Store, StoreError, Write,
+    Append, Appended, Checkpoint, Destination, Document, Fence, News, Pending, Store, StoreError,
+    Write,
 };
 use crate::key::{Key, Range};
 use crate::scope::OrgScope;
@@ -125,6 +127,10 @@ impl Store for Mongo {
 
     fn beyond(&self, known: &[(EventRef, u64)]) -> Result<Vec<EventRef>, StoreError> {
         journal::beyond(self, known)
+    }
+
+    fn watch(&self, tell: &mut dyn FnMut(News) -> bool) -> Result<bool, StoreError> {
+        watch::watch(self, tell)
     }
 
     fn is_shared(&self) -> bool {

@@ -5,7 +5,9 @@
 
 mod stand_in;
 
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use mongodb::bson::{Document as Bson, doc};
@@ -13,7 +15,8 @@ use mongodb::sync::{Client, Collection};
 use sloe_core::fact::{Batch, Fact, PoolIx, Request, Selection};
 use sloe_core::ids::{ClaimId, EventRef, OrgId, SfId};
 use sloe_core::time::Timestamp;
-use sloe_store::api::{Append, Appended, Sealed, Store, StoreError};
+use sloe_store::api::{Append, Appended, News, Sealed, Store, StoreError, Write};
+use sloe_store::key::Key;
 use sloe_store::mongo::{Bounded, Mongo};
 use stand_in::Server;
 use tempfile::TempDir;
@@ -210,4 +213,77 @@ fn where_nothing_listens_it_is_said_and_nothing_was_written() {
     for bad in ["mongodb://", "http://x", "mongodb://h:notaport"] {
         assert!(matches!(Mongo::open(bad), Err(StoreError::Unusable(_))), "{bad}");
     }
+}
+
+/// Passes bytes on to a server, and can cut every connection at once.
+struct Wire {
+    port: u16,
+    open: Arc<Mutex<Vec<TcpStream>>>,
+}
+
+impl Wire {
+    fn to(server: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let open: Arc<Mutex<Vec<TcpStream>>> = Arc::default();
+        let all = Arc::clone(&open);
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                let (Ok(client), Ok(server)) = (client, TcpStream::connect(("127.0.0.1", server)))
+                else {
+                    continue;
+                };
+                let ends = [(&client, &server), (&server, &client)];
+                for (from, to) in
+                    ends.map(|(a, b)| (a.try_clone().unwrap(), b.try_clone().unwrap()))
+                {
+                    std::thread::spawn(move || pass(from, to));
+                }
+                all.lock().unwrap().extend([client, server]);
+            }
+        });
+        Self { port, open }
+    }
+
+    fn cut(&self) {
+        for stream in self.open.lock().unwrap().drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+fn pass(mut from: TcpStream, mut to: TcpStream) {
+    let _ = std::io::copy(&mut from, &mut to);
+    let _ = to.shutdown(Shutdown::Both);
+}
+
+#[test]
+fn changes_are_told_also_those_that_happened_while_the_connection_was_lost() {
+    let place = Place::new();
+    let Some(port) = place.server.port() else { return };
+    let wire = Wire::to(port);
+    let uri = place.server.uri().replace(&port.to_string(), &wire.port.to_string());
+    let listener = Mongo::open(&format!("{uri}?directConnection=true")).unwrap();
+    let store = place.open();
+    let scope = store.add_org(event(1).org, 1, b"{}".to_vec()).unwrap();
+    let (tell, told) = mpsc::channel();
+    let thread = std::thread::spawn(move || listener.watch(&mut |news| tell.send(news).is_ok()));
+    let wait_for = |wanted: News| loop {
+        let news = told.recv_timeout(Duration::from_secs(120)).expect("it is told");
+        if news == wanted {
+            return;
+        }
+    };
+    wait_for(News::Anything);
+    store.append(&[append(event(1), 1, 1)]).unwrap();
+    wait_for(News::Batch(event(1), 1));
+    let page = Key::snapshot(scope, event(2).event);
+    store.put(&[Write { key: page.clone(), version: 1, body: Some(b"{}".to_vec()) }]).unwrap();
+    wait_for(News::Document(page));
+    wire.cut();
+    store.append(&[append(event(1), 2, 2), append(event(2), 1, 2)]).unwrap();
+    wait_for(News::Batch(event(1), 2));
+    // Who has nobody to tell ends.
+    drop(told);
+    assert!(thread.join().unwrap().unwrap());
 }

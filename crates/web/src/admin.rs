@@ -123,6 +123,7 @@ async fn list_orgs(State(state): State<AppState>) -> Result<Json<Value>, Problem
     for org in state.engine.registry().all() {
         let live = if state.engine.is_live(org.id()) { "yes" } else { "no" };
         let (slug, name) = (&org.profile.slug, &org.profile.name);
+        state.engine.recall_standing(org.id()).await;
         let calls = state.engine.calls(org.id()).await;
         let calls = calls.map_err(|denied| refused(denied.to_string()))?;
         let mut troubles = reading(&state.engine.refreshes(org.id()), calls.trouble().as_deref());

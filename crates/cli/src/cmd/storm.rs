@@ -4,12 +4,14 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args as Arguments, ValueEnum};
 use sloe_sim::crowd::{
     self, Arrival, DEFAULT_SCENARIO, Mix, Mode, Options, OrgAccess, Report, Scenario, Screen, Shape,
 };
+use tokio::sync::Notify;
 
 use super::Failure;
 use crate::platform;
@@ -25,7 +27,8 @@ Examples:
   sloe storm --target http://127.0.0.1:8080 --event harbor/harbor-gala --visitors 500 \\
        --org-url http://127.0.0.1:8081 --org-client-id … --org-client-secret …
 
-The event should have no other visitors meanwhile. The exit status is 1 if an invariant is broken,
+The event should have no other visitors meanwhile. Ctrl-C lets nobody more come; the proof and the
+report follow. The exit status is 1 if an invariant is broken,
 or if the storm could not be held. Scenarios, curves and the JSON: docs/storm.md";
 
 /// How the visitors register.
@@ -154,7 +157,8 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
     }
     let watched = !args.quiet && std::io::stderr().is_terminal();
     let screen = if watched { Screen::terminal() } else { Screen::hidden() };
-    let options = options(args)?;
+    let mut options = options(args)?;
+    options.stop = Some(ended_by_hand());
     // One thread of its own: the crowd often shares the machine with its target.
     let storm = tokio::task::spawn_blocking(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -170,6 +174,20 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
         write(&path, report.html()?.as_bytes())?;
     }
     Ok(exit_code(&report))
+}
+
+/// Told when somebody asks the process to end. Who asks a second time does not wait.
+fn ended_by_hand() -> Arc<Notify> {
+    let stop = Arc::new(Notify::new());
+    let told = Arc::clone(&stop);
+    tokio::spawn(async move {
+        platform::asked_to_stop().await;
+        eprintln!("Nobody more comes; the proof follows. Ask again to end without it.");
+        told.notify_one();
+        platform::asked_to_stop().await;
+        std::process::exit(130);
+    });
+    stop
 }
 
 fn write(path: &Path, text: &[u8]) -> Result<(), Failure> {

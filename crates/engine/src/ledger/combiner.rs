@@ -5,11 +5,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sloe_core::fact::{Batch, Fact};
 use sloe_core::ids::EventRef;
-use sloe_core::ledger::{Command, Image};
+use sloe_core::ledger::Image;
 use sloe_core::limits;
 use sloe_core::planted;
 use sloe_core::time::Timestamp;
@@ -17,8 +17,9 @@ use sloe_store::api::{Append, Appended, Destination, Store, StoreError};
 
 use super::ask::{Ask, Committed, Decided, Draft, Task, Unanswered};
 use super::closed::Closed;
+use super::decide::decide_all;
 use super::queue::Queue;
-use super::resident::{LoadError, Published, Resident, Residents};
+use super::resident::{LoadError, Published, Residents};
 use super::rest::Rest;
 use crate::clock::World;
 use crate::damage::Quarantined;
@@ -60,6 +61,8 @@ pub(crate) struct Combiner {
     reads: Vec<Ask>,
     /// Checkpoints that are due; a newer one of the same event takes an older one's place.
     due: BTreeMap<EventRef, Image>,
+    /// When turns between nodes begin to be counted.
+    began: tokio::time::Instant,
 }
 
 impl Combiner {
@@ -70,7 +73,14 @@ impl Combiner {
             settings.store.is_shared(),
         );
         let (queue, rest) = (Queue::default(), Rest::default());
-        Self { settings, residents, queue, rest, closed, reads: Vec::new(), due: BTreeMap::new() }
+        let (began, reads, due) = (settings.world.steady(), Vec::new(), BTreeMap::new());
+        Self { settings, residents, queue, rest, closed, reads, due, began }
+    }
+
+    /// The time by which nodes take turns: it goes on whoever sets the clock.
+    fn turn(&self) -> Timestamp {
+        let passed = self.settings.world.steady().duration_since(self.began);
+        Timestamp(i64::try_from(passed.as_millis()).unwrap_or(i64::MAX))
     }
 
     /// Tasks that wait for the next commit, and what is asked beside them.
@@ -85,7 +95,7 @@ impl Combiner {
             return Duration::ZERO;
         }
         let Some(next) = self.rest.next() else { return Duration::MAX };
-        let millis = next.millis_since(self.settings.world.now());
+        let millis = next.millis_since(self.turn());
         Duration::from_millis(u64::try_from(millis).unwrap_or(0))
     }
 
@@ -140,8 +150,8 @@ impl Combiner {
     /// Decides what waits, makes it durable and answers.
     pub(super) fn commit_next(&mut self, sweeping: bool) {
         self.answer_reads();
-        let now = self.settings.world.now();
-        for task in self.rest.due(now) {
+        let (now, turn) = (self.settings.world.now(), self.turn());
+        for task in self.rest.due(turn) {
             self.queue.push(task);
         }
         let tasks = self.queue.take(limits::MAX_CLAIMS_PER_BATCH, limits::MAX_BATCH_BYTES);
@@ -149,7 +159,7 @@ impl Combiner {
         for task in self.hand_over(tasks) {
             if !self.closed.admits(&task) {
                 let _ = task.answer.send(Err(Unanswered::NotAccepted));
-            } else if let Some(task) = self.rest.admit(task, now) {
+            } else if let Some(task) = self.rest.admit(task, turn) {
                 by_event.entry(task.event).or_default().push(task);
             }
         }
@@ -181,7 +191,7 @@ impl Combiner {
         }
         if sweeping {
             self.residents.fit();
-            self.rest.forget_old(now);
+            self.rest.forget_old(turn);
         }
         // What another node committed is news to whoever tells an org its figures here.
         let moved = self.residents.take_moved();
@@ -273,7 +283,7 @@ impl Combiner {
 
     fn commit(&mut self, drafts: Vec<Draft>) {
         let nonce = self.settings.world.id();
-        let started = Instant::now();
+        let started = self.settings.world.steady();
         let mut decided = Vec::with_capacity(drafts.len());
         let mut appends = Vec::with_capacity(drafts.len());
         for mut draft in drafts {
@@ -292,7 +302,7 @@ impl Combiner {
             appends.push(Append { event: draft.event, batch, sealed: draft.sealed, destinations });
         }
         let result = self.settings.store.append(&appends);
-        let took = started.elapsed();
+        let took = self.settings.world.steady().duration_since(started);
         metrics::histogram!("sloe_commit_seconds").record(took.as_secs_f64());
         match result {
             Ok(outcomes) => {
@@ -322,14 +332,14 @@ impl Combiner {
         outcome: Appended,
         took: Duration,
     ) {
-        let (event, now) = (append.event, self.settings.world.now());
+        let (event, turn) = (append.event, self.turn());
         match outcome {
             Appended::Committed => {
                 let after = self.residents.checkpoint_facts;
                 let others = self.settings.others.load(Ordering::Relaxed);
                 let millis = i64::try_from(took.as_millis()).unwrap_or(i64::MAX);
-                self.rest.win(event, now, millis, others);
-                self.settings.peers.used(event, now);
+                self.rest.win(event, turn, millis, others);
+                self.settings.peers.used(event, self.settings.world.now());
                 if let Some(resident) = self.residents.get_mut(event) {
                     resident.ledger.keep();
                     resident.ledger.close(append.batch.at, append.batch.nonce);
@@ -342,7 +352,7 @@ impl Combiner {
             }
             Appended::Conflict => {
                 metrics::counter!("sloe_conflicts_total").increment(1);
-                self.rest.meet(event, now);
+                self.rest.meet(event, turn);
                 if self.settings.peers.contend(event) {
                     (self.settings.contended)();
                 }
@@ -414,64 +424,6 @@ impl Combiner {
             }
             let _ = task.answer.send(Err(unanswered.clone()));
         }
-    }
-}
-
-/// Expiries first, then releases, cancellations and terms, then claims.
-fn decide_all(
-    resident: &mut Resident,
-    draft: &mut Draft,
-    mut tasks: Vec<Box<Task>>,
-) -> Result<(), (String, Vec<Box<Task>>)> {
-    let ledger = &mut resident.ledger;
-    for fact in ledger.expire(draft.at) {
-        if let Err(error) = ledger.apply(&fact, draft.at) {
-            return Err((error.to_string(), tasks));
-        }
-        draft.facts.push(fact);
-    }
-    tasks.sort_by_key(|task| takes_seats(&task.command));
-    let mut waiting = tasks.into_iter();
-    while let Some(task) = waiting.next() {
-        let decision = match ledger.decide(draft.at, &task.command) {
-            Ok(decision) => decision,
-            Err(refusal) => {
-                draft.decided.push(Decided { task, outcome: Err(refusal) });
-                continue;
-            }
-        };
-        let fresh = !decision.facts.is_empty();
-        for fact in decision.facts {
-            if let Err(error) = ledger.apply(&fact, draft.at) {
-                let left = std::iter::once(task).chain(waiting).collect();
-                return Err((error.to_string(), left));
-            }
-            draft.facts.push(fact);
-        }
-        let mut task = task;
-        if fresh && planted!(DetailsLostOnConflict) {
-            draft.sealed.extend(task.sealed.take());
-        } else if fresh {
-            // The task keeps its own: a conflict lets it be decided again.
-            draft.sealed.extend(task.sealed.clone());
-        }
-        let reply = super::ask::reply_of(ledger, &task.command, decision.claim, fresh);
-        draft.decided.push(Decided { task, outcome: reply.map(|reply| (reply, fresh)) });
-    }
-    Ok(())
-}
-
-fn takes_seats(command: &Command) -> bool {
-    match command {
-        // A recall takes none, but what it asks for may be among those that do.
-        Command::Hold { .. }
-        | Command::Confirm { .. }
-        | Command::Register { .. }
-        | Command::Recall { .. } => true,
-        Command::SetTerms(_)
-        | Command::Release { .. }
-        | Command::Cancel { .. }
-        | Command::Erase { .. } => false,
     }
 }
 

@@ -414,7 +414,10 @@ impl Engine {
     /// How an org's looks for changes go; `None` where none run.
     #[must_use]
     pub fn poll_state(&self, org: sloe_core::ids::OrgId) -> Option<PollState> {
-        self.workers().known(org).map(|work| lock(&work.poll).clone())
+        match self.workers().known(org) {
+            Some(work) => Some(lock(&work.poll).clone()),
+            None => Some(self.workers().standings.of(org)?.poll.clone()),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::StormError;
 use super::fleet::Clients;
-use super::people::Crowd;
+use super::people::{Crowd, Dice};
 use super::wire::{Target, write_request};
 
 /// A pool by the name it has in reports; the event as a whole is `event`.
@@ -81,6 +81,19 @@ struct ListedEvent {
     slug: String,
 }
 
+/// Keeps the dice of wishes apart from the others'.
+const WISH: u64 = u64::MAX;
+
+/// How many a visitor comes with: the first thing that is drawn.
+fn people(dice: &mut Dice, party: u16) -> u16 {
+    1 + u16::try_from(dice.below(u64::from(party.max(1)))).unwrap_or(0)
+}
+
+/// How many people a visitor's wish is for.
+pub(super) fn people_of(crowd: &Crowd, visitor: u64, party: u16) -> u16 {
+    people(&mut crowd.dice(visitor, WISH), party)
+}
+
 impl Offer {
     /// Reads the event: by its public id, or by `org/slug`.
     pub(super) async fn read(
@@ -149,8 +162,8 @@ impl Offer {
 
     /// What a visitor wants; always the same for the same number.
     pub(super) fn wish(&self, crowd: &Crowd, visitor: u64, party: u16, sessions: u16) -> Wish {
-        let mut dice = crowd.dice(visitor, u64::MAX);
-        let people = 1 + u16::try_from(dice.below(u64::from(party.max(1)))).unwrap_or(0);
+        let mut dice = crowd.dice(visitor, WISH);
+        let people = people(&mut dice, party);
         let mut pick = |count: usize| usize::try_from(dice.below(count as u64)).unwrap_or(0);
         let item = self.items.get(pick(self.items.len())).cloned().unwrap_or_default();
         let mut chosen: Vec<&Session> = Vec::new();
@@ -254,6 +267,7 @@ mod tests {
         for visitor in 0..500 {
             let wish = offer.wish(&crowd, visitor, 3, 3);
             assert_eq!(wish, offer.wish(&crowd, visitor, 3, 3));
+            assert_eq!(wish.people, people_of(&crowd, visitor, 3));
             parties[usize::from(wish.people)] += 1;
             *items.entry(wish.item).or_insert(0) += 1;
             let both = ["s1", "s2"].iter().filter(|s| wish.sessions.iter().any(|w| w == *s));

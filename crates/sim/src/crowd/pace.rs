@@ -3,10 +3,10 @@
 //! its own exam (no coordinated omission).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 
 use super::Arrival;
@@ -20,6 +20,8 @@ pub(super) struct Pace {
     end: Option<Instant>,
     door: Option<Arc<Semaphore>>,
     next: AtomicU64,
+    over: AtomicBool,
+    told: Notify,
 }
 
 enum Plan {
@@ -47,7 +49,8 @@ impl Pace {
             Arrival::Curve(shape, over) => Plan::Curve(Timetable::new(shape, over, visitors)),
         };
         let end = duration.map(|duration| start + duration);
-        Self { start, plan, visitors, end, door: None, next: AtomicU64::new(0) }
+        let (next, over, told) = (AtomicU64::new(0), AtomicBool::new(false), Notify::new());
+        Self { start, plan, visitors, end, door: None, next, over, told }
     }
 
     /// Visitors who are due wait at `door` until there is a permit for them.
@@ -65,14 +68,36 @@ impl Pace {
         let visitor = self.next.fetch_add(1, Ordering::Relaxed);
         let now = Instant::now();
         let due = self.due(visitor, now)?;
-        if due > now {
+        // Made before the look, so that it hears of an end right after it.
+        let told = self.told.notified();
+        if self.over.load(Ordering::Acquire) {
+            return None;
+        }
+        if due <= now && self.door.is_none() {
+            return Some(Turn { visitor, due });
+        }
+        tokio::select! {
+            come = self.wait(due) => come?,
+            () = told => return None,
+        }
+        Some(Turn { visitor, due })
+    }
+
+    /// Until it is time, and the door open; `None` if the door is closed, which ends the storm.
+    async fn wait(&self, due: Instant) -> Option<()> {
+        if due > Instant::now() {
             tokio::time::sleep_until(due).await;
         }
         if let Some(door) = &self.door {
-            // A closed door ends the storm.
             door.acquire().await.ok()?.forget();
         }
-        Some(Turn { visitor, due })
+        Some(())
+    }
+
+    /// Nobody more comes.
+    pub(super) fn end(&self) {
+        self.over.store(true, Ordering::Release);
+        self.told.notify_waiters();
     }
 
     /// When a visitor is due who asks for a turn at `now`.

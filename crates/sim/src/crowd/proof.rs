@@ -17,7 +17,7 @@ pub(super) use org::OrgReader;
 
 use super::fleet::Clients;
 use super::offer::{Pool, Wish};
-use super::report::{Finding, Verdict};
+use super::report::{Finding, Verdict, grouped};
 use super::tally::{Acknowledged, Figures};
 use super::wire::write_request;
 use super::{Ground, Options};
@@ -94,10 +94,13 @@ async fn pools(ground: &Ground, figures: &Figures) -> Finding {
         return Finding { claim, verdict: Verdict::Broken, detail };
     }
     let detail = match (before.get("event"), after.get("event"), acknowledged.get("event")) {
-        (Some(before), Some(after), taken) => format!(
-            "{limited} limited pools; the event had {before} left, {} were acknowledged, {after} are left",
-            taken.unwrap_or(&0)
-        ),
+        (Some(before), Some(after), taken) => {
+            let [before, taken, after] = [*before, *taken.unwrap_or(&0), *after].map(grouped);
+            format!(
+                "{limited} limited pools; the event had {before} left, {taken} were acknowledged, \
+                 {after} are left"
+            )
+        }
         _ => format!("{limited} limited pools"),
     };
     Finding { claim, verdict: Verdict::Held, detail }
@@ -172,8 +175,9 @@ async fn orders(options: &Options, ground: &Arc<Ground>, figures: &Figures) -> F
         return Finding { claim, verdict: Verdict::Broken, detail };
     }
     let detail = if read == all {
-        format!("all {all} orders were read back")
+        format!("all {} orders were read back", grouped(all as u64))
     } else {
+        let [read, all] = [read, all].map(|count| grouped(count as u64));
         format!("a random sample of {read} out of {all} orders was read back")
     };
     Finding { claim, verdict: Verdict::Held, detail }

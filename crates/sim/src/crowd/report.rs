@@ -267,7 +267,7 @@ impl Report {
         took: Duration,
     ) -> Self {
         let seconds = took.as_secs_f64().max(1e-9);
-        let people = |visitor| u64::from(ground.wish(visitor).people);
+        let people = |visitor| u64::from(ground.people(visitor));
         let registrations = figures.acknowledged.len() as u64;
         Self {
             verdict: Held::Held,

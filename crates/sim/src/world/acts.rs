@@ -19,8 +19,11 @@ impl World {
     /// Does what is due.
     pub(crate) fn act(&mut self, act: Act) {
         if let Some(until) = self.frozen(&act) {
-            // It stands still, and does the same later, as if nothing had happened.
-            return self.after(until - self.clock.now(), act);
+            // It stands still, and does the same later, as if nothing had happened. What it does
+            // first then is anybody's guess.
+            let first = matches!(act, Act::Answer(..) | Act::Outbox(..) | Act::Commit(..));
+            let more = if first { 0 } else { self.dice.between(0, 1_500) };
+            return self.after(until + more - self.clock.now(), act);
         }
         match act {
             Act::Commit(node, lives) => self.commit(node, lives),

@@ -8,13 +8,16 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 
 /// Seats of the one event.
 pub(crate) const SEATS: u64 = 150;
+
+/// What a registration takes where it takes its time.
+pub(crate) const DAWDLE: Duration = Duration::from_millis(50);
 
 /// How the stand-in breaks its word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +35,8 @@ pub(crate) enum Cheat {
     Trips,
     /// Gives one order to two visitors.
     GivesOrdersTwice,
+    /// Takes its time for every registration.
+    Dawdles,
 }
 
 struct Claim {
@@ -47,6 +52,8 @@ struct Ledger {
     answers: HashMap<String, Value>,
     orders: HashMap<String, Value>,
     held: u64,
+    /// Requests of the one address that is told.
+    forwarded: u64,
     ordered: u64,
 }
 
@@ -119,7 +126,7 @@ impl Stand {
             .route("/api/v1/events/{event}/holds", post(hold))
             .route("/api/v1/holds/{hold}/confirm", post(confirm))
             .route("/api/v1/orders/{order}", get(order))
-            .layer(from_fn(small_only))
+            .layer(from_fn_with_state(self.clone(), guard))
             .with_state(self.clone())
     }
 
@@ -154,8 +161,19 @@ impl Ledger {
     }
 }
 
-/// Refuses what is announced to be too large.
-async fn small_only(request: Request, next: Next) -> Response {
+/// Requests that one address may make.
+const PATIENT: u64 = 100;
+
+/// Refuses what is announced to be too large, and an address that asks too often.
+async fn guard(State(stand): State<Stand>, request: Request, next: Next) -> Response {
+    if request.headers().contains_key("x-forwarded-for") {
+        let mut ledger = stand.ledger();
+        ledger.forwarded += 1;
+        if ledger.forwarded > PATIENT && stand.cheat == Cheat::Nothing {
+            let wait = [(header::RETRY_AFTER, "3600")];
+            return (StatusCode::TOO_MANY_REQUESTS, wait).into_response();
+        }
+    }
     let length = request.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > 65_536) {
@@ -222,6 +240,9 @@ async fn register(
     let (Some(people), "e1") = (people, event.as_str()) else {
         return StatusCode::UNPROCESSABLE_ENTITY.into_response();
     };
+    if stand.cheat == Cheat::Dawdles {
+        tokio::time::sleep(DAWDLE).await;
+    }
     once(&stand, &headers, |ledger| {
         let fits = ledger.left() >= people || stand.cheat == Cheat::Oversells;
         fits.then(|| ledger.order(&stand, people))

@@ -16,7 +16,8 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::Mongo;
 use crate::api::{
-    Append, Appended, Checkpoint, Destination, Document, Fence, Pending, Store, StoreError, Write,
+    Append, Appended, Checkpoint, Destination, Document, Fence, News, Pending, Store, StoreError,
+    Write,
 };
 use crate::key::{Key, Range};
 use crate::scope::OrgScope;
@@ -229,6 +230,10 @@ impl Store for Bounded {
     fn beyond(&self, known: &[(EventRef, u64)]) -> Result<Vec<EventRef>, StoreError> {
         let known = known.to_vec();
         self.look(SHORT, move |mongo| mongo.beyond(&known))
+    }
+
+    fn watch(&self, tell: &mut dyn FnMut(News) -> bool) -> Result<bool, StoreError> {
+        self.mongo.watch(tell)
     }
 
     fn is_shared(&self) -> bool {

@@ -89,6 +89,13 @@ impl Server {
         format!("{base}/{}{options}", self.database)
     }
 
+    /// Where it listens on this machine, if it is ours.
+    #[must_use]
+    pub(crate) fn port(&self) -> Option<u16> {
+        self.process.as_ref()?;
+        self.address.rsplit_once(':').and_then(|(_, port)| port.parse().ok())
+    }
+
     /// Sends the server a signal, `STOP` to let it hang; false where it is not ours.
     pub(crate) fn signal(&self, name: &str) -> bool {
         let Some(process) = &self.process else { return false };

@@ -229,7 +229,8 @@ impl Sender<'_> {
             }
             Operation::Update => self.client.update(kind, &updates(&lines, rows)).await,
         };
-        let rest = lines.iter().skip(sent.outcomes.len());
+        // Those that were found there are there, whatever comes of this call.
+        let rest = lines.iter().skip(sent.outcomes.len()).filter(|line| line.id.is_none());
         let rest: Vec<_> = rest.map(Line::key).collect();
         self.settle(lines.into_iter().zip(sent.outcomes).collect()).await?;
         match sent.halted {
@@ -413,6 +414,20 @@ mod tests {
 
     fn told(rows: &[(u8, u8, u128)]) -> Vec<(String, String, u128)> {
         rows.iter().map(|(e, s, c)| (e.to_string(), s.to_string(), *c)).collect()
+    }
+
+    #[test]
+    fn a_row_that_was_found_there_is_looked_for_again_until_it_is_known_what_became_of_it() {
+        use crate::worker::outbox::settle::is_answer;
+        let found = || Line { id: SfId::parse("a03000000000001").ok(), ..line(1, 1, None) };
+        let lock = RowOutcome::Retry { code: "UNABLE_TO_LOCK_ROW".to_owned() };
+        assert!(!is_answer(&found(), &lock) && is_answer(&line(1, 1, None), &lock));
+        let rejection =
+            Rejection { code: "X".to_owned(), fields: Vec::new(), message: Private::new("") };
+        let refused = RowOutcome::Rejected(rejection);
+        assert!(!is_answer(&found(), &refused) && is_answer(&line(1, 1, None), &refused));
+        assert!(is_answer(&found(), &RowOutcome::Deleted));
+        assert!(is_answer(&found(), &RowOutcome::Stale));
     }
 
     #[test]

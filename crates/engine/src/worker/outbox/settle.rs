@@ -24,10 +24,14 @@ const WRITES: usize = 500;
 /// What Salesforce says of a row whose parent, named by external id, is not there.
 const NO_PARENT: &str = "INVALID_FIELD";
 
-/// Whether an outcome tells if the record is there, and as which.
-fn is_answer(line: &Line, outcome: &RowOutcome) -> bool {
+/// Whether an outcome tells if the record is there, and as which, so that
+/// nobody has to look for it again.
+pub(super) fn is_answer(line: &Line, outcome: &RowOutcome) -> bool {
     match outcome {
         RowOutcome::Stale => line.id.is_some(),
+        // It was found there, and nothing else is written down that says so: it may be deleted
+        // before its turn comes.
+        RowOutcome::Retry { .. } | RowOutcome::Rejected(_) if line.id.is_some() => false,
         _ => !outcome.may_be_there(),
     }
 }
@@ -143,7 +147,10 @@ impl Sender<'_> {
             settled.writes.push(write);
         }
         self.books.delivered += 1;
-        if sloe_core::planted!(OlderStateSent) {
+        let older = |(_, retry): &(u64, Retry)| retry.version < work.version;
+        if sloe_core::planted!(OlderStateSent)
+            && self.books.retries.get(&work.record.key).is_some_and(older)
+        {
             return;
         }
         settled.writes.extend(self.books.forget_retry(&self.org, &work.record.key));

@@ -110,11 +110,8 @@ impl OrgReader {
         figures: &Figures,
         bar: &ProgressBar,
     ) -> Result<Duration, String> {
-        let expected: u64 = figures
-            .acknowledged
-            .iter()
-            .map(|order| u64::from(ground.wish(order.visitor).people))
-            .sum();
+        let expected: u64 =
+            figures.acknowledged.iter().map(|order| u64::from(ground.people(order.visitor))).sum();
         let soql = format!("SELECT COUNT() FROM Sloe_Attendee__c WHERE {}", mine(ground));
         let began = Instant::now();
         loop {
@@ -260,7 +257,7 @@ fn arrived(ground: &Ground, figures: &Figures, rows: &Rows, waited: Duration) ->
     let mut known = HashSet::new();
     for order in &figures.acknowledged {
         known.insert(order.visitor);
-        for place in 1..=ground.wish(order.visitor).people {
+        for place in 1..=ground.people(order.visitor) {
             expected += 1;
             let email = || ground.crowd.email(order.visitor, place);
             match rows.seen.get(&(order.visitor, place)).map(Vec::as_slice) {

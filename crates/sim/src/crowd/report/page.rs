@@ -83,18 +83,27 @@ impl Report {
         }
     }
 
+    /// Registrations, and what went otherwise if anything did.
     fn outcomes(&self) -> Picture {
-        let lines = vec![
-            self.rate("c2", |m| m.registered),
-            self.rate("c4", |m| m.refused),
-            self.rate("c5", |m| m.failed),
+        type Count = fn(&Moment) -> u64;
+        let refused = self.course.slots.iter().any(|moment| moment.refused > 0);
+        let failed = self.course.slots.iter().any(|moment| moment.failed > 0);
+        let all: [(bool, &'static str, &str, Count); 3] = [
+            (true, "c2", "registered", |m| m.registered),
+            (refused, "c4", "refused", |m| m.refused),
+            (failed, "c5", "failed", |m| m.failed),
         ];
-        let names = [("c2", "registered"), ("c4", "refused"), ("c5", "failed")];
+        let shown = || all.into_iter().filter(|(shown, ..)| *shown);
         Picture {
             caption: "Registrations",
-            note: "Refused means sold out or closed: nothing was taken.",
-            names: names.map(|(class, name)| (class, name.to_owned())).into(),
-            svg: self.plot("Registrations over time", "a second", Scale::Counts, lines),
+            note: if refused { "Refused means sold out or closed: nothing was taken." } else { "" },
+            names: shown().map(|(_, class, name, _)| (class, name.to_owned())).collect(),
+            svg: self.plot(
+                "Registrations over time",
+                "a second",
+                Scale::Counts,
+                shown().map(|(_, class, _, of)| self.rate(class, of)).collect(),
+            ),
         }
     }
 

@@ -7,7 +7,7 @@ use super::words::{figure, milliseconds};
 
 const WIDTH: f64 = 440.0;
 const HEIGHT: f64 = 220.0;
-const LEFT: f64 = 54.0;
+const LEFT: f64 = 66.0;
 const RIGHT: f64 = 10.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 40.0;
@@ -303,7 +303,7 @@ mod tests {
         well_formed(&svg);
         assert!(svg.contains("<title>What &amp; when</title>") && svg.contains(">seconds since"));
         // Two strokes: before and after the gap. The axis begins at the left bottom.
-        assert!(svg.contains("d=\"M54.0 180.0H148.0V18.1H242.0M336.0 99.0H430.0\""), "{svg}");
+        assert!(svg.contains("d=\"M66.0 180.0H157.0V18.1H248.0M339.0 99.0H430.0\""), "{svg}");
     }
 
     #[test]

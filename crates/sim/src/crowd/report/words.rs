@@ -58,8 +58,12 @@ pub(super) fn came(report: &Report) -> String {
 
 /// What the verdict rests on.
 pub(super) fn because(report: &Report) -> String {
+    let of = match report.plan.planned {
+        planned if planned > report.visitors => format!(" of {}", grouped(planned)),
+        _ => String::new(),
+    };
     let mut text = format!(
-        "{} visitors came {}; {} registrations were acknowledged, {} a second, and 99 of 100 \
+        "{}{of} visitors came {}; {} registrations were acknowledged, {} a second, and 99 of 100 \
          visits were over within {}.",
         grouped(report.visitors),
         came(report),
@@ -76,6 +80,11 @@ pub(super) fn because(report: &Report) -> String {
         1 => write!(text, " One promise was broken; the proof says which."),
         many => write!(text, " {many} promises were broken; the proof says which."),
     };
+    let refused: u64 = report.refused.values().sum();
+    if refused > 0 {
+        let _ =
+            write!(text, " {} visitors were told that they could not have it.", grouped(refused));
+    }
     if failed > 0 {
         let _ = write!(text, " {} visitors ended in an error.", grouped(failed));
     }

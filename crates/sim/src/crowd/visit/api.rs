@@ -99,7 +99,7 @@ pub(super) fn hold(visitor: &Visitor<'_>) -> Step<Vec<u8>> {
 
 /// The request that names everybody.
 pub(super) fn confirmation(visitor: &Visitor<'_>, held: &Held) -> Step<Vec<u8>> {
-    let people = visitor.ground.wish(visitor.number).people;
+    let people = visitor.ground.people(visitor.number);
     let attendees = (1..=people)
         .map(|place| Attendee { place: Some(place), ..attendee(visitor, place, None, None) });
     let body = Registration { attendees: attendees.collect() };
@@ -143,7 +143,7 @@ impl Visitor<'_> {
 
     /// Reads the acknowledgement, which must have a ticket for everybody.
     pub(super) fn confirmed(&self) -> Step<Outcome> {
-        let people = self.ground.wish(self.number).people;
+        let people = self.ground.people(self.number);
         let confirmed: Result<Confirmed, _> = serde_json::from_slice(self.clients.reply().body);
         let confirmed =
             confirmed.map_err(|_| self.confused("an acknowledgement without an order"))?;

@@ -107,7 +107,7 @@ impl Browser {
         let details = Form::read(&visitor.page(), "first-1");
         let Form { action, hidden: mut fields } =
             details.ok_or_else(|| visitor.stuck("the checkout has no form"))?;
-        for place in 1..=visitor.ground.wish(visitor.number).people {
+        for place in 1..=visitor.ground.people(visitor.number) {
             let person = visitor.ground.crowd.person(visitor.number, place);
             fields.push((format!("first-{place}"), person.first_name));
             fields.push((format!("last-{place}"), person.last_name));
