@@ -235,7 +235,7 @@ async fn an_update_is_asked_of_whichever_node_reads_the_org() {
     register(&public, &org, 1).await;
     until("the node for the public tells of a delivery", async || {
         let told = public.sync_state(org.id()).await.unwrap();
-        told.delivered == 1 && told.last_drain.is_some() && told.is_drained()
+        told.delivered >= 1 && told.last_drain.is_some() && told.is_drained()
     })
     .await;
     assert!(public.refreshes(org.id()).iter().any(|refresh| refresh.trouble().is_none()));
