@@ -5,14 +5,19 @@
 //! alike from a busy or a slow machine. Server, simulated org and load share
 //! the cores.
 
+mod claims;
 mod client;
 mod compare;
+mod crowd;
+mod growth;
 mod hours;
 mod nginx;
+mod nodes;
 mod outage;
 mod process;
 mod progress;
 mod runs;
+mod spread;
 mod table;
 mod update;
 mod world;
@@ -23,14 +28,24 @@ use crate::{Outcome, cargo};
 use table::Row;
 
 /// Which benchmarks, and what each shows.
-const ALL: [(&str, &str); 12] = [
+const ALL: [(&str, &str); 22] = [
     ("P1", "registrations a second on one event, against a bare server"),
+    ("P2", "the same at a steady 4,000 a second: how long each takes"),
     ("P3", "half a million registrations on one event, then 10,000 refusals"),
+    ("P4", "registrations spread over 200 events, against those on one"),
+    ("P5", "claims over 6 pools, against those over 1"),
+    ("P6", "claims beside 500,000 live holds, and loading them after a restart"),
+    ("P7", "complete checkouts with the site's pages and forms"),
     ("P8", "event pages a second, against a bare server and nginx"),
+    ("P9", "from a change of an event to its page, on one node and on three"),
     ("P10", "the drain of 100,000 registrations after an outage"),
     ("P11", "from start to ready with 1,000 and 10,000 events"),
     ("P12", "memory: idle, for each cached event, after P3's drain"),
     ("P13", "\"may this org be live?\", asked of 10,000 orgs"),
+    ("P14", "one node and three nodes on MongoDB, one hot event"),
+    ("P15", "claims that the ledger decides in memory, on one core"),
+    ("P16", "what a request costs with 10,000 events known, and with 1,000,000 orders"),
+    ("P17", "durable claims through the engine without HTTP"),
     ("S1", "normal hours: API calls per registration, and acknowledged to there"),
     ("S2", "from the Update button to the new page"),
     ("S3", "100,000 rows and more, changed again and again, after an outage of 72 h"),
@@ -105,6 +120,22 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
     if wanted("P13") {
         rows.push(runs::license()?);
     }
+    if ["P2", "P4", "P7"].into_iter().any(wanted) {
+        spread::run(&scratch, &wanted, &mut rows)?;
+    }
+    if wanted("P9") {
+        nodes::refresh(&scratch, &mut rows)?;
+    }
+    if wanted("P14") {
+        nodes::sell(&scratch, &mut rows)?;
+    }
+    if wanted("P15") {
+        claims::ledger(&mut rows)?;
+    }
+    claims::engine(&wanted, &mut rows)?;
+    if wanted("P16") {
+        growth::run(&scratch, &mut rows)?;
+    }
     if wanted("S1") {
         hours::run(&scratch, asked.minutes, &mut rows)?;
     }
@@ -131,18 +162,33 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
     }
 }
 
+/// Programs that measure: their package, and which benchmarks need them.
+const PROGRAMS: [(&str, &str, &[&str]); 6] = [
+    ("sloe-sim", "ceiling", &["P1", "P4", "P8", "P16"]),
+    ("sloe-engine", "license_answer", &["P13"]),
+    ("sloe-engine", "decide_rate", &["P15"]),
+    ("sloe-engine", "claim_rate", &["P5", "P6", "P17"]),
+    ("sloe-web", "refresh_time", &["P9"]),
+    ("sloe-web", "node_rate", &["P14"]),
+];
+
 fn build(wanted: &dyn Fn(&str) -> bool) -> Outcome {
-    let product = ["build", "--release", "--package", "sloe", "--locked"];
-    cargo::run(&mut cargo::command(&product))?;
-    // The yardstick and its client, and the license's own program.
-    let examples = [
-        ("sloe-sim", "ceiling", wanted("P1") || wanted("P8")),
-        ("sloe-engine", "license_answer", wanted("P13")),
-    ];
-    for (package, example, _) in examples.into_iter().filter(|(.., wanted)| *wanted) {
-        let example =
-            ["build", "--release", "--package", package, "--example", example, "--locked"];
-        cargo::run(&mut cargo::command(&example))?;
+    // These ask nothing of the binary itself.
+    let without = ["P5", "P6", "P9", "P13", "P14", "P15", "P17"];
+    if ALL.iter().any(|(name, _)| wanted(name) && !without.contains(name)) {
+        cargo::run(&mut cargo::command(&["build", "--release", "--package", "sloe", "--locked"]))?;
+    }
+    // Those of a package together: each build may turn on other features of what it needs.
+    for package in ["sloe-sim", "sloe-engine", "sloe-web"] {
+        let needed = PROGRAMS
+            .iter()
+            .filter(|(of, _, by)| *of == package && by.iter().any(|name| wanted(name)));
+        let names: Vec<&str> = needed.flat_map(|(_, name, _)| ["--example", name]).collect();
+        if !names.is_empty() {
+            let mut build =
+                cargo::command(&["build", "--release", "--locked", "--package", package]);
+            cargo::run(build.args(names))?;
+        }
     }
     Ok(())
 }
@@ -158,7 +204,7 @@ mod tests {
             assert_eq!(asked, Ok(Asked { names: vec![name], minutes: 20, write: false }));
             assert!(help().contains(&format!("  {name} ")), "{name} is not explained");
         }
-        assert!(read(&["P2"]).is_err_and(|error| error.contains("called P2")));
+        assert!(read(&["P99"]).is_err_and(|error| error.contains("called P99")));
         assert!(read(&["S1", "--minutes", "0"]).is_err());
     }
 }

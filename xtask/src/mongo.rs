@@ -48,3 +48,19 @@ pub(crate) fn installed() -> Result<bool, String> {
 fn place() -> Result<PathBuf, String> {
     Ok(clients::cache_of_sloe()?.join("mongo"))
 }
+
+/// Whether the server itself is there, which can be started.
+///
+/// # Errors
+/// There is no place for a cache.
+pub(crate) fn is_there() -> Result<bool, String> {
+    Ok(program()?.is_file())
+}
+
+/// The server's program.
+///
+/// # Errors
+/// There is no place for a cache.
+pub(crate) fn program() -> Result<PathBuf, String> {
+    Ok(place()?.join("bin/secantusd-rs"))
+}

@@ -41,12 +41,13 @@ enum Verb {
         /// Scheme, host and port.
         #[arg(long)]
         target: String,
-        /// The path; a registration is posted there if `--item` is given.
+        /// The path; of several, each request goes to the next. Registrations are
+        /// posted there if `--item` is given.
+        #[arg(long, required = true)]
+        path: Vec<String>,
+        /// What everybody registers for, one for each path.
         #[arg(long)]
-        path: String,
-        /// What everybody registers for.
-        #[arg(long)]
-        item: Option<String>,
+        item: Vec<String>,
         /// The session that everybody chooses.
         #[arg(long)]
         session: Vec<String>,
@@ -80,29 +81,37 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 let target = Arc::new(wire::Target::resolve(&target).await?);
                 let authority = target.authority.clone();
                 let duration = Duration::from_secs(seconds);
-                let measured = match item {
-                    Some(item) => {
-                        let crowd = Crowd::new(seed);
-                        let write = move |number, into: &mut Vec<u8>| {
-                            let attendee = (item.as_str(), session.as_slice());
-                            registration(into, &crowd, number, &path, &authority, attendee);
-                        };
-                        load::run(target, connections, duration, 201, write).await?
+                let measured = if item.is_empty() {
+                    let accept: &[&str] = if gzip { &["Accept-Encoding: gzip"] } else { &[] };
+                    let accept = accept.to_vec();
+                    let write = move |number, into: &mut Vec<u8>| {
+                        let path = turn(&path, number);
+                        wire::write_request(into, ("GET", path), &authority, &accept, None);
+                    };
+                    load::run(target, connections, duration, 200, write).await?
+                } else {
+                    if item.len() != path.len() {
+                        return Err("each path needs one item".into());
                     }
-                    None => {
-                        let accept: &[&str] = if gzip { &["Accept-Encoding: gzip"] } else { &[] };
-                        let accept = accept.to_vec();
-                        let write = move |_, into: &mut Vec<u8>| {
-                            wire::write_request(into, ("GET", &path), &authority, &accept, None);
-                        };
-                        load::run(target, connections, duration, 200, write).await?
-                    }
+                    let crowd = Crowd::new(seed);
+                    let write = move |number, into: &mut Vec<u8>| {
+                        let attendee = (turn(&item, number), session.as_slice());
+                        let to = (turn(&path, number), authority.as_str());
+                        registration(into, &crowd, number, to, attendee);
+                    };
+                    load::run(target, connections, duration, 201, write).await?
                 };
                 println!("{}", serde_json::to_string(&measured)?);
                 Ok(())
             })
         }
     }
+}
+
+/// Whose turn it is.
+fn turn(all: &[String], number: u64) -> &str {
+    let at = number % (all.len() as u64).max(1);
+    usize::try_from(at).ok().and_then(|at| all.get(at)).map_or("", String::as_str)
 }
 
 #[derive(Serialize, Deserialize)]
@@ -123,8 +132,7 @@ fn registration(
     into: &mut Vec<u8>,
     crowd: &Crowd,
     number: u64,
-    path: &str,
-    authority: &str,
+    (path, authority): (&str, &str),
     (item, sessions): (&str, &[String]),
 ) {
     let person = crowd.person(number, 1);

@@ -40,7 +40,12 @@ pub(super) fn sloe() -> Command {
 }
 
 pub(super) fn ceiling() -> Command {
-    Command::new(cargo::root().join("target/release/examples/ceiling"))
+    example("ceiling")
+}
+
+/// A program of ours that measures.
+pub(super) fn example(name: &str) -> Command {
+    Command::new(cargo::root().join("target/release/examples").join(name))
 }
 
 /// A process of ours; ended with this value.
@@ -80,6 +85,22 @@ impl Running {
         };
         let both = field("VmRSS:").zip(field("VmHWM:"));
         both.ok_or_else(|| format!("{path} does not tell the memory"))
+    }
+
+    /// Seconds of CPU time used so far.
+    pub(super) fn cpu(&self) -> Result<f64, String> {
+        // The system counts in hundredths of a second, whatever its own clock does.
+        const TICKS: f64 = 100.0;
+        let path = format!("/proc/{}/stat", self.0.id());
+        let text = std::fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
+        // The name in front may hold blanks; it ends with the last parenthesis.
+        let fields = text.rsplit_once(") ").map_or("", |(_, rest)| rest);
+        let ticks: Vec<f64> =
+            fields.split(' ').skip(11).take(2).filter_map(|field| field.parse().ok()).collect();
+        match ticks.as_slice() {
+            [user, system] => Ok((user + system) / TICKS),
+            _ => Err(format!("{path} does not tell the time")),
+        }
     }
 }
 
@@ -216,4 +237,14 @@ pub(super) fn wait<T>(
             Err(_) => std::thread::sleep(pause),
         }
     }
+}
+
+/// A figure of what a program told.
+pub(super) fn number(value: &Value, key: &str) -> Result<f64, String> {
+    value.get(key).and_then(Value::as_f64).ok_or_else(|| format!("no figure is called {key}"))
+}
+
+pub(super) fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or(0.0)
 }

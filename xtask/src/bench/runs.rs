@@ -5,14 +5,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::crowd::{self, first_item, held, storm};
 use super::nginx;
-use super::process::{self, Running, Scratch};
+use super::process::{self, Running, Scratch, median, number};
 use super::table::Row;
 use super::world::{World, field, many_seed};
 
 const MB: f64 = 1024.0 * 1024.0;
-/// Connections of the measurements over HTTP.
-const CONNECTIONS: &str = "256";
 /// Rounds of a measurement and its ceiling, which take turns; the median counts.
 const ROUNDS: u32 = 3;
 /// Registrations that P10 drains.
@@ -132,20 +131,14 @@ fn in_turns(
     Ok((median(both.0), median(both.1)))
 }
 
-/// Answers a second; every answer must be the expected one.
+/// Answers a second to as many requests as are answered; every answer must be
+/// the expected one.
 fn load(target: &str, path: &str, gzip: bool, more: &[&str]) -> Result<f64, String> {
-    let mut command = process::ceiling();
-    command.args(["load", "--target", target, "--path", path, "--connections", CONNECTIONS]);
-    command.args(["--seconds", "4"]).args(more);
-    if gzip {
-        command.arg("--gzip");
-    }
-    let measured = process::read_json(&mut command)?;
-    let others = measured.get("others").and_then(Value::as_u64).unwrap_or(u64::MAX);
-    if others > 0 {
-        return Err(format!("{target}{path} gave {others} answers that are not what they must be"));
-    }
-    number(&measured, "per_second")
+    let mut words = vec!["--path", path];
+    words.extend_from_slice(more);
+    words.extend(gzip.then_some("--gzip"));
+    let words: Vec<String> = words.into_iter().map(str::to_owned).collect();
+    crowd::load(target, &words).map(|load| load.per_second)
 }
 
 /// P3: half a million registrations on as many seats, and 10,000 refusals;
@@ -159,7 +152,7 @@ fn half_million(
     let (rows_before, _) = world.org_stats()?;
     let file = scratch.path("half-million.json");
     let mut command = storm(world, "bench/half-million", 510_000);
-    command.args(["--read-back", "2000", "--json"]).arg(&file);
+    command.args(["--burst", "--read-back", "2000", "--json"]).arg(&file);
     let report = held(&mut command, &file)?;
     let registered = report.get("registrations").and_then(Value::as_u64);
     if registered != Some(500_000) {
@@ -212,7 +205,7 @@ fn drain(world: &World, scratch: &Scratch, rows: &mut Vec<Row>) -> Result<(), St
     control("PUT", "/__control/faults", "{\"outage\": true}")?;
     let file = scratch.path("drain.json");
     let mut command = storm(world, "bench/drain", DRAINED);
-    command.args(["--read-back", "0", "--json"]).arg(&file);
+    command.args(["--burst", "--read-back", "0", "--json"]).arg(&file);
     held(&mut command, &file)?;
     // What is left of the storm itself is no part of the drain.
     std::thread::sleep(Duration::from_secs(2));
@@ -279,35 +272,6 @@ pub(super) fn many_events(
         }
     }
     Ok(())
-}
-
-fn storm(world: &World, event: &str, visitors: u64) -> Command {
-    let mut command = process::sloe();
-    let visitors = visitors.to_string();
-    command.args(["storm", "--target", &world.site, "--event", event, "--visitors", &visitors]);
-    command.args(["--burst", "--connections", CONNECTIONS, "--sessions", "0"]);
-    command
-}
-
-/// Holds a storm and gives its report; a broken invariant ends everything.
-fn held(command: &mut Command, report: &std::path::Path) -> Result<Value, String> {
-    crate::cargo::run(command)?;
-    let text = std::fs::read(report).map_err(|error| error.to_string())?;
-    serde_json::from_slice(&text).map_err(|error| error.to_string())
-}
-
-fn first_item(event: &Value) -> Result<String, String> {
-    let item = event.pointer("/items/0/id").and_then(Value::as_str).map(str::to_owned);
-    item.ok_or_else(|| "the event has no item".to_owned())
-}
-
-fn number(value: &Value, key: &str) -> Result<f64, String> {
-    value.get(key).and_then(Value::as_f64).ok_or_else(|| format!("no figure is called {key}"))
-}
-
-fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures.get(figures.len() / 2).copied().unwrap_or(0.0)
 }
 
 #[allow(clippy::cast_precision_loss)]

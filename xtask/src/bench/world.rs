@@ -92,6 +92,11 @@ impl World {
         self.server.as_ref().ok_or("the platform is down")?.memory()
     }
 
+    /// Seconds of CPU time that the platform used so far.
+    pub(super) fn cpu(&self) -> Result<f64, String> {
+        self.server.as_ref().ok_or("the platform is down")?.cpu()
+    }
+
     /// Attendees in the org, and the calls of its interface that were made today.
     pub(super) fn org_stats(&self) -> Result<(u64, u64), String> {
         let stats = process::get_json(&self.org_url, "/__control/stats")?;
@@ -314,7 +319,16 @@ pub(super) fn many_seed(events: usize) -> String {
 pub(super) fn events_seed(first: &str, events: usize, sessions: usize) -> String {
     let mut seed = ORG.to_owned();
     for number in 0..events {
-        event(&mut seed, &format!("{first}-{number}"), Some(200_000), 4, sessions);
+        event(&mut seed, &format!("{first}-{number}"), Some(5_000_000), 4, sessions);
+    }
+    seed
+}
+
+/// So many events in all: a hot one, one for orders, the others of usual size.
+pub(super) fn known_seed(events: usize) -> String {
+    let mut seed = many_seed(events.saturating_sub(2));
+    for slug in ["hot", "orders"] {
+        event(&mut seed, slug, Some(20_000_000), 4, 3);
     }
     seed
 }

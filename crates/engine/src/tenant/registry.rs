@@ -162,7 +162,20 @@ impl Registry {
     /// # Errors
     /// The store's. What can't be read of one org leaves that org as it was.
     pub(crate) fn follow(&self, store: &dyn Store) -> Result<Followed, OrgError> {
+        // An org that is connected meanwhile is not among the versions, and not gone.
+        let before: Vec<OrgId> = self.all().iter().map(|org| org.id()).collect();
         let versions = store.versions(Range::All(Collection::Orgs))?;
+        self.follow_from(store, before, versions)
+    }
+
+    /// Takes up what the versions tell; `before` are the orgs that were known before they
+    /// were read.
+    fn follow_from(
+        &self,
+        store: &dyn Store,
+        before: Vec<OrgId>,
+        versions: Vec<(key::Key, u64)>,
+    ) -> Result<Followed, OrgError> {
         let _turn = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut followed = Followed::default();
         let mut there = BTreeSet::new();
@@ -179,10 +192,11 @@ impl Registry {
             }
             self.take_up(store, &key, id, &mut followed)?;
         }
-        let gone: Vec<OrgId> = self.all().iter().map(|org| org.id()).collect();
-        for id in gone.into_iter().filter(|id| !there.contains(id)) {
-            self.remove(id);
-            followed.gone.push(id);
+        for id in before.into_iter().filter(|id| !there.contains(id)) {
+            if self.by_id(id).is_some() {
+                self.remove(id);
+                followed.gone.push(id);
+            }
         }
         self.leaving().retain(|id, _| there.contains(id));
         Ok(followed)
@@ -459,5 +473,23 @@ fn org(scope: OrgScope, opened: Opened, version: u64, mapping: impl Into<Arc<Org
         hook_secrets: opened.hook_secrets,
         budget: opened.budget,
         version,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use crate::testing;
+
+    #[test]
+    fn an_org_that_is_connected_while_a_look_is_under_way_is_not_gone() {
+        let (engine, org, _directory) = testing::engine(None);
+        let (registry, store) = (engine.registry(), &**engine.store());
+        let followed = registry.follow_from(store, Vec::new(), Vec::new()).unwrap();
+        assert!(followed.gone.is_empty() && registry.by_id(org.id()).is_some());
+        // Whoever was known before and is not there any more has gone.
+        let followed = registry.follow_from(store, vec![org.id()], Vec::new()).unwrap();
+        assert_eq!(followed.gone, [org.id()]);
+        assert!(registry.by_id(org.id()).is_none());
     }
 }
