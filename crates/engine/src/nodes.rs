@@ -72,6 +72,8 @@ struct State {
     held: BTreeMap<String, Tenure>,
     /// The others that are alive, with where they are reached.
     others: BTreeMap<NodeId, Option<String>>,
+    /// Work that one node at a time does, and none does, as it was seen last.
+    undone: usize,
 }
 
 /// This node among the others.
@@ -122,6 +124,15 @@ impl Nodes {
         !self.shared || self.state().held.contains_key(work)
     }
 
+    /// How it stands, as seen by this node: how many run, how many of the pieces of
+    /// work are this node's, and how many are nobody's. Nothing before the first look, or
+    /// where there is one process only.
+    pub(crate) fn standing(&self) -> Option<(usize, usize, usize)> {
+        let state = self.state();
+        let seen = self.shared && state.taken.is_some();
+        seen.then(|| (state.others.len() + 1, state.held.len(), state.undone))
+    }
+
     /// Whether this node does any work that one node at a time does.
     pub(crate) fn holds_anything(&self) -> bool {
         !self.shared || !self.state().held.is_empty()
@@ -168,12 +179,18 @@ impl Nodes {
         let mine = state.held.keys().cloned().collect();
         let steps =
             if self.works { lease::plan(self.me, &able, work, leases, &mine) } else { Vec::new() };
+        let has_holder = |name: &&String| {
+            let holder = leases.get(*name).and_then(|lease| lease.holder);
+            holder.is_some_and(|holder| able.contains(&holder))
+        };
+        let undone = work.iter().filter(|name| !has_holder(name)).count();
         let forgotten = nodes.keys().copied().filter(|node| {
             *node != self.me
                 && state.pulse.still_for(*node, now).is_some_and(|still| still > FORGOTTEN_MILLIS)
         });
         let forgotten = forgotten.collect();
         state.others = others;
+        state.undone = undone;
         self.others.store(state.others.len(), Ordering::Relaxed);
         Judged { ended, steps, forgotten }
     }

@@ -209,6 +209,12 @@ async fn two_nodes_share_the_work_of_many_orgs() {
     until("the first has it all", async || by_node() == [6]).await;
     let second = node(&store, Some(hasty(2_000)));
     until("each has its share", async || by_node() == [3, 3]).await;
+    let told = "2 nodes on this store; this one does 3 pieces of what one node at a time does.";
+    until("the doctor tells so", async || {
+        let lines = first.examine_platform().await;
+        lines.iter().any(|line| line.subject == "nodes" && line.says == told)
+    })
+    .await;
     first.stop().await;
     until("the second has it all", async || by_node() == [6]).await;
     second.stop().await;

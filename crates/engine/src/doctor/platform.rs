@@ -7,9 +7,29 @@ use crate::engine::Engine;
 
 pub(super) async fn lines(engine: &Engine) -> Vec<Line> {
     let mut lines = vec![store(engine).await, license_source(engine)];
+    lines.extend(nodes(engine));
     lines.extend(damaged(engine));
     lines.extend(workers(engine));
     lines
+}
+
+/// The nodes on the store, and whether all that one of them does at a time is done.
+fn nodes(engine: &Engine) -> Option<Line> {
+    let (nodes, mine, undone) = engine.nodes().standing()?;
+    let says = format!(
+        "{} on this store; this one does {} of what one node at a time does.",
+        counted(nodes, "node"),
+        counted(mine, "piece")
+    );
+    Some(match undone {
+        0 => Line::good("nodes", says),
+        _ => Line::attention(
+            "nodes",
+            format!("{says} Nobody does {}: what belongs to it waits.", counted(undone, "piece")),
+            "It passes within ten seconds after a node has ended. If it stays, start a node with \
+             --role worker or --role all.",
+        ),
+    })
 }
 
 /// Orgs that are not served because of what their document says.

@@ -165,15 +165,18 @@ impl Combiner {
         if self.settings.clock_off.load(Ordering::Acquire) {
             // Its time would be the journal's from then on, and holds would end too soon or too late.
             for task in tasks {
-                let _ = task.answer.send(Err(Unanswered::NotAccepted));
+                self.deny(*task, Unanswered::NotAccepted);
             }
             return;
         }
+        let (open, closed): (Vec<_>, Vec<_>) =
+            tasks.into_iter().partition(|task| self.closed.admits(task));
+        for task in closed {
+            let _ = task.answer.send(Err(Unanswered::NotAccepted));
+        }
         let mut by_event: BTreeMap<EventRef, Vec<Box<Task>>> = BTreeMap::new();
-        for task in self.hand_over(tasks) {
-            if !self.closed.admits(&task) {
-                let _ = task.answer.send(Err(Unanswered::NotAccepted));
-            } else if let Some(task) = self.rest.admit(task, turn) {
+        for task in self.hand_over(open) {
+            if let Some(task) = self.rest.admit(task, turn) {
                 by_event.entry(task.event).or_default().push(task);
             }
         }
