@@ -187,7 +187,6 @@ pub(crate) struct Platform {
     state: AppState,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<std::io::Result<()>>,
-    admin_token: Option<String>,
     announced: Option<Announced>,
     entrance: Arc<Entrance>,
     drain: Duration,
@@ -233,13 +232,13 @@ impl Platform {
         let state = AppState::new(engine.clone(), settings, Some(metrics));
         entrance.open(sloe_web::app(state.clone()));
         state.set_phase(Phase::Ready);
-        Ok(Self { engine, state, stop, serving, admin_token, announced, entrance, drain })
+        Ok(Self { engine, state, stop, serving, announced, entrance, drain })
     }
 
     /// The bearer token of its admin API, for this run.
     #[cfg(feature = "sim")]
     pub(crate) fn admin_token(&self) -> &str {
-        self.admin_token.as_deref().unwrap_or_default()
+        self.state.settings.admin_token.as_deref().unwrap_or_default()
     }
 
     /// Says that it is not ready and goes on until that was noticed; then takes nothing new,

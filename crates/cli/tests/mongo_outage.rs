@@ -158,6 +158,47 @@ async fn a_lost_answer_is_not_called_a_refusal_until_the_store_tells_the_truth()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_form_whose_answer_is_lost_says_that_it_checks_and_then_leads_to_the_checkout() {
+    let (ground, mut node, visitor) = serving().await;
+    let redirect = reqwest::redirect::Policy::none();
+    let browser = Client::builder().no_proxy().redirect(redirect).timeout(PATIENCE);
+    let browser = browser.build().unwrap();
+    let named = visitor.get("/assets/visitor.css").await;
+    let name = named.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap();
+    let hold = async || {
+        let request = browser.post(format!("{}/acme/event/hold", visitor.url));
+        let request = request.form(&[(format!("qty-{}", visitor.item), "1")]);
+        let request = request.header("sec-fetch-site", "same-origin").header("cookie", name);
+        request.send().await.unwrap()
+    };
+    if !ground.mongo.signal("STOP") {
+        return;
+    }
+    // The second one meets a store that is known to be away; it is the same form.
+    for _ in 0..2 {
+        let lost = hold().await;
+        assert_eq!(lost.status(), 503, "{}", node.told());
+        assert!(lost.headers().contains_key("retry-after"));
+        let page = lost.text().await.unwrap();
+        assert!(page.contains("We are checking") && page.contains("booked twice"), "{page}");
+    }
+    ground.mongo.signal("CONT");
+    let checkout = eventually(async || {
+        let answer = hold().await;
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        match status.as_u16() {
+            303 => Ok(headers["location"].to_str().unwrap().to_owned()),
+            _ => Err(format!("{status}: {}", answer.text().await.unwrap())),
+        }
+    });
+    let checkout = checkout.await;
+    assert!(checkout.starts_with("/checkout/"), "{checkout}");
+    assert_eq!(visitor.get(&checkout).await.status(), 200);
+    visitor.left(SEATS - 2).await;
+    node.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_store_at_the_start_it_says_so_and_begins_once_there_is_one() {
     let mut ground = Ground::begin(SEATS).await;
     if !ground.mongo.kill() {

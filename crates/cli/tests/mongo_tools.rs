@@ -33,9 +33,15 @@ impl Operator {
         let item = read["items"][0]["id"].as_str().unwrap();
         let body = json!({ "attendees": [attendee(item, &[], ("Ada", last))] });
         let url = format!("{}/api/v1/events/{event}/registrations", node.url());
-        let answer = self.client.post(url).json(&body).send().await.unwrap();
-        let status = answer.status();
-        assert_eq!(status, 201, "{}", answer.text().await.unwrap());
+        // The node hears within a second that the org is licensed.
+        eventually(async || {
+            let answer = self.client.post(&url).json(&body).send().await.unwrap();
+            match answer.status().as_u16() {
+                201 => Ok(()),
+                status => Err(format!("{status} {}", answer.text().await.unwrap())),
+            }
+        })
+        .await;
     }
 
     /// Whether a link that lets staff in does so at a node.

@@ -163,7 +163,7 @@ async fn the_page_can_be_read(file: &Path, secret: &str) {
     assert!(!page.contains(secret) && page.contains("--org-client-secret …"), "no secret is told");
     let url = format!("file://{}", file.display());
     for look in [Look::PHONE, Look::PHONE.dark(), Look::DESKTOP, Look::DESKTOP.dark()] {
-        let browser = Browser::open(look.without_script()).await;
+        let browser = Browser::open(look).await;
         browser.goto(&url).await;
         assert_eq!(browser.text("h1").await, "It held.");
         let wide = "return document.documentElement.scrollWidth - innerWidth";

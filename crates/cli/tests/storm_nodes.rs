@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use indicatif::ProgressBar;
 use sloe_sim::crowd::{self, Held, Mix, Options, Verdict};
-use support::nodes::{Ground, shown};
+use support::nodes::{Ground, Node, shown};
 use support::{PATIENCE, eventually};
 use tokio::sync::Semaphore;
 
@@ -29,7 +29,7 @@ async fn a_mixed_crowd_meets_another_node_at_every_step_and_one_of_them_dies() {
     for node in &nodes {
         shown(&format!("{}/acme/event", node.url())).await;
     }
-    let targets = nodes.each_ref().map(|node| node.url()).join(",");
+    let targets = nodes.each_ref().map(Node::url).join(",");
     let door = Arc::new(Semaphore::new(120));
     let mut options = Options::new(&targets, "acme/event", VISITORS).unwrap();
     options.mix = Mix::new([6, 6, 2, 4, 3, 1], [1, 1, 2]);

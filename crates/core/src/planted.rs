@@ -45,11 +45,19 @@ pub enum Bug {
     BodyNotCompared,
     /// The budget is asked, and not heard.
     BudgetIgnored,
+    /// A lease whose taking was answered to nobody is nobody's work.
+    LostLease,
+    /// What other nodes committed is not told where it was not followed by the worker for that.
+    FollowedUntold,
+    /// After a failed write the outbox believes what it has in memory.
+    BooksKept,
+    /// A row that was found is not looked for again although it could not be updated.
+    FoundForgotten,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 23] = [
         Self::DroppedPrecondition,
         Self::DoubleExpiry,
         Self::ConfirmWithoutClaim,
@@ -69,6 +77,10 @@ impl Bug {
         Self::DetailsLostOnConflict,
         Self::BodyNotCompared,
         Self::BudgetIgnored,
+        Self::LostLease,
+        Self::FollowedUntold,
+        Self::BooksKept,
+        Self::FoundForgotten,
     ];
 }
 

@@ -164,6 +164,7 @@ impl Engine {
         let Options { store, master_key, world, ledger_bytes, workers: _ } = options;
         let nodes = Nodes::new(NodeId(world.id()), &*store, workers.works(), world.steady());
         let tokens = Tokens::new(master_key.derive("tokens").bytes());
+        let reach = Reach::default();
         let peers = Arc::new(Peers::new(master_key.derive("peers"), workers.peering()));
         let registry = Registry::load(&*store, master_key, Arc::clone(&world))?;
         let catalog = Catalog::load(Arc::clone(&store))?;
@@ -179,6 +180,7 @@ impl Engine {
             budget: ledger_bytes,
             committed: Box::new(move |events, destinations| wake.spread(events, destinations)),
             others: nodes.others(),
+            clock_off: reach.clock_off(),
             peers: Arc::clone(&peers),
             contended: Box::new(move || contended.nodes.notify_one()),
         })?;
@@ -192,7 +194,7 @@ impl Engine {
             catalog,
             availability,
             quarantined,
-            reach: Reach::default(),
+            reach,
             tokens,
             event_keys: EventKeys::new(),
             desk,

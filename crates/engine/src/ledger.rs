@@ -12,6 +12,7 @@ mod closed;
 mod combiner;
 mod decide;
 mod desk;
+mod doubt;
 mod queue;
 mod resident;
 mod rest;

@@ -8,6 +8,8 @@
 //! found in the journal, and the answer is the same. Nodes without addresses of
 //! their own (Heroku's, for instance) take turns instead (`ledger::rest`).
 
+#![allow(clippy::vec_box, reason = "a task of 250 bytes moves through several queues")]
+
 mod wire;
 
 pub(crate) use wire::travels;
@@ -79,6 +81,9 @@ struct Leads {
     wanted: BTreeSet<EventRef>,
 }
 
+/// Claims, and the address of the node that is to decide them.
+type Handed = (Arc<str>, Vec<Box<Task>>);
+
 /// This node's way to the others.
 pub(crate) struct Peers {
     key: Key,
@@ -87,7 +92,7 @@ pub(crate) struct Peers {
     routes: RwLock<BTreeMap<EventRef, Arc<str>>>,
     leads: Mutex<Leads>,
     peering: Option<Peering>,
-    queue: Mutex<Option<mpsc::UnboundedSender<(Arc<str>, Vec<Box<Task>>)>>>,
+    queue: Mutex<Option<mpsc::UnboundedSender<Handed>>>,
 }
 
 /// What a node does about the leases of hot events.

@@ -13,7 +13,7 @@ fn main() -> ExitCode {
     match numbers.as_slice() {
         [seed] => {
             let outcome = world::run(*seed, true);
-            let end = outcome.violation.as_deref().map_or("well".to_owned(), |v| v.to_owned());
+            let end = outcome.violation.as_deref().map_or("well".to_owned(), str::to_owned);
             println!("seed {seed}: {} steps, trace {:016x}: {end}", outcome.steps, outcome.hash);
             if outcome.violation.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }

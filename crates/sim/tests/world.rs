@@ -32,6 +32,28 @@ fn the_same_seed_is_the_same_run_to_the_last_step() {
 /// Each bug is found by some seed below this.
 const MOST: u64 = 2_000;
 
+/// Where a bug is looked for first, so that the test is short: the first seed that found it when
+/// worlds were last changed. Wherever it isn't found there, all seeds are tried.
+const FOUND: [(Bug, u64); 12] = [
+    (Bug::BooksKept, 182),
+    (Bug::ConfirmWithoutClaim, 18),
+    (Bug::DuplicateUpsert, 33),
+    (Bug::EarlyExpiry, 1),
+    (Bug::FollowedUntold, 20),
+    (Bug::FoundForgotten, 141),
+    (Bug::LostAnswerIsRefusal, 33),
+    (Bug::LostLease, 7),
+    (Bug::NonceNotCompared, 126),
+    (Bug::OlderStateSent, 34),
+    (Bug::StaleLimits, 20),
+    (Bug::UnfencedLease, 42),
+];
+
+fn seeds(bug: Bug) -> impl Iterator<Item = u64> {
+    let known = FOUND.iter().find(|(known, _)| *known == bug).map(|(_, seed)| *seed);
+    known.into_iter().chain(0..MOST)
+}
+
 #[test]
 fn every_planted_bug_is_found() {
     let (left, missed) = (Mutex::new(Bug::ALL.to_vec()), Mutex::new(Vec::new()));
@@ -41,7 +63,7 @@ fn every_planted_bug_is_found() {
             scope.spawn(|| {
                 while let Some(bug) = { left.lock().unwrap().pop() } {
                     planted::plant(Some(bug));
-                    match (0..MOST)
+                    match seeds(bug)
                         .find_map(|seed| world::run(seed, false).violation.map(|v| (seed, v)))
                     {
                         Some((seed, violation)) => println!("{bug:?} | {seed} | {violation}"),

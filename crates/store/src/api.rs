@@ -3,6 +3,7 @@
 
 use sloe_core::fact::Batch;
 use sloe_core::ids::{ClaimId, EventRef, OrgId};
+use sloe_core::time::Timestamp;
 
 use crate::key::{Key, Range};
 use crate::scope::OrgScope;
@@ -237,6 +238,14 @@ pub trait Store: Send + Sync + 'static {
     fn watch(&self, tell: &mut dyn FnMut(News) -> bool) -> Result<bool, StoreError> {
         let _ = tell;
         Ok(false)
+    }
+
+    /// The time by the store's own clock, where that is another machine's.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(None)
     }
 
     /// Whether other processes may use what is stored at the same time.

@@ -6,6 +6,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 
 use sloe_core::fact::Batch;
 use sloe_core::ids::{ClaimId, EventRef, OrgId};
+use sloe_core::time::Timestamp;
 
 use crate::api::{
     Append, Appended, Checkpoint, Destination, Document, Fence, News, Pending, Store, StoreError,
@@ -90,6 +91,7 @@ pub struct Faulty<S> {
     state: Mutex<State>,
     changed: Condvar,
     shared: bool,
+    clock: Option<fn() -> Timestamp>,
 }
 
 #[derive(Debug)]
@@ -107,7 +109,13 @@ impl<S: Store> Faulty<S> {
     pub fn new(inner: S, plan: Plan) -> Self {
         let calls = BTreeMap::new();
         let state = State { plan, calls, waiting: 0, releases: 0, away: false };
-        Self { inner, state: Mutex::new(state), changed: Condvar::new(), shared: false }
+        Self {
+            inner,
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            shared: false,
+            clock: None,
+        }
     }
 
     /// The same, as a store that several nodes use: for several engines in one
@@ -115,6 +123,12 @@ impl<S: Store> Faulty<S> {
     #[must_use]
     pub fn shared(self) -> Self {
         Self { shared: true, ..self }
+    }
+
+    /// The same, as a store on a machine that has a clock of its own.
+    #[must_use]
+    pub fn with_clock(self, clock: fn() -> Timestamp) -> Self {
+        Self { clock: Some(clock), ..self }
     }
 
     /// The store below, past all faults: what really is there.
@@ -290,6 +304,11 @@ impl<S: Store> Store for Faulty<S> {
 
     fn watch(&self, tell: &mut dyn FnMut(News) -> bool) -> Result<bool, StoreError> {
         self.inner.watch(tell)
+    }
+
+    fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        let inner = self.here()?.clock()?;
+        Ok(self.clock.map(|clock| clock()).or(inner))
     }
 
     fn is_shared(&self) -> bool {

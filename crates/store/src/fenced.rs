@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use sloe_core::fact::Batch;
 use sloe_core::ids::{ClaimId, EventRef, OrgId};
+use sloe_core::time::Timestamp;
 
 use crate::api::{
     Append, Appended, Checkpoint, Destination, Document, Fence, News, Pending, Store, StoreError,
@@ -90,6 +91,10 @@ impl Store for Fenced {
 
     fn watch(&self, tell: &mut dyn FnMut(News) -> bool) -> Result<bool, StoreError> {
         self.inner.watch(tell)
+    }
+
+    fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.inner.clock()
     }
 
     fn is_shared(&self) -> bool {

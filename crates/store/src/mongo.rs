@@ -24,6 +24,7 @@ use mongodb::bson::{Bson as Value, Document as Bson};
 use mongodb::sync::{Client, Collection, Database};
 use sloe_core::fact::Batch;
 use sloe_core::ids::{ClaimId, EventRef, OrgId};
+use sloe_core::time::Timestamp;
 
 use crate::api::{
     Append, Appended, Checkpoint, Destination, Document, Fence, News, Pending, Store, StoreError,
@@ -131,6 +132,10 @@ impl Store for Mongo {
 
     fn watch(&self, tell: &mut dyn FnMut(News) -> bool) -> Result<bool, StoreError> {
         watch::watch(self, tell)
+    }
+
+    fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        setup::clock(self)
     }
 
     fn is_shared(&self) -> bool {

@@ -287,3 +287,13 @@ fn changes_are_told_also_those_that_happened_while_the_connection_was_lost() {
     drop(told);
     assert!(thread.join().unwrap().unwrap());
 }
+
+#[test]
+fn the_server_tells_the_time() {
+    let place = Place::new();
+    let told = place.open().clock().unwrap().unwrap();
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let now = Timestamp(i64::try_from(since.as_millis()).unwrap());
+    // The same machine's clock, read a little earlier.
+    assert!((0..600_000).contains(&now.millis_since(told)), "{told:?}");
+}

@@ -12,6 +12,7 @@ use sloe_core::ids::PublicId;
 use sloe_engine::claims::RequestId;
 
 use crate::error::{Cause, Problem};
+use crate::patience::within;
 use crate::stack::MAX_BODY;
 use crate::state::AppState;
 
@@ -50,7 +51,7 @@ impl FromRequest<AppState> for JsonBody {
 pub(crate) async fn whole(body: Body, state: &AppState) -> Result<Bytes, Cause> {
     // The rest of the time is for the answer.
     let patience = state.settings.deadline / 2;
-    match tokio::time::timeout(patience, axum::body::to_bytes(body, MAX_BODY)).await {
+    match within(patience, axum::body::to_bytes(body, MAX_BODY)).await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(error)) if is_too_long(&error) => Err(Cause::TooLarge),
         Ok(Err(_)) => Err(Cause::Malformed),

@@ -62,14 +62,25 @@ pub(crate) async fn livez() -> Response {
 /// Requests may come: not while starting or stopping.
 #[utoipa::path(
     get, path = "/readyz", tag = "operation", operation_id = "readyz",
-    responses((status = 200, description = "Requests may come.", body = String, content_type = "text/plain"))
+    responses((status = 200, description = "Requests may come; the text says if the store is away, so that only pages can be had.", body = String, content_type = "text/plain"))
 )]
 pub(crate) async fn readyz(State(state): State<AppState>) -> Result<Response, Problem> {
+    if let Some(ahead) = state.engine.clock_ahead() {
+        return Err(Problem::new(Cause::NotReady, clock_off(ahead)));
+    }
     match state.phase() {
         Phase::Ready => Ok(([(header::CONTENT_TYPE, PLAIN)], ready(&state)).into_response()),
         Phase::Starting => Err(Problem::new(Cause::NotReady, "Sloe is starting.")),
         Phase::Draining => Err(Problem::new(Cause::NotReady, "Sloe is stopping.")),
     }
+}
+
+/// Others must take the claims of a node whose clock is wrong: holds would end too soon or too late.
+fn clock_off(ahead: i64) -> String {
+    let (seconds, way) = (ahead.abs() / 1_000, if ahead > 0 { "ahead of" } else { "behind" });
+    format!(
+        "This node's clock is {seconds} s {way} the store's, so it takes no claims until its clock is put right."
+    )
 }
 
 /// That requests may come, and what they won't get. A node without its store stays among those that

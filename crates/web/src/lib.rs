@@ -13,6 +13,7 @@ pub mod health;
 mod hooks;
 pub mod mailbox;
 mod openapi;
+mod patience;
 pub mod peer;
 mod problems;
 pub mod routes;

@@ -17,7 +17,8 @@ mod meters;
 mod rate;
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
@@ -30,6 +31,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
 use crate::error::{self, Cause, PROBLEM_JSON, Problem};
+use crate::patience::within;
 use crate::problems;
 use crate::state::Settings;
 use meters::Meters;
@@ -114,9 +116,15 @@ impl RequestId {
         given.cloned().map_or_else(Self::fresh, Self)
     }
 
+    /// This process's own part, drawn once, and the request's number: no two
+    /// requests have the same, and no request waits for randomness.
     fn fresh() -> Self {
+        static PROCESS: LazyLock<u64> = LazyLock::new(|| Uuid::now_v7().as_u64_pair().1);
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let mut text = [0; uuid::fmt::Simple::LENGTH];
-        let text = Uuid::now_v7().simple().encode_lower(&mut text);
+        let id = Uuid::from_u64_pair(*PROCESS, number);
+        let text = id.simple().encode_lower(&mut text);
         Self(HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("none")))
     }
 
@@ -185,7 +193,7 @@ pub(crate) async fn guard(
 /// Runs the handler; a panic or a missed deadline is an answer too.
 async fn run(stack: &Stack, method: &Method, request: Request, next: Next) -> Response {
     let handler = AssertUnwindSafe(next.run(request)).catch_unwind();
-    match tokio::time::timeout(stack.deadline, handler).await {
+    match within(stack.deadline, handler).await {
         Ok(Ok(response)) => response,
         Ok(Err(_panic)) => {
             // The panic's words went to the panic hook; they may hold anything.

@@ -21,6 +21,9 @@ const MEASURED: u64 = 20_000;
 /// What a cost may grow to.
 const FLAT: f64 = 1.1;
 
+/// What something costs a server, in a round of the measurement.
+type Cost = fn(&World, u64) -> Result<f64, String>;
+
 pub(super) fn run(scratch: &Scratch, rows: &mut Vec<Row>) -> Result<(), String> {
     let few = World::start(scratch, "known-few", &known_seed(FEW))?;
     known(&few, scratch, rows)?;
@@ -30,7 +33,7 @@ pub(super) fn run(scratch: &Scratch, rows: &mut Vec<Row>) -> Result<(), String> 
 /// With many events known, of what it is with few.
 fn known(few: &World, scratch: &Scratch, rows: &mut Vec<Row>) -> Result<(), String> {
     let many = World::start(scratch, "known-many", &known_seed(MANY))?;
-    let kinds: [(&str, fn(&World, u64) -> Result<f64, String>); 2] =
+    let kinds: [(&str, Cost); 2] =
         [("registration", registration), ("event page", |world, _| page(world, "hot"))];
     let bar = Bar::new("P16 rounds", ROUNDS * 2);
     for (step, (what, cost)) in (0..).zip(kinds) {

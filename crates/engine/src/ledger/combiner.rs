@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use sloe_core::fact::{Batch, Fact};
@@ -44,6 +44,8 @@ pub(crate) struct Settings {
     pub(crate) committed: Committing,
     /// How many other nodes may want the same events now.
     pub(crate) others: Arc<AtomicUsize>,
+    /// Whether this node's clock is too far off the store's to decide anything.
+    pub(crate) clock_off: Arc<AtomicBool>,
     /// Who leads which event.
     pub(crate) peers: Arc<Peers>,
     /// Told when an event turns out to be wanted by several nodes.
@@ -140,7 +142,12 @@ impl Combiner {
         for read in reads {
             let Some(event) = read.read_of() else { continue };
             let resident = match met.get(&event) {
-                Some(Err(why)) => Err(why.clone()),
+                Some(Err(why)) => Err(match &read {
+                    Ask::View { claim, .. } => {
+                        self.residents.doubts.of_claim(event, *claim, why.clone())
+                    }
+                    _ => why.clone(),
+                }),
                 _ => self.residents.get_mut(event).ok_or(Unanswered::NotAccepted),
             };
             read.answer(resident.map(|resident| &resident.ledger));
@@ -155,6 +162,13 @@ impl Combiner {
             self.queue.push(task);
         }
         let tasks = self.queue.take(limits::MAX_CLAIMS_PER_BATCH, limits::MAX_BATCH_BYTES);
+        if self.settings.clock_off.load(Ordering::Acquire) {
+            // Its time would be the journal's from then on, and holds would end too soon or too late.
+            for task in tasks {
+                let _ = task.answer.send(Err(Unanswered::NotAccepted));
+            }
+            return;
+        }
         let mut by_event: BTreeMap<EventRef, Vec<Box<Task>>> = BTreeMap::new();
         for task in self.hand_over(tasks) {
             if !self.closed.admits(&task) {
@@ -229,8 +243,7 @@ impl Combiner {
             Err(error) => {
                 let unanswered = Unanswered::from(error);
                 for task in tasks {
-                    let unanswered = self.residents.or_doubt(&task, unanswered.clone());
-                    let _ = task.answer.send(Err(unanswered));
+                    self.deny(*task, unanswered.clone());
                 }
                 return None;
             }
@@ -274,11 +287,18 @@ impl Combiner {
             Err(error) => {
                 let unanswered = Unanswered::from(error);
                 for Decided { task, .. } in draft.decided {
-                    let _ = task.answer.send(Err(unanswered.clone()));
+                    self.deny(*task, unanswered.clone());
                 }
                 None
             }
         }
+    }
+
+    /// Tells that a task can't be decided on; if it may have been taken when it
+    /// was asked before, then that.
+    fn deny(&self, task: Task, unanswered: Unanswered) {
+        let unanswered = self.residents.doubts.of(task.event, &task.command, unanswered);
+        let _ = task.answer.send(Err(unanswered));
     }
 
     fn commit(&mut self, drafts: Vec<Draft>) {
@@ -360,7 +380,7 @@ impl Combiner {
                 for Decided { mut task, .. } in decided {
                     task.attempts += 1;
                     if task.attempts >= ATTEMPTS {
-                        let _ = task.answer.send(Err(Unanswered::NotAccepted));
+                        self.deny(*task, Unanswered::NotAccepted);
                     } else {
                         self.queue.push(task);
                     }
@@ -420,9 +440,10 @@ impl Combiner {
         };
         for Decided { task, .. } in decided {
             if unanswered == Unanswered::OutcomeUnknown {
-                self.residents.doubt(&task);
+                let (event, version) = (append.event, append.batch.version);
+                self.residents.doubts.remember(event, version, &task.command);
             }
-            let _ = task.answer.send(Err(unanswered.clone()));
+            self.deny(*task, unanswered.clone());
         }
     }
 }

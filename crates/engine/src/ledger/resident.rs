@@ -10,7 +10,7 @@ use sloe_core::ledger::{Ledger, PoolKey};
 use sloe_store::api::{Checkpoint, Store, StoreError};
 use sloe_store::record;
 
-use super::ask::{Task, Unanswered};
+use super::doubt::Doubts;
 use crate::damage::Quarantined;
 use crate::view::{Availability, Left};
 
@@ -40,9 +40,8 @@ pub(super) struct Residents {
     ledgers: HashMap<EventRef, Resident>,
     /// Thrown away and not loaded since: their holds must end in time all the same.
     forgotten: BTreeSet<EventRef>,
-    /// Requests whose commit's answer was lost, by event: until the journal is
-    /// read, nobody may say that they were not taken.
-    doubted: HashMap<EventRef, BTreeSet<u128>>,
+    /// What may have been taken.
+    pub(super) doubts: Doubts,
     quarantined: Quarantined,
     published: Published,
     budget: usize,
@@ -73,7 +72,7 @@ impl Residents {
         Self {
             ledgers: HashMap::new(),
             forgotten: BTreeSet::new(),
-            doubted: HashMap::new(),
+            doubts: Doubts::default(),
             quarantined,
             published,
             budget,
@@ -103,7 +102,6 @@ impl Residents {
             })?;
             self.ledgers.insert(event, resident);
             self.forgotten.remove(&event);
-            self.doubted.remove(&event);
             self.publish(event);
             self.moved.insert(event);
         }
@@ -146,7 +144,8 @@ impl Residents {
     /// The events that others may have written since the last call.
     pub(super) fn take_moved(&mut self) -> Vec<EventRef> {
         let moved = std::mem::take(&mut self.moved);
-        if self.shared { moved.into_iter().collect() } else { Vec::new() }
+        let told = self.shared && !sloe_core::planted!(FollowedUntold);
+        if told { moved.into_iter().collect() } else { Vec::new() }
     }
 
     pub(super) fn get_mut(&mut self, event: EventRef) -> Option<&mut Resident> {
@@ -157,25 +156,6 @@ impl Residents {
     pub(super) fn forget(&mut self, event: EventRef) {
         self.ledgers.remove(&event);
         self.forgotten.insert(event);
-    }
-
-    /// Whether a task was taken is not known.
-    pub(super) fn doubt(&mut self, task: &Task) {
-        if let Some(request) = task.command.request() {
-            self.doubted.entry(task.event).or_default().insert(request.key);
-        }
-    }
-
-    /// What a task is told that can't be decided on now: that it was not
-    /// accepted, unless it may have been when it was asked before.
-    pub(super) fn or_doubt(&self, task: &Task, unanswered: Unanswered) -> Unanswered {
-        let doubted = self.doubted.get(&task.event).zip(task.command.request());
-        match unanswered {
-            Unanswered::NotAccepted if doubted.is_some_and(|(all, r)| all.contains(&r.key)) => {
-                Unanswered::OutcomeUnknown
-            }
-            unanswered => unanswered,
-        }
     }
 
     /// Loads what was thrown away and nobody has asked for since; what can't
@@ -197,6 +177,7 @@ impl Residents {
     pub(super) fn publish(&mut self, event: EventRef) {
         let Some(resident) = self.ledgers.get_mut(&event) else { return };
         let availability = resident.availability(event);
+        self.doubts.settle(event, availability.version);
         self.published.insert(event, Arc::new(availability));
     }
 

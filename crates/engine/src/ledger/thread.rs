@@ -36,7 +36,8 @@ pub(crate) fn start(settings: Settings) -> std::io::Result<(Desk, JoinHandle<()>
     })?;
     let thread = std::thread::Builder::new().name("sloe-combiner".into()).spawn(move || {
         run(&mut combiner, &inbox, &checkpoints);
-        drop((combiner, checkpoints));
+        // Whoever still asks is told at once, and not when the last checkpoint is written.
+        drop((combiner, checkpoints, inbox));
         // Whoever waits for this thread may open the store again at once.
         if writer.join().is_err() {
             tracing::error!("checkpoints ended by a panic; the journal has it all");

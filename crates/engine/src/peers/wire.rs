@@ -120,7 +120,7 @@ fn decode(told: Claim) -> Option<Decoded> {
         What::Register { places } => Command::Register { claim, request, places: wanted(places)? },
         What::Confirm { sessions } => {
             let sessions = match sessions {
-                Some(all) => Some(all.into_iter().map(records).collect::<Option<_>>()?),
+                Some(all) => Some(all.iter().map(|all| records(all)).collect::<Option<_>>()?),
                 None => None,
             };
             Command::Confirm { claim, request, sessions }
@@ -139,13 +139,13 @@ fn decode(told: Claim) -> Option<Decoded> {
     Some((event, command, sealed))
 }
 
-fn records(texts: Vec<String>) -> Option<Vec<SfId>> {
+fn records(texts: &[String]) -> Option<Vec<SfId>> {
     texts.iter().map(|text| SfId::parse(text).ok()).collect()
 }
 
 fn wanted(places: Vec<Place>) -> Option<Vec<PlaceRequest>> {
     let place = |(item, sessions): Place| {
-        Some(PlaceRequest { item: SfId::parse(&item).ok()?, sessions: records(sessions)? })
+        Some(PlaceRequest { item: SfId::parse(&item).ok()?, sessions: records(&sessions)? })
     };
     places.into_iter().map(place).collect()
 }
@@ -207,7 +207,7 @@ pub(super) fn decode_answers(body: &[u8], count: usize) -> Option<Vec<Option<Com
 }
 
 fn read(view: View) -> Option<ClaimView> {
-    let place = |(item, sessions, cancelled, erased): (String, _, Option<u8>, bool)| {
+    let place = |(item, sessions, cancelled, erased): (String, Vec<String>, Option<u8>, bool)| {
         let cancelled = match cancelled {
             None => None,
             Some(0) => Some(Actor::Registrant),
@@ -217,7 +217,7 @@ fn read(view: View) -> Option<ClaimView> {
         };
         Some(PlaceView {
             item: SfId::parse(&item).ok()?,
-            sessions: records(sessions)?,
+            sessions: records(&sessions)?,
             cancelled,
             erased,
         })

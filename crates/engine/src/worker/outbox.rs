@@ -402,7 +402,7 @@ impl Drain {
         let growing = self.apart(LONGEST.min(Duration::from_secs(1 << self.failures.min(6))));
         self.failures = self.failures.saturating_add(1);
         self.unsure = true;
-        if !matches!(halt, Halt::Org(_)) {
+        if !matches!(halt, Halt::Org(_)) && !sloe_core::planted!(BooksKept) {
             // What is noted here may not have been written: what is stored is read anew.
             self.books = self.books.unread();
             self.loaded = false;

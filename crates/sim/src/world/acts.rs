@@ -61,11 +61,9 @@ impl World {
                     self.note(&format!("somebody {did} {key} in the org"));
                 }
             }
-            Act::Unwanted(place) => {
-                if let Some(key) = self.places[place].org.lose_newest() {
-                    self.note(&format!(
-                        "somebody deleted {key} in the org as soon as it was there"
-                    ));
+            Act::Unwanted(place, key) => {
+                if self.places[place].org.lose_attendee(&key) {
+                    self.note(&format!("somebody deleted {key} as soon as it was in the org"));
                 }
             }
             Act::Call(place, asked) => self.call(place, asked),
@@ -419,10 +417,16 @@ impl World {
             }
         }
         let _ = self.places[place].org.answer(now, &asked.call);
-        if self.dice.chance(300) {
+        let made = match &asked.call {
+            Call::Upsert(_, rows) | Call::Together(rows, _) => rows.as_slice(),
+            _ => &[],
+        };
+        if self.dice.chance(500)
+            && let Some(row) = self.dice.pick(made)
+        {
             // Somebody sees what was just made, and does not want it.
-            let pause = self.dice.between(50, 2_000);
-            self.after(pause, Act::Unwanted(place));
+            let pause = self.dice.between(50, 12_000);
+            self.after(pause, Act::Unwanted(place, row.key.clone()));
         }
     }
 }

@@ -15,7 +15,7 @@ use super::port::Weather;
 use super::run::{Act, World};
 use super::task::Done;
 use super::visitor;
-use crate::auditor::expected;
+use crate::auditor::{Book, expected};
 
 /// By then everything must be where it belongs, in milliseconds.
 const PATIENCE: i64 = 8 * 60 * 60 * 1_000;
@@ -327,14 +327,14 @@ impl World {
         let wanted: Vec<SfId> = sessions.iter().copied().chain([item]).collect();
         let left = self.auditor.book(event).and_then(|book| book.left(&wanted));
         let errand = visitor::probe(event, number, item, sessions);
-        let before = self.auditor.book(event).map_or(0, |book| book.made());
+        let before = self.auditor.book(event).map_or(0, Book::made);
         self.go(usize::MAX, errand);
         self.settle();
         let end = self.clock.now() + 60_000;
         while !self.visits.is_empty() && self.violation.is_none() && self.clock.now() < end {
             self.pass(self.clock.now() + 100);
         }
-        let made = self.auditor.book(event).map_or(0, |book| book.made()) > before;
+        let made = self.auditor.book(event).map_or(0, Book::made) > before;
         if made != left.is_none_or(|left| left > 0) {
             self.blame(format!(
                 "of {item} with {sessions:?} {left:?} are left, and one was {}",

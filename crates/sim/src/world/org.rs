@@ -376,15 +376,13 @@ impl Org {
         Some(key)
     }
 
-    /// A person deletes the attendee that was made last.
-    pub(crate) fn lose_newest(&mut self) -> Option<String> {
-        let made = |all: &Vec<Record>| {
-            all.iter().filter(|r| r.kind == RowKind::Attendee && !r.deleted).map(|r| r.id).max()
-        };
-        let newest = self.rows.iter().filter_map(|(key, all)| Some((made(all)?, key.clone())));
-        let (_, key) = newest.max()?;
-        self.lose(&key, true);
-        Some(key)
+    /// A person deletes an attendee; whether it was there.
+    pub(crate) fn lose_attendee(&mut self, key: &str) -> bool {
+        let there = self.live(key).is_some_and(|record| record.kind == RowKind::Attendee);
+        if there {
+            self.lose(key, true);
+        }
+        there
     }
 
     fn lose(&mut self, key: &str, delete: bool) {

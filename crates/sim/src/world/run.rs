@@ -61,8 +61,8 @@ pub(crate) enum Act {
     Apply(usize, usize, Box<RawEvent>),
     /// People in the org cancel or delete something.
     People(usize),
-    /// People in the org delete what was made last.
-    Unwanted(usize),
+    /// People in the org delete what was just made.
+    Unwanted(usize, String),
     /// A call reaches an org; its answer comes back, or doesn't.
     Call(usize, Asked),
     Answer(usize, Asked, Result<Reply, sloe_salesforce::Error>),

@@ -20,6 +20,8 @@ pub(crate) struct Errand {
     event: PublicId,
     token: String,
     people: Vec<(Choice, AttendeeInput)>,
+    /// Attendees change to other sessions than they hold.
+    reselects: bool,
     /// Sent as the site's form, which names the browser and its open hold.
     cookies: Option<Cookies>,
 }
@@ -49,6 +51,8 @@ pub(crate) struct Visitor {
     event: EventRef,
     dice: Dice,
     people: Vec<(Choice, AttendeeInput)>,
+    /// All sessions of the event.
+    sessions: Vec<PublicId>,
     hold: Option<(ClaimId, String)>,
     order: Option<String>,
     /// What was asked last, for those who ask again.
@@ -69,6 +73,7 @@ impl Visitor {
             event: event.event,
             dice,
             people,
+            sessions: event.sessions.iter().map(|(id, _)| public(event.event, id)).collect(),
             hold: None,
             order: None,
             last: None,
@@ -111,7 +116,16 @@ impl Visitor {
 
     fn with_hold(&mut self, claim: ClaimId, token: String) -> Option<Errand> {
         match self.dice.below(20) {
-            0..=12 => Some(self.errand(Deed::Confirm(claim), token)),
+            0..=9 => Some(self.errand(Deed::Confirm(claim), token)),
+            10..=12 => {
+                let mut errand = self.errand(Deed::Confirm(claim), token);
+                errand.reselects = true;
+                for (choice, _) in &mut errand.people {
+                    let sessions = self.sessions.iter().filter(|_| self.dice.chance(500));
+                    choice.sessions = sessions.copied().collect();
+                }
+                Some(errand)
+            }
             13..=15 => Some(self.errand(Deed::Release(claim), token)),
             16..=17 => {
                 // Another selection replaces the hold.
@@ -152,7 +166,8 @@ impl Visitor {
         let key = format!("{}-{}", self.number, self.sent);
         let asked = Asked { event: self.event, deed, key, body: 0 };
         let people = self.people.clone();
-        Errand { asked, event: self.event.public_id(), token, people, cookies: None }
+        let event = self.event.public_id();
+        Errand { asked, event, token, people, reselects: false, cookies: None }
     }
 
     /// Takes an answer in; whether to ask for the same again.
@@ -205,11 +220,16 @@ impl Visitor {
 
 /// Somebody who wants one place of an item with sessions, for the last count.
 pub(crate) fn probe(event: EventRef, number: usize, item: SfId, sessions: &[SfId]) -> Errand {
-    let public = |id: &SfId| PublicId::derive(&event.org, id);
-    let choice = Choice { item: public(&item), sessions: sessions.iter().map(public).collect() };
+    let sessions = sessions.iter().map(|id| public(event, id)).collect();
+    let choice = Choice { item: public(event, &item), sessions };
     let asked = Asked { event, deed: Deed::Register, key: format!("probe {number}"), body: 0 };
     let people = vec![(choice, named(number, 0))];
-    Errand { asked, event: event.public_id(), token: String::new(), people, cookies: None }
+    let (event, token) = (event.public_id(), String::new());
+    Errand { asked, event, token, people, reselects: false, cookies: None }
+}
+
+fn public(event: EventRef, record: &SfId) -> PublicId {
+    PublicId::derive(&event.org, record)
 }
 
 fn named(number: usize, n: usize) -> AttendeeInput {
@@ -222,10 +242,9 @@ fn named(number: usize, n: usize) -> AttendeeInput {
 }
 
 fn person(event: &Event, number: usize, n: usize, dice: &mut Dice) -> (Choice, AttendeeInput) {
-    let public = |id: &SfId| PublicId::derive(&event.event.org, id);
-    let item = dice.pick(&event.items).map(|(id, _)| public(id));
+    let item = dice.pick(&event.items).map(|(id, _)| public(event.event, id));
     let sessions = event.sessions.iter().filter(|_| dice.chance(450));
-    let sessions = sessions.map(|(id, _)| public(id)).collect();
+    let sessions = sessions.map(|(id, _)| public(event.event, id)).collect();
     let item = item.unwrap_or_else(|| event.event.public_id());
     (Choice { item, sessions }, named(number, n))
 }
@@ -240,7 +259,11 @@ pub(crate) async fn run(engine: Engine, visit: u64, errand: Errand) -> Heard {
             None => held(engine.hold(errand.event, &id, &choices).await),
         },
         Deed::Register => ordered(engine.register(errand.event, &id, &errand.people).await),
-        Deed::Confirm(_) => ordered(engine.confirm(&errand.token, &id, &inputs, None).await),
+        Deed::Confirm(_) => {
+            let sessions: Vec<_> = choices.iter().map(|choice| choice.sessions.clone()).collect();
+            let sessions = errand.reselects.then_some(sessions.as_slice());
+            ordered(engine.confirm(&errand.token, &id, &inputs, sessions).await)
+        }
         Deed::Release(_) => match engine.release(&errand.token).await {
             Ok(()) => (Told::Released, None),
             Err(denied) => (no(&denied), None),

@@ -72,20 +72,20 @@ pub(crate) struct Node {
 }
 
 impl Node {
+    /// Ends it, and comes back when no connection of it is left.
     pub(crate) fn die(mut self) {
-        self.stop();
-    }
-
-    fn stop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
+        let runtime = self.runtime.take().unwrap();
+        // Waiting is not allowed on a thread that serves others.
+        let ending = std::thread::spawn(|| runtime.shutdown_timeout(Duration::from_secs(60)));
+        ending.join().unwrap();
     }
 }
 
 impl Drop for Node {
     fn drop(&mut self) {
-        self.stop();
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use sloe_core::fact::Batch;
 use sloe_core::ids::{ClaimId, EventRef, OrgId};
+use sloe_core::time::Timestamp;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::Mongo;
@@ -124,7 +125,8 @@ impl Bounded {
         });
         let lost =
             matches!(answer, Err(StoreError::Unavailable(_) | StoreError::OutcomeUnknown(_)));
-        self.away.learn(lost && began.elapsed() >= FOUND_NOBODY);
+        // What takes long in any case tells nothing by that.
+        self.away.learn(lost && (FOUND_NOBODY..LONG).contains(&began.elapsed()));
         answer
     }
 
@@ -234,6 +236,10 @@ impl Store for Bounded {
 
     fn watch(&self, tell: &mut dyn FnMut(News) -> bool) -> Result<bool, StoreError> {
         self.mongo.watch(tell)
+    }
+
+    fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.look(SHORT, Store::clock)
     }
 
     fn is_shared(&self) -> bool {

@@ -12,6 +12,8 @@ use mongodb::options::{
 };
 use mongodb::sync::{Client, Database};
 
+use sloe_core::time::Timestamp;
+
 use super::error::explain;
 use super::{Mongo, checkpoints, journal, outbox};
 use crate::api::StoreError;
@@ -198,4 +200,10 @@ pub(super) fn migrate(store: &Mongo) -> Result<Vec<String>, StoreError> {
         made.push(format!("index {} of {}", index.name, index.collection));
     }
     Ok(made)
+}
+
+/// The time by the server's clock.
+pub(super) fn clock(store: &Mongo) -> Result<Option<Timestamp>, StoreError> {
+    let hello = store.database.run_command(doc! { "hello": 1 }).run().map_err(explain)?;
+    Ok(hello.get_datetime("localTime").ok().map(|at| Timestamp(at.timestamp_millis())))
 }

@@ -31,7 +31,9 @@ pub(super) fn is_answer(line: &Line, outcome: &RowOutcome) -> bool {
         RowOutcome::Stale => line.id.is_some(),
         // It was found there, and nothing else is written down that says so: it may be deleted
         // before its turn comes.
-        RowOutcome::Retry { .. } | RowOutcome::Rejected(_) if line.id.is_some() => false,
+        RowOutcome::Retry { .. } | RowOutcome::Rejected(_) if line.id.is_some() => {
+            sloe_core::planted!(FoundForgotten)
+        }
         _ => !outcome.may_be_there(),
     }
 }

@@ -4,13 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sloe_core::budget::Purpose;
 use sloe_core::ids::OrgId;
-use sloe_store::api::{Destination, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use super::remote::Dial;
-use super::{Drain, PERIOD, SEND};
+use super::{Drain, PERIOD};
 use crate::engine::Engine;
 use crate::worker::budget::Budget;
 use crate::worker::orgs::{OrgWork, lock};
@@ -65,24 +63,9 @@ impl Outbox {
         }
     }
 
-    /// Whether the org's budget lets rows go now.
-    #[must_use]
-    pub fn may_send(&self) -> bool {
-        self.drain.work.budget.start(Purpose::Outbox, SEND).is_ok()
-    }
-
     /// Rows among the retries, and dead letters.
     #[must_use]
     pub fn books(&self) -> (usize, usize) {
         (self.drain.books.retries.len(), self.drain.books.dead.len())
-    }
-
-    /// Whether journals have news beyond their cursors.
-    ///
-    /// # Errors
-    /// The store's.
-    pub fn is_behind(&self) -> Result<bool, StoreError> {
-        let pending = self.drain.engine.store().pending(Destination::Org)?;
-        Ok(pending.iter().any(|pending| pending.event.org == self.drain.work.org))
     }
 }
