@@ -104,6 +104,18 @@ impl Node {
         }
     }
 
+    /// Waits until the org's license is known here.
+    async fn licensed(&self) -> Result<(), Failure> {
+        let give_up = Instant::now() + PATIENCE;
+        while !self.engine.is_live(stage::org()?) {
+            if Instant::now() > give_up {
+                return Err("a node never learns of the license".into());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
     /// What is kept of an event: its entry in the catalog, and its page.
     async fn kept(&self, n: usize) -> Result<(Arc<Snapshot>, Bytes), Failure> {
         let (_, snapshot) = self.engine.event(stage::event(n)?.public_id())?;
@@ -128,6 +140,8 @@ async fn measure(
     }
     let mut kept = Vec::new();
     for node in &nodes {
+        // The license is on every page: it must have come before they are compared.
+        node.licensed().await?;
         for n in CHANGED..=CHANGED + events {
             node.shows(n, &format!("Before {n} of all")).await?;
         }

@@ -117,10 +117,11 @@ async fn start(n: u128, store: Arc<dyn Store>, led: bool) -> Result<Engine, Fail
     Ok(engine)
 }
 
-/// Waits until every node has the event.
+/// Waits until every node has the event, and the org's license.
 async fn known(nodes: &[Engine], at: EventRef) -> Result<(), Failure> {
     let give_up = Instant::now() + Duration::from_secs(60);
-    while nodes.iter().any(|node| node.event(at.public_id()).is_err()) {
+    let serves = |node: &Engine| node.event(at.public_id()).is_ok() && node.is_live(at.org);
+    while !nodes.iter().all(serves) {
         if Instant::now() > give_up {
             return Err("not every node learns of the event".into());
         }
