@@ -318,7 +318,8 @@ async fn claims_of_a_hot_event_are_handed_to_the_node_that_leads_it() {
     connect(&nodes[0], &store, org_id(1), "acme", "http://127.0.0.1:9");
     let at = event(org_id(1));
     nodes[0].apply_refresh(org_id(1), raw(1, "Event", Some(100_000), 0)).await.unwrap();
-    let known = async || nodes.iter().all(|node| node.event(at.public_id()).is_ok());
+    let live = |node: &Engine| node.event(at.public_id()).is_ok() && node.is_live(org_id(1));
+    let known = async || nodes.iter().all(live);
     until("every node knows the event", known).await;
     let mut sold = 0;
     until("claims are handed over", async || {
@@ -349,7 +350,8 @@ async fn a_node_whose_clock_is_off_takes_no_claims_until_it_is_put_right() {
     connect(&other, &memory, org_id(1), "acme", "http://127.0.0.1:9");
     other.apply_refresh(org_id(1), raw(1, "Event", Some(10), 0)).await.unwrap();
     let at = event(org_id(1));
-    until("it knows the event", async || off.event(at.public_id()).is_ok()).await;
+    let knows = async || off.event(at.public_id()).is_ok() && off.is_live(org_id(1));
+    until("it knows the event and its license", knows).await;
     let register = async |n| {
         off.register(at.public_id(), &RequestId::Fresh, &[person(&off, at, n)]).await.map(drop)
     };

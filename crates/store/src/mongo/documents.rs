@@ -3,7 +3,7 @@
 //! stored as a document (`data`), so that it can be read in any tool, if it
 //! comes back byte by byte; other bodies as they are (`bytes`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mongodb::bson::{Bson as Value, Document as Bson, doc};
 use mongodb::error::{Error, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT};
@@ -187,7 +187,9 @@ fn put_all(
                 error
             }
         };
-        if !error.contains_label(TRANSIENT_TRANSACTION_ERROR) || tries >= TRIES {
+        // Somebody inserted what was not there a moment ago: then it is there now.
+        let again = error.contains_label(TRANSIENT_TRANSACTION_ERROR) || is_duplicate(&error);
+        if !again || tries >= TRIES {
             return Err(explain_write(error));
         }
         // Two that disturbed each other must not do so again at once.
@@ -216,8 +218,17 @@ fn within(
         cursors.update_one(doc! { "_id": id }, higher).upsert(true).session(&mut *session).run()?;
     }
     let mut stored = versions_within(store, session, writes)?;
-    // Of several writes to one document each finds what the one before left.
+    let mut times: BTreeMap<(Collection, &str), u32> = BTreeMap::new();
     for write in writes {
+        *times.entry((write.key.collection(), write.key.id())).or_default() += 1;
+    }
+    let is_new = |place: &(Collection, &str)| !stored.contains_key(place) && times[place] == 1;
+    let (new, others): (Vec<&Write>, Vec<&Write>) = writes.iter().partition(|write| {
+        write.body.is_some() && is_new(&(write.key.collection(), write.key.id()))
+    });
+    insert_all(store, session, &new)?;
+    // Of several writes to one document each finds what the one before left.
+    for write in others {
         let (place, version) = ((write.key.collection(), write.key.id()), signed(write.version)?);
         let before = stored.get(&place).copied();
         let collection = store.collection(write.key.collection().name());
@@ -239,6 +250,22 @@ fn within(
     Ok(())
 }
 
+/// Inserts documents that are not there, in one call for each kind: a projection
+/// makes hundreds of orders at a time.
+fn insert_all(store: &Mongo, session: &mut ClientSession, new: &[&Write]) -> Result<(), Stop> {
+    let mut by_collection: BTreeMap<Collection, Vec<Bson>> = BTreeMap::new();
+    for write in new {
+        let Some(body) = &write.body else { continue };
+        let document = document(&write.key, signed(write.version)?, body);
+        by_collection.entry(write.key.collection()).or_default().push(document);
+    }
+    for (collection, documents) in by_collection {
+        let collection = store.collection(collection.name());
+        collection.insert_many(documents).session(&mut *session).run()?;
+    }
+    Ok(())
+}
+
 type Versions<'a> = BTreeMap<(Collection, &'a str), i64>;
 
 /// The versions of what is stored, as the transaction sees them.
@@ -247,22 +274,22 @@ fn versions_within<'a>(
     session: &mut ClientSession,
     writes: &'a [Write],
 ) -> Result<Versions<'a>, Stop> {
-    let mut ids: BTreeMap<Collection, Vec<&str>> = BTreeMap::new();
+    let mut ids: BTreeMap<Collection, BTreeSet<&'a str>> = BTreeMap::new();
     for write in writes {
-        ids.entry(write.key.collection()).or_default().push(write.key.id());
+        ids.entry(write.key.collection()).or_default().insert(write.key.id());
     }
     let mut stored = Versions::new();
     for (collection, ids) in ids {
+        let all: Vec<&str> = ids.iter().copied().collect();
         let mut found = store
             .collection(collection.name())
-            .find(doc! { "_id": { "$in": &ids } })
+            .find(doc! { "_id": { "$in": all } })
             .projection(doc! { "version": 1 })
             .session(&mut *session)
             .run()?;
         for found in found.iter(session) {
             let found = found?;
-            let id = found.get_str("_id").unwrap_or_default();
-            if let Some(id) = ids.iter().find(|one| **one == id) {
+            if let Some(id) = ids.get(found.get_str("_id").unwrap_or_default()) {
                 let version = signed(version_of(&found))?;
                 stored.insert((collection, *id), version);
             }

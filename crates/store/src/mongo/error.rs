@@ -52,10 +52,13 @@ pub(super) fn may_be_done(error: &Error) -> bool {
 
 /// Whether a single write failed because of a unique index.
 pub(super) fn is_duplicate(error: &Error) -> bool {
-    matches!(
-        error.kind.as_ref(),
-        ErrorKind::Write(WriteFailure::WriteError(write)) if write.code == DUPLICATE
-    )
+    match error.kind.as_ref() {
+        ErrorKind::Write(WriteFailure::WriteError(write)) => write.code == DUPLICATE,
+        ErrorKind::InsertMany(many) => {
+            many.write_errors.iter().flatten().any(|write| write.code == DUPLICATE)
+        }
+        _ => false,
+    }
 }
 
 /// The driver's words hold no value of a document: what a duplicate was of is left out.
