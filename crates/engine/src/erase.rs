@@ -219,11 +219,15 @@ fn entries(
     let (mut entries, mut reached) = (Vec::new(), cursor);
     for batch in store.read(event, cursor, PAGE)? {
         reached = batch.version;
-        for fact in &batch.facts {
-            if let Fact::Confirmed { claim, .. } = fact {
-                entries.extend(store.sealed(event, *claim)?.map(|body| (*claim, body)));
-            }
-        }
+        let confirmed = batch.facts.iter().filter_map(|fact| match fact {
+            Fact::Confirmed { claim, .. } => Some(*claim),
+            _ => None,
+        });
+        let claims: Vec<_> = confirmed.collect();
+        let sealed = store.sealed_of(event, &claims)?;
+        entries.extend(
+            claims.into_iter().zip(sealed).filter_map(|(claim, body)| Some((claim, body?))),
+        );
     }
     Ok((entries, reached))
 }

@@ -183,7 +183,19 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     /// As [`Store::read`].
-    fn sealed(&self, event: EventRef, claim: ClaimId) -> Result<Option<Vec<u8>>, StoreError>;
+    fn sealed(&self, event: EventRef, claim: ClaimId) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.sealed_of(event, &[claim])?.pop().flatten())
+    }
+
+    /// The same of some hundred claims of an event at once, in their order.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    fn sealed_of(
+        &self,
+        event: EventRef,
+        claims: &[ClaimId],
+    ) -> Result<Vec<Option<Vec<u8>>>, StoreError>;
 
     /// A document.
     ///

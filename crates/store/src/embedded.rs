@@ -150,8 +150,12 @@ impl Store for Embedded {
         self.readers.with(|connection| read::checkpoint(connection, event))
     }
 
-    fn sealed(&self, event: EventRef, claim: ClaimId) -> Result<Option<Vec<u8>>, StoreError> {
-        self.readers.with(|connection| read::sealed(connection, event, claim))
+    fn sealed_of(
+        &self,
+        event: EventRef,
+        claims: &[ClaimId],
+    ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.readers.with(|connection| read::sealed_of(connection, event, claims))
     }
 
     fn get(&self, key: &Key) -> Result<Option<Document>, StoreError> {

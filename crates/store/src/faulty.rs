@@ -272,8 +272,12 @@ impl<S: Store> Store for Faulty<S> {
         self.here()?.checkpoint(event)
     }
 
-    fn sealed(&self, event: EventRef, claim: ClaimId) -> Result<Option<Vec<u8>>, StoreError> {
-        self.here()?.sealed(event, claim)
+    fn sealed_of(
+        &self,
+        event: EventRef,
+        claims: &[ClaimId],
+    ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.here()?.sealed_of(event, claims)
     }
 
     fn get(&self, key: &Key) -> Result<Option<Document>, StoreError> {

@@ -60,8 +60,12 @@ impl Store for Fenced {
         self.inner.checkpoint(event)
     }
 
-    fn sealed(&self, event: EventRef, claim: ClaimId) -> Result<Option<Vec<u8>>, StoreError> {
-        self.inner.sealed(event, claim)
+    fn sealed_of(
+        &self,
+        event: EventRef,
+        claims: &[ClaimId],
+    ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.inner.sealed_of(event, claims)
     }
 
     fn get(&self, key: &Key) -> Result<Option<Document>, StoreError> {

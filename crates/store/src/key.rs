@@ -327,15 +327,16 @@ pub enum Range {
 
 impl Range {
     /// Its collection, its first possible id, and the id that all of its are before.
-    pub(crate) fn bounds(self) -> (Collection, String, Option<String>) {
+    pub(crate) fn bounds(self) -> (Collection, String, String) {
         match self {
-            Self::All(collection) => (collection, String::new(), None),
+            // No id begins with the last of all characters.
+            Self::All(collection) => (collection, String::new(), char::MAX.to_string()),
             // An org's documents are named by its id, or begin with it and a slash;
             // no id of 18 letters and digits begins another.
             Self::Org(collection, scope) => {
                 let org = scope.org().to_string();
                 let end = format!("{org}0");
-                (collection, org, Some(end))
+                (collection, org, end)
             }
         }
     }

@@ -145,8 +145,13 @@ impl Store for Memory {
         Ok(self.content().checkpoints.get(&event).cloned())
     }
 
-    fn sealed(&self, event: EventRef, claim: ClaimId) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.content().vault.get(&(event, claim)).cloned())
+    fn sealed_of(
+        &self,
+        event: EventRef,
+        claims: &[ClaimId],
+    ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let content = self.content();
+        Ok(claims.iter().map(|claim| content.vault.get(&(event, *claim)).cloned()).collect())
     }
 
     fn get(&self, key: &Key) -> Result<Option<Document>, StoreError> {

@@ -101,8 +101,12 @@ impl Store for Mongo {
         checkpoints::get(self, event)
     }
 
-    fn sealed(&self, event: EventRef, claim: ClaimId) -> Result<Option<Vec<u8>>, StoreError> {
-        journal::sealed(self, event, claim)
+    fn sealed_of(
+        &self,
+        event: EventRef,
+        claims: &[ClaimId],
+    ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        journal::sealed_of(self, event, claims)
     }
 
     fn get(&self, key: &Key) -> Result<Option<Document>, StoreError> {

@@ -260,8 +260,12 @@ impl Store for Port {
         self.reads()?.checkpoint(event)
     }
 
-    fn sealed(&self, event: EventRef, claim: ClaimId) -> Result<Option<Vec<u8>>, StoreError> {
-        self.reads()?.sealed(event, claim)
+    fn sealed_of(
+        &self,
+        event: EventRef,
+        claims: &[ClaimId],
+    ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.reads()?.sealed_of(event, claims)
     }
 
     fn get(&self, key: &Key) -> Result<Option<Document>, StoreError> {

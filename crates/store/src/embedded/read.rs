@@ -176,23 +176,27 @@ pub(super) fn checkpoint(
     Ok((chunks.len() as u64 == total).then_some(Checkpoint { version, nonce, chunks }))
 }
 
-pub(super) fn sealed(
+/// All in one transaction: without one each row would lock the file anew.
+pub(super) fn sealed_of(
     connection: &Connection,
     event: EventRef,
-    claim: ClaimId,
-) -> Result<Option<Vec<u8>>, StoreError> {
-    connection
-        .prepare_cached(
+    claims: &[ClaimId],
+) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+    let read = || {
+        let transaction = connection.unchecked_transaction()?;
+        let mut statement = transaction.prepare_cached(
             "SELECT body FROM vault
              WHERE partition = (SELECT id FROM partitions WHERE name = ?1) AND claim = ?2",
-        )
-        .and_then(|mut statement| {
-            statement
-                .query_row(params![event.partition(), claim.0.to_be_bytes()], |row| row.get(0))
-                .optional()
-        })
-        .map(Option::flatten)
-        .map_err(explain)
+        )?;
+        let (partition, mut bodies) = (event.partition(), Vec::with_capacity(claims.len()));
+        for claim in claims {
+            let claim = claim.0.to_be_bytes();
+            let body = statement.query_row(params![partition, claim], |row| row.get(0)).optional();
+            bodies.push(body?.flatten());
+        }
+        Ok(bodies)
+    };
+    read().map_err(explain)
 }
 
 pub(super) fn document(connection: &Connection, key: &Key) -> Result<Option<Document>, StoreError> {
@@ -208,6 +212,14 @@ pub(super) fn document(connection: &Connection, key: &Key) -> Result<Option<Docu
         .map_err(explain)
 }
 
+/// Each bound stands once and alone: only then SQLite begins and ends where
+/// they are, and does not look at all that comes before or after.
+pub(super) const SCAN: &str = "SELECT id, version, body FROM documents
+     WHERE collection = ?1 AND id >= ?2 AND id <> ?3 AND id < ?4 ORDER BY id LIMIT ?5";
+/// As [`SCAN`].
+pub(super) const VERSIONS: &str = "SELECT id, version FROM documents
+     WHERE collection = ?1 AND id >= ?2 AND id < ?3 ORDER BY id";
+
 pub(super) fn scan(
     connection: &Connection,
     range: Range,
@@ -215,16 +227,11 @@ pub(super) fn scan(
     limit: usize,
 ) -> Result<Vec<(Key, Document)>, StoreError> {
     let (collection, first, end) = range.bounds();
-    let mut statement = connection
-        .prepare_cached(
-            "SELECT id, version, body FROM documents
-             WHERE collection = ?1 AND id >= ?2 AND id > ?3 AND (?4 IS NULL OR id < ?4)
-             ORDER BY id LIMIT ?5",
-        )
-        .map_err(explain)?;
+    let mut statement = connection.prepare_cached(SCAN).map_err(explain)?;
     let after = after.map_or("", Key::id);
+    let from = after.max(&first);
     statement
-        .query_map(params![collection.name(), first, after, end, capped(limit)], |row| {
+        .query_map(params![collection.name(), from, after, end, capped(limit)], |row| {
             let key = Key::from_parts(collection, row.get(0)?);
             Ok((key, Document { version: count(row, 1)?, body: row.get(2)? }))
         })
@@ -237,12 +244,7 @@ pub(super) fn versions(
     range: Range,
 ) -> Result<Vec<(Key, u64)>, StoreError> {
     let (collection, first, end) = range.bounds();
-    let mut statement = connection
-        .prepare_cached(
-            "SELECT id, version FROM documents
-             WHERE collection = ?1 AND id >= ?2 AND (?3 IS NULL OR id < ?3) ORDER BY id",
-        )
-        .map_err(explain)?;
+    let mut statement = connection.prepare_cached(VERSIONS).map_err(explain)?;
     statement
         .query_map(params![collection.name(), first, end], |row| {
             Ok((Key::from_parts(collection, row.get(0)?), count(row, 1)?))

@@ -336,3 +336,19 @@ fn after_a_commit_that_failed_half_way_nothing_is_promised_any_more() {
     assert!(matches!(&error, StoreError::Unavailable(why) if why.contains("restart Sloe")));
     assert_eq!(store.read(event(), 0, 10).unwrap().len(), 1);
 }
+
+/// A list of a million orders is read page by page; a page that looks at all
+/// before it, or at all orgs behind it, makes that a matter of hours.
+#[test]
+fn a_page_of_documents_looks_at_nothing_before_or_after_it() {
+    let place = Place::new();
+    drop(place.open());
+    let connection = Connection::open(place.file()).unwrap();
+    for statement in [read::SCAN, read::VERSIONS] {
+        let plan: String = connection
+            .prepare(&format!("EXPLAIN QUERY PLAN {statement}"))
+            .and_then(|mut plan| plan.query_row([], |row| row.get("detail")))
+            .unwrap();
+        assert!(plan.contains("collection=? AND id>? AND id<?"), "{plan}");
+    }
+}

@@ -201,8 +201,13 @@ impl Store for Bounded {
         self.look(LONG, move |mongo| mongo.checkpoint(event))
     }
 
-    fn sealed(&self, event: EventRef, claim: ClaimId) -> Result<Option<Vec<u8>>, StoreError> {
-        self.look(SHORT, move |mongo| mongo.sealed(event, claim))
+    fn sealed_of(
+        &self,
+        event: EventRef,
+        claims: &[ClaimId],
+    ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let claims = claims.to_vec();
+        self.look(SHORT, move |mongo| mongo.sealed_of(event, &claims))
     }
 
     fn get(&self, key: &Key) -> Result<Option<Document>, StoreError> {

@@ -69,16 +69,12 @@ fn version_of(found: &Bson) -> u64 {
 /// The documents of a range after one of them.
 fn filter(range: Range, after: Option<&Key>) -> (Collection, Bson) {
     let (collection, first, end) = range.bounds();
-    let mut within = doc! {};
-    if let Some(end) = end {
-        within.extend(doc! { "$gte": first, "$lt": end });
-    }
-    if let Some(after) = after {
-        within.insert("$gt", after.id());
-    }
-    if within.is_empty() {
-        return (collection, doc! {});
-    }
+    let from = match after {
+        Some(after) if *after.id() >= *first => doc! { "$gt": after.id() },
+        _ => doc! { "$gte": first },
+    };
+    let mut within = from;
+    within.insert("$lt", end);
     (collection, doc! { "_id": within })
 }
 
@@ -173,7 +169,8 @@ fn put_all(
     loop {
         tries += 1;
         session.start_transaction().run().map_err(explain)?;
-        let error = match within(store, &mut session, (fence, writes), cursor) {
+        let trust = if tries == 1 { Trust::Many } else { Trust::Nothing };
+        let error = match within(store, &mut session, (fence, writes, trust), cursor) {
             Ok(()) => match commit(&mut session) {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
@@ -197,10 +194,37 @@ fn put_all(
     }
 }
 
+/// What is believed of documents before it is looked up.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Trust {
+    /// Of many at once, that they are new, as orders are that have just been made: looking
+    /// for five hundred costs as much as writing them. One that is there undoes the try.
+    Many,
+    Nothing,
+}
+
+/// From so many documents of a kind on they are believed to be new.
+const MANY: usize = 32;
+
+/// Kinds of which many are written, and each once.
+fn believed_new(writes: &[Write]) -> BTreeSet<Collection> {
+    let mut ids: BTreeMap<Collection, Option<BTreeSet<&str>>> = BTreeMap::new();
+    for write in writes {
+        let of_kind = ids.entry(write.key.collection()).or_insert_with(|| Some(BTreeSet::new()));
+        let plain = write.body.is_some()
+            && of_kind.as_mut().is_some_and(|known| known.insert(write.key.id()));
+        if !plain {
+            *of_kind = None;
+        }
+    }
+    let many = ids.into_iter().filter(|(_, ids)| ids.as_ref().is_some_and(|ids| ids.len() >= MANY));
+    many.map(|(kind, _)| kind).collect()
+}
+
 fn within(
     store: &Mongo,
     session: &mut ClientSession,
-    (fence, writes): (Option<&Fence>, &[Write]),
+    (fence, writes, trust): (Option<&Fence>, &[Write], Trust),
     cursor: Option<&(Bson, i64)>,
 ) -> Result<(), Stop> {
     if let Some(Fence { lease, epoch }) = fence {
@@ -217,11 +241,13 @@ fn within(
         let cursors = store.collection(outbox::COLLECTION);
         cursors.update_one(doc! { "_id": id }, higher).upsert(true).session(&mut *session).run()?;
     }
-    let mut stored = versions_within(store, session, writes)?;
     let mut times: BTreeMap<(Collection, &str), u32> = BTreeMap::new();
     for write in writes {
         *times.entry((write.key.collection(), write.key.id())).or_default() += 1;
     }
+    let trusted = if trust == Trust::Many { believed_new(writes) } else { BTreeSet::new() };
+    let asked = writes.iter().filter(|write| !trusted.contains(&write.key.collection()));
+    let mut stored = versions_within(store, session, asked)?;
     let is_new = |place: &(Collection, &str)| !stored.contains_key(place) && times[place] == 1;
     let (new, others): (Vec<&Write>, Vec<&Write>) = writes.iter().partition(|write| {
         write.body.is_some() && is_new(&(write.key.collection(), write.key.id()))
@@ -272,7 +298,7 @@ type Versions<'a> = BTreeMap<(Collection, &'a str), i64>;
 fn versions_within<'a>(
     store: &Mongo,
     session: &mut ClientSession,
-    writes: &'a [Write],
+    writes: impl Iterator<Item = &'a Write>,
 ) -> Result<Versions<'a>, Stop> {
     let mut ids: BTreeMap<Collection, BTreeSet<&'a str>> = BTreeMap::new();
     for write in writes {

@@ -392,20 +392,35 @@ pub(super) fn last_version(store: &Mongo, event: EventRef) -> Result<u64, StoreE
     found.map_or(Ok(0), |found| place_of(&found).map(|(_, version)| version))
 }
 
-pub(super) fn sealed(
+/// A batch's document has the details of all its claims, so what is asked for
+/// together is found together; of one claim alone, only that one's come.
+pub(super) fn sealed_of(
     store: &Mongo,
     event: EventRef,
-    claim: ClaimId,
-) -> Result<Option<Vec<u8>>, StoreError> {
-    let found = journal(store)
-        .find_one(doc! { "_id.event": partition(event), "sealed.claim": claim.text() })
-        .projection(doc! { "sealed": 1 })
-        .sort(doc! { "_id.version": -1 })
-        .run()
-        .map_err(explain)?;
-    let Some(found) = found else { return Ok(None) };
-    let entries = found.get_array("sealed").map(Vec::as_slice).unwrap_or_default();
-    let of_claim = |entry: &&Bson| entry.get_str("claim").is_ok_and(|text| text == claim.text());
-    let entry = entries.iter().filter_map(Value::as_document).find(of_claim);
-    Ok(entry.and_then(|entry| entry.get_binary_generic("body").ok()).cloned())
+    claims: &[ClaimId],
+) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+    let mut bodies: BTreeMap<String, Option<Vec<u8>>> = BTreeMap::new();
+    let texts: Vec<String> = claims.iter().map(ClaimId::text).collect();
+    for some in texts.chunks(AT_ONCE) {
+        let entries = match some {
+            [one] => doc! { "$elemMatch": { "claim": one } }.into(),
+            _ => Value::Int32(1),
+        };
+        let found = journal(store)
+            .find(doc! { "_id.event": partition(event), "sealed.claim": { "$in": some } })
+            .projection(doc! { "sealed": entries })
+            .sort(doc! { "_id.version": 1 })
+            .run()
+            .map_err(explain)?;
+        for found in found {
+            let found = found.map_err(explain)?;
+            let entries = found.get_array("sealed").map(Vec::as_slice).unwrap_or_default();
+            for entry in entries.iter().filter_map(Value::as_document) {
+                // A later batch's word stands, also that there is nothing any more.
+                let body = entry.get_binary_generic("body").ok().cloned();
+                bodies.insert(entry.get_str("claim").unwrap_or_default().to_owned(), body);
+            }
+        }
+    }
+    Ok(texts.iter().map(|text| bodies.get(text).cloned().flatten()).collect())
 }

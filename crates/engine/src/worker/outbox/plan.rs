@@ -118,14 +118,17 @@ pub(super) async fn details(
     let key = org.vault_key();
     stored(engine, move |store| {
         let mut out = Vec::with_capacity(wanted.len());
-        let (mut opened, mut of) = (Vec::new(), None);
-        for (claim, place) in wanted {
-            if of != Some(claim) {
-                let sealed = store.sealed(event, claim)?.map(Zeroizing::new);
-                let people = sealed.and_then(|body| claims::unseal(&key, event, claim, &body));
-                (opened, of) = (people.unwrap_or_default(), Some(claim));
+        for some in wanted.chunk_by(|(a, _), (b, _)| a == b).collect::<Vec<_>>().chunks(VIEWS) {
+            let ids: Vec<_> =
+                some.iter().filter_map(|of_one| of_one.first()).map(|w| w.0).collect();
+            let sealed = store.sealed_of(event, &ids)?;
+            for ((claim, of_one), sealed) in ids.iter().zip(some).zip(sealed) {
+                let sealed = sealed.map(Zeroizing::new);
+                let people = sealed.and_then(|body| claims::unseal(&key, event, *claim, &body));
+                let people = people.unwrap_or_default();
+                let person = |place: u16| people.get(usize::from(place) - 1).cloned().flatten();
+                out.extend(of_one.iter().map(|(_, place)| person(*place)));
             }
-            out.push(opened.get(usize::from(place) - 1).cloned().flatten());
         }
         Ok(out)
     })
