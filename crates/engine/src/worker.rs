@@ -374,16 +374,16 @@ fn start_work(engine: &Engine) {
             outbox::look(engine).await.and(kept).and(asked).and(told)
         },
     );
-    driver::drive(
-        engine,
-        "mail",
-        often,
-        |engine| &engine.news().mail,
-        |engine| {
-            let mailer = engine.workers().mailer.clone();
-            engine.if_platform(|engine| mail::look(engine, mailer))
-        },
-    );
+    // Without a mail server there is nothing to be quick about.
+    let (period, wake): (_, fn(&Engine) -> &Notify) = if engine.workers().mailer.is_some() {
+        (often, |engine| &engine.news().mail)
+    } else {
+        (now_and_then, |engine| &engine.workers().nothing)
+    };
+    driver::drive(engine, "mail", period, wake, |engine| {
+        let mailer = engine.workers().mailer.clone();
+        engine.if_platform(|engine| mail::look(engine, mailer))
+    });
     driver::drive(
         engine,
         "license-source",

@@ -1,8 +1,8 @@
 //! Orders' documents: a fold over each journal, so that making them anew
-//! gives the same. Runs behind everything else: small commits, and as long a
-//! pause after each as it took.
+//! gives the same. Runs behind everything else: small commits, and pauses
+//! between them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,9 @@ use crate::nodes::PLATFORM;
 const BATCHES: usize = 8;
 /// Changed orders after which a step ends.
 const ORDERS: usize = 500;
+/// The pause after a commit, by the time it took: whoever registers meanwhile has
+/// three quarters of a processor more than this.
+const PAUSE: u32 = 3;
 
 /// A record that a journal's facts call by a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,36 +99,85 @@ pub(super) async fn look(engine: Engine, compared: &Compared) -> Result<(), Stri
         changed.extend(all.into_iter().map(|(event, _)| event));
         *lock(&compared.0) = Some(Instant::now());
     }
+    changed.retain(|event| engine.registry().by_id(event.org).is_some());
     let mut failed = Vec::new();
-    while let Some(event) = changed.pop_first() {
+    while !changed.is_empty() {
         if engine.workers().stopping.is_cancelled() {
             lock(&engine.news().reorder).extend(std::mem::take(&mut changed));
             break;
         }
-        if engine.registry().by_id(event.org).is_none() {
-            continue;
-        }
-        let began = Instant::now();
-        match stored(&engine, move |store| step(store, event)).await {
-            Ok(None) => {}
-            Ok(Some(_)) => {
-                changed.insert(event);
-                tokio::time::sleep(began.elapsed()).await;
-            }
+        let (began, events) = (Instant::now(), std::mem::take(&mut changed));
+        let again = events.clone();
+        let round = match stored(&engine, move |store| round(store, events)).await {
+            Ok(round) => round,
             Err(error) => {
-                // A damaged journal waits for staff, anything else for the next look.
-                if !matches!(error, StoreError::Damaged(_)) {
-                    lock(&engine.news().reorder).insert(event);
-                }
-                failed.push(format!("orders of {event:?}: {error}"));
+                lock(&engine.news().reorder).extend(again);
+                failed.push(error.to_string());
+                break;
             }
+        };
+        for (event, error) in round.failed {
+            // A damaged journal waits for staff, anything else for the next look.
+            if !matches!(error, StoreError::Damaged(_)) {
+                lock(&engine.news().reorder).insert(event);
+            }
+            failed.push(format!("orders of {event:?}: {error}"));
+        }
+        changed = round.left;
+        if round.wrote {
+            tokio::time::sleep(began.elapsed() * PAUSE).await;
         }
     }
     if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
 }
 
+/// What became of a few events' new orders.
+struct Round {
+    /// Events that may have more.
+    left: BTreeSet<EventRef>,
+    failed: Vec<(EventRef, StoreError)>,
+    wrote: bool,
+}
+
+/// Projects a little of as many journals as make one commit of a usual size: two
+/// hundred events that each have a few new orders are not two hundred commits.
+fn round(store: &dyn Store, mut events: BTreeSet<EventRef>) -> Result<Round, StoreError> {
+    let (mut writes, mut planned, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+    while writes.len() < ORDERS
+        && let Some(event) = events.pop_first()
+    {
+        match plan(store, event) {
+            Ok(None) => {}
+            Ok(Some(step)) => {
+                writes.extend(step.writes);
+                planned.push(event);
+            }
+            Err(error) => failed.push((event, error)),
+        }
+    }
+    let wrote = !writes.is_empty();
+    if wrote {
+        store.put(&writes)?;
+    }
+    events.extend(planned);
+    Ok(Round { left: events, failed, wrote })
+}
+
 /// Projects a little more of a journal; the version reached, or `None` at its end.
 pub(crate) fn step(store: &dyn Store, event: EventRef) -> Result<Option<u64>, StoreError> {
+    let Some(step) = plan(store, event)? else { return Ok(None) };
+    store.put(&step.writes)?;
+    Ok(Some(step.reached))
+}
+
+/// A little more of a journal, to be written in one commit.
+struct Step {
+    writes: Vec<Write>,
+    /// The journal's version that orders are at then.
+    reached: u64,
+}
+
+fn plan(store: &dyn Store, event: EventRef) -> Result<Option<Step>, StoreError> {
     let Some(scope) = store.open_org(event.org)? else { return Ok(None) };
     let key = Key::projection(scope, event.event);
     let (cursor, mut pools) = match store.get(&key)? {
@@ -153,8 +205,7 @@ pub(crate) fn step(store: &dyn Store, event: EventRef) -> Result<Option<u64>, St
         })
         .collect();
     writes.push(Write { key, version, body: Some(encode(&pools)) });
-    store.put(&writes)?;
-    Ok(Some(version))
+    Ok(Some(Step { writes, reached: version }))
 }
 
 struct Fold<'a> {
