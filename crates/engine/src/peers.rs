@@ -20,6 +20,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use sloe_core::ids::EventRef;
 use sloe_core::lease::{Lease, NodeId};
 use sloe_core::time::Timestamp;
@@ -32,6 +34,8 @@ use crate::seal::Key;
 
 /// Claims that go to a leader in one call.
 const AT_ONCE: usize = 1_000;
+/// Calls to a leader at once.
+const CALLS: usize = 4;
 /// How long the leader may take before its claims are decided here.
 const PATIENCE: Duration = Duration::from_secs(4);
 /// How far the clocks of two nodes may differ.
@@ -268,57 +272,65 @@ pub(crate) async fn carry(engine: Engine) {
     }
 }
 
+/// Carries claims to one leader, in several calls at once: claims that come while
+/// a call is under way don't wait for its commit, but are in the leader's next one.
 async fn carry_to(
     engine: Engine,
     peering: Peering,
     to: Arc<str>,
     mut inbox: mpsc::UnboundedReceiver<Vec<Box<Task>>>,
 ) {
-    let mut left: Vec<Box<Task>> = Vec::new();
-    loop {
-        if left.is_empty() {
-            match inbox.recv().await {
-                Some(tasks) => left = tasks,
-                None => return,
-            }
+    let (mut calls, mut left) = (FuturesUnordered::new(), Vec::new());
+    let mut open = true;
+    while open || !calls.is_empty() {
+        tokio::select! {
+            some = inbox.recv(), if open && calls.len() < CALLS => match some {
+                Some(tasks) => left.extend(tasks),
+                None => open = false,
+            },
+            Some(()) = calls.next() => {}
         }
-        while left.len() < AT_ONCE
-            && let Ok(tasks) = inbox.try_recv()
-        {
-            left.extend(tasks);
-        }
-        let rest = left.split_off(left.len().min(AT_ONCE));
-        let tasks = std::mem::replace(&mut left, rest);
-        let body = engine.peers().signed(engine.now(), &wire::encode_tasks(&tasks));
-        let post = (peering.post)(format!("{to}/peer/claims"), body);
-        let answers = match tokio::time::timeout(PATIENCE, post).await {
-            Ok(Ok(answer)) => wire::decode_answers(&answer, tasks.len()),
-            Ok(Err(why)) => {
-                tracing::warn!(
-                    to = &*to,
-                    why,
-                    "another node does not take claims; they are decided here"
-                );
-                None
+        while calls.len() < CALLS {
+            while left.len() < AT_ONCE
+                && let Ok(tasks) = inbox.try_recv()
+            {
+                left.extend(tasks);
             }
-            Err(_) => None,
-        };
-        metrics::counter!("sloe_claims_forwarded_total").increment(tasks.len() as u64);
-        let Some(answers) = answers else {
-            // It may have taken them: whoever decides them now finds that in the journal.
-            engine.peers().forget_routes_to(&to);
-            decide_here(engine.desk(), tasks);
-            continue;
-        };
-        let mut here = Vec::new();
-        for (task, answer) in tasks.into_iter().zip(answers) {
-            match answer {
-                Some(committed) => drop(task.answer.send(Ok(committed))),
-                None => here.push(task),
+            if left.is_empty() {
+                break;
             }
+            let rest = left.split_off(left.len().min(AT_ONCE));
+            calls.push(call(&engine, &peering, &to, std::mem::replace(&mut left, rest)));
         }
-        decide_here(engine.desk(), here);
     }
+}
+
+/// One call: every claim is answered, or decided here.
+async fn call(engine: &Engine, peering: &Peering, to: &str, tasks: Vec<Box<Task>>) {
+    let body = engine.peers().signed(engine.now(), &wire::encode_tasks(&tasks));
+    let post = (peering.post)(format!("{to}/peer/claims"), body);
+    let answers = match tokio::time::timeout(PATIENCE, post).await {
+        Ok(Ok(answer)) => wire::decode_answers(&answer, tasks.len()),
+        Ok(Err(why)) => {
+            tracing::warn!(to, why, "another node does not take claims; they are decided here");
+            None
+        }
+        Err(_) => None,
+    };
+    metrics::counter!("sloe_claims_forwarded_total").increment(tasks.len() as u64);
+    let Some(answers) = answers else {
+        // It may have taken them: whoever decides them now finds that in the journal.
+        engine.peers().forget_routes_to(to);
+        return decide_here(engine.desk(), tasks);
+    };
+    let mut here = Vec::new();
+    for (task, answer) in tasks.into_iter().zip(answers) {
+        match answer {
+            Some(committed) => drop(task.answer.send(Ok(committed))),
+            None => here.push(task),
+        }
+    }
+    decide_here(engine.desk(), here);
 }
 
 fn decide_here(desk: &Desk, tasks: Vec<Box<Task>>) {
