@@ -15,7 +15,7 @@ mod sync;
 use axum::Json;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -31,6 +31,7 @@ use subtle::ConstantTimeEq;
 use tower::ServiceExt;
 
 use crate::error::{Cause, Problem};
+use crate::stack::MAX_BODY;
 use crate::state::AppState;
 
 pub use budget::choose_budget;
@@ -42,7 +43,8 @@ pub use remove::remove_org;
 
 /// The admin API, below `/api/v1/admin`.
 pub fn router(state: AppState) -> Router<AppState> {
-    routes().layer(from_fn_with_state(state, require_token))
+    let token = from_fn_with_state(state, require_token);
+    routes().layer(DefaultBodyLimit::max(MAX_BODY)).layer(token)
 }
 
 fn routes() -> Router<AppState> {

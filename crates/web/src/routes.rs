@@ -4,14 +4,13 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{any, delete, get, post};
 use tower_http::csrf::CsrfLayer;
 
 use crate::api::{event, hold, order, registration};
 use crate::error::{Cause, Problem};
-use crate::stack::{self, MAX_BODY, Stack};
+use crate::stack::{self, Stack};
 use crate::state::AppState;
 use crate::{admin, health, hooks, openapi, problems, site, staff};
 
@@ -52,7 +51,8 @@ fn operation() -> Router<AppState> {
 }
 
 /// For people: the site and the staff console, which take forms from their own
-/// pages only.
+/// pages only. What takes none passes no layer that looks for that: each layer
+/// costs an event's page a few allocations.
 fn pages(state: &AppState) -> Router<AppState> {
     let mut own = CsrfLayer::new();
     if let Some(url) = &state.settings.public_url {
@@ -62,7 +62,7 @@ fn pages(state: &AppState) -> Router<AppState> {
             Err(error) => tracing::error!(%error, "the public URL is no origin"),
         }
     }
-    site::router().merge(staff::router(state)).layer(own)
+    site::forms().merge(staff::router(state)).layer(own).merge(site::pages())
 }
 
 /// Everything the public can reach.
@@ -74,7 +74,6 @@ pub fn app(state: AppState) -> Router {
         .merge(operation())
         .merge(pages(&state))
         .nest("/api/v1/admin", admin::router(state.clone()))
-        .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn_with_state(stack, stack::guard))
         .with_state(state)
 }
