@@ -160,15 +160,16 @@ impl Nodes {
         end_all(&mut state)
     }
 
-    /// Takes in what is stored of all nodes and leases, and says what to do.
+    /// Takes in what is stored of all nodes and leases, and says what to do. It was read between
+    /// `asked` and `now`: a node that was paused in between must not take what it read for news.
     fn judge(
         &self,
         nodes: &BTreeMap<NodeId, (u64, StoredNode)>,
         leases: &BTreeMap<String, Lease>,
         work: &BTreeSet<String>,
-        now: Instant,
+        (asked, now): (Instant, Instant),
     ) -> Judged {
-        let now = self.millis(now);
+        let (asked, now) = (self.millis(asked), self.millis(now));
         let mut state = self.state();
         let beats: Vec<_> = nodes.iter().map(|(node, (beat, _))| (*node, *beat)).collect();
         state.pulse.see(&beats, now);
@@ -181,7 +182,7 @@ impl Nodes {
         for name in lost {
             ended.extend(end(&mut state, &name));
         }
-        let alive = |node: &NodeId| *node == self.me || state.pulse.is_alive(*node, now);
+        let alive = |node: &NodeId| *node == self.me || state.pulse.is_alive(*node, asked);
         let living = nodes.iter().filter(|(node, _)| alive(node));
         let others = living.clone().filter(|(node, _)| **node != self.me);
         let others = others.map(|(node, (_, stored))| (*node, stored.peer.clone())).collect();
@@ -195,7 +196,7 @@ impl Nodes {
             holder.is_some_and(|holder| able.contains(&holder))
         };
         let undone = work.iter().filter(|name| !has_holder(name)).count();
-        let litter = litter(self.me, nodes, leases, |node| state.pulse.still_for(node, now));
+        let litter = litter(self.me, nodes, leases, |node| state.pulse.still_for(node, asked));
         state.others = others;
         state.undone = undone;
         self.others.store(state.others.len(), Ordering::Relaxed);
@@ -296,6 +297,7 @@ pub(crate) async fn look(engine: Engine) -> Result<(), String> {
 pub(crate) async fn step(engine: &Engine) -> Result<(), StoreError> {
     let nodes = engine.nodes();
     beat(engine).await?;
+    let asked = engine.world().steady();
     // Leases first: whoever has one is among the nodes that are read after it.
     let (leases, there) =
         stored(engine, |store| Ok((all_leases(store)?, all_nodes(store)?))).await?;
@@ -305,7 +307,7 @@ pub(crate) async fn step(engine: &Engine) -> Result<(), StoreError> {
         .map(|org| of_org(org.id()))
         .chain(std::iter::once(PLATFORM.to_owned()))
         .collect();
-    let judged = nodes.judge(&there, &leases, &work, engine.world().steady());
+    let judged = nodes.judge(&there, &leases, &work, (asked, engine.world().steady()));
     engine.leave_work(&judged.ended);
     let mut wanted = Vec::new();
     for step in judged.steps {

@@ -8,7 +8,7 @@ use super::litter::FORGOTTEN_MILLIS;
 use super::*;
 use crate::testing;
 
-fn lease(epoch: u64, holder: Option<u128>) -> Lease {
+fn held(epoch: u64, holder: Option<u128>) -> Lease {
     Lease { epoch, holder: holder.map(NodeId) }
 }
 
@@ -16,11 +16,11 @@ fn lease(epoch: u64, holder: Option<u128>) -> Lease {
 fn what_a_node_left_that_died_long_ago_goes_and_nothing_else() {
     let nodes = [1, 2, 3].map(|n| (NodeId(n), (1, StoredNode::default()))).into();
     let leases = [
-        ("event/of nobody", lease(7, None)),
-        ("event/of one forgotten", lease(4, Some(9))),
-        ("event/of one that died", lease(2, Some(3))),
-        ("event/of one that lives", lease(1, Some(2))),
-        ("org/of one forgotten", lease(5, Some(9))),
+        ("event/of nobody", held(7, None)),
+        ("event/of one forgotten", held(4, Some(9))),
+        ("event/of one that died", held(2, Some(3))),
+        ("event/of one that lives", held(1, Some(2))),
+        ("org/of one forgotten", held(5, Some(9))),
     ];
     let leases = leases.map(|(name, lease)| (name.to_owned(), lease)).into();
     let still = |node| match node {
@@ -60,4 +60,22 @@ async fn a_node_takes_much_work_in_few_commits_or_it_would_beat_too_late() {
     assert_eq!(held.len(), 249);
     assert!(!engine.nodes().holds("org/99"));
     engine.stop().await;
+}
+
+#[test]
+fn a_node_that_was_paused_takes_nobody_for_dead_by_what_it_had_read_before() {
+    let (store, began) = (Memory::default(), Instant::now());
+    let nodes = Nodes::new(NodeId(1), &store, true, began);
+    let there = [1, 2].map(|n| (NodeId(n), (7, StoredNode { works: true, ..Default::default() })));
+    let there = there.into();
+    let leases = [(PLATFORM.to_owned(), held(3, Some(2)))].into();
+    let work = [PLATFORM.to_owned()].into();
+    let at = |millis| began + Duration::from_millis(millis);
+    let look = |asked, now| nodes.judge(&there, &leases, &work, (at(asked), at(now))).steps;
+    assert_eq!(look(0, 1_000), []);
+    assert_eq!(look(2_000, 60_000), []);
+    // It was asked again, and the other's beat had not moved since it was first heard.
+    assert_eq!(look(6_999, 7_000), []);
+    let step = Step::Take(PLATFORM.to_owned(), 4);
+    assert_eq!(look(1_000 + lease::LAPSE_MILLIS, 8_000), [step]);
 }
