@@ -7,8 +7,12 @@ use std::sync::{Arc, Mutex};
 
 use mongodb::bson::Document as Bson;
 
-/// The kinds of messages: the old one that greets and its answer, and the newer one.
-const [QUERY, REPLY, MESSAGE]: [i32; 3] = [2004, 1, 2013];
+/// The kinds of messages: the old one that greets.
+const QUERY: i32 = 2004;
+/// Its answer.
+const REPLY: i32 = 1;
+/// The newer one, and its answer.
+const MESSAGE: i32 = 2013;
 
 /// What a driver asks.
 pub(crate) struct Message {
