@@ -362,9 +362,8 @@ fn let_lead(store: &Memory, at: EventRef, address: &str) {
 async fn what_a_leader_may_have_taken_is_not_said_to_be_refused_where_nobody_can_look() {
     let (memory, wires) = (Memory::default(), Wires::default());
     let store = Arc::new(Faulty::new(memory.clone(), Plan::new()));
-    let workers = |address| {
-        Some(worker::Settings { peering: Some(wires.peering(address)), ..web() })
-    };
+    let workers =
+        |address| Some(worker::Settings { peering: Some(wires.peering(address)), ..web() });
     let leader = node(&memory, workers("http://leader"));
     let faulty = Arc::<Faulty<Memory>>::clone(&store);
     let other = start_on(faulty, Arc::new(Machine), workers("http://other"));
@@ -378,7 +377,7 @@ async fn what_a_leader_may_have_taken_is_not_said_to_be_refused_where_nobody_can
     };
     until("both are there and know the event", known).await;
     let_lead(&memory, at, "http://leader");
-    let register = async |n| {
+    let register = async |n: usize| {
         let request = RequestId::Given(n.to_string());
         other.register(at.public_id(), &request, &[person(&other, at, n)]).await
     };

@@ -104,7 +104,10 @@ fn a_watch_whose_history_is_lost_begins_anew_and_has_everything_looked_at_from_i
     wire.cut();
     commit(&store, 2);
     listener.wait_for(News::Anything);
-    assert!(refused.load(Ordering::SeqCst) > 0, "it asked for what came after the last it was told");
+    assert!(
+        refused.load(Ordering::SeqCst) > 0,
+        "it asked for what came after the last it was told"
+    );
     // Whoever looks at everything finds what nobody told.
     assert_eq!(store.beyond(&[(event(1), 1)]).unwrap(), [event(1)]);
     commit(&store, 3);
