@@ -351,7 +351,7 @@ impl Registry {
         version: u64,
     ) -> Result<Arc<Org>, OrgError> {
         let body = stored::encode(&opened, &self.master, &*self.world, id.as_bytes())?;
-        let scope = Self::write(store, id, version, body)?;
+        let scope = Self::write(store, id, version, &body)?;
         let mapping = self.by_id(id).map(|org| Arc::clone(&org.mapping)).unwrap_or_default();
         let org = Arc::new(org(scope, opened, version, mapping));
         self.insert(&org);
@@ -363,9 +363,9 @@ impl Registry {
         store: &dyn Store,
         id: OrgId,
         version: u64,
-        body: Vec<u8>,
+        body: &[u8],
     ) -> Result<OrgScope, StoreError> {
-        let scope = store.add_org(id, version, body.clone())?;
+        let scope = store.add_org(id, version, body.to_vec())?;
         // Of two nodes that change it at once the store keeps the first.
         let stored = store.get(&key::Key::org(id))?;
         if stored.is_none_or(|stored| stored.body != body) {
@@ -386,7 +386,7 @@ impl Registry {
         let Some(org) = self.by_id(id) else { return Ok(None) };
         let version = org.version + 1;
         let body = stored::encode_leaving(self.world.now())?;
-        let scope = Self::write(store, id, version, body)?;
+        let scope = Self::write(store, id, version, &body)?;
         self.leaving().insert(id, Leaving { scope, version });
         self.remove(id);
         Ok(Some(org))
