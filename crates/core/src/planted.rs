@@ -37,7 +37,7 @@ pub enum Bug {
     OffByOne,
     /// An older state of a row is sent over a newer one.
     OlderStateSent,
-    /// Holds end at half their time.
+    /// Holds end half a minute before their time.
     EarlyExpiry,
     /// Details are sealed away with the first try of a commit only.
     DetailsLostOnConflict,

@@ -7,6 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 use sloe_core::ids::{OrgId, SfId};
+use sloe_core::time::Timestamp;
 use sloe_store::api::{StoreError, Write};
 use sloe_store::key::{Collection, Key, Range};
 
@@ -17,6 +18,8 @@ use crate::worker::stored;
 
 /// Asks that are taken up in one look.
 const AT_ONCE: usize = 1_000;
+/// After so long what nobody understands goes, and what is asked of an org that is not connected.
+const LAPSES_MILLIS: u64 = 60_000;
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,7 +96,7 @@ impl Engine {
             return here;
         }
         // Of two at the same moment, whichever is newer: they ask the same.
-        let version = (self.now().0.unsigned_abs() << 16) | u64::from(self.draw());
+        let version = version_at(self.now(), self.draw());
         let key = Key::ask(known.scope, &ask.name(self));
         let body = serde_json::to_vec(ask).unwrap_or_default();
         let store = std::sync::Arc::clone(self.store());
@@ -107,6 +110,11 @@ impl Engine {
     }
 }
 
+/// The version of what is asked at a time, by the clock of whoever asks.
+fn version_at(now: Timestamp, chance: u16) -> u64 {
+    (now.0.unsigned_abs() << 16) | u64::from(chance)
+}
+
 /// Takes up what other nodes ask of the work that this one does.
 pub(crate) async fn look(engine: &Engine) -> Result<(), StoreError> {
     if !engine.nodes().shared() {
@@ -115,22 +123,58 @@ pub(crate) async fn look(engine: &Engine) -> Result<(), StoreError> {
     let all = Range::All(Collection::Asks);
     for (key, found) in stored(engine, move |store| store.scan(all, None, AT_ONCE)).await? {
         let org = key.id().split_once('/').and_then(|(org, _)| OrgId::parse(org).ok());
+        let org = org.filter(|org| engine.registry().by_id(*org).is_some());
         let ask: Option<Ask> = serde_json::from_slice(&found.body).ok();
-        let Some((org, ask)) = org.zip(ask) else { continue };
-        let followed = match ask {
-            Ask::Mail if engine.nodes().holds(PLATFORM) => {
+        let done = match org.zip(ask) {
+            Some((_, Ask::Mail)) if engine.nodes().holds(PLATFORM) => {
                 engine.workers().ask_mail();
                 engine.news().mail.notify_one();
                 true
             }
-            Ask::Mail => false,
-            ask => orgs::ensure(engine, org).map(|work| ask.follow(&work)).is_some(),
+            Some((_, Ask::Mail)) => false,
+            Some((org, ask)) => orgs::ensure(engine, org).map(|work| ask.follow(&work)).is_some(),
+            // Another node may know it already, or a newer one understand it.
+            None => found.version.saturating_add(LAPSES_MILLIS << 16) < version_at(engine.now(), 0),
         };
-        if followed || engine.registry().by_id(org).is_none() {
+        if done {
             // One that was asked again meanwhile stays.
             let gone = Write { key, version: found.version + 1, body: None };
             stored(engine, move |store| store.put(&[gone])).await?;
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+
+    use sloe_store::api::Store;
+    use sloe_store::memory::Memory;
+
+    use super::*;
+    use crate::testing;
+
+    #[tokio::test]
+    async fn what_is_asked_of_an_org_that_a_node_does_not_know_yet_is_left_for_a_while() {
+        let store = Memory::default();
+        let engine = testing::engine_on(Arc::new(store.clone()), None);
+        let scope = store.add_org(testing::org_id(), 1, b"{".to_vec()).unwrap();
+        let now = engine.now();
+        let ask = |name: &str, at: Timestamp, body: &str| {
+            let body = Some(body.as_bytes().to_vec());
+            store.put(&[Write { key: Key::ask(scope, name), version: version_at(at, 7), body }])
+        };
+        let long_ago = now.plus_millis(-61_000);
+        ask("verify", now, r#""verify""#).unwrap();
+        ask("what is new", now, r#""what_is_new""#).unwrap();
+        ask("refresh", long_ago, r#""first""#).unwrap();
+        ask("what was new", long_ago, r#""what_was_new""#).unwrap();
+        look(&engine).await.unwrap();
+        let left = store.scan(Range::All(Collection::Asks), None, 9).unwrap();
+        let left: Vec<_> = left.iter().map(|(key, _)| key.local_id()).collect();
+        assert_eq!(left, ["verify", "what is new"]);
+        engine.stop().await;
+    }
 }

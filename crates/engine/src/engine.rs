@@ -184,6 +184,9 @@ impl Engine {
             peers: Arc::clone(&peers),
             contended: Box::new(move || contended.nodes.notify_one()),
         })?;
+        for org in registry.all() {
+            desk.follow(org.id(), org.closed_until);
+        }
         let inner = Inner {
             started: world.now(),
             nodes,

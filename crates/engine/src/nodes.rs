@@ -21,12 +21,18 @@ use crate::engine::Engine;
 use crate::peers::{self, Lead};
 use crate::worker::{follow, stored};
 
+mod litter;
+#[cfg(test)]
+mod tests;
+
+use litter::{litter, no_lead};
+
 /// What concerns all orgs: mail, retention, removals, the source org of licenses.
 pub(crate) const PLATFORM: &str = "platform";
 /// How often it is looked whether the node's own beat is still taken.
 const WATCH: Duration = Duration::from_millis(250);
-/// After so long a dead node's own document goes.
-const FORGOTTEN_MILLIS: u64 = 10 * 60 * 1_000;
+/// Leases that are taken in one commit.
+const AT_ONCE: usize = 100;
 /// Removes a document whatever its version is.
 const ANY: u64 = i64::MAX as u64;
 
@@ -124,6 +130,11 @@ impl Nodes {
         !self.shared || self.state().held.contains_key(work)
     }
 
+    /// At which epoch this node does a piece of work, if it does it under a lease.
+    pub(crate) fn epoch(&self, work: &str) -> Option<u64> {
+        self.state().held.get(work).map(|tenure| tenure.epoch)
+    }
+
     /// How it stands, as seen by this node: how many run, how many of the pieces of
     /// work are this node's, and how many are nobody's. Nothing before the first look, or
     /// where there is one process only.
@@ -149,15 +160,16 @@ impl Nodes {
         end_all(&mut state)
     }
 
-    /// Takes in what is stored of all nodes and leases, and says what to do.
+    /// Takes in what is stored of all nodes and leases, and says what to do. It was read between
+    /// `asked` and `now`: a node that was paused in between must not take what it read for news.
     fn judge(
         &self,
         nodes: &BTreeMap<NodeId, (u64, StoredNode)>,
         leases: &BTreeMap<String, Lease>,
         work: &BTreeSet<String>,
-        now: Instant,
+        (asked, now): (Instant, Instant),
     ) -> Judged {
-        let now = self.millis(now);
+        let (asked, now) = (self.millis(asked), self.millis(now));
         let mut state = self.state();
         let beats: Vec<_> = nodes.iter().map(|(node, (beat, _))| (*node, *beat)).collect();
         state.pulse.see(&beats, now);
@@ -170,7 +182,7 @@ impl Nodes {
         for name in lost {
             ended.extend(end(&mut state, &name));
         }
-        let alive = |node: &NodeId| *node == self.me || state.pulse.is_alive(*node, now);
+        let alive = |node: &NodeId| *node == self.me || state.pulse.is_alive(*node, asked);
         let living = nodes.iter().filter(|(node, _)| alive(node));
         let others = living.clone().filter(|(node, _)| **node != self.me);
         let others = others.map(|(node, (_, stored))| (*node, stored.peer.clone())).collect();
@@ -184,15 +196,11 @@ impl Nodes {
             holder.is_some_and(|holder| able.contains(&holder))
         };
         let undone = work.iter().filter(|name| !has_holder(name)).count();
-        let forgotten = nodes.keys().copied().filter(|node| {
-            *node != self.me
-                && state.pulse.still_for(*node, now).is_some_and(|still| still > FORGOTTEN_MILLIS)
-        });
-        let forgotten = forgotten.collect();
+        let litter = litter(self.me, nodes, leases, |node| state.pulse.still_for(node, asked));
         state.others = others;
         state.undone = undone;
         self.others.store(state.others.len(), Ordering::Relaxed);
-        Judged { ended, steps, forgotten }
+        Judged { ended, steps, litter }
     }
 }
 
@@ -201,8 +209,8 @@ struct Judged {
     /// Leases that were this node's and are not any more.
     ended: Vec<String>,
     steps: Vec<Step>,
-    /// Nodes that died long ago.
-    forgotten: Vec<NodeId>,
+    /// Removes what nodes have left that died long ago.
+    litter: Vec<Write>,
 }
 
 fn end(state: &mut State, name: &str) -> Option<String> {
@@ -246,7 +254,7 @@ impl Engine {
     /// Forgets in memory what belonged to work that is not this node's any more.
     fn leave_work(&self, ended: &[String]) {
         for name in ended {
-            tracing::warn!(work = name, "another node does this work from now on");
+            tracing::warn!(work = name, "this node does this work no more");
             self.forget_work(name);
         }
     }
@@ -289,33 +297,33 @@ pub(crate) async fn look(engine: Engine) -> Result<(), String> {
 pub(crate) async fn step(engine: &Engine) -> Result<(), StoreError> {
     let nodes = engine.nodes();
     beat(engine).await?;
-    let (there, leases) =
-        stored(engine, |store| Ok((all_nodes(store)?, all_leases(store)?))).await?;
+    let asked = engine.world().steady();
+    // Leases first: whoever has one is among the nodes that are read after it.
+    let (leases, there) =
+        stored(engine, |store| Ok((all_leases(store)?, all_nodes(store)?))).await?;
     let orgs = engine.registry().all();
     let work: BTreeSet<String> = orgs
         .iter()
         .map(|org| of_org(org.id()))
         .chain(std::iter::once(PLATFORM.to_owned()))
         .collect();
-    let judged = nodes.judge(&there, &leases, &work, engine.world().steady());
+    let judged = nodes.judge(&there, &leases, &work, (asked, engine.world().steady()));
     engine.leave_work(&judged.ended);
-    if judged.steps.iter().any(|step| matches!(step, Step::Take(..))) {
-        // What others did last is known before any of it is done here.
-        follow::step(engine).await?;
-    }
+    let mut wanted = Vec::new();
     for step in judged.steps {
         match step {
-            Step::Take(name, epoch) => take(engine, name, epoch).await?,
+            Step::Take(name, epoch) => wanted.push((name, epoch)),
             Step::Give(name) => give(engine, name).await?,
         }
     }
+    if !wanted.is_empty() {
+        // What others did last is known before any of it is done here.
+        follow::step(engine).await?;
+        take(engine, &wanted).await?;
+    }
     lead(engine, &leases).await?;
-    if !judged.forgotten.is_empty() {
-        let gone = judged.forgotten.into_iter();
-        let gone: Vec<Write> = gone
-            .map(|node| Write { key: Key::node(&node.text()), version: ANY, body: None })
-            .collect();
-        stored(engine, move |store| store.put(&gone)).await?;
+    if !judged.litter.is_empty() {
+        stored(engine, move |store| store.put(&judged.litter)).await?;
     }
     metrics::gauge!("sloe_leases").set(u32::try_from(nodes.state().held.len()).unwrap_or(u32::MAX));
     Ok(())
@@ -338,15 +346,23 @@ async fn beat(engine: &Engine) -> Result<(), StoreError> {
     Ok(())
 }
 
-async fn take(engine: &Engine, name: String, epoch: u64) -> Result<(), StoreError> {
+/// Takes leases, many in one commit. A node that takes for long would beat too late: what is left
+/// is taken after the next beat.
+async fn take(engine: &Engine, wanted: &[(String, u64)]) -> Result<(), StoreError> {
     let nodes = engine.nodes();
-    let lease = StoredLease { node: Some(nodes.me.text()), since: engine.now().0 };
-    if write_lease(engine, &name, epoch, &lease).await? {
-        let node = nodes.me.text();
-        tracing::info!(node, work = name, epoch, "this node does this work from now on");
-        let tenure = Tenure { epoch, ended: CancellationToken::new() };
-        nodes.state().held.insert(name.clone(), tenure);
-        engine.begin_work(&name);
+    for some in wanted.chunks(AT_ONCE) {
+        for (name, epoch) in write_leases(engine, some).await? {
+            let node = nodes.me.text();
+            tracing::info!(node, work = name, epoch, "this node does this work from now on");
+            let tenure = Tenure { epoch, ended: CancellationToken::new() };
+            nodes.state().held.insert(name.clone(), tenure);
+            engine.begin_work(&name);
+        }
+        let beaten = nodes.state().taken;
+        let passed = beaten.map(|at| engine.world().steady().duration_since(at));
+        if passed.is_some_and(|passed| passed.as_millis() >= u128::from(lease::BEAT_MILLIS)) {
+            break;
+        }
     }
     Ok(())
 }
@@ -375,13 +391,12 @@ async fn lead(engine: &Engine, leases: &BTreeMap<String, Lease>) -> Result<(), S
         match step {
             Lead::Take(event, epoch) => {
                 let name = format!("{}{}", peers::EVENT, event.partition());
-                let lease = StoredLease { node: Some(nodes.me.text()), since: engine.now().0 };
-                if write_lease(engine, &name, epoch, &lease).await? {
+                if !write_leases(engine, &[(name, epoch)]).await?.is_empty() {
                     tracing::info!(?event, "this node decides this event's claims from now on");
-                    peers.lead(event, engine.now());
+                    peers.lead(event, epoch, engine.now());
                 }
             }
-            Lead::Drop(event) => drop_lead(engine, event).await?,
+            Lead::Drop(event, epoch) => drop_lead(engine, event, epoch).await?,
         }
     }
     if taken {
@@ -392,26 +407,36 @@ async fn lead(engine: &Engine, leases: &BTreeMap<String, Lease>) -> Result<(), S
     Ok(())
 }
 
-async fn drop_lead(engine: &Engine, event: EventRef) -> Result<(), StoreError> {
+async fn drop_lead(engine: &Engine, event: EventRef, epoch: u64) -> Result<(), StoreError> {
     engine.peers().drop_lead(event);
-    let key = Key::lease(&format!("{}{}", peers::EVENT, event.partition()));
-    stored(engine, move |store| store.put(&[Write { key, version: ANY, body: None }])).await
+    let gone = no_lead(&format!("{}{}", peers::EVENT, event.partition()), epoch);
+    stored(engine, move |store| store.put(&[gone])).await
 }
 
-/// Writes a lease of this node; whether it was the first at that epoch.
-async fn write_lease(
+/// Writes leases of this node; those of which it was the first at their epoch.
+async fn write_leases(
     engine: &Engine,
-    name: &str,
-    epoch: u64,
-    lease: &StoredLease,
-) -> Result<bool, StoreError> {
-    let (key, body) = (Key::lease(name), encode(lease));
-    let taken = stored(engine, move |store| {
-        store.put(&[Write { key: key.clone(), version: epoch, body: Some(body) }])?;
+    wanted: &[(String, u64)],
+) -> Result<Vec<(String, u64)>, StoreError> {
+    let me = engine.nodes().me;
+    let body = encode(&StoredLease { node: Some(me.text()), since: engine.now().0 });
+    let mut wanted = wanted.to_vec();
+    let write = |(name, epoch): &(String, u64)| Write {
+        key: Key::lease(name),
+        version: *epoch,
+        body: Some(body.clone()),
+    };
+    let writes: Vec<Write> = wanted.iter().map(write).collect();
+    let leases = stored(engine, move |store| {
+        store.put(&writes)?;
         // Of several that write the same epoch the first one has it.
-        Ok(store.get(&key)?.map(|found| lease_of(&found)))
+        all_leases(store)
     });
-    Ok(taken.await? == Some(Lease { epoch, holder: Some(engine.nodes().me) }))
+    let leases = leases.await?;
+    wanted.retain(|(name, epoch)| {
+        leases.get(name) == Some(&Lease { epoch: *epoch, holder: Some(me) })
+    });
+    Ok(wanted)
 }
 
 /// Gives everything back, so that nobody has to wait until this node is known to be dead.
@@ -425,8 +450,8 @@ pub(crate) async fn leave(engine: &Engine) -> Result<(), StoreError> {
     for name in names {
         give(engine, name).await?;
     }
-    for event in engine.peers().led() {
-        drop_lead(engine, event).await?;
+    for (event, epoch) in engine.peers().led() {
+        drop_lead(engine, event, epoch).await?;
     }
     let gone = Write { key: Key::node(&nodes.me.text()), version: ANY, body: None };
     stored(engine, move |store| store.put(&[gone])).await

@@ -79,10 +79,18 @@ pub enum PeerError {
 /// Who leads which event, as this node knows it.
 #[derive(Default)]
 struct Leads {
-    /// Leads of this node, by when each was last wanted.
-    mine: BTreeMap<EventRef, Timestamp>,
+    /// Leads of this node.
+    mine: BTreeMap<EventRef, Led>,
     /// Events that several nodes want, and nobody leads.
     wanted: BTreeSet<EventRef>,
+}
+
+/// A lead of this node.
+#[derive(Clone, Copy)]
+struct Led {
+    epoch: u64,
+    /// When it was last wanted.
+    used: Timestamp,
 }
 
 /// Claims, and the address of the node that is to decide them.
@@ -104,8 +112,8 @@ pub(crate) struct Peers {
 pub(crate) enum Lead {
     /// Try to lead, at this epoch.
     Take(EventRef, u64),
-    /// Lead it no more.
-    Drop(EventRef),
+    /// Lead it no more, which was led at this epoch.
+    Drop(EventRef, u64),
 }
 
 impl Peers {
@@ -145,9 +153,9 @@ impl Peers {
     /// This node took claims of an event.
     pub(crate) fn used(&self, event: EventRef, now: Timestamp) {
         if self.peering.is_some()
-            && let Some(last) = self.leads().mine.get_mut(&event)
+            && let Some(led) = self.leads().mine.get_mut(&event)
         {
-            *last = now;
+            led.used = now;
         }
     }
 
@@ -178,8 +186,13 @@ impl Peers {
         });
         let stored: BTreeMap<EventRef, Lease> = stored.collect();
         let mut leads = self.leads();
-        let led_by_me = |event: &EventRef| stored.get(event).is_some_and(|l| l.holder == Some(me));
-        leads.mine.retain(|event, _| led_by_me(event));
+        // Also what is this node's without its having heard so: an answer was lost.
+        let mine = stored.iter().filter(|(_, lease)| lease.holder == Some(me));
+        let led = |(event, lease): (&EventRef, &Lease)| {
+            let used = leads.mine.get(event).map_or(now, |led| led.used);
+            (*event, Led { epoch: lease.epoch, used })
+        };
+        leads.mine = mine.map(led).collect();
         let elsewhere = stored.iter().filter_map(|(event, lease)| {
             let address = living.get(&lease.holder?)?.as_deref()?;
             Some((*event, Arc::from(address)))
@@ -192,9 +205,9 @@ impl Peers {
                 steps.push(Lead::Take(event, epoch + 1));
             }
         }
-        let idle = |last: &Timestamp| now.millis_since(*last) > IDLE_MILLIS;
-        let unused = leads.mine.iter().filter(|(_, last)| idle(last));
-        steps.extend(unused.map(|(event, _)| Lead::Drop(*event)));
+        let idle = |led: &Led| now.millis_since(led.used) > IDLE_MILLIS;
+        let unused = leads.mine.iter().filter(|(_, led)| idle(led));
+        steps.extend(unused.map(|(event, led)| Lead::Drop(*event, led.epoch)));
         drop(leads);
         self.any.store(!routes.is_empty(), Ordering::Release);
         *self.routes.write().unwrap_or_else(PoisonError::into_inner) = routes;
@@ -202,8 +215,8 @@ impl Peers {
     }
 
     /// This node leads an event from now on.
-    pub(crate) fn lead(&self, event: EventRef, now: Timestamp) {
-        self.leads().mine.insert(event, now);
+    pub(crate) fn lead(&self, event: EventRef, epoch: u64, now: Timestamp) {
+        self.leads().mine.insert(event, Led { epoch, used: now });
     }
 
     /// This node leads an event no more.
@@ -211,9 +224,9 @@ impl Peers {
         self.leads().mine.remove(&event);
     }
 
-    /// The events that this node leads.
-    pub(crate) fn led(&self) -> Vec<EventRef> {
-        self.leads().mine.keys().copied().collect()
+    /// The events that this node leads, with the epoch of each.
+    pub(crate) fn led(&self) -> Vec<(EventRef, u64)> {
+        self.leads().mine.iter().map(|(event, led)| (*event, led.epoch)).collect()
     }
 
     /// A body with the proof that a node of this platform sends it now.
@@ -420,10 +433,15 @@ mod tests {
         let steps = peers.judge(me, &leases(1, Some(other)), &BTreeMap::new(), now);
         assert_eq!(steps, [Lead::Take(event(), 2)]);
         assert_eq!(peers.leader_of(event()), None);
-        peers.lead(event(), now);
+        peers.lead(event(), 2, now);
         assert!(peers.judge(me, &leases(2, Some(me)), &living, now).is_empty());
         let later = now.plus_millis(IDLE_MILLIS + 1);
         let steps = peers.judge(me, &leases(2, Some(me)), &living, later);
-        assert_eq!(steps, [Lead::Drop(event())]);
+        assert_eq!(steps, [Lead::Drop(event(), 2)]);
+        peers.drop_lead(event());
+        assert!(peers.led().is_empty());
+        // It is still this node's, as nobody took it out of the store: an answer was lost.
+        peers.judge(me, &leases(4, Some(me)), &living, later);
+        assert_eq!(peers.led(), [(event(), 4)]);
     }
 }

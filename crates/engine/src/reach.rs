@@ -1,5 +1,6 @@
-//! Whether the store answers, and whether its clock and this node's agree. Claims find out by themselves; this is for
-//! whoever asks how the node is, and asks the store once a second.
+//! Whether the store answers, and whether its clock and this node's agree. The
+//! store is asked once a second: for whoever asks how the node is, and for the
+//! combiner, which decides nothing by a clock that is off.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use sloe_core::ids::OrgId;
+use sloe_core::time::Timestamp;
 use sloe_core::words::counted;
 use sloe_store::api::{Destination, Store, StoreError, Write};
 use sloe_store::key::{Collection, Key, Range};
@@ -25,6 +26,11 @@ use crate::worker::stored;
 const AT_ONCE: usize = 500;
 /// How long an org that takes no registrations any more may take to get the last ones.
 const LAST_ROWS: Duration = Duration::from_secs(10);
+/// So long the other nodes take nothing of an org that one is about to remove, should that one die.
+const CLOSED_MILLIS: i64 = 60_000;
+/// After so long every other node knows, and what it had begun to commit is over: one second
+/// until it looks, and eight that the store may take.
+const FOLLOWED: Duration = Duration::from_secs(10);
 /// Between two looks whether it has.
 const LOOK: Duration = Duration::from_millis(100);
 /// What the metrics show of an org.
@@ -133,11 +139,44 @@ impl Engine {
     async fn close_and_remove(&self, org: OrgId, force: bool) -> Result<Belongings, RemoveError> {
         let _turn = self.workers().removing.lock().await;
         self.desk().close(org).await.map_err(|why| unwilling(&why))?;
-        let removed = self.remove_closed(org, force).await;
-        if removed.is_err() {
-            self.desk().open(org);
+        let closed = self.close_elsewhere(org, force).await;
+        let removed = match closed {
+            Ok(()) => self.remove_closed(org, force).await,
+            Err(error) => Err(error),
+        };
+        if removed.is_ok() {
+            // What is under way of it comes to nothing, and should it come back it is open.
+            self.desk().lapse(org, self.now().plus_millis(CLOSED_MILLIS));
+            return removed;
+        }
+        self.desk().open(org);
+        if let Err(error) = self.tell_closed(org, None).await {
+            tracing::warn!(%org, %error, "other nodes may take nothing of the org for a minute");
         }
         removed
+    }
+
+    /// Has the other nodes take nothing of an org either. Unless `force`, what they took before
+    /// is durable when this returns.
+    async fn close_elsewhere(&self, org: OrgId, force: bool) -> Result<(), RemoveError> {
+        if !self.nodes().shared() {
+            return Ok(());
+        }
+        self.tell_closed(org, Some(self.now().plus_millis(CLOSED_MILLIS))).await?;
+        if !force {
+            tokio::time::sleep(FOLLOWED).await;
+        }
+        Ok(())
+    }
+
+    async fn tell_closed(&self, org: OrgId, until: Option<Timestamp>) -> Result<(), RemoveError> {
+        if !self.nodes().shared() {
+            return Ok(());
+        }
+        let engine = self.clone();
+        let tell = move || engine.registry().close_until(&**engine.store(), org, until);
+        let told = self.workers().blocking(tell).await.map_err(|_| Denied::OutcomeUnknown)?;
+        told?.map(drop).ok_or(RemoveError::NotFound)
     }
 
     async fn remove_closed(&self, org: OrgId, force: bool) -> Result<Belongings, RemoveError> {
@@ -176,6 +215,8 @@ impl Engine {
     /// # Errors
     /// The store's, or why personal data is still there: ask again.
     pub async fn finish_removals(&self) -> Result<bool, String> {
+        // One at a time: whoever connects such an org anew must find that nobody deletes it any more.
+        let _turn = self.workers().removing.lock().await;
         let mut left = false;
         for leaving in self.registry().all_leaving() {
             left |= self.finish_removal(leaving).await?;
@@ -276,4 +317,52 @@ fn sweep(store: &dyn Store, scope: OrgScope) -> Result<usize, StoreError> {
         }
     }
     Ok(deleted)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+
+    use sloe_core::fact::Actor;
+    use sloe_core::ids::ClaimId;
+    use sloe_core::ledger::Command;
+    use sloe_store::memory::Memory;
+
+    use super::*;
+    use crate::ledger::Unanswered;
+    use crate::testing::{connect, engine_on, event, org_id};
+    use crate::worker::follow;
+
+    #[tokio::test]
+    async fn what_one_node_is_about_to_remove_is_closed_on_all_until_it_is_done() {
+        let store = Memory::default();
+        let [a, b] = [(); 2].map(|()| engine_on(Arc::new(store.clone()), None));
+        connect(&a, &store);
+        let other = async |b: &Engine| {
+            follow::step(b).await.unwrap();
+            let (claim, actor) = (ClaimId(1), Actor::Registrant);
+            let cancel = Command::Cancel { claim, place: None, actor };
+            b.desk().run(event(), cancel, None).await.unwrap_err()
+        };
+        let is_open = |why: &Unanswered| matches!(why, Unanswered::Refused(_));
+        assert!(is_open(&other(&b).await));
+        let until = |engine: &Engine| Some(engine.now().plus_millis(CLOSED_MILLIS));
+        a.tell_closed(org_id(), until(&a)).await.unwrap();
+        assert_eq!(other(&b).await, Unanswered::NotAccepted);
+        // Also one that starts meanwhile.
+        let c = engine_on(Arc::new(store.clone()), None);
+        assert_eq!(other(&c).await, Unanswered::NotAccepted);
+        a.tell_closed(org_id(), None).await.unwrap();
+        assert!(is_open(&other(&b).await) && is_open(&other(&c).await));
+        // It is removed by one node, and connected again by another.
+        a.remove_org(org_id(), true).await.unwrap();
+        while a.finish_removals().await.unwrap() {}
+        follow::step(&b).await.unwrap();
+        connect(&b, &store);
+        assert!(is_open(&other(&a).await) && is_open(&other(&b).await));
+        for engine in [a, b, c] {
+            engine.stop().await;
+        }
+    }
 }

@@ -43,6 +43,8 @@ pub struct Org {
     pub mapping: Arc<OrgMapping>,
     /// How much of its API allowance Sloe may take.
     pub budget: Rules,
+    /// Until when no node takes claims, as one is about to remove it.
+    pub(crate) closed_until: Option<Timestamp>,
     /// Counts changes of this document.
     pub(crate) version: u64,
 }

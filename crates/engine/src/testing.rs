@@ -48,24 +48,34 @@ pub(crate) fn raw(name: &str) -> RawEvent {
     }
 }
 
-/// An engine that serves the org.
-pub(crate) fn engine(workers: Option<worker::Settings>) -> (Engine, Arc<Org>, tempfile::TempDir) {
-    let directory = tempfile::tempdir().unwrap();
-    let store: Arc<dyn Store> = Arc::new(Embedded::open(directory.path()).unwrap());
-    let engine = Engine::start(Options {
-        store: Arc::clone(&store),
+/// An engine on a store.
+pub(crate) fn engine_on(store: Arc<dyn Store>, workers: Option<worker::Settings>) -> Engine {
+    Engine::start(Options {
+        store,
         master_key: Key::new([7; 32]),
         world: Arc::new(Machine),
         ledger_bytes: LEDGER_BYTES,
         workers,
     })
-    .unwrap();
+    .unwrap()
+}
+
+/// An engine that serves the org.
+pub(crate) fn engine(workers: Option<worker::Settings>) -> (Engine, Arc<Org>, tempfile::TempDir) {
+    let directory = tempfile::tempdir().unwrap();
+    let store: Arc<dyn Store> = Arc::new(Embedded::open(directory.path()).unwrap());
+    let engine = engine_on(Arc::clone(&store), workers);
+    let org = connect(&engine, &*store);
+    (engine, org, directory)
+}
+
+/// Connects the org.
+pub(crate) fn connect(engine: &Engine, store: &dyn Store) -> Arc<Org> {
     let flow = Flow::ClientCredentials {
         client_id: "client".to_owned(),
         client_secret: "secret".to_owned().into(),
     };
     let credentials = Credentials { login_url: "http://127.0.0.1:9".to_owned(), flow };
     let profile = Profile { slug: "acme".into(), name: "Acme".into(), ..Profile::default() };
-    let (org, _) = engine.registry().connect(&*store, org_id(), profile, credentials).unwrap();
-    (engine, org, directory)
+    engine.registry().connect(store, org_id(), profile, credentials).unwrap().0
 }

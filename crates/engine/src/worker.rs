@@ -122,7 +122,7 @@ pub(crate) struct Workers {
     pub(crate) licenses: license::Reader,
     /// Held by whoever rewrites vault entries.
     pub(crate) erasing: tokio::sync::Mutex<()>,
-    /// Held by whoever removes an org.
+    /// Held by whoever removes an org, or deletes what is left of one.
     pub(crate) removing: tokio::sync::Mutex<()>,
     /// Wakes nobody: for workers that go by their timer only.
     nothing: Notify,

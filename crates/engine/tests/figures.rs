@@ -7,7 +7,7 @@ mod common;
 use std::time::Duration;
 
 use common::org::{Org, hasty, until};
-use common::{person, place, start};
+use common::{person, place, start, start_under};
 use serde_json::{Value as Json, json};
 use sloe_core::ids::{EventRef, SfId};
 use sloe_engine::claims::RequestId;
@@ -71,5 +71,25 @@ async fn figures_of_all_events_go_together_and_those_of_a_new_event_do_not_wait(
     register(&engine, &events).await;
     org.drained(&engine).await;
     assert_eq!(sold(&org, &events).await, [1.0, 1.0, 1.0], "the next round has not come");
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn seats_of_a_hold_that_ended_while_nothing_ran_are_told_to_be_free_though_nobody_looks() {
+    let (org, place) = (Org::start().await, place());
+    let (engine, clock) = org.served(&place).await;
+    let held = async || {
+        let records = org.records("SELECT Held__c FROM Sloe_Event__c").await;
+        records[0]["Held__c"].clone()
+    };
+    let (choice, _) = person(&engine, org.event(), 1);
+    let event = org.event().public_id();
+    engine.hold(event, &RequestId::Fresh, &[choice]).await.unwrap();
+    until("the hold is told", async || held().await == 1.0).await;
+    engine.stop().await;
+    drop(engine);
+    clock.advance_days(1);
+    let engine = start_under(&place, &clock, Some(hasty(2_000)));
+    until("its seat is told to be free", async || held().await == 0.0).await;
     engine.stop().await;
 }

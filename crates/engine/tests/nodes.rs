@@ -5,7 +5,7 @@
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,9 +19,9 @@ use sloe_engine::engine::Engine;
 use sloe_engine::error::Denied;
 use sloe_engine::peers::{Peering, Posted};
 use sloe_engine::worker;
-use sloe_store::api::Store;
+use sloe_store::api::{Store, Write};
 use sloe_store::faulty::{Faulty, Plan};
-use sloe_store::key::{Collection, Range};
+use sloe_store::key::{Collection, Key, Range};
 use sloe_store::memory::Memory;
 use tokio::runtime::Runtime;
 
@@ -212,7 +212,7 @@ async fn two_nodes_share_the_work_of_many_orgs() {
     let told = "2 nodes on this store; this one does 3 pieces of what one node at a time does.";
     until("the doctor tells so", async || {
         let lines = first.examine_platform().await;
-        lines.iter().any(|line| line.subject == "nodes" && line.says == told)
+        lines.iter().any(|line| line.subject == "running nodes" && line.says == told)
     })
     .await;
     first.stop().await;
@@ -259,6 +259,8 @@ async fn an_update_is_asked_of_whichever_node_reads_the_org() {
 struct Wires {
     ends: Arc<Mutex<BTreeMap<String, Engine>>>,
     calls: Arc<AtomicUsize>,
+    /// Answers get lost.
+    mute: Arc<AtomicBool>,
 }
 
 impl Wires {
@@ -271,7 +273,11 @@ impl Wires {
                 let end = wires.ends.lock().unwrap().get(address).cloned();
                 let end = end.ok_or("nobody is there")?;
                 wires.calls.fetch_add(1, Ordering::SeqCst);
-                end.decide_for_peer(&body).await.map_err(|error| error.to_string())
+                let answer = end.decide_for_peer(&body).await.map_err(|error| error.to_string());
+                if wires.mute.load(Ordering::SeqCst) {
+                    return Err("the answer is lost".to_owned());
+                }
+                answer
             })
         };
         Peering { address: address.to_owned(), post: Arc::new(post) }
@@ -339,6 +345,57 @@ async fn claims_of_a_hot_event_are_handed_to_the_node_that_leads_it() {
         node.register(at.public_id(), &RequestId::Fresh, &[people]).await.unwrap();
     }
     until("every node tells the same", async || left(Some(117))).await;
+}
+
+/// Has the node at an address lead an event, as if it had been the first to want it.
+fn let_lead(store: &Memory, at: EventRef, address: &str) {
+    let nodes = store.scan(Range::All(Collection::Nodes), None, 10).unwrap();
+    let of = |body: &[u8]| serde_json::from_slice::<serde_json::Value>(body).unwrap();
+    let mut nodes = nodes.iter().filter(|(_, node)| of(&node.body)["peer"] == address);
+    let node = nodes.next().unwrap().0.id();
+    let key = Key::lease(&format!("event/{}", at.partition()));
+    let body = serde_json::json!({ "node": node, "since": 0 }).to_string().into_bytes();
+    store.put(&[Write { key, version: 1, body: Some(body) }]).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_leader_may_have_taken_is_not_said_to_be_refused_where_nobody_can_look() {
+    let (memory, wires) = (Memory::default(), Wires::default());
+    let store = Arc::new(Faulty::new(memory.clone(), Plan::new()));
+    let workers =
+        |address| Some(worker::Settings { peering: Some(wires.peering(address)), ..web() });
+    let leader = node(&memory, workers("http://leader"));
+    let faulty = Arc::<Faulty<Memory>>::clone(&store);
+    let other = start_on(faulty, Arc::new(Machine), workers("http://other"));
+    wires.ends.lock().unwrap().insert("http://leader".to_owned(), leader.clone());
+    connect(&leader, &memory, org_id(1), "acme", "http://127.0.0.1:9");
+    leader.apply_refresh(org_id(1), raw(1, "Event", Some(1_000), 0)).await.unwrap();
+    let at = event(org_id(1));
+    let known = async || {
+        let nodes = memory.scan(Range::All(Collection::Nodes), None, 10).unwrap();
+        nodes.len() == 2 && other.event(at.public_id()).is_ok() && other.is_live(org_id(1))
+    };
+    until("both are there and know the event", known).await;
+    let_lead(&memory, at, "http://leader");
+    let register = async |n: usize| {
+        let request = RequestId::Given(n.to_string());
+        other.register(at.public_id(), &request, &[person(&other, at, n)]).await
+    };
+    let mut sold = 0;
+    until("claims are handed over", async || {
+        sold += 1;
+        register(sold).await.unwrap();
+        wires.calls.load(Ordering::SeqCst) > 0
+    })
+    .await;
+    wires.mute.store(true, Ordering::SeqCst);
+    store.set_away(true);
+    let lost = register(sold + 1).await;
+    assert!(matches!(lost, Err(Denied::OutcomeUnknown)), "{lost:?}");
+    store.set_away(false);
+    register(sold + 1).await.unwrap();
+    let left = 1_000 - u32::try_from(sold + 1).unwrap();
+    assert_eq!(leader.availability(at).await.unwrap().left, Some(left), "it is there once");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -197,7 +197,7 @@ pub trait Store: Send + Sync + 'static {
         claims: &[ClaimId],
     ) -> Result<Vec<Option<Vec<u8>>>, StoreError>;
 
-    /// A document.
+    /// A document. Of one that was damaged by hand its body tells: it can't be decoded.
     ///
     /// # Errors
     /// As [`Store::read`].
@@ -206,7 +206,7 @@ pub trait Store: Send + Sync + 'static {
     /// Writes documents in one commit; those not newer than what is stored are ignored.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// [`StoreError::Unavailable`]; [`StoreError::OutcomeUnknown`]: the same again does no harm.
     fn put(&self, writes: &[Write]) -> Result<(), StoreError> {
         self.put_under(None, writes)
     }
@@ -214,7 +214,7 @@ pub trait Store: Send + Sync + 'static {
     /// The same, for whoever does it under a lease.
     ///
     /// # Errors
-    /// [`StoreError::Superseded`]; [`StoreError::Unavailable`].
+    /// [`StoreError::Superseded`]; as [`Store::put`].
     fn put_under(&self, fence: Option<&Fence>, writes: &[Write]) -> Result<(), StoreError>;
 
     /// Up to `limit` documents after local or full id `after`, by id.
@@ -273,7 +273,7 @@ pub trait Store: Send + Sync + 'static {
     /// journal's last version, with `writes` in the same commit.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// As [`Store::put`].
     fn advance(
         &self,
         destination: Destination,
@@ -287,7 +287,7 @@ pub trait Store: Send + Sync + 'static {
     /// The same, for whoever does it under a lease.
     ///
     /// # Errors
-    /// [`StoreError::Superseded`]; [`StoreError::Unavailable`].
+    /// [`StoreError::Superseded`]; as [`Store::put`].
     fn advance_under(
         &self,
         fence: Option<&Fence>,
@@ -305,7 +305,7 @@ pub trait Store: Send + Sync + 'static {
     /// Writes an org's own document and gives access to the rest.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// As [`Store::put`].
     fn add_org(&self, org: OrgId, version: u64, body: Vec<u8>) -> Result<OrgScope, StoreError>;
 
     /// Discards every projection (orders and how far they got) and checkpoint:

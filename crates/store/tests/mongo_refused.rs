@@ -6,14 +6,15 @@
 
 mod stand_in;
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::Write;
+use std::net::TcpListener;
 
 use mongodb::bson::{Document as Bson, doc};
 use mongodb::sync::Client;
 use sloe_store::api::StoreError;
 use sloe_store::mongo::Mongo;
 use stand_in::Server;
+use stand_in::wire::Message;
 
 /// Why a MongoDB can't be used.
 fn refused(uri: &str) -> String {
@@ -35,36 +36,15 @@ fn pretend(answers: Answers) -> String {
             std::thread::spawn(move || {
                 let mut stream = stream.unwrap();
                 // Until whoever asks leaves.
-                while answer(&mut stream, answers).is_some() {}
+                while let Some(message) = Message::read(&mut stream) {
+                    if stream.write_all(&message.answer(&answers(&message.command))).is_err() {
+                        return;
+                    }
+                }
             });
         }
     });
     format!("mongodb://{address}/sloe?serverSelectionTimeoutMS=20000")
-}
-
-/// Answers one message of the wire protocol: of the old kind that greets, or of the newer one.
-fn answer(stream: &mut TcpStream, answers: Answers) -> Option<()> {
-    let [query, reply, message] = [2004, 1, 2013];
-    let mut head = [0; 16];
-    stream.read_exact(&mut head).ok()?;
-    let number = |at: usize| i32::from_le_bytes(head[at..at + 4].try_into().unwrap());
-    let mut body = vec![0; usize::try_from(number(0)).unwrap() - 16];
-    stream.read_exact(&mut body).ok()?;
-    let old = number(12) == query;
-    let from = if old { 4 + body[4..].iter().position(|b| *b == 0).unwrap() + 9 } else { 5 };
-    let length = i32::from_le_bytes(body[from..from + 4].try_into().unwrap());
-    let command = &body[from..from + usize::try_from(length).unwrap()];
-    let command: Bson = mongodb::bson::deserialize_from_slice(command).unwrap();
-    let answer = mongodb::bson::serialize_to_vec(&answers(&command)).unwrap();
-    let (kind, before) = if old {
-        // Flags, a cursor, where it begins, and that it is one document.
-        (reply, [&[0; 16][..], &1_i32.to_le_bytes()].concat())
-    } else {
-        (message, vec![0; 5])
-    };
-    let length = i32::try_from(16 + before.len() + answer.len()).unwrap();
-    let head = [length, 1, number(4), kind].map(i32::to_le_bytes).concat();
-    stream.write_all(&[head, before, answer].concat()).ok()
 }
 
 /// What a replica set of one says of itself, of some age.

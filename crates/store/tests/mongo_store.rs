@@ -5,9 +5,8 @@
 
 mod stand_in;
 
-use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use mongodb::bson::{Document as Bson, doc};
@@ -19,6 +18,7 @@ use sloe_store::api::{Append, Appended, News, Sealed, Store, StoreError, Write};
 use sloe_store::key::Key;
 use sloe_store::mongo::{Bounded, Mongo};
 use stand_in::Server;
+use stand_in::wire::Wire;
 use tempfile::TempDir;
 
 struct Place {
@@ -215,53 +215,11 @@ fn where_nothing_listens_it_is_said_and_nothing_was_written() {
     }
 }
 
-/// Passes bytes on to a server, and can cut every connection at once.
-struct Wire {
-    port: u16,
-    open: Arc<Mutex<Vec<TcpStream>>>,
-}
-
-impl Wire {
-    fn to(server: u16) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let open: Arc<Mutex<Vec<TcpStream>>> = Arc::default();
-        let all = Arc::clone(&open);
-        std::thread::spawn(move || {
-            for client in listener.incoming() {
-                let (Ok(client), Ok(server)) = (client, TcpStream::connect(("127.0.0.1", server)))
-                else {
-                    continue;
-                };
-                let ends = [(&client, &server), (&server, &client)];
-                for (from, to) in
-                    ends.map(|(a, b)| (a.try_clone().unwrap(), b.try_clone().unwrap()))
-                {
-                    std::thread::spawn(move || pass(from, to));
-                }
-                all.lock().unwrap().extend([client, server]);
-            }
-        });
-        Self { port, open }
-    }
-
-    fn cut(&self) {
-        for stream in self.open.lock().unwrap().drain(..) {
-            let _ = stream.shutdown(Shutdown::Both);
-        }
-    }
-}
-
-fn pass(mut from: TcpStream, mut to: TcpStream) {
-    let _ = std::io::copy(&mut from, &mut to);
-    let _ = to.shutdown(Shutdown::Both);
-}
-
 #[test]
 fn changes_are_told_also_those_that_happened_while_the_connection_was_lost() {
     let place = Place::new();
     let Some(port) = place.server.port() else { return };
-    let wire = Wire::to(port);
+    let wire = Wire::to(port, |_| None);
     let uri = place.server.uri().replace(&port.to_string(), &wire.port.to_string());
     let listener = Mongo::open(&format!("{uri}?directConnection=true")).unwrap();
     let store = place.open();
@@ -286,6 +244,30 @@ fn changes_are_told_also_those_that_happened_while_the_connection_was_lost() {
     // Who has nobody to tell ends.
     drop(told);
     assert!(thread.join().unwrap().unwrap());
+}
+
+#[test]
+fn what_was_damaged_by_hand_is_told_by_a_body_that_can_not_be_read_and_can_be_written_anew() {
+    let place = Place::new();
+    let store = place.open();
+    let scope = store.add_org(event(1).org, 1, b"{}".to_vec()).unwrap();
+    let client = Client::with_uri_str(place.server.uri()).unwrap();
+    let pages: Collection<Bson> = client.default_database().unwrap().collection("snapshots");
+    let damages = [
+        (doc! { "$set": { "data": 5 } }, 3),
+        (doc! { "$unset": { "data": 1 } }, 3),
+        (doc! { "$set": { "data": "x", "version": "y" } }, 0),
+    ];
+    for (n, (damage, version)) in (1..).zip(damages) {
+        let key = Key::snapshot(scope, event(n).event);
+        let write = |version| Write { key: key.clone(), version, body: Some(b"{}".to_vec()) };
+        store.put(&[write(3)]).unwrap();
+        pages.update_one(doc! { "_id": key.id() }, damage).run().unwrap();
+        let found = store.get(&key).unwrap().unwrap();
+        assert_eq!((found.version, found.body), (version, Vec::new()));
+        store.put(&[write(4)]).unwrap();
+        assert_eq!(store.get(&key).unwrap().unwrap().body, b"{}");
+    }
 }
 
 #[test]

@@ -15,6 +15,7 @@ pub(super) async fn lines(engine: &Engine) -> Vec<Line> {
 
 /// The nodes on the store, and whether all that one of them does at a time is done.
 fn nodes(engine: &Engine) -> Option<Line> {
+    let subject = "running nodes";
     let (nodes, mine, undone) = engine.nodes().standing()?;
     let says = format!(
         "{} on this store; this one does {} of what one node at a time does.",
@@ -22,9 +23,9 @@ fn nodes(engine: &Engine) -> Option<Line> {
         counted(mine, "piece")
     );
     Some(match undone {
-        0 => Line::good("nodes", says),
+        0 => Line::good(subject, says),
         _ => Line::attention(
-            "nodes",
+            subject,
             format!("{says} Nobody does {}: what belongs to it waits.", counted(undone, "piece")),
             "It passes within ten seconds after a node has ended. If it stays, start a node with \
              --role worker or --role all.",

@@ -170,9 +170,9 @@ impl Combiner {
             return;
         }
         let (open, closed): (Vec<_>, Vec<_>) =
-            tasks.into_iter().partition(|task| self.closed.admits(task));
+            tasks.into_iter().partition(|task| self.closed.admits(task, now));
         for task in closed {
-            let _ = task.answer.send(Err(Unanswered::NotAccepted));
+            self.deny(*task, Unanswered::NotAccepted);
         }
         let mut by_event: BTreeMap<EventRef, Vec<Box<Task>>> = BTreeMap::new();
         for task in self.hand_over(open) {
@@ -298,9 +298,13 @@ impl Combiner {
     }
 
     /// Tells that a task can't be decided on; if it may have been taken when it
-    /// was asked before, then that.
+    /// was asked before, or by the node that it was handed to, then that.
     fn deny(&self, task: Task, unanswered: Unanswered) {
         let unanswered = self.residents.doubts.of(task.event, &task.command, unanswered);
+        let unanswered = match unanswered {
+            Unanswered::NotAccepted if task.here => Unanswered::OutcomeUnknown,
+            unanswered => unanswered,
+        };
         let _ = task.answer.send(Err(unanswered));
     }
 

@@ -3,6 +3,7 @@
 use crossbeam_channel::{Sender, TrySendError};
 use sloe_core::ids::{ClaimId, EventRef, OrgId};
 use sloe_core::ledger::{ClaimView, Command, PoolCount};
+use sloe_core::time::Timestamp;
 use sloe_store::api::Sealed;
 use tokio::sync::oneshot;
 
@@ -125,9 +126,20 @@ impl Desk {
     /// # Errors
     /// [`Unanswered`].
     pub async fn load(&self, event: EventRef) -> Result<(), Unanswered> {
+        self.begin_load(event).await
+    }
+
+    /// The same, begun at once.
+    pub(crate) fn begin_load(
+        &self,
+        event: EventRef,
+    ) -> impl Future<Output = Result<(), Unanswered>> + Send + use<> {
         let (answer, answered) = oneshot::channel();
-        self.submit(Ask::Load { event, answer })?;
-        answered.await.unwrap_or(Err(Unanswered::NotAccepted))
+        let submitted = self.submit(Ask::Load { event, answer });
+        async move {
+            submitted?;
+            answered.await.unwrap_or(Err(Unanswered::NotAccepted))
+        }
     }
 
     /// Takes nothing of an org any more that it would have to be told. What was
@@ -143,6 +155,16 @@ impl Desk {
             Err(unanswered) => Err(unanswered),
         };
         settled.inspect_err(|_| self.open(org))
+    }
+
+    /// Takes nothing of an org for as long as another node says, which removes it.
+    pub(crate) fn follow(&self, org: OrgId, closed_until: Option<Timestamp>) {
+        self.closed.follow(org, closed_until);
+    }
+
+    /// Takes nothing of an org that was removed here until then.
+    pub(crate) fn lapse(&self, org: OrgId, until: Timestamp) {
+        self.closed.lapse(org, until);
     }
 
     /// Takes everything of an org again.

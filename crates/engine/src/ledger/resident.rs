@@ -122,22 +122,16 @@ impl Residents {
             return self.get_mut(event).ok_or(LoadError::Unavailable);
         }
         let before = resident.ledger.version();
-        let moved = roll(store, event, &mut resident.ledger).map(|facts| {
-            resident.facts_since_checkpoint += facts;
-            resident.ledger.version() > before
-        });
-        match moved {
-            Ok(true) => {
-                self.publish(event);
-                self.moved.insert(event);
-            }
-            Ok(false) => {}
-            Err(LoadError::Quarantined(reason)) => {
-                self.quarantine(event, reason.clone());
-                return Err(LoadError::Quarantined(reason));
-            }
-            Err(error) => return Err(error),
+        let rolled = roll(store, event, &mut resident.ledger);
+        resident.facts_since_checkpoint += rolled.as_ref().map_or(0, |facts| *facts);
+        if let Err(LoadError::Quarantined(reason)) = &rolled {
+            self.quarantine(event, reason.clone());
+        } else if resident.ledger.version() > before {
+            // Also what was read before the store stopped answering.
+            self.publish(event);
+            self.moved.insert(event);
         }
+        rolled?;
         self.get_mut(event).ok_or(LoadError::Unavailable)
     }
 

@@ -15,6 +15,7 @@ use sloe_store::api::{Store, StoreError};
 use super::{HookSecrets, Org, OrgError, Profile};
 use crate::engine::Engine;
 use crate::mapping::{Moved, told};
+use crate::nodes::PLATFORM;
 use crate::worker::budget::{self, Tally};
 use crate::worker::stored;
 
@@ -198,8 +199,9 @@ impl Engine {
         if findings.iter().any(|finding| finding.severity == Severity::Blocker) {
             return Err(ConnectError::NotReady(findings));
         }
-        // What is left of it from before goes first.
-        while self.registry().is_leaving(found) {
+        // What is left of it from before goes first. Where another node deletes that, only it
+        // knows when it is done.
+        while self.registry().is_leaving(found) && self.nodes().holds(PLATFORM) {
             let gone = self.finish_removals().await;
             gone.map_err(|why| OrgError::Store(StoreError::Unavailable(why)))?;
         }

@@ -72,7 +72,10 @@ impl Licenses {
         let source = store.get(&Key::license_source())?;
         let (before, mut rows) = (self.rows(), Rows::new());
         for (key, document) in store.scan(Range::All(Collection::Licenses), None, usize::MAX)? {
-            let org = OrgId::parse(key.id()).map_err(|e| StoreError::Damaged(e.to_string()))?;
+            let Ok(org) = OrgId::parse(key.id()) else {
+                tracing::error!(key = key.id(), "a document among the licenses names no org");
+                continue;
+            };
             let held = stored::decode(&document.body).unwrap_or_else(|error| {
                 // One org's damage is that org's only, and mended when its rows are written anew.
                 tracing::error!(%org, %error, "an org's licenses can't be read; what was known of them stands");

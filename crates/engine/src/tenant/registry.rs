@@ -6,43 +6,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 use sloe_core::budget::Rules;
 use sloe_core::ids::OrgId;
-use sloe_core::time;
+use sloe_core::time::{self, Timestamp};
 use sloe_salesforce::Credentials;
 use sloe_store::api::{Store, StoreError};
 use sloe_store::key::{self, Collection, Range};
 use sloe_store::scope::OrgScope;
 
 use super::hook::{self, HookSecrets};
-use super::stored::{self, Opened, Profile};
+use super::stored::{self, Opened, Profile, RESERVED};
 use super::{Licenses, Org, OrgMapping};
 use crate::clock::World;
 use crate::seal::Key;
-
-/// First path segments that no org may have.
-const RESERVED: [&str; 22] = [
-    "admin",
-    "api",
-    "assets",
-    "checkout",
-    "favicon.ico",
-    "healthz",
-    "hooks",
-    "livez",
-    "mailbox",
-    "metrics",
-    "ofrep",
-    "openapi.json",
-    "order",
-    "problems",
-    "readyz",
-    "robots.txt",
-    "staff",
-    "status",
-    "status.json",
-    "t",
-    "waitroom",
-    "well-known",
-];
 
 /// Why an org can't be connected or read.
 #[derive(Debug, thiserror::Error)]
@@ -134,7 +108,8 @@ impl Registry {
                 tracing::error!(key = key.id(), "a document among the orgs names none");
                 continue;
             };
-            let scope = store.open_org(id)?.ok_or(OrgError::Damaged("it is gone".to_owned()))?;
+            // Gone since it was listed: another node has just ended its removal.
+            let Some(scope) = store.open_org(id)? else { continue };
             if stored::is_leaving(&document.body) {
                 registry.leaving().insert(id, Leaving { scope, version: document.version });
                 continue;
@@ -182,10 +157,9 @@ impl Registry {
         for (key, version) in versions {
             let Ok(id) = OrgId::parse(key.id()) else { continue };
             there.insert(id);
-            let seen = self.seen().get(&id).copied();
             let known = self.by_id(id).map(|org| org.version);
             if known.is_some_and(|known| known >= version)
-                || (known.is_none() && seen == Some(version))
+                || self.seen().get(&id) == Some(&version)
                 || self.damaged.contains_key(&id)
             {
                 continue;
@@ -201,6 +175,8 @@ impl Registry {
             }
         }
         self.leaving().retain(|id, _| there.contains(id));
+        // Should it come back, its versions begin anew.
+        self.seen().retain(|id, _| there.contains(id));
         Ok(followed)
     }
 
@@ -313,6 +289,7 @@ impl Registry {
             key,
             hook_secrets: std::iter::once(hook::hash(&fresh.secret)).chain(known).collect(),
             budget: before.as_ref().map_or_else(Rules::default, |org| org.budget),
+            closed_until: None,
         };
         let version = before.as_ref().map_or(1, |org| org.version + 1);
         Ok((self.keep(store, id, opened, version)?, fresh))
@@ -331,6 +308,20 @@ impl Registry {
         self.change(store, id, |opened| opened.budget = budget)
     }
 
+    /// Lets every node take nothing of an org until then, or everything again; `None` if it is
+    /// not connected.
+    ///
+    /// # Errors
+    /// The store's; then nothing changed.
+    pub(crate) fn close_until(
+        &self,
+        store: &dyn Store,
+        id: OrgId,
+        until: Option<Timestamp>,
+    ) -> Result<Option<Arc<Org>>, OrgError> {
+        self.change(store, id, |opened| opened.closed_until = until)
+    }
+
     /// Changes one thing of a connected org's document.
     pub(super) fn change(
         &self,
@@ -346,6 +337,7 @@ impl Registry {
             key: before.key.clone(),
             hook_secrets: before.hook_secrets.clone(),
             budget: before.budget,
+            closed_until: before.closed_until,
         };
         change(&mut opened);
         self.keep(store, id, opened, before.version + 1).map(Some)
@@ -359,17 +351,28 @@ impl Registry {
         version: u64,
     ) -> Result<Arc<Org>, OrgError> {
         let body = stored::encode(&opened, &self.master, &*self.world, id.as_bytes())?;
-        let scope = store.add_org(id, version, body.clone())?;
-        // Of two nodes that change it at once the store keeps the first.
-        let stored = store.get(&key::Key::org(id))?;
-        if stored.is_none_or(|stored| stored.body != body) {
-            let why = "the org was changed elsewhere at the same moment: try again".to_owned();
-            return Err(StoreError::Unavailable(why).into());
-        }
+        let scope = Self::write(store, id, version, &body)?;
         let mapping = self.by_id(id).map(|org| Arc::clone(&org.mapping)).unwrap_or_default();
         let org = Arc::new(org(scope, opened, version, mapping));
         self.insert(&org);
         Ok(org)
+    }
+
+    /// Writes an org's document, if nobody else has changed it since it was read here.
+    fn write(
+        store: &dyn Store,
+        id: OrgId,
+        version: u64,
+        body: &[u8],
+    ) -> Result<OrgScope, StoreError> {
+        let scope = store.add_org(id, version, body.to_vec())?;
+        // Of two nodes that change it at once the store keeps the first.
+        let stored = store.get(&key::Key::org(id))?;
+        if stored.is_none_or(|stored| stored.body != body) {
+            let why = "the org was changed elsewhere at the same moment: try again".to_owned();
+            return Err(StoreError::Unavailable(why));
+        }
+        Ok(scope)
     }
 
     /// Takes an org out of everybody's sight and destroys its key, credentials
@@ -382,7 +385,8 @@ impl Registry {
         let _turn = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(org) = self.by_id(id) else { return Ok(None) };
         let version = org.version + 1;
-        let scope = store.add_org(id, version, stored::encode_leaving(self.world.now())?)?;
+        let body = stored::encode_leaving(self.world.now())?;
+        let scope = Self::write(store, id, version, &body)?;
         self.leaving().insert(id, Leaving { scope, version });
         self.remove(id);
         Ok(Some(org))
@@ -478,6 +482,7 @@ fn org(scope: OrgScope, opened: Opened, version: u64, mapping: impl Into<Arc<Org
         key: opened.key,
         hook_secrets: opened.hook_secrets,
         budget: opened.budget,
+        closed_until: opened.closed_until,
         version,
     }
 }

@@ -11,6 +11,32 @@ use super::OrgError;
 use crate::clock::World;
 use crate::seal::Key;
 
+/// First path segments that no org may have.
+pub(super) const RESERVED: [&str; 22] = [
+    "admin",
+    "api",
+    "assets",
+    "checkout",
+    "favicon.ico",
+    "healthz",
+    "hooks",
+    "livez",
+    "mailbox",
+    "metrics",
+    "ofrep",
+    "openapi.json",
+    "order",
+    "problems",
+    "readyz",
+    "robots.txt",
+    "staff",
+    "status",
+    "status.json",
+    "t",
+    "waitroom",
+    "well-known",
+];
+
 /// How an org looks to the public and whom to ask; chosen when it is connected.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -71,6 +97,9 @@ struct Document {
     /// Share and reserve in hundredths, calls at once; the defaults if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     budget: Option<(u8, u8, u8)>,
+    /// Until when no node takes claims, as one is about to remove it; in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    closed_until: Option<i64>,
 }
 
 /// All that is left of the document of an org that is being removed.
@@ -99,6 +128,7 @@ pub(super) struct Opened {
     pub(super) key: Key,
     pub(super) hook_secrets: Vec<[u8; 32]>,
     pub(super) budget: Rules,
+    pub(super) closed_until: Option<Timestamp>,
 }
 
 pub(super) fn encode(
@@ -130,6 +160,7 @@ pub(super) fn encode(
         sealed_flow: hex(&opened.key.seal(world, org, &flow).map_err(damaged)?),
         hook_secrets: opened.hook_secrets.iter().map(|secret| hex(secret)).collect(),
         budget: Some((opened.budget.share(), opened.budget.reserve(), opened.budget.at_once())),
+        closed_until: opened.closed_until.map(|until| until.0),
     };
     serde_json::to_vec(&document).map_err(damaged)
 }
@@ -159,6 +190,7 @@ pub(super) fn decode(body: &[u8], master: &Key, org: &[u8]) -> Result<Opened, Or
         hook_secrets: document.hook_secrets.iter().map(secret).collect::<Result<_, _>>()?,
         // A value that today's ranges refuse must not keep the org away.
         budget: document.budget.and_then(|(s, r, n)| Rules::new(s, r, n).ok()).unwrap_or_default(),
+        closed_until: document.closed_until.map(Timestamp),
     })
 }
 

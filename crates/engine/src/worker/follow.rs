@@ -1,6 +1,6 @@
 //! What other nodes changed: orgs, pages, and what is left. Looked at once a
-//! second by every node, whatever its role, and as soon as the store tells of it; on a store of one process there is
-//! nothing to follow.
+//! second by every node, whatever its role, and as soon as the store tells of
+//! it; on a store of one process there is nothing to follow.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -14,10 +14,14 @@ use tokio::sync::Notify;
 use super::orgs::lock;
 use super::stored;
 use crate::engine::Engine;
+use crate::nodes;
 use crate::tenant::OrgError;
 
 /// How close looks follow each other, however much is told.
 const APART: Duration = Duration::from_millis(20);
+/// Journals that are asked for at once: each alone would wait for a commit of its own, and all
+/// together would keep claims waiting.
+const AT_ONCE: usize = 16;
 
 /// What was told of and not looked at yet.
 #[derive(Default)]
@@ -40,8 +44,14 @@ impl Told {
         match news {
             News::Batch(event, version) => {
                 let known = engine.availability_now(event);
-                if known.is_some_and(|known| known.version < version) {
-                    pending.events.insert(event);
+                match known {
+                    Some(known) if known.version < version => drop(pending.events.insert(event)),
+                    Some(_) => {}
+                    // Nobody follows it here yet: whoever tells its org figures does from now on.
+                    None if engine.nodes().holds(&nodes::of_org(event.org)) => {
+                        lock(&engine.news().recount).insert(event);
+                    }
+                    None => {}
                 }
                 // Whoever does the event's org's work, or sends mail, has something to do.
                 if engine.nodes().holds_anything() {
@@ -146,6 +156,8 @@ async fn orgs(engine: &Engine) -> Result<(), StoreError> {
     }
     for org in followed.changed {
         tracing::info!(%org, "another node changed this org");
+        let closed_until = engine.registry().by_id(org).and_then(|org| org.closed_until);
+        engine.desk().follow(org, closed_until);
     }
     Ok(())
 }
@@ -184,10 +196,28 @@ async fn left(engine: &Engine) -> Result<(), StoreError> {
 }
 
 async fn load(engine: &Engine, news: BTreeSet<EventRef>) {
-    for event in &news {
-        // A damaged journal is told of where it is loaded.
-        let _ = engine.desk().load(*event).await;
+    let all: Vec<EventRef> = news.iter().copied().collect();
+    for some in all.chunks(AT_ONCE) {
+        let begun: Vec<_> = some.iter().map(|event| engine.desk().begin_load(*event)).collect();
+        for loaded in begun {
+            // A damaged journal is told of where it is loaded.
+            let _ = loaded.await;
+        }
     }
     // Their figures are news here, too, for whoever of us tells them.
     lock(&engine.news().recount).extend(&news);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{engine, event};
+
+    #[tokio::test]
+    async fn figures_are_told_of_an_event_that_only_other_nodes_have_in_memory() {
+        let (engine, _org, _directory) = engine(None);
+        engine.told().take(&engine, News::Batch(event(), 3));
+        assert!(lock(&engine.news().recount).contains(&event()));
+        engine.stop().await;
+    }
 }

@@ -20,6 +20,7 @@ use super::poll::PollState;
 use super::{reads, stored};
 use crate::changes::{Changes, Part};
 use crate::engine::Engine;
+use crate::nodes;
 use crate::refresh::{Progress, Refresh};
 use crate::sync::{Sync, SyncFault};
 
@@ -44,7 +45,17 @@ pub(crate) struct Standing {
 #[derive(Default)]
 pub(crate) struct Standings {
     known: DashMap<OrgId, (Instant, Arc<Standing>)>,
-    told: Mutex<BTreeMap<OrgId, (Instant, Vec<u8>)>>,
+    told: Mutex<BTreeMap<OrgId, Told>>,
+}
+
+/// What this node told of an org's work.
+struct Told {
+    at: Instant,
+    epoch: u64,
+    /// Nothing where the store did not take it.
+    body: Option<Vec<u8>>,
+    /// How often.
+    count: u32,
 }
 
 impl Standings {
@@ -198,28 +209,41 @@ pub(super) async fn tell(engine: &Engine) -> Result<(), StoreError> {
     if !engine.nodes().shared() {
         return Ok(());
     }
-    let mut writes = Vec::new();
+    let (mut writes, mut orgs) = (Vec::new(), Vec::new());
     {
-        let mut told = lock(&engine.workers().standings.told);
+        let mut all = lock(&engine.workers().standings.told);
         for org in engine.registry().all() {
-            let Some(work) = engine.workers().known(org.id()) else {
-                told.remove(&org.id());
+            let epoch = engine.nodes().epoch(&nodes::of_org(org.id()));
+            let Some((work, epoch)) = engine.workers().known(org.id()).zip(epoch) else {
+                all.remove(&org.id());
                 continue;
             };
-            let body = file::encode(&of_work(&work));
-            let same = |(at, last): &(Instant, Vec<u8>)| at.elapsed() < APART || *last == body;
-            if told.get(&org.id()).is_some_and(same) {
+            let body = Some(file::encode(&of_work(&work)));
+            let before = all.get(&org.id()).filter(|told| told.epoch == epoch);
+            if before.is_some_and(|told| told.at.elapsed() < APART || told.body == body) {
                 continue;
             }
-            told.insert(org.id(), (Instant::now(), body.clone()));
-            let (key, version) = (Key::standing(org.scope), engine.now().0.unsigned_abs());
-            writes.push(Write { key, version, body: Some(body) });
+            let count = before.map_or(1, |told| told.count.saturating_add(1));
+            all.insert(org.id(), Told { at: Instant::now(), epoch, body: body.clone(), count });
+            // Newer than whatever was told by those who did the work before, by any clock.
+            let version = (epoch << u32::BITS) | u64::from(count);
+            writes.push(Write { key: Key::standing(org.scope), version, body });
+            orgs.push(org.id());
         }
     }
     if writes.is_empty() {
         return Ok(());
     }
-    stored(engine, move |store| store.put(&writes)).await
+    let told = stored(engine, move |store| store.put(&writes)).await;
+    if told.is_err() {
+        let mut all = lock(&engine.workers().standings.told);
+        for org in orgs {
+            if let Some(told) = all.get_mut(&org) {
+                told.body = None;
+            }
+        }
+    }
+    told
 }
 
 impl Engine {

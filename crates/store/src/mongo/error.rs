@@ -1,6 +1,8 @@
 //! What an error of MongoDB means to the caller.
 
-use mongodb::error::{Error, ErrorKind, RETRYABLE_WRITE_ERROR, WriteFailure};
+use mongodb::error::{
+    Error, ErrorKind, RETRYABLE_WRITE_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT, WriteFailure,
+};
 
 use super::setup::TOO_OLD;
 use crate::api::StoreError;
@@ -36,6 +38,9 @@ pub(super) fn explain_write(error: Error) -> StoreError {
 
 /// Whether a write may have been done all the same.
 pub(super) fn may_be_done(error: &Error) -> bool {
+    if error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT) {
+        return true;
+    }
     match error.kind.as_ref() {
         // No server was there to be asked.
         ErrorKind::ServerSelection { .. } => error.contains_label(RETRYABLE_WRITE_ERROR),

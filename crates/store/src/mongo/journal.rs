@@ -126,7 +126,11 @@ pub(super) fn append(store: &Mongo, appends: &[Append]) -> Result<Vec<Appended>,
         let (Some(append), Some(answer)) = (appends.get(place), answers.get_mut(place)) else {
             continue;
         };
-        *answer = if refused.contains(&at) { judge(store, append)? } else { Appended::Committed };
+        *answer = if refused.contains(&at) {
+            judge(store, append).map_err(unsure)?
+        } else {
+            Appended::Committed
+        };
         if *answer == Appended::Committed {
             reached(store, append.event, append.batch.version);
             let gone = append.sealed.iter().filter(|sealed| sealed.body.is_none());
@@ -202,6 +206,13 @@ fn refusals(error: Error) -> Result<BTreeSet<usize>, StoreError> {
         return Err(StoreError::OutcomeUnknown(format!("MongoDB refused a batch (code {code})")));
     }
     Ok(refused.into_iter().map(|write| write.index).collect())
+}
+
+/// Why a refusal can't be explained. The other batches of the same call are
+/// durable by then, so nothing of it may be told to be refused.
+#[allow(clippy::needless_pass_by_value, reason = "made for map_err")]
+fn unsure(error: StoreError) -> StoreError {
+    StoreError::OutcomeUnknown(error.to_string())
 }
 
 /// What it means that a batch's document was refused.

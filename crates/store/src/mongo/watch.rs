@@ -17,8 +17,6 @@ use crate::key::{Collection, Key};
 const AWAIT: Duration = Duration::from_millis(500);
 /// How soon a stream that broke is opened again.
 const AGAIN: Duration = Duration::from_secs(1);
-/// What happened since the token is not known any more.
-const HISTORY_LOST: [i32; 2] = [286, 280];
 /// A deployment that has no change streams: a server alone, or one that does not know them.
 const UNKNOWN: [i32; 3] = [40_573, 40_324, 115];
 
@@ -31,8 +29,11 @@ pub(super) fn watch(store: &Mongo, tell: &mut dyn FnMut(News) -> bool) -> Result
     loop {
         let mut stream = match open(store, token.clone()) {
             Ok(stream) => stream,
-            Err(error) if is_code(&error, &UNKNOWN) => return Ok(false),
-            Err(error) if is_code(&error, &HISTORY_LOST) && token.is_some() => {
+            Err(error) if code(&error).is_some_and(|code| UNKNOWN.contains(&code)) => {
+                return Ok(false);
+            }
+            // What happened since the token is not known any more (286), or the token is not.
+            Err(error) if code(&error).is_some() && token.is_some() => {
                 token = None;
                 continue;
             }
@@ -54,13 +55,17 @@ pub(super) fn watch(store: &Mongo, tell: &mut dyn FnMut(News) -> bool) -> Result
             let news = match stream.next_if_any() {
                 Ok(change) => change.as_ref().and_then(read).unwrap_or(News::None),
                 Err(error) => {
-                    token =
-                        if is_code(&error, &HISTORY_LOST) { None } else { stream.resume_token() };
+                    token = if code(&error).is_some() { None } else { stream.resume_token() };
                     break;
                 }
             };
             if !tell(news) {
                 return Ok(true);
+            }
+            if !stream.is_alive() {
+                // The server has ended it, as when the database is dropped: it can't be resumed.
+                token = None;
+                break;
             }
         }
         std::thread::sleep(AGAIN);
@@ -88,8 +93,12 @@ fn open(
     }
 }
 
-fn is_code(error: &Error, codes: &[i32]) -> bool {
-    matches!(error.kind.as_ref(), ErrorKind::Command(command) if codes.contains(&command.code))
+/// Why the server, which was reached, refuses.
+fn code(error: &Error) -> Option<i32> {
+    match error.kind.as_ref() {
+        ErrorKind::Command(command) => Some(command.code),
+        _ => None,
+    }
 }
 
 fn read(change: &ChangeStreamEvent<Bson>) -> Option<News> {

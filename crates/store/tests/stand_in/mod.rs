@@ -3,6 +3,8 @@
 //! each test has a database of its own that is dropped at its end.
 #![allow(dead_code, reason = "each test uses its own part")]
 
+pub(crate) mod wire;
+
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

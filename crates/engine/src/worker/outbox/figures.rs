@@ -58,15 +58,18 @@ impl Figures {
         }
     }
 
-    /// Wants what an earlier process did not come to tell.
+    /// Wants what an earlier process did not come to tell, and what holds change by ending:
+    /// they end by themselves only where their event's ledger is in memory.
     pub(super) async fn load(&mut self, engine: &Engine, org: &Arc<Org>) -> Result<(), Halt> {
         let scope = org.scope;
         let untold = stored(engine, move |store| {
             let mut untold = Vec::new();
             for (event, latest) in store.journals()? {
                 if event.org == scope.org() {
-                    let told = store.get(&key(scope, event))?.map_or(0, |told| told.version);
-                    untold.extend((told < latest).then_some(event));
+                    let ends = |body: &[u8]| file::decode::<Told>(body).map_or(true, |t| t.held);
+                    let told = store.get(&key(scope, event))?;
+                    let told = told.is_some_and(|t| t.version >= latest && !ends(&t.body));
+                    untold.extend((!told).then_some(event));
                 }
             }
             Ok(untold)
@@ -117,22 +120,23 @@ impl Figures {
                 .filter(|row| client.has_figures(row.of))
                 .filter(|row| offered.contains(&row.id) && known.get(&row.id) != Some(row));
             rows.extend(changed.map(|row| (event, row)));
-            told.push((event, version));
+            let held = counts.iter().any(|count| count.held > 0);
+            told.push((event, version, held));
         }
         if let Err(halt) = self.send(client, &rows).await {
-            self.wanted.extend(told.iter().map(|(event, _)| *event));
+            self.wanted.extend(told.iter().map(|(event, ..)| *event));
             return Err(halt);
         }
         // Those with a record that could not be told now are not told yet.
-        told.retain(|(event, _)| !self.wanted.contains(event));
+        told.retain(|(event, ..)| !self.wanted.contains(event));
         if round && !rows.is_empty() {
             self.round = Some(Instant::now());
         }
         let scope = org.scope;
-        let write = |(event, version): &(EventRef, u64)| Write {
+        let write = |(event, version, held): &(EventRef, u64, bool)| Write {
             key: key(scope, *event),
             version: *version,
-            body: Some(file::encode(&Told {})),
+            body: Some(file::encode(&Told { held: *held })),
         };
         let writes: Vec<_> = told.iter().map(write).collect();
         if !writes.is_empty() {

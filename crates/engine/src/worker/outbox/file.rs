@@ -183,7 +183,11 @@ impl Send {
 
 /// How far the figures of an event were told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Told {}
+pub(crate) struct Told {
+    /// Whether seats were told to be held.
+    #[serde(default)]
+    pub(crate) held: bool,
+}
 
 #[derive(Serialize, Deserialize)]
 struct Form<T> {
