@@ -92,8 +92,8 @@ pub(crate) struct Org {
     /// Calls of the day by everybody, and allowed.
     pub(crate) used: u64,
     pub(crate) max: u64,
-    /// Sloe's calls, by when.
-    pub(crate) calls: Vec<i64>,
+    /// Sloe's calls.
+    pub(crate) calls: usize,
     /// Until when every call is refused for the day's limit, in milliseconds.
     pub(crate) exhausted_until: i64,
     /// How often a row meets a lock, in a thousand.
@@ -119,7 +119,7 @@ impl Org {
             made: 0,
             used: 0,
             max,
-            calls: Vec::new(),
+            calls: 0,
             exhausted_until: 0,
             locks: 0,
             rules: 0,
@@ -135,7 +135,7 @@ impl Org {
     /// Works a call through.
     pub(crate) fn answer(&mut self, now: i64, call: &Call) -> Result<Reply, Error> {
         self.used += 1;
-        self.calls.push(now);
+        self.calls += 1;
         if now < self.exhausted_until && !matches!(call, Call::Limits) {
             return Err(Error::Refused {
                 call: call.name(),
