@@ -273,7 +273,11 @@ impl World {
                 let set_aside = letters.contains(&row.key)
                     || row.parent.as_ref().is_some_and(|parent| letters.contains(parent));
                 let org = &place.org;
+                let attendee = row.parent.as_ref().unwrap_or(&row.key);
                 match org.live(&row.key) {
+                    _ if row.by_org && !org.lost.contains(attendee) => {
+                        faults.push(format!("{} was cancelled by nobody in its org", row.key));
+                    }
                     _ if org.was_deleted(&row.key) || row.by_org => {}
                     None if set_aside => {}
                     None => faults.push(format!("{} never reached its org", row.key)),

@@ -86,6 +86,8 @@ pub(crate) struct Org {
     pub(crate) versioned: bool,
     /// Rows that a rule of the org never takes.
     pub(crate) refused: BTreeSet<String>,
+    /// Attendees that people of the org cancelled or deleted.
+    pub(crate) lost: BTreeSet<String>,
     seen: BTreeSet<String>,
     jobs: BTreeMap<String, Work>,
     made: u64,
@@ -114,6 +116,7 @@ impl Org {
             figures: BTreeMap::new(),
             versioned,
             refused: BTreeSet::new(),
+            lost: BTreeSet::new(),
             seen: BTreeSet::new(),
             jobs: BTreeMap::new(),
             made: 0,
@@ -386,6 +389,7 @@ impl Org {
     }
 
     fn lose(&mut self, key: &str, delete: bool) {
+        self.lost.insert(key.to_owned());
         for record in self.rows.get_mut(key).into_iter().flatten().filter(|r| !r.deleted) {
             if delete {
                 record.deleted = true;
