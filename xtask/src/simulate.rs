@@ -12,7 +12,7 @@ pub(crate) const HELP: &str = "\
 cargo xtask simulate [--seeds N] [--from S] [--seed S] [--release]
   Runs the simulated worlds of N seeds (500) from S (0) on, and stops at the first that fails, with
   its last steps. --seed runs one and prints every step: the same ones each time, on this commit.
-  --release makes them some ten times as fast, after a longer build.
+  --release makes them several times as fast, after a longer build.
 ";
 
 /// What was asked for.

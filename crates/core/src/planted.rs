@@ -53,11 +53,21 @@ pub enum Bug {
     BooksKept,
     /// A row that was found is not looked for again although it could not be updated.
     FoundForgotten,
+    /// A limit of 0 is taken for none.
+    ZeroIsUnlimited,
+    /// Figures are told of the event as a whole only.
+    FiguresOfEventOnly,
+    /// What is left is shown before it is durable, at the version before.
+    TentativeShown,
+    /// Whoever has a ticket is told to the org as cancelled.
+    StatusTurned,
+    /// Figures whose answer was lost are taken for those that were told before.
+    UnheardFigures,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 28] = [
         Self::DroppedPrecondition,
         Self::DoubleExpiry,
         Self::ConfirmWithoutClaim,
@@ -81,6 +91,11 @@ impl Bug {
         Self::FollowedUntold,
         Self::BooksKept,
         Self::FoundForgotten,
+        Self::ZeroIsUnlimited,
+        Self::FiguresOfEventOnly,
+        Self::TentativeShown,
+        Self::StatusTurned,
+        Self::UnheardFigures,
     ];
 }
 

@@ -9,8 +9,9 @@ mod rows;
 
 use std::collections::BTreeMap;
 
-use sloe_core::fact::Batch;
-use sloe_core::ids::{ClaimId, EventRef};
+use sloe_core::fact::{Batch, Fact};
+use sloe_core::ids::{ClaimId, EventRef, SfId};
+use sloe_core::time::Timestamp;
 use sloe_engine::view::Availability;
 
 pub use book::{Book, Standing, Ticket};
@@ -22,13 +23,18 @@ use promises::Promises;
 /// What must never be, in words.
 pub type Violation = String;
 
+/// Seats and external registrations of an event, which has no record, its items and sessions.
+pub type Limits = BTreeMap<Option<SfId>, (Option<u32>, u32)>;
+
 /// The account of everything that happened.
 #[derive(Debug, Default)]
 pub struct Auditor {
     books: BTreeMap<EventRef, Book>,
     promises: BTreeMap<EventRef, Promises>,
-    /// The newest figures that each node showed, by version.
-    shown: BTreeMap<(usize, EventRef), u64>,
+    /// What was read of an event in its org, by when.
+    readings: BTreeMap<(EventRef, Timestamp), Vec<Limits>>,
+    /// What each node showed last and was true.
+    shown: BTreeMap<(usize, EventRef), Availability>,
 }
 
 impl Auditor {
@@ -42,6 +48,11 @@ impl Auditor {
     #[must_use]
     pub fn book(&self, event: EventRef) -> Option<&Book> {
         self.books.get(&event)
+    }
+
+    /// An event was read in its org, and this is what its records said.
+    pub fn reads(&mut self, event: EventRef, as_of: Timestamp, limits: Limits) {
+        self.readings.entry((event, as_of)).or_default().push(limits);
     }
 
     /// Reads the journal's next batch. `has_details` says whether a claim's personal data is there.
@@ -58,6 +69,13 @@ impl Auditor {
         let news = book.follow(batch).map_err(|what| {
             format!("the journal of {event:?} at version {}: {what}", batch.version)
         })?;
+        for fact in &batch.facts {
+            let Fact::TermsSet(terms) = fact else { continue };
+            let read = self.readings.get(&(event, terms.as_of));
+            if !read.is_some_and(|read| read.contains(&book::limits_of(terms))) {
+                return Err(format!("{terms:?} is not what was read in the org: {read:?}"));
+            }
+        }
         let promises = self.promises.entry(event).or_default();
         for confirmed in news {
             if !has_details(confirmed.claim) {
@@ -107,11 +125,14 @@ impl Auditor {
         event: EventRef,
         shown: &Availability,
     ) -> Result<(), Violation> {
-        if self.shown.get(&(node, event)) == Some(&shown.version) {
+        if self.shown.get(&(node, event)) == Some(shown) {
             return Ok(());
         }
-        self.shown.insert((node, event), shown.version);
-        let Some(book) = self.books.get(&event) else { return Ok(()) };
-        book.agrees(event, shown).map_err(|what| format!("node {node} shows of {event:?}: {what}"))
+        let nothing = Book::default();
+        let book = self.books.get(&event).unwrap_or(&nothing);
+        book.agrees(event, shown)
+            .map_err(|what| format!("node {node} shows of {event:?}: {what}"))?;
+        self.shown.insert((node, event), shown.clone());
+        Ok(())
     }
 }

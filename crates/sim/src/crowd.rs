@@ -36,7 +36,10 @@ pub use kind::{Kind, Mix};
 pub use live::Screen;
 pub use people::Crowd;
 pub use report::{Finding, Held, KindReport, Latency, Report, TargetReport, Verdict};
-pub use scenario::{DEFAULT as DEFAULT_SCENARIO, Scenario, ScenarioError, ScenarioFault};
+pub use scenario::{
+    CONNECTIONS, DEFAULT as DEFAULT_SCENARIO, PARTY, RATES, SESSIONS, Scenario, ScenarioError,
+    ScenarioFault, VISITORS,
+};
 
 use fleet::{Clients, Fleet};
 use offer::{Offer, Wish};
@@ -380,7 +383,7 @@ async fn rage(
     let mut tick = tokio::time::interval(Duration::from_millis(50));
     let ended = loop {
         tokio::select! {
-            _ = tick.tick() => screen.show(&tally),
+            _ = tick.tick() => screen.show(&tally, &pace),
             () = &mut stop, if !stopped => {
                 stopped = true;
                 pace.end();
@@ -393,7 +396,7 @@ async fn rage(
         }
     };
     watcher.abort();
-    screen.show(&tally);
+    screen.show(&tally, &pace);
     let took = tally.elapsed();
     ended.map(|()| (tally.take(), took))
 }

@@ -109,7 +109,8 @@ async fn register(
     }
     let number = ledger.answers.len().max(number);
     let (order, reference) = (format!("o{number}"), format!("R-{number}"));
-    let tickets: Vec<Value> = people.iter().map(|_| json!({"id": "1", "code": "c"})).collect();
+    let ticket = |place| json!({"id": place, "code": format!("{number}-{place}")});
+    let tickets: Vec<Value> = (1..=people.len()).map(ticket).collect();
     let answer = json!({"order": order, "reference": reference, "url": "/", "tickets": tickets});
     let odd = number % 10 == 3;
     if !(odd && stand.cheat == Cheat::Forgets) {

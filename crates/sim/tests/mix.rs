@@ -112,6 +112,9 @@ async fn every_broken_promise_to_a_mixed_crowd_is_found_out() {
         (Cheat::LetsBotsIn, vec![REFUSED]),
         (Cheat::Trips, vec![REFUSED]),
         (Cheat::GivesOrdersTwice, vec![ORDERS]),
+        (Cheat::ForgetsTickets, vec![ORDERS]),
+        (Cheat::MixesPeopleUp, vec![ORDERS]),
+        (Cheat::RefusesRepeats, vec![DOUBLED]),
     ];
     // What never comes back is waited for, so all of them at once.
     let mut storms = tokio::task::JoinSet::new();
@@ -142,6 +145,67 @@ async fn abandoned_seats_that_are_not_due_yet_are_said_to_be_so() {
     assert_eq!(back.verdict, Verdict::Unchecked, "{report}");
     assert!(back.detail.starts_with("not yet due: "), "{report}");
     assert!(!report.is_broken(), "{report}");
+}
+
+#[tokio::test]
+async fn every_node_must_tell_what_is_left() {
+    let stand = Stand::new(Cheat::Nothing);
+    let (honest, liar) = (stand.serve(), stand.but(Cheat::DoesNotCount).serve());
+    let report = hold(&options(&[&honest, &liar])).await;
+    assert_eq!(broken(&report), [POOLS], "{report}");
+    let pools = report.findings.iter().find(|finding| finding.claim == POOLS).unwrap();
+    assert!(pools.detail.starts_with(&format!("{}: event: ", liar.origin)), "{report}");
+    assert!(!pools.detail.contains(&honest.origin), "{report}");
+}
+
+#[tokio::test]
+async fn what_was_not_seen_is_not_proven() {
+    let stand = Stand::new(Cheat::TooBusyToRead);
+    let node = stand.serve();
+    let mut options = options(&[&node]);
+    // A mix with reloaders and bots of whom none comes.
+    options.mix = Mix::new([1_000_000, 0, 0, 0, 1, 1], [1, 0, 0]);
+    options.visitors = 10;
+    let report = hold(&options).await;
+    let verdicts = verdicts(&report);
+    for claim in [ORDERS, DOUBLED, REFUSED] {
+        assert_eq!(verdicts[claim], Verdict::Unchecked, "{report}");
+    }
+    assert_eq!(verdicts[POOLS], Verdict::Held, "{report}");
+    assert_eq!(report.verdict, Held::Held, "{report}");
+    let told = report.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains("10 of 10 can't be read: R-"), "{told}");
+    assert!(told.contains("No promise was seen broken."), "{told}");
+    assert!(!told.contains("Nothing was oversold"), "{told}");
+}
+
+#[tokio::test]
+async fn a_page_that_is_sent_again_unchanged_is_a_failure() {
+    let stand = Stand::new(Cheat::IgnoresTags);
+    let node = stand.serve();
+    let mut options = options(&[&node]);
+    options.mix = Mix::new([0, 1, 0, 0, 0, 0], [1, 0, 0]);
+    options.visitors = 5;
+    let report = hold(&options).await;
+    assert_eq!(report.errors["an unchanged page was sent again"], 5, "{report}");
+    assert_eq!((report.verdict, report.unknown), (Held::Strained, 0), "{report}");
+    assert!(report.html().unwrap().contains("100 % lookers (look and go)"));
+}
+
+#[tokio::test]
+async fn what_bots_do_to_their_connections_is_no_fault_of_a_node() {
+    let stand = Stand::new(Cheat::Nothing);
+    // One answers bots without reading what they send, and then hangs up; one hangs up at once.
+    let (one, two) = (stand.serve(), stand.but(Cheat::HangsUpOnBots).serve());
+    let mut options = options(&[&one, &two]);
+    options.mix = Mix::new([6, 3, 0, 3, 0, 6], [1, 1, 0]);
+    let report = hold(&options).await;
+    assert_eq!(report.verdict, Held::Held, "{report}");
+    assert!(report.bots_unanswered.values().sum::<u64>() > 0, "{report}");
+    for target in &report.targets {
+        assert_eq!((target.unanswered, target.skipped), (0, 0), "{report}");
+    }
+    assert!(report.retries.is_empty(), "nobody had to ask again: {report}");
 }
 
 #[tokio::test]
@@ -316,4 +380,6 @@ async fn the_page_is_whole_and_nobody_can_put_anything_into_it() {
     assert_eq!(json["verdict"], "held");
     assert_eq!(json["kinds"][0]["kind"], "registrants");
     assert_eq!(json["tenths_seconds"].as_array().unwrap().len(), 10);
+    options.visitors = 19;
+    assert_eq!(hold(&options).await.tenths_seconds.len(), 10, "whatever ten divides");
 }

@@ -2,14 +2,17 @@
 //! that nothing was oversold, lost or doubled.
 
 use std::io::IsTerminal;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args as Arguments, ValueEnum};
 use sloe_sim::crowd::{
-    self, Arrival, DEFAULT_SCENARIO, Mix, Mode, Options, OrgAccess, Report, Scenario, Screen, Shape,
+    self, Arrival, CONNECTIONS, DEFAULT_SCENARIO, Mix, Mode, Options, OrgAccess, PARTY, RATES,
+    Report, SESSIONS, Scenario, Screen, Shape, VISITORS,
 };
 use tokio::sync::Notify;
 
@@ -74,7 +77,7 @@ pub(crate) struct Args {
     #[arg(long)]
     print_scenario: bool,
     /// How many visitors come [default: 1000].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(VISITORS))]
     visitors: Option<u64>,
     /// Visitors a second, whether or not the answers keep up.
     #[arg(long, value_name = "R", conflicts_with_all = ["burst", "curve"], value_parser = rate)]
@@ -92,13 +95,13 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = Way::Api)]
     mode: Way,
     /// Connections, and so visitors served at once [default: 256].
-    #[arg(long, value_name = "N")]
-    connections: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(CONNECTIONS))]
+    connections: Option<u64>,
     /// A visitor comes with one to so many people [default: 1].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = few(PARTY))]
     party: Option<u16>,
     /// Everybody chooses up to so many sessions [default: 2].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = few(SESSIONS))]
     sessions: Option<u16>,
     /// Orders that are read back; of more, a random sample of this size [default: 20000].
     #[arg(long, value_name = "N")]
@@ -133,10 +136,15 @@ pub(crate) struct Args {
 }
 
 fn rate(text: &str) -> Result<f64, String> {
-    text.parse()
-        .ok()
-        .filter(|rate: &f64| rate.is_finite() && *rate > 0.0)
-        .ok_or_else(|| "a rate is a number above 0, visitors a second".to_owned())
+    text.parse().ok().filter(|rate| RATES.contains(rate)).ok_or_else(|| {
+        let (least, most) = (RATES.start(), RATES.end());
+        format!("a rate is a number from {least} to {most}, visitors a second")
+    })
+}
+
+/// A small number within bounds that scenarios have, too.
+fn few(bounds: RangeInclusive<u64>) -> RangedU64ValueParser<u16> {
+    RangedU64ValueParser::new().range(bounds)
 }
 
 /// Holds the storm and prints its report; the exit status says whether every
@@ -242,7 +250,8 @@ fn options(args: Args) -> Result<Options, Failure> {
         (..) => options.duration = duration.or(options.duration),
     }
     options.visitors = args.visitors.unwrap_or(options.visitors);
-    options.connections = args.connections.unwrap_or(options.connections);
+    let connections = args.connections.and_then(|count| usize::try_from(count).ok());
+    options.connections = connections.unwrap_or(options.connections);
     options.party = args.party.unwrap_or(options.party);
     options.sessions = args.sessions.unwrap_or(options.sessions);
     options.read_back = args.read_back.unwrap_or(options.read_back);

@@ -206,9 +206,9 @@ fn read_session(org: OrgId, record: &RawRecord, faults: &mut Vec<Fault>) -> Opti
 fn terms_of(snapshot: &Snapshot, raw: &RawEvent) -> Terms {
     let by_item: BTreeMap<SfId, u32> = raw.external_by_item.iter().copied().collect();
     let by_session: BTreeMap<SfId, u32> = raw.external_by_session.iter().copied().collect();
-    let pool = |record: SfId, limit, counts: &BTreeMap<SfId, u32>| PoolTerms {
+    let pool = |record: SfId, limit: Option<u32>, counts: &BTreeMap<SfId, u32>| PoolTerms {
         record,
-        limit,
+        limit: limit.filter(|limit| *limit > 0 || !crate::planted!(ZeroIsUnlimited)),
         external: counts.get(&record).copied().unwrap_or(0),
     };
     let mut seen = BTreeSet::new();

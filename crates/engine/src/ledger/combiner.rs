@@ -320,6 +320,9 @@ impl Combiner {
             {
                 self.due.insert(draft.event, resident.ledger.to_image());
             }
+            if planted!(TentativeShown) {
+                self.residents.publish(draft.event);
+            }
             if planted!(EarlyAnswer) {
                 answer_all(std::mem::take(&mut draft.decided), version + 1);
             }

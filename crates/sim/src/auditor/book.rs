@@ -7,6 +7,8 @@ use sloe_core::ids::{ClaimId, EventRef, PublicId, SfId};
 use sloe_core::time::Timestamp;
 use sloe_engine::view::Availability;
 
+use super::Limits;
+
 /// Where a claim stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
@@ -68,6 +70,14 @@ impl Figure {
     fn left(self) -> Option<u32> {
         self.limit.map(|limit| limit.saturating_sub(self.taken()))
     }
+}
+
+/// What terms say of seats.
+pub(super) fn limits_of(terms: &Terms) -> Limits {
+    let items = terms.items.iter().map(|item| &item.pool);
+    let sessions = terms.sessions.iter().map(|session| &session.pool);
+    let pools = items.chain(sessions).map(|pool| (Some(pool.record), (pool.limit, pool.external)));
+    pools.chain([(None, (terms.limit, terms.external))]).collect()
 }
 
 /// A claim that became an order.
@@ -139,6 +149,17 @@ impl Book {
         let wanted =
             wanted.filter(|(_, pool)| pool.record.is_none_or(|record| records.contains(&record)));
         wanted.filter_map(|(number, _)| self.figure(number).left()).min()
+    }
+
+    /// Every record that has a pool; `None` is the event itself.
+    pub fn records(&self) -> impl Iterator<Item = Option<SfId>> {
+        self.pools.iter().map(|pool| pool.record)
+    }
+
+    /// The limits in force.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.pools.iter().map(|pool| (pool.record, (pool.limit, pool.external))).collect()
     }
 
     /// Seats sold, external ones too, and held, of the event or one of its records.
@@ -357,13 +378,18 @@ impl Book {
         if own.map(|f| (f.left(), f.held, f.sold)) != Some((shown.left, shown.held, shown.sold)) {
             return Err(format!("{shown:?} instead of {own:?}"));
         }
+        if shown.limit != own.and_then(|own| own.limit)
+            || 1 + shown.items.len() + shown.sessions.len() != figures.len()
+        {
+            return Err(format!("{shown:?} instead of all of {figures:?}"));
+        }
         let known = shown.items.iter().chain(&shown.sessions);
         for left in known {
             let of = |pool: &Pool| {
                 pool.record.is_some_and(|r| PublicId::derive(&event.org, &r) == left.id)
             };
             let figure = self.pools.iter().position(of).and_then(|number| figures.get(number));
-            if figure.map(|figure| figure.left()) != Some(left.left) {
+            if figure.map(|figure| (figure.left(), figure.limit)) != Some((left.left, left.limit)) {
                 return Err(format!("{left:?} instead of {figure:?}"));
             }
         }

@@ -144,9 +144,18 @@ impl Promises {
                 Some(_) => {}
             },
             Told::Refused("quarantined") => return Err("nothing was damaged".into()),
+            // Nobody asks for what is not there.
+            Told::Refused("not-found") => return Err("it is there".into()),
+            Told::Refused(_) if matches!(asked.deed, Deed::Look(_) | Deed::Cancel(..)) => {
+                return Err("it is an order".into());
+            }
             Told::Refused(why) => match &key.answer {
-                Some((body, before)) if *body == asked.body && *why != "not-found" => {
+                Some((body, before)) if *body == asked.body => {
                     return Err(format!("the same request was answered {before:?} before"));
+                }
+                // Whoever uses an id again has heard the first answer before.
+                Some((_, before)) if *why != "id-reused" => {
+                    return Err(format!("the same id said something else before: {before:?}"));
                 }
                 _ => {}
             },

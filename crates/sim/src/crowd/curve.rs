@@ -31,16 +31,6 @@ impl Shape {
         }
     }
 
-    /// In a report's words.
-    #[must_use]
-    pub const fn words(self) -> &'static str {
-        match self {
-            Self::Wave => "as after an invitation: a steep rise and a long tail",
-            Self::OnSale => "as at the minute of an on-sale: nobody, then everybody at once",
-            Self::Day => "as over a day: most of them around noon and in the evening",
-        }
-    }
-
     /// How many come at a time between 0 and 1, in no unit.
     fn density(self, at: f64) -> f64 {
         let hump = |middle: f64, width: f64| (-((at - middle) / width).powi(2) / 2.0).exp();
@@ -84,6 +74,16 @@ impl Timetable {
             *share /= sum;
         }
         Self { come, seconds: over.as_secs_f64(), visitors: visitors.max(1) as f64 }
+    }
+
+    /// How many are due before a time after the begin.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    pub(super) fn due_before(&self, time: Duration) -> u64 {
+        let at = (time.as_secs_f64() / self.seconds.max(1e-9)).clamp(0.0, 1.0) * STEPS as f64;
+        let come = |step: usize| self.come.get(step).copied().unwrap_or(1.0);
+        let (step, part) = (at.floor() as usize, at.fract());
+        let share = come(step) + part * (come(step + 1) - come(step));
+        (share * self.visitors + 0.5).floor() as u64
     }
 
     /// How long after the begin a visitor is due.

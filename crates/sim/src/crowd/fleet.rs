@@ -136,6 +136,11 @@ impl Clients {
             client.hang_up();
         }
     }
+
+    /// Gives all connections up, so that nobody inherits what was done to them.
+    pub(super) fn hang_up_all(&mut self) {
+        self.clients.iter_mut().for_each(Client::hang_up);
+    }
 }
 
 #[cfg(test)]

@@ -4,16 +4,20 @@
 use std::fmt::Write as _;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use super::pace::Pace;
 use super::report::grouped;
 use super::series::Slot;
 use super::tally::{Figures, Tally};
 use super::{Ground, Options};
 
+/// Columns of a row's figures, which come first: where there is little room, bars are cut.
+const FIGURES: usize = 36;
 /// Slots that a row shows.
-const WIDE: usize = 40;
+const WIDE: usize = 24;
 /// Looks at the bar for each look at the rows.
 const SELDOM: u32 = 5;
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
@@ -88,14 +92,14 @@ impl Screen {
     }
 
     /// Shows how far the storm is.
-    pub(super) fn show(&self, tally: &Tally) {
+    pub(super) fn show(&self, tally: &Tally, pace: &Pace) {
         let (text, gone) = tally.look(|figures| (progress(figures), figures.gone));
         self.bar.set_message(text);
         self.bar.set_position(gone);
         if let Some(rows) = self.shown.get()
             && self.looks.fetch_add(1, Ordering::Relaxed).is_multiple_of(SELDOM)
         {
-            tally.look(|figures| rows.show(figures, tally.elapsed()));
+            tally.look(|figures| rows.show(figures, pace, tally.elapsed()));
         }
     }
 
@@ -120,7 +124,7 @@ fn progress(figures: &Figures) -> String {
 }
 
 impl Rows {
-    fn show(&self, figures: &Figures, now: std::time::Duration) {
+    fn show(&self, figures: &Figures, pace: &Pace, now: Duration) {
         let (lately, over) = figures.series.lately(now);
         // Counts are far below 2^53.
         #[allow(clippy::cast_precision_loss)]
@@ -129,26 +133,28 @@ impl Rows {
         let line = |of: &dyn Fn(&Slot) -> Option<f64>| spark(slots.iter().map(of));
         #[allow(clippy::cast_precision_loss)]
         let count = |count: u64| Some(count as f64);
-        self.arrivals.set_message(format!(
-            "{}  {:.0}/s",
-            line(&|slot| count(slot.due)),
-            rate(lately.due)
-        ));
-        self.registrations.set_message(format!(
-            "{}  {:.0}/s, {:.0} answers/s",
-            line(&|slot| count(slot.registered)),
-            rate(lately.registered),
-            rate(lately.answers)
+        // Who is due and still waits for a connection is not in the figures yet.
+        let width = figures.series.width();
+        let due = |from: Duration, to: Duration| pace.due_between(from, to.min(now));
+        let arrivals = slots
+            .iter()
+            .zip(0_u32..)
+            .map(|(slot, at)| count(due(width * at, width * (at + 1)).unwrap_or(slot.due)));
+        let arrivals: Vec<Option<f64>> = arrivals.collect();
+        let arriving = due(now.saturating_sub(over), now).unwrap_or(lately.due);
+        self.arrivals
+            .set_message(row(&format!("{:.0}/s", rate(arriving)), &spark(arrivals.into_iter())));
+        self.registrations.set_message(row(
+            &format!("{:.0}/s, {:.0} answers/s", rate(lately.registered), rate(lately.answers)),
+            &line(&|slot| count(slot.registered)),
         ));
         let time = |quantile| match lately.visits.at(quantile) {
             Some(ms) => format!("{ms:.1} ms"),
             None => "–".to_owned(),
         };
-        self.latency.set_message(format!(
-            "{}  p50 {}, p99 {}",
-            line(&|slot| slot.visits.at(0.99)),
-            time(0.5),
-            time(0.99)
+        self.latency.set_message(row(
+            &format!("p50 {}, p99 {}", time(0.5), time(0.99)),
+            &line(&|slot| slot.visits.at(0.99)),
         ));
         self.trouble.set_message(trouble(figures));
         // It is looked at once a second only: between two looks the last one stands.
@@ -160,19 +166,18 @@ impl Rows {
             })
             .collect();
         self.seats.set_message(match left.last().copied().flatten() {
-            Some(now) => {
-                format!("{}  {}", spark(left.iter().map(|left| left.and_then(count))), grouped(now))
-            }
+            Some(now) => row(&grouped(now), &spark(left.iter().map(|left| left.and_then(count)))),
             None => "no limit is told".to_owned(),
         });
-        for (at, (row, target)) in self.targets.iter().zip(&figures.targets).enumerate() {
-            row.set_message(format!(
-                "{}  {:.0} answers/s, {} without an answer, {} went past it",
-                line(&|slot| slot.targets.get(at).copied().and_then(count)),
+        for (at, (bar, target)) in self.targets.iter().zip(&figures.targets).enumerate() {
+            let figures = format!(
+                "{:.0}/s, {} no answer, {} past it",
                 rate(lately.targets.get(at).copied().unwrap_or(0)),
                 grouped(target.unanswered),
                 grouped(target.skipped)
-            ));
+            );
+            let bars = line(&|slot| slot.targets.get(at).copied().and_then(count));
+            bar.set_message(row(&figures, &bars));
         }
     }
 }
@@ -192,6 +197,11 @@ fn trouble(figures: &Figures) -> String {
         let _ = write!(text, "{comma}{what}{kind} {}", grouped(count));
     }
     if text.is_empty() { "none".to_owned() } else { text }
+}
+
+/// Figures and their bars.
+fn row(figures: &str, bars: &str) -> String {
+    format!("{figures:<FIGURES$}{bars}")
 }
 
 /// The last values as a row of bars; a gap where there is none.
@@ -225,5 +235,13 @@ mod tests {
         let long: Vec<Option<f64>> = (0..100).map(|n| Some(f64::from(n))).collect();
         assert_eq!(spark(long.into_iter()).chars().count(), WIDE);
         assert_eq!(spark([Some(0.0)].into_iter()).trim_end(), "▁");
+    }
+
+    #[test]
+    fn figures_come_first_and_a_row_fits_eighty_columns() {
+        let row = row("123,456/s, 654,321 answers/s", &spark([Some(1.0)].into_iter()));
+        assert!(row.starts_with("123,456/s, ") && row.trim_end().ends_with('█'), "{row}");
+        // Before it come its name and two blanks.
+        assert!(16 + 2 + row.chars().count() <= 80, "{row}");
     }
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::StormError;
-use super::fleet::Clients;
+use super::fleet::{Clients, Fleet};
 use super::people::{Crowd, Dice};
 use super::wire::{Target, write_request};
 
@@ -134,6 +134,32 @@ impl Offer {
     ) -> Result<BTreeMap<Pool, u64>, StormError> {
         let wire: EventWire = get(clients, name, &format!("/api/v1/events/{}", self.id)).await?;
         Ok(left(&wire))
+    }
+
+    /// The same as each target that answers tells it, with the target's address; the first
+    /// target's trouble if none does.
+    pub(super) async fn left_everywhere(
+        &self,
+        clients: &mut Clients,
+        fleet: &Fleet,
+    ) -> Result<Vec<(String, BTreeMap<Pool, u64>)>, StormError> {
+        let mut request = Vec::new();
+        let path = format!("/api/v1/events/{}", self.id);
+        write_request(&mut request, ("GET", &path), &fleet.name().authority, &[], None);
+        let mut told = Vec::new();
+        for (at, origin) in fleet.origins().enumerate() {
+            if clients.exchange(at, &request).await == Ok(200)
+                && let Ok(wire) = serde_json::from_slice(clients.reply().body)
+            {
+                told.push((origin.to_owned(), left(&wire)));
+            }
+        }
+        if told.is_empty() {
+            // The same question once more, to say what is wrong.
+            let left = self.left_now(clients, fleet.name()).await?;
+            told.push((fleet.name().origin.clone(), left));
+        }
+        Ok(told)
     }
 
     /// Whether one target has this event.

@@ -100,12 +100,36 @@ impl Pace {
         self.told.notify_waiters();
     }
 
+    /// How many are due between two times after the begin; `None` where there is no timetable.
+    pub(super) fn due_between(&self, from: Duration, to: Duration) -> Option<u64> {
+        let end = self.end.map_or(Duration::MAX, |end| end.saturating_duration_since(self.start));
+        let before = |time: Duration| self.due_before(time.min(end));
+        Some(before(to)?.saturating_sub(before(from)?))
+    }
+
+    // Numbers of visitors are far below 2^53, and none is negative.
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    fn due_before(&self, time: Duration) -> Option<u64> {
+        match &self.plan {
+            Plan::AtOnce => None,
+            Plan::Steady(gap) => {
+                let due = (time.as_secs_f64() / gap).ceil();
+                Some(due.min(self.visitors as f64) as u64)
+            }
+            Plan::Curve(table) => Some(table.due_before(time)),
+        }
+    }
+
     /// When a visitor is due who asks for a turn at `now`.
     fn due(&self, visitor: u64, now: Instant) -> Option<Instant> {
         // Numbers of visitors are far below 2^53.
         #[allow(clippy::cast_precision_loss)]
         let due = match &self.plan {
-            Plan::Steady(gap) => self.start + Duration::from_secs_f64(visitor as f64 * gap),
+            // Beyond all time is never.
+            Plan::Steady(gap) => {
+                let after = Duration::try_from_secs_f64(visitor as f64 * gap).ok()?;
+                self.start.checked_add(after)?
+            }
             Plan::Curve(table) => self.start + table.due(visitor),
             Plan::AtOnce => now,
         };
@@ -127,6 +151,9 @@ mod tests {
             assert_eq!(due, Some(pace.start + Duration::from_millis(300)));
         }
         assert_eq!(pace.due(5, pace.start), None);
+        let never = Pace::new(Arrival::Rate(f64::MIN_POSITIVE), 5, None);
+        assert_eq!(never.due(0, never.start), Some(never.start));
+        assert_eq!(never.due(1, never.start), None);
     }
 
     #[test]
@@ -136,6 +163,25 @@ mod tests {
         assert!(due.is_some_and(|due| due < pace.start + Duration::from_secs(10)));
         assert_eq!(due, pace.due(99, pace.start));
         assert_eq!(pace.due(100, pace.start), None);
+    }
+
+    #[test]
+    fn how_many_are_due_is_known_before_anybody_is_served() {
+        let second = Duration::from_secs;
+        for arrival in [Arrival::Rate(10.0), Arrival::Curve(Shape::Day, second(10))] {
+            let pace = Pace::new(arrival, 100, None);
+            for (from, to) in [(0, 10), (0, 3), (3, 4), (9, 99), (50, 60)] {
+                let is_in = |due: &Instant| {
+                    *due >= pace.start + second(from) && *due < pace.start + second(to)
+                };
+                let due = (0..100).filter_map(|visitor| pace.due(visitor, pace.start));
+                let due = due.filter(is_in).count() as u64;
+                assert_eq!(pace.due_between(second(from), second(to)), Some(due), "{arrival:?}");
+            }
+        }
+        let pace = Pace::new(Arrival::Rate(10.0), 100, Some(second(2)));
+        assert_eq!(pace.due_between(Duration::ZERO, second(9)), Some(20));
+        assert_eq!(Pace::new(Arrival::Burst, 5, None).due_between(second(0), second(1)), None);
     }
 
     #[test]

@@ -22,6 +22,9 @@ use super::tally::{Acknowledged, Figures};
 use super::wire::write_request;
 use super::{Ground, Options};
 
+/// The points that no storm is without.
+pub(super) const POOLS: &str = "no pool is oversold";
+pub(super) const ORDERS: &str = "every acknowledged registration is in Sloe";
 /// How long what is left may take to show the last registrations; the
 /// interface promises one second.
 const SETTLING: Duration = Duration::from_secs(3);
@@ -69,31 +72,37 @@ fn taken(ground: &Ground, visitors: impl Iterator<Item = u64>) -> BTreeMap<Pool,
 /// No more was acknowledged than was left before, and what is left after has
 /// gone down by at least what was acknowledged.
 async fn pools(ground: &Ground, figures: &Figures) -> Finding {
-    let claim = "no pool is oversold";
+    let claim = POOLS;
     let acknowledged = taken(ground, figures.acknowledged.iter().map(|a| a.visitor));
     let before = &ground.offer.left;
     let mut clients = ground.clients();
     let give_up = Instant::now() + SETTLING;
     let after = loop {
-        let after = match ground.offer.left_now(&mut clients, ground.fleet.name()).await {
+        let after = match ground.offer.left_everywhere(&mut clients, &ground.fleet).await {
             Ok(after) => after,
             Err(error) => {
                 let detail = error.to_string();
                 return Finding { claim, verdict: Verdict::Unchecked, detail };
             }
         };
-        if faults(before, &acknowledged, &after).is_empty() || Instant::now() > give_up {
-            break after;
+        let faults = on_each(&after, |after| faults(before, &acknowledged, after));
+        if faults.is_empty() || Instant::now() > give_up {
+            break (after, faults);
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     };
-    let faults = faults(before, &acknowledged, &after);
+    let (after, faults) = after;
     let limited = before.len();
     if !faults.is_empty() {
         let detail = faults.join("; ");
         return Finding { claim, verdict: Verdict::Broken, detail };
     }
-    let detail = match (before.get("event"), after.get("event"), acknowledged.get("event")) {
+    if limited == 0 {
+        let detail = "nothing of this event has a limit".to_owned();
+        return Finding { claim, verdict: Verdict::Unchecked, detail };
+    }
+    let told = after.first().and_then(|(_, after)| after.get("event"));
+    let detail = match (before.get("event"), told, acknowledged.get("event")) {
         (Some(before), Some(after), taken) => {
             let [before, taken, after] = [*before, *taken.unwrap_or(&0), *after].map(grouped);
             format!(
@@ -104,6 +113,21 @@ async fn pools(ground: &Ground, figures: &Figures) -> Finding {
         _ => format!("{limited} limited pools"),
     };
     Finding { claim, verdict: Verdict::Held, detail }
+}
+
+/// The faults in what each node tells, which is named where there are several.
+fn on_each(
+    told: &[(String, BTreeMap<Pool, u64>)],
+    faults: impl Fn(&BTreeMap<Pool, u64>) -> Vec<String>,
+) -> Vec<String> {
+    let named = |origin: &str, fault: String| match told.len() {
+        1 => fault,
+        _ => format!("{origin}: {fault}"),
+    };
+    let all = told.iter().flat_map(|(origin, after)| {
+        faults(after).into_iter().map(|fault| named(origin, fault)).collect::<Vec<_>>()
+    });
+    all.collect()
 }
 
 fn faults(
@@ -127,7 +151,7 @@ fn faults(
     faults
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct OrderWire {
     #[serde(default)]
     reference: Option<String>,
@@ -137,17 +161,38 @@ struct OrderWire {
 #[derive(Deserialize)]
 struct TicketWire {
     #[serde(default)]
+    code: Option<String>,
+    #[serde(default)]
     item: Option<String>,
     #[serde(default)]
     sessions: Option<Vec<String>>,
     #[serde(default)]
+    email: Option<String>,
+    #[serde(default)]
     cancelled: bool,
+}
+
+/// Why an order is not known to be as it must.
+enum Doubt {
+    /// It is not as it was acknowledged.
+    Wrong(String),
+    /// Nobody said how it is.
+    Unseen(String),
+}
+
+/// What reading orders back has shown.
+#[derive(Default)]
+struct Seen {
+    wrong: Vec<String>,
+    unseen: Vec<String>,
+    /// The codes of all tickets.
+    codes: Vec<String>,
 }
 
 /// Every acknowledged order is somebody's own and can be read, with the right ticket for
 /// everybody. Several targets are asked in turn.
 async fn orders(options: &Options, ground: &Arc<Ground>, figures: &Figures) -> Finding {
-    let claim = "every acknowledged registration is in Sloe";
+    let claim = ORDERS;
     let sample = sample(ground, &figures.acknowledged, options.read_back);
     let (all, read) = (figures.acknowledged.len(), sample.len());
     let sample = Arc::new(sample);
@@ -157,30 +202,50 @@ async fn orders(options: &Options, ground: &Arc<Ground>, figures: &Figures) -> F
         let (ground, sample, next) = (Arc::clone(ground), Arc::clone(&sample), Arc::clone(&next));
         readers.spawn(async move {
             let mut clients = ground.clients();
-            let mut faults = Vec::new();
+            let mut seen = Seen::default();
             loop {
                 let at = next.fetch_add(1, Ordering::Relaxed);
-                let Some(order) = sample.get(at) else { return faults };
-                if let Err(fault) = read_back(&ground, (&mut clients, at), order).await {
-                    faults.push(fault);
+                let Some(order) = sample.get(at) else { return seen };
+                match read_back(&ground, (&mut clients, at), order).await {
+                    Ok(codes) => seen.codes.extend(codes),
+                    Err(Doubt::Wrong(fault)) => seen.wrong.push(fault),
+                    Err(Doubt::Unseen(trouble)) => seen.unseen.push(trouble),
                 }
             }
         });
     }
-    let mut faults: Vec<String> = readers.join_all().await.into_iter().flatten().collect();
-    faults.extend(shared(&figures.acknowledged));
-    if !faults.is_empty() {
-        let shown: Vec<&str> = faults.iter().take(EXAMPLES).map(String::as_str).collect();
-        let detail = format!("{} of {read} are not: {}", faults.len(), shown.join("; "));
-        return Finding { claim, verdict: Verdict::Broken, detail };
+    let mut seen = Seen::default();
+    for part in readers.join_all().await {
+        seen.wrong.extend(part.wrong);
+        seen.unseen.extend(part.unseen);
+        seen.codes.extend(part.codes);
     }
-    let detail = if read == all {
-        format!("all {} orders were read back", grouped(all as u64))
+    seen.wrong.extend(shared(&figures.acknowledged));
+    seen.wrong.extend(same_codes(seen.codes));
+    let some = |all: &[String]| all.iter().take(EXAMPLES).cloned().collect::<Vec<_>>().join("; ");
+    let count = |count: usize| grouped(count as u64);
+    let (verdict, detail) = if !seen.wrong.is_empty() {
+        let (faults, shown) = (count(seen.wrong.len()), some(&seen.wrong));
+        (Verdict::Broken, format!("{faults} of {} are not: {shown}", count(read)))
+    } else if !seen.unseen.is_empty() {
+        let (troubles, shown) = (count(seen.unseen.len()), some(&seen.unseen));
+        (Verdict::Unchecked, format!("{troubles} of {} can't be read: {shown}", count(read)))
+    } else if read == 0 {
+        (Verdict::Unchecked, "none was read back".to_owned())
+    } else if read == all {
+        (Verdict::Held, format!("all {} orders were read back", count(all)))
     } else {
-        let [read, all] = [read, all].map(|count| grouped(count as u64));
-        format!("a random sample of {read} out of {all} orders was read back")
+        let [read, all] = [read, all].map(count);
+        (Verdict::Held, format!("a random sample of {read} out of {all} orders was read back"))
     };
-    Finding { claim, verdict: Verdict::Held, detail }
+    Finding { claim, verdict, detail }
+}
+
+/// Codes that more than one ticket has: one of the two would be turned away at the door.
+fn same_codes(codes: Vec<String>) -> Vec<String> {
+    let mut seen = HashSet::with_capacity(codes.len());
+    let again = codes.into_iter().filter(|code| !seen.insert(code.clone()));
+    again.map(|code| format!("two tickets have the code {code}")).collect()
 }
 
 /// Orders that more than one visitor was given.
@@ -204,41 +269,55 @@ fn sample(ground: &Ground, orders: &[Acknowledged], most: usize) -> Vec<Acknowle
     orders
 }
 
+/// Reads an order; the codes of its tickets.
 async fn read_back(
     ground: &Ground,
     (clients, first): (&mut Clients, usize),
     order: &Acknowledged,
-) -> Result<(), String> {
+) -> Result<Vec<String>, Doubt> {
     let name = order.reference.as_deref().unwrap_or("an order");
+    let wrong = |what: String| Doubt::Wrong(format!("{name}: {what}"));
     let path = format!("/api/v1/orders/{}", order.order);
     let mut request = Vec::new();
     write_request(&mut request, ("GET", &path), ground.authority(), &[], None);
-    let mut last = String::new();
+    let mut last = Doubt::Unseen(String::new());
     for attempt in 0..READS {
-        match clients.somewhere(first + attempt, &request).await {
+        if attempt > 0 {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        last = match clients.somewhere(first + attempt, &request).await {
             Ok(200) => {
                 let read: OrderWire = serde_json::from_slice(clients.reply().body)
-                    .map_err(|error| format!("{name}: {error}"))?;
+                    .map_err(|error| wrong(error.to_string()))?;
                 let wish = ground.wish(order.visitor);
-                return compare(&wish, order, &read).map_err(|what| format!("{name}: {what}"));
+                let emails = (1..=wish.people).map(|n| ground.crowd.email(order.visitor, n));
+                let emails: Vec<String> = emails.collect();
+                compare((&wish, &emails), order, &read).map_err(wrong)?;
+                return Ok(read.tickets.into_iter().filter_map(|ticket| ticket.code).collect());
             }
-            Ok(status @ (429 | 500..)) => last = format!("{name}: status {status}"),
-            Ok(status) => return Err(format!("{name}: status {status}")),
-            Err(trouble) => last = format!("{name}: {}", trouble.name()),
-        }
-        tokio::time::sleep(Duration::from_millis(500)).await;
+            // Busy, or not ready: that is no answer.
+            Ok(status @ (429 | 503)) => Doubt::Unseen(format!("{name}: status {status}")),
+            Ok(status @ 500..) => wrong(format!("status {status}")),
+            Ok(status) => return Err(wrong(format!("status {status}"))),
+            Err(trouble) => Doubt::Unseen(format!("{name}: {}", trouble.name())),
+        };
     }
     Err(last)
 }
 
-fn compare(wish: &Wish, order: &Acknowledged, read: &OrderWire) -> Result<(), String> {
+/// Whether an order is what was wished for by those with these addresses, in this order.
+fn compare(
+    (wish, emails): (&Wish, &[String]),
+    order: &Acknowledged,
+    read: &OrderWire,
+) -> Result<(), String> {
     let people = usize::from(wish.people);
     if read.tickets.len() != people {
         return Err(format!("{} tickets instead of {people}", read.tickets.len()));
     }
     let mut wanted = wish.sessions.clone();
     wanted.sort();
-    for ticket in &read.tickets {
+    for (ticket, email) in read.tickets.iter().zip(emails) {
         if ticket.cancelled {
             return Err("a ticket is cancelled".to_owned());
         }
@@ -251,6 +330,9 @@ fn compare(wish: &Wish, order: &Acknowledged, read: &OrderWire) -> Result<(), St
             if sessions != wanted {
                 return Err("a ticket for other sessions".to_owned());
             }
+        }
+        if let Some(other) = ticket.email.as_ref().filter(|told| *told != email) {
+            return Err(format!("a ticket of {other} instead of {email}"));
         }
     }
     match (&order.reference, &read.reference) {
@@ -291,12 +373,12 @@ mod tests {
         };
         assert!(shared(&[order(1, "a"), order(2, "b")]).is_empty());
         assert_eq!(shared(&[order(1, "a"), order(2, "a")]), ["R-1: given to two visitors"]);
+        let codes = ["k", "l", "k"].map(str::to_owned).to_vec();
+        assert_eq!(same_codes(codes), ["two tickets have the code k"]);
         let wish = Wish { people: 1, item: "i".into(), sessions: vec!["s".into(), "t".into()] };
-        let read = |text: &str| -> OrderWire {
-            serde_json::from_str(text)
-                .unwrap_or_else(|_| OrderWire { reference: None, tickets: Vec::new() })
-        };
-        let judged = |text: &str| compare(&wish, &order(1, "a"), &read(text));
+        let read = |text: &str| -> OrderWire { serde_json::from_str(text).unwrap_or_default() };
+        let emails = ["a@example.org".to_owned()];
+        let judged = |text: &str| compare((&wish, &emails), &order(1, "a"), &read(text));
         let good = r#"{"reference":"R-1","tickets":[{"item":"i","sessions":["t","s"]}]}"#;
         assert_eq!(judged(good), Ok(()));
         for (text, fault) in [
@@ -304,6 +386,10 @@ mod tests {
             (r#"{"tickets":[{"item":"x"}]}"#, "a ticket of another type"),
             (r#"{"tickets":[{"sessions":["s"]}]}"#, "a ticket for other sessions"),
             (r#"{"tickets":[{"cancelled":true}]}"#, "a ticket is cancelled"),
+            (
+                r#"{"tickets":[{"email":"b@example.org"}]}"#,
+                "a ticket of b@example.org instead of a@example.org",
+            ),
             (r#"{"reference":"R-2","tickets":[{}]}"#, "its reference is now R-2"),
         ] {
             assert_eq!(judged(text), Err(fault.to_owned()), "{text}");

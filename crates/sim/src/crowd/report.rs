@@ -232,6 +232,8 @@ pub struct Report {
     pub abandoned_holds: u64,
     /// What bots were answered, by status.
     pub bots: BTreeMap<u16, u64>,
+    /// Requests of bots without an answer, by what happened instead.
+    pub bots_unanswered: BTreeMap<String, u64>,
     /// Pages that were asked for again with their entity tag.
     pub revalidations: u64,
     /// Of them: those that had not changed.
@@ -299,6 +301,7 @@ impl Report {
             unknown: figures.unknown.len() as u64,
             abandoned_holds: figures.held.len() as u64,
             bots: figures.bots.clone(),
+            bots_unanswered: figures.bot_silences.clone(),
             revalidations: figures.revalidated.0,
             unchanged: figures.revalidated.1,
             request_latency_ms: Latency::of(&figures.request_times),

@@ -4,6 +4,7 @@
 mod read;
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use toml::de::DeTable;
@@ -14,6 +15,18 @@ use read::Reader;
 
 /// The file that `--print-scenario` shows: every entry with its default.
 pub const DEFAULT: &str = include_str!("scenario/default.toml");
+
+/// Visitors a second, at a steady rate: from one in a quarter of an hour to more than any machine
+/// can send.
+pub const RATES: RangeInclusive<f64> = 0.001..=1_000_000.0;
+/// Connections of a storm.
+pub const CONNECTIONS: RangeInclusive<u64> = 1..=20_000;
+/// People who come together, at most: as many as an order may have.
+pub const PARTY: RangeInclusive<u64> = 1..=16;
+/// Sessions that everybody chooses, at most.
+pub const SESSIONS: RangeInclusive<u64> = 0..=16;
+/// Visitors of a storm.
+pub const VISITORS: RangeInclusive<u64> = 1..=10_000_000;
 
 /// Longest name and description, in characters.
 const LONGEST: usize = 300;
@@ -141,13 +154,13 @@ impl Reader<'_> {
         Scenario {
             name: self.text(top, "name", LONGEST).unwrap_or_else(|| "A storm".to_owned()),
             about: self.text(top, "about", LONGEST).unwrap_or_default(),
-            visitors: whole(self, "visitors", 1..=10_000_000, 1_000),
+            visitors: whole(self, "visitors", VISITORS, 1_000),
             arrival,
             duration,
             mix,
-            connections: wide(whole(self, "connections", 1..=20_000, 256)),
-            party: narrow(whole(self, "party", 1..=16, 1)),
-            sessions: narrow(whole(self, "sessions", 0..=16, 2)),
+            connections: wide(whole(self, "connections", CONNECTIONS, 256)),
+            party: narrow(whole(self, "party", PARTY, 1)),
+            sessions: narrow(whole(self, "sessions", SESSIONS, 2)),
             patience: self.seconds(patience, "patience", "answer_seconds", (1..=600, 10)),
             persistence: self.seconds(patience, "patience", "visit_seconds", (1..=3_600, 60)),
             expiry: self.seconds(proof, "proof", "expiry_seconds", (0..=8_000, 90)),
@@ -254,7 +267,7 @@ mod tests {
             "line 2: `conections` is not known; did you mean `connections`?",
             "line 3: `name` must be a text, not a whole number",
             "line 5: `arrival.curve` is \"waves\"; did you mean \"wave\"?",
-            "line 6: `arrival.rate` must be a number above 0, visitors a second",
+            "line 6: `arrival.rate` must be a number from 0.001 to 1000000, visitors a second",
             "line 8: `mix.bots` must be a whole number, not a text",
             "line 9: `mix.lookers` must be from 0 to 1,000,000, not -1",
             "line 13: `patience.answer_seconds` must be a whole number, not a number with a fraction",
@@ -282,6 +295,21 @@ mod tests {
             Scenario::parse("[arrival]\ncurve = \"rate\"\nrate = 2.5\nseconds = 9\n").unwrap();
         assert_eq!(steady.arrival, Arrival::Rate(2.5));
         assert_eq!(steady.duration, Some(Duration::from_secs(9)));
+        let rate =
+            |rate: &str| Scenario::parse(&format!("arrival = {{curve = \"rate\", rate = {rate}}}"));
+        for (text, read) in [("0x10", 16.0), ("1_000", 1_000.0), ("1e3", 1_000.0), ("0.001", 0.001)]
+        {
+            assert_eq!(rate(text).unwrap().arrival, Arrival::Rate(read), "{text}");
+        }
+        for bad in
+            ["0", "-1", "1e-300", "1e7", "10_000_000", "inf", "nan", "true", "9223372036854775808"]
+        {
+            let found = rate(bad).unwrap_err().to_string();
+            assert!(
+                found.contains("line 1: `arrival.rate` must be a number from"),
+                "{bad}: {found}"
+            );
+        }
     }
 
     #[test]
@@ -289,5 +317,14 @@ mod tests {
         let found = faults("visitors = 1\n[mix\n");
         assert!(found.len() == 1 && found[0].starts_with("line 2: this is not TOML"), "{found:?}");
         assert_eq!(faults("mix = 3\n"), ["line 1: `mix` must be a table, not a whole number"]);
+        assert_eq!(faults("[[mix]]\nbots = 1\n"), ["line 1: `mix` must be a table, not a list"]);
+    }
+
+    #[test]
+    fn odd_names_are_seen_and_empty_texts_are_refused() {
+        let found = faults("\"\" = 1\n\"a\\u001b[2Jb\" = 2\nname = \" \"\n");
+        assert!(found[0].starts_with("line 1: `\"\"` is not known; there are"), "{found:?}");
+        assert!(found[1].starts_with("line 2: `a\\u{1b}[2Jb` is not known"), "{found:?}");
+        assert_eq!(found[2], "line 3: `name` must not be empty; leave it out instead");
     }
 }

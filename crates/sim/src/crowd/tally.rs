@@ -35,13 +35,19 @@ pub(super) struct Held {
     pub(super) until: i64,
 }
 
+/// What is left of a visit when it is over, however it ended.
+#[derive(Debug, Default)]
+pub(super) struct Left {
+    /// Until when seats are held, in milliseconds since 1970 by Sloe's clock.
+    pub(super) held: Option<i64>,
+    /// The order that was acknowledged: it must stand even if the visitor failed afterwards.
+    pub(super) order: Option<Acknowledged>,
+}
+
 /// How a visit ended.
 #[derive(Clone, Debug)]
 pub(super) enum Outcome {
-    Registered {
-        order: String,
-        reference: Option<String>,
-    },
+    Registered,
     /// The visitor has seen or done what they came for, and that was no registration.
     Left,
     /// Refused for a reason that is Sloe's to give: nothing was taken.
@@ -124,6 +130,8 @@ pub(super) struct Figures {
     pub(super) series: Series,
     /// What bots were answered, by status.
     pub(super) bots: BTreeMap<u16, u64>,
+    /// Why they were not, by what happened instead.
+    pub(super) bot_silences: BTreeMap<String, u64>,
     /// What they should not have got.
     pub(super) bot_faults: Faults,
     /// Forms that were sent twice at the same time.
@@ -139,7 +147,8 @@ pub(super) struct Figures {
 /// memory away from the server beside it.
 pub(super) struct Tally {
     began: Instant,
-    tenth: u64,
+    /// How many are to come.
+    visitors: u64,
     figures: Mutex<Figures>,
 }
 
@@ -182,12 +191,13 @@ impl Tally {
             targets: vec![target; targets],
             series: Series::new(targets),
             bots: BTreeMap::new(),
+            bot_silences: BTreeMap::new(),
             bot_faults: Faults::default(),
             doubles: 0,
             double_faults: Faults::default(),
             revalidated: (0, 0),
         });
-        Ok(Self { began, tenth: (visitors / 10).max(1), figures })
+        Ok(Self { began, visitors, figures })
     }
 
     /// Since the begin.
@@ -267,6 +277,11 @@ impl Tally {
         }
     }
 
+    /// A bot was not answered.
+    pub(super) fn bot_silence(&self, kind: &str) {
+        count(&mut self.figures().bot_silences, kind);
+    }
+
     /// A form was sent twice at once.
     pub(super) fn double(&self, fault: Option<String>) {
         let mut figures = self.figures();
@@ -290,8 +305,8 @@ impl Tally {
         slot.left = left.or(slot.left);
     }
 
-    /// A visitor has gone; `held` is until when seats are held that they left behind.
-    pub(super) fn visit(&self, turn: Turn, kind: Kind, held: Option<i64>, outcome: Outcome) {
+    /// A visitor has gone, and this is left of the visit.
+    pub(super) fn visit(&self, turn: Turn, kind: Kind, left: Left, outcome: Outcome) {
         let now = Instant::now();
         let visitor = turn.visitor;
         let took = micros(now.saturating_duration_since(turn.due));
@@ -303,7 +318,7 @@ impl Tally {
         slot.visit(took);
         let of_kind = figures.kinds.get_mut(kind.index());
         let counted = match &outcome {
-            Outcome::Registered { .. } => {
+            Outcome::Registered => {
                 slot.registered += 1;
                 of_kind.map(|kind| (&mut kind.registered, &mut kind.times))
             }
@@ -321,23 +336,23 @@ impl Tally {
             *count += 1;
             times.saturating_record(took);
         }
-        if let (Some(until), false) = (held, matches!(outcome, Outcome::Registered { .. })) {
+        let is_order = left.order.is_some();
+        figures.acknowledged.extend(left.order);
+        if let (Some(until), false) = (left.held, is_order) {
             figures.held.push(Held { visitor, until });
         }
         match outcome {
-            Outcome::Registered { order, reference } => {
-                figures.acknowledged.push(Acknowledged { visitor, order, reference });
-            }
-            Outcome::Left => {}
+            Outcome::Registered | Outcome::Left => {}
             Outcome::Refused(kind) => count(&mut figures.refused, &kind),
             Outcome::Failed { kind, unknown } => {
                 count(&mut figures.errors, &kind);
-                if unknown {
+                if unknown && !is_order {
                     figures.unknown.push(visitor);
                 }
             }
         }
-        if figures.gone.is_multiple_of(self.tenth) {
+        let tenths = figures.gone.saturating_mul(10) / self.visitors.max(1);
+        while (figures.tenths.len() as u64) < tenths {
             figures.tenths.push(now.saturating_duration_since(self.began));
         }
     }

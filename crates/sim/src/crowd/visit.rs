@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::fleet::Clients;
 use super::kind::Kind;
 use super::pace::Turn;
-use super::tally::{Outcome, Tally};
+use super::tally::{Acknowledged, Left, Outcome, Tally};
 use super::wire::Trouble;
 use super::{Ground, Mode};
 
@@ -42,7 +42,7 @@ pub(super) async fn visit(
         step: turn.visitor,
         give_up: now + ground.persistence,
         unknown: false,
-        held: None,
+        left: Left::default(),
     };
     let ended = match (kind, mode) {
         (Kind::Registrants, Mode::Api) => api::register(&mut visitor).await,
@@ -56,8 +56,8 @@ pub(super) async fn visit(
         (Kind::Bots, _) => Box::pin(bot::pester(&mut visitor)).await,
         (Kind::DoubleClickers, _) => Box::pin(double::register(&mut visitor, second, mode)).await,
     };
-    let held = visitor.held;
-    tally.visit(turn, kind, held, ended.unwrap_or_else(|outcome| outcome));
+    let left = std::mem::take(&mut visitor.left);
+    tally.visit(turn, kind, left, ended.unwrap_or_else(|outcome| outcome));
 }
 
 /// A visitor at work.
@@ -70,10 +70,10 @@ struct Visitor<'a> {
     /// Counts requests, each of which goes to the next target.
     step: u64,
     give_up: Instant,
-    /// A request whose outcome is not known may have been done.
+    /// What the last request asked for may have been done although nobody said so.
     unknown: bool,
-    /// Until when seats are held, in milliseconds since 1970.
-    held: Option<i64>,
+    /// What the visitor has so far.
+    left: Left,
 }
 
 /// What comes of a step: its value, or how the visit ends here.
@@ -97,6 +97,8 @@ impl Visitor<'_> {
                 Ok(status) => {
                     self.tally.request(self.kind, (pick.target, status), sent);
                     if !matches!(status, 429 | 500..) {
+                        // What was in doubt is not any more.
+                        self.unknown = false;
                         return Ok(status);
                     }
                     if let Some(seconds) = self.clients.reply().header("retry-after") {
@@ -111,7 +113,8 @@ impl Visitor<'_> {
                     trouble.name().to_owned()
                 }
             };
-            self.unknown |= may_be_done(outcome, &kind);
+            // Whoever only reads is never in doubt.
+            self.unknown |= request.starts_with(b"POST ") && may_be_done(outcome, &kind);
             // Another target may answer at once; the others of one that is silent are asked first.
             let elsewhere = outcome.is_err() && silent < self.ground.fleet.len();
             let wait_now = if elsewhere { Duration::ZERO } else { wait.min(LONGEST_WAIT) };
@@ -132,14 +135,18 @@ impl Visitor<'_> {
         if status == expected { Ok(()) } else { Err(self.unexpected(status)) }
     }
 
-    /// How a visit ends at an answer that was not hoped for. What was in
-    /// doubt is not any more: the request had a definite answer.
+    /// How a visit ends at an answer that was not hoped for.
     fn unexpected(&self, status: u16) -> Outcome {
         let kind = self.named(status);
         match status {
             403 | 409 | 410 => Outcome::Refused(kind),
             _ => Outcome::Failed { kind, unknown: false },
         }
+    }
+
+    /// Sloe has acknowledged an order: from here on it must stand.
+    fn acknowledged(&mut self, order: String, reference: Option<String>) {
+        self.left.order = Some(Acknowledged { visitor: self.number, order, reference });
     }
 
     /// A visit ends because an answer can't be understood.

@@ -179,7 +179,7 @@ impl Client {
     }
 
     async fn try_exchange(&mut self, request: &[u8]) -> Result<u16, Trouble> {
-        let mut stream = match self.stream.take() {
+        let mut stream = match self.stream.take().filter(is_open) {
             Some(stream) => stream,
             None => connect(self.target.address).await?,
         };
@@ -259,6 +259,13 @@ impl Client {
         }
         stream.read_buf(&mut self.received).await.map_err(|_| Trouble::Closed)
     }
+}
+
+/// Whether a connection that nothing is due on can still be used: one that was closed since its
+/// last answer is no trouble of the server's.
+fn is_open(stream: &TcpStream) -> bool {
+    let read = stream.try_read(&mut [0]);
+    read.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
 }
 
 async fn connect(address: SocketAddr) -> Result<TcpStream, Trouble> {

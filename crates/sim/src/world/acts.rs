@@ -10,10 +10,13 @@ use sloe_store::api::Store;
 
 use super::line::Asked;
 use super::org::{Call, Reply};
-use super::run::{Act, World};
+use super::run::{Act, Visit, World};
 use super::task::Done;
 use super::visitor::{self, Errand, Heard, Visitor};
 use crate::auditor::Told;
+
+/// Nobody waits longer for a node that goes, in milliseconds.
+const PATIENCE: i64 = 5_000;
 
 impl World {
     /// Does what is due.
@@ -296,7 +299,8 @@ impl World {
         let (deed, key) = (&errand.asked.deed, &errand.asked.key);
         self.note(&format!("visit {visit} to node {node}: {deed:?} {key}"));
         self.auditor.asks(&errand.asked);
-        self.visits.insert(visit, (visitor, errand.clone()));
+        let at = self.clock.now();
+        self.visits.insert(visit, Visit { visitor, errand: errand.clone(), node, at });
         match &self.nodes[node].life {
             Some(life) => {
                 let engine = life.engine.clone();
@@ -310,8 +314,14 @@ impl World {
 
     pub(crate) fn heard(&mut self, heard: Heard) {
         let Heard { visit, told, token } = heard;
-        let Some((visitor, errand)) = self.visits.remove(&visit) else { return };
+        let Some(known) = self.visits.remove(&visit) else { return };
+        let Visit { visitor, errand, node, at } = known;
         self.note(&format!("visit {visit} is told {told:?}"));
+        // Nobody waits for an org, for mail or for anything else that may take its time.
+        let waited = self.clock.now() - at.max(self.nodes[node].frozen_until);
+        if waited > PATIENCE {
+            self.blame(format!("visit {visit} waited for {waited} ms"));
+        }
         self.tally.unknown += u64::from(told == Told::Unknown);
         if let Err(violation) = self.auditor.hears(&errand.asked, &told) {
             self.blame(violation);
@@ -328,13 +338,14 @@ impl World {
 
     /// Whether a visitor has another request on its way.
     fn is_out(&self, visitor: usize) -> bool {
-        self.visits.values().any(|(whose, _)| *whose == visitor)
+        self.visits.values().any(|visit| visit.visitor == visitor)
     }
 
     fn read_event(&mut self, event: usize) {
         let known = &self.stage.events[event];
         let Some(place) = self.places.iter().find(|p| p.org.id == known.event.org) else { return };
         let raw = known.read(self.clock.now(), place.org.lost_of(known.event.event));
+        self.auditor.reads(known.event, raw.as_of, known.limits());
         let node = self.dice.index(self.nodes.len());
         let pause = self.dice.between(20, 6_000);
         self.after(pause, Act::Apply(node, event, Box::new(raw)));

@@ -15,7 +15,7 @@ use super::port::Weather;
 use super::run::{Act, World};
 use super::task::Done;
 use super::visitor;
-use crate::auditor::{Book, expected};
+use crate::auditor::{Book, Expected, expected};
 
 /// By then everything must be where it belongs, in milliseconds.
 const PATIENCE: i64 = 8 * 60 * 60 * 1_000;
@@ -53,6 +53,7 @@ impl World {
             let Some(life) = &self.nodes[0].life else { return };
             let engine = life.engine.clone();
             let (org, raw) = (event.event.org, event.read(self.clock.now(), Vec::new()));
+            self.auditor.reads(event.event, raw.as_of, event.limits());
             let run = async move {
                 let applied = engine.apply_refresh(org, raw).await;
                 Done::Other("begins", applied.err().map(|e| e.to_string()).unwrap_or_default())
@@ -129,7 +130,8 @@ impl World {
             7 => {
                 let still = self.dice.between(1_000, 14_000);
                 self.note(&format!("node {node} stands still for {still} ms"));
-                self.nodes[node].frozen_until = self.clock.now() + still;
+                let until = self.clock.now() + still;
+                self.nodes[node].frozen_until = self.nodes[node].frozen_until.max(until);
             }
             8 => {
                 if let Some(event) = self.dice.pick(&self.events()).copied() {
@@ -162,7 +164,6 @@ impl World {
         for node in &mut self.nodes {
             node.port.calm();
             node.port.set_away(false);
-            node.frozen_until = 0;
             let skew = node.clock.skew().clamp(-300, 300);
             node.clock.jump_to(skew);
         }
@@ -170,7 +171,7 @@ impl World {
             (place.org.locks, place.org.rules, place.org.exhausted_until) = (0, 0, 0);
         }
         let end = self.clock.now() + PATIENCE;
-        // What was read last is applied, whatever was lost before.
+        // Every event is read once more, and again until that is in force.
         let mut read = false;
         while self.violation.is_none() && !(read && self.is_settled()) {
             if self.clock.now() > end {
@@ -178,7 +179,9 @@ impl World {
                 return self.blame(format!("not everything came to its end: {left}"));
             }
             self.pass(self.clock.now() + 10_000);
-            if !read && self.nodes.iter().all(|node| node.life.is_some()) && self.is_idle() {
+            let taken_in = read && self.events().into_iter().all(|event| self.is_taken_in(event));
+            let alive = self.nodes.iter().all(|node| node.life.is_some());
+            if !taken_in && alive && self.is_idle() {
                 for event in 0..self.stage.events.len() {
                     self.act(Act::Read(event));
                 }
@@ -189,6 +192,7 @@ impl World {
         if self.violation.is_none() {
             self.judge_orgs();
             self.judge_orders();
+            self.judge_secrets();
             self.sell_out();
         }
     }
@@ -213,8 +217,9 @@ impl World {
             left.push(format!("{retries} rows are to go again"));
         }
         for event in self.events() {
-            if !self.is_told(event) {
-                left.push(format!("figures of {event:?} are not told"));
+            left.extend(self.untold(event));
+            if !self.is_taken_in(event) {
+                left.push(format!("what was read of {event:?} is not in force"));
             }
             if !self.is_projected(event) {
                 left.push(format!("orders of {event:?} are not projected"));
@@ -223,11 +228,32 @@ impl World {
         left.join("; ")
     }
 
-    fn is_told(&self, event: EventRef) -> bool {
-        let Some(place) = self.places.iter().find(|p| p.org.id == event.org) else { return true };
-        let Some(book) = self.auditor.book(event) else { return true };
-        let told = place.org.figures.get(&event.event).copied();
-        told == book.sold_and_held(None)
+    /// Figures that an org was not told, or told otherwise.
+    fn untold(&self, event: EventRef) -> Vec<String> {
+        let Some(place) = self.places.iter().find(|p| p.org.id == event.org) else {
+            return Vec::new();
+        };
+        let Some(book) = self.auditor.book(event) else { return Vec::new() };
+        let untold = |record: Option<SfId>| {
+            let told = place.org.figures.get(&record.unwrap_or(event.event)).copied();
+            let counted = book.sold_and_held(record);
+            let of = record.unwrap_or(event.event);
+            (told != counted).then(|| format!("of {of} was told {told:?} instead of {counted:?}"))
+        };
+        book.records().filter_map(untold).collect()
+    }
+
+    /// Whether the organizer's limits are in force, and nobody has a ticket that was taken from
+    /// them in the org.
+    fn is_taken_in(&self, event: EventRef) -> bool {
+        let Some(known) = self.stage.events.iter().find(|known| known.event == event) else {
+            return true;
+        };
+        let Some(book) = self.auditor.book(event) else { return false };
+        let place = self.places.iter().find(|place| place.org.id == event.org);
+        let lost = place.map_or(Vec::new(), |place| place.org.lost_of(event.event));
+        let stands = |row: &Expected| row.registered && lost.contains(&row.key);
+        book.limits() == known.limits() && !expected(event, book).iter().any(stands)
     }
 
     fn is_projected(&self, event: EventRef) -> bool {
@@ -247,18 +273,60 @@ impl World {
                 let set_aside = letters.contains(&row.key)
                     || row.parent.as_ref().is_some_and(|parent| letters.contains(parent));
                 let org = &place.org;
+                let attendee = row.parent.as_ref().unwrap_or(&row.key);
                 match org.live(&row.key) {
+                    _ if row.by_org && !org.lost.contains(attendee) => {
+                        faults.push(format!("{} was cancelled by nobody in its org", row.key));
+                    }
                     _ if org.was_deleted(&row.key) || row.by_org => {}
                     None if set_aside => {}
                     None => faults.push(format!("{} never reached its org", row.key)),
                     Some(record) if record.registered != row.registered && !set_aside => {
-                        // Who cancelled it there has the last word.
-                        if row.registered {
-                            continue;
-                        }
                         faults.push(format!("{} is not in its newest state: {record:?}", row.key));
                     }
                     Some(_) => {}
+                }
+            }
+        }
+        faults.extend(self.strangers());
+        for fault in faults {
+            self.blame(fault);
+        }
+    }
+
+    /// Rows in orgs that no order has.
+    fn strangers(&self) -> Vec<String> {
+        let books = self.events().into_iter().filter_map(|e| Some((e, self.auditor.book(e)?)));
+        let known = books.flat_map(|(event, book)| expected(event, book));
+        let known: BTreeSet<String> = known.map(|row| row.key).collect();
+        let rows = self.places.iter().flat_map(|place| place.org.rows.keys());
+        let strange = rows.filter(|key| !known.contains(*key));
+        strange.map(|key| format!("{key} is in its org and of no order")).collect()
+    }
+
+    /// No name and no address is anywhere but sealed.
+    fn judge_secrets(&mut self) {
+        let is_plain = |bytes: &[u8]| {
+            let said = String::from_utf8_lossy(bytes);
+            ["@example.org", "\"Last"].into_iter().any(|name| said.contains(name))
+        };
+        let mut faults = Vec::new();
+        for collection in Collection::ALL {
+            let all = self.truth.scan(Range::All(collection), None, usize::MAX).unwrap_or_default();
+            let plain = all.iter().filter(|(_, document)| is_plain(&document.body));
+            faults.extend(plain.map(|(key, _)| format!("{key:?} says who somebody is")));
+        }
+        for event in self.events() {
+            let Some(book) = self.auditor.book(event) else { continue };
+            for (claim, _) in book.orders() {
+                let sealed = self.truth.sealed(event, claim).ok().flatten();
+                if sealed.is_none_or(|sealed| is_plain(&sealed)) {
+                    faults.push(format!("the details of {claim:?} are gone, or not sealed"));
+                }
+            }
+            for batch in self.truth.read(event, 0, usize::MAX).unwrap_or_default() {
+                if is_plain(format!("{batch:?}").as_bytes()) {
+                    faults.push(format!("the journal of {event:?} says who somebody is"));
                 }
             }
         }

@@ -86,14 +86,16 @@ pub(crate) struct Org {
     pub(crate) versioned: bool,
     /// Rows that a rule of the org never takes.
     pub(crate) refused: BTreeSet<String>,
+    /// Attendees that people of the org cancelled or deleted.
+    pub(crate) lost: BTreeSet<String>,
     seen: BTreeSet<String>,
     jobs: BTreeMap<String, Work>,
     made: u64,
     /// Calls of the day by everybody, and allowed.
     pub(crate) used: u64,
     pub(crate) max: u64,
-    /// Sloe's calls, by when.
-    pub(crate) calls: Vec<i64>,
+    /// Sloe's calls.
+    pub(crate) calls: usize,
     /// Until when every call is refused for the day's limit, in milliseconds.
     pub(crate) exhausted_until: i64,
     /// How often a row meets a lock, in a thousand.
@@ -114,12 +116,13 @@ impl Org {
             figures: BTreeMap::new(),
             versioned,
             refused: BTreeSet::new(),
+            lost: BTreeSet::new(),
             seen: BTreeSet::new(),
             jobs: BTreeMap::new(),
             made: 0,
             used: 0,
             max,
-            calls: Vec::new(),
+            calls: 0,
             exhausted_until: 0,
             locks: 0,
             rules: 0,
@@ -135,7 +138,7 @@ impl Org {
     /// Works a call through.
     pub(crate) fn answer(&mut self, now: i64, call: &Call) -> Result<Reply, Error> {
         self.used += 1;
-        self.calls.push(now);
+        self.calls += 1;
         if now < self.exhausted_until && !matches!(call, Call::Limits) {
             return Err(Error::Refused {
                 call: call.name(),
@@ -386,6 +389,7 @@ impl Org {
     }
 
     fn lose(&mut self, key: &str, delete: bool) {
+        self.lost.insert(key.to_owned());
         for record in self.rows.get_mut(key).into_iter().flatten().filter(|r| !r.deleted) {
             if delete {
                 record.deleted = true;

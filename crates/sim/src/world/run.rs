@@ -82,6 +82,15 @@ pub(crate) struct Place {
     pub(crate) closed: Option<(usize, u64, u64)>,
 }
 
+/// A request on its way.
+pub(crate) struct Visit {
+    pub(crate) visitor: usize,
+    pub(crate) errand: Errand,
+    pub(crate) node: usize,
+    /// When it was sent.
+    pub(crate) at: i64,
+}
+
 /// Everything there is.
 pub(crate) struct World {
     pub(crate) stage: Stage,
@@ -93,7 +102,7 @@ pub(crate) struct World {
     pub(crate) places: Vec<Place>,
     pub(crate) visitors: Vec<Visitor>,
     /// Requests on their way, by number.
-    pub(crate) visits: BTreeMap<u64, (usize, Errand)>,
+    pub(crate) visits: BTreeMap<u64, Visit>,
     pub(crate) tasks: BTreeMap<u64, Task>,
     agenda: BTreeMap<(i64, u64), Act>,
     numbers: u64,
@@ -371,7 +380,7 @@ impl World {
             self.tally.batches += book.version();
         }
         for place in &self.places {
-            self.tally.calls += place.org.calls.len();
+            self.tally.calls += place.org.calls;
             self.tally.rows += place.org.rows.len();
         }
     }

@@ -9,6 +9,7 @@ use sloe_core::time::Timestamp;
 use super::clock::BEGIN;
 use super::dice::Dice;
 use super::port::Weather;
+use crate::auditor::Limits;
 
 const DAY: i64 = 24 * 60 * 60 * 1_000;
 
@@ -121,6 +122,19 @@ impl Event {
             _ => self.external += 1,
         }
         format!("limits {:?} {:?} {:?} +{}", self.limit, self.items, self.sessions, self.external)
+    }
+
+    /// What its records say now.
+    pub(crate) fn limits(&self) -> Limits {
+        let counted = |all: &[(SfId, Option<u32>)]| {
+            let with = |(at, (id, limit)): (usize, &(SfId, Option<u32>))| {
+                // Attendees made in Salesforce have the first of each.
+                (Some(*id), (*limit, if at == 0 { self.external } else { 0 }))
+            };
+            all.iter().enumerate().map(with).collect::<Vec<_>>()
+        };
+        let records = counted(&self.items).into_iter().chain(counted(&self.sessions));
+        records.chain([(None, (self.limit, self.external))]).collect()
     }
 
     /// The event as it would be read now.

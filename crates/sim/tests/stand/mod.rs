@@ -37,6 +37,20 @@ pub(crate) enum Cheat {
     GivesOrdersTwice,
     /// Takes its time for every registration.
     Dawdles,
+    /// Acknowledges some orders with a ticket too few.
+    ForgetsTickets,
+    /// Gives some tickets to somebody else.
+    MixesPeopleUp,
+    /// Refuses what it has done when it is asked for again.
+    RefusesRepeats,
+    /// Shows all seats, whatever was sold.
+    DoesNotCount,
+    /// Can't say what became of any order.
+    TooBusyToRead,
+    /// Sends a page again that has not changed.
+    IgnoresTags,
+    /// Breaks a bot's connection instead of answering.
+    HangsUpOnBots,
 }
 
 struct Claim {
@@ -98,6 +112,11 @@ impl Stand {
         Self { cheat, lasts, ledger: Arc::default() }
     }
 
+    /// The same for a node that breaks its word in another way.
+    pub(crate) fn but(&self, cheat: Cheat) -> Self {
+        Self { cheat, ..self.clone() }
+    }
+
     /// One more node.
     pub(crate) fn serve(&self) -> Node {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -147,13 +166,21 @@ impl Ledger {
         SEATS.saturating_sub(self.sold + held.map(|claim| claim.people).sum::<u64>())
     }
 
-    fn order(&mut self, stand: &Stand, people: u64) -> Value {
-        self.sold += people;
+    fn order(&mut self, stand: &Stand, people: &[Value]) -> Value {
+        self.sold += people.len() as u64;
         self.ordered += 1;
-        let odd = stand.cheat == Cheat::GivesOrdersTwice && self.ordered.is_multiple_of(10);
-        let number = if odd { self.ordered - 1 } else { self.ordered };
-        let tickets: Vec<Value> =
-            (0..people).map(|_| json!({"item": "i1", "sessions": []})).collect();
+        let odd = |cheat| stand.cheat == cheat && self.ordered.is_multiple_of(10);
+        let number = self.ordered - u64::from(odd(Cheat::GivesOrdersTwice));
+        let email = |person: &Value| match odd(Cheat::MixesPeopleUp) {
+            true => json!("somebody@example.org"),
+            false => person["email"].clone(),
+        };
+        let skip = usize::from(odd(Cheat::ForgetsTickets));
+        let ticket = |(at, person): (usize, &Value)| {
+            let code = format!("{number}-{at}");
+            json!({"code": code, "item": "i1", "sessions": [], "email": email(person)})
+        };
+        let tickets: Vec<Value> = people.iter().enumerate().skip(skip).map(ticket).collect();
         let (order, reference) = (format!("o{number}"), format!("R-{number}"));
         let answer = json!({"order": order, "reference": reference, "tickets": tickets});
         self.orders.insert(order, answer.clone());
@@ -167,6 +194,10 @@ const PATIENT: u64 = 100;
 /// Refuses what is announced to be too large, and an address that asks too often.
 async fn guard(State(stand): State<Stand>, request: Request, next: Next) -> Response {
     if request.headers().contains_key("x-forwarded-for") {
+        if stand.cheat == Cheat::HangsUpOnBots {
+            // Ends the task that serves the connection, and so the connection, without a word.
+            std::panic::resume_unwind(Box::new(()));
+        }
         let mut ledger = stand.ledger();
         ledger.forwarded += 1;
         if ledger.forwarded > PATIENT && stand.cheat == Cheat::Nothing {
@@ -182,8 +213,9 @@ async fn guard(State(stand): State<Stand>, request: Request, next: Next) -> Resp
     next.run(request).await
 }
 
-async fn page(headers: HeaderMap) -> Response {
-    if headers.get(header::IF_NONE_MATCH).is_some_and(|tag| tag == "\"1\"") {
+async fn page(State(stand): State<Stand>, headers: HeaderMap) -> Response {
+    let known = headers.get(header::IF_NONE_MATCH).is_some_and(|tag| tag == "\"1\"");
+    if known && stand.cheat != Cheat::IgnoresTags {
         return StatusCode::NOT_MODIFIED.into_response();
     }
     ([(header::ETAG, "\"1\"")], "<h1>Party</h1>").into_response()
@@ -197,7 +229,10 @@ async fn event(State(stand): State<Stand>, Path(event): Path<String>) -> Respons
     if event != "e1" {
         return StatusCode::NOT_FOUND.into_response();
     }
-    let left = stand.ledger().left();
+    let left = match stand.cheat {
+        Cheat::DoesNotCount => SEATS,
+        _ => stand.ledger().left(),
+    };
     axum::Json(json!({
         "id": "e1", "slug": "party", "name": "Party <b>&\"'", "left": left,
         "items": [{"id": "i1", "name": "Free", "price": null, "left": null}],
@@ -222,6 +257,9 @@ fn once(
     };
     let mut ledger = stand.ledger();
     let known = ledger.answers.get(key).filter(|_| stand.cheat != Cheat::Doubles).cloned();
+    if known.is_some() && stand.cheat == Cheat::RefusesRepeats {
+        return sold_out();
+    }
     let Some(answer) = known.or_else(|| make(&mut ledger)) else { return sold_out() };
     ledger.answers.insert(key.to_owned(), answer.clone());
     (StatusCode::CREATED, axum::Json(answer)).into_response()
@@ -235,8 +273,7 @@ async fn register(
 ) -> Response {
     let good = |person: &Value| person["item"] == "i1" && person["email"].is_string();
     let people = body["attendees"].as_array().filter(|people| people.iter().all(good));
-    let people =
-        people.map(|people| people.len() as u64).filter(|people| (1..=16).contains(people));
+    let people = people.filter(|people| (1..=16).contains(&people.len()));
     let (Some(people), "e1") = (people, event.as_str()) else {
         return StatusCode::UNPROCESSABLE_ENTITY.into_response();
     };
@@ -244,7 +281,7 @@ async fn register(
         tokio::time::sleep(DAWDLE).await;
     }
     once(&stand, &headers, |ledger| {
-        let fits = ledger.left() >= people || stand.cheat == Cheat::Oversells;
+        let fits = ledger.left() >= people.len() as u64 || stand.cheat == Cheat::Oversells;
         fits.then(|| ledger.order(&stand, people))
     })
 }
@@ -274,21 +311,23 @@ async fn confirm(
     State(stand): State<Stand>,
     Path(hold): Path<String>,
     headers: HeaderMap,
-    axum::Json(_): axum::Json<Value>,
+    axum::Json(body): axum::Json<Value>,
 ) -> Response {
-    if headers.get("idempotency-key").is_none() {
+    let (true, Some(people)) =
+        (headers.contains_key("idempotency-key"), body["attendees"].as_array())
+    else {
         return StatusCode::NOT_FOUND.into_response();
-    }
+    };
     once(&stand, &headers, |ledger| {
         let claim = ledger.holds.get_mut(&hold)?;
         claim.confirmed = true;
-        let people = claim.people;
         Some(ledger.order(&stand, people))
     })
 }
 
 async fn order(State(stand): State<Stand>, Path(order): Path<String>) -> Response {
     match (stand.ledger().orders.get(&order), stand.cheat) {
+        (Some(_), Cheat::TooBusyToRead) => StatusCode::TOO_MANY_REQUESTS.into_response(),
         (Some(order), _) => axum::Json(order.clone()).into_response(),
         (None, Cheat::LetsBotsIn) => axum::Json(json!({"tickets": []})).into_response(),
         (None, Cheat::Trips) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),

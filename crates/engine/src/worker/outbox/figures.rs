@@ -118,6 +118,7 @@ impl Figures {
                 .iter()
                 .filter_map(|count| row(event, count))
                 .filter(|row| client.has_figures(row.of))
+                .filter(|row| row.of == Figure::Event || !sloe_core::planted!(FiguresOfEventOnly))
                 .filter(|row| offered.contains(&row.id) && known.get(&row.id) != Some(row));
             rows.extend(changed.map(|row| (event, row)));
             let held = counts.iter().any(|count| count.held > 0);
@@ -170,6 +171,15 @@ impl Figures {
                 | RowOutcome::Rejected(_) => {
                     self.known.entry(*event).or_default().insert(row.id, *row);
                 }
+            }
+        }
+        // Whether the org took the rest nobody heard: whatever they were told before, they are told
+        // again, even if they are by then what they were.
+        for row in rows.iter().skip(sent.outcomes.len()) {
+            if let Some(known) = events.get(&row.id).and_then(|event| self.known.get_mut(event))
+                && !sloe_core::planted!(UnheardFigures)
+            {
+                known.remove(&row.id);
             }
         }
         sent.halted.map_or(Ok(()), |error| Err(Halt::Org(error)))

@@ -332,7 +332,8 @@ impl Sender<'_> {
                         row = row.with(column, Cell::Id(id));
                     }
                 }
-                let status = if record.registered { Status::Registered } else { Status::Cancelled };
+                let registered = record.registered && !sloe_core::planted!(StatusTurned);
+                let status = if registered { Status::Registered } else { Status::Cancelled };
                 rows.push(row.with_status(status));
             }
         }

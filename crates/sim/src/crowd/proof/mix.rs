@@ -10,7 +10,7 @@ use super::super::offer::Pool;
 use super::super::report::{Finding, Verdict, grouped};
 use super::super::tally::{Faults, Figures};
 use super::super::{Ground, Options};
-use super::{SETTLING, taken};
+use super::{SETTLING, on_each, taken};
 
 const DOUBLED: &str = "clicking twice, reloading and going back make one order";
 const REFUSED: &str = "bots get nothing but refusals";
@@ -30,10 +30,11 @@ pub(super) async fn judge(
     let mut findings = Vec::new();
     if mix.weight(Kind::DoubleClickers) > 0 || mix.weight(Kind::Reloaders) > 0 {
         let seen = format!("{} times it was tried", grouped(figures.doubles));
-        findings.push(faultless(DOUBLED, &figures.double_faults, seen));
+        findings.push(faultless(DOUBLED, &figures.double_faults, figures.doubles, seen));
     }
     if mix.weight(Kind::Bots) > 0 {
-        findings.push(faultless(REFUSED, &figures.bot_faults, refusals(figures)));
+        let answers = figures.bots.values().sum();
+        findings.push(faultless(REFUSED, &figures.bot_faults, answers, refusals(figures)));
     }
     if mix.only_way().is_none() {
         findings.push(seats_back(options, ground, figures, bar).await);
@@ -41,9 +42,11 @@ pub(super) async fn judge(
     findings
 }
 
-fn faultless(claim: &'static str, faults: &Faults, seen: String) -> Finding {
+fn faultless(claim: &'static str, faults: &Faults, tried: u64, seen: String) -> Finding {
     if faults.count == 0 {
-        return Finding { claim, verdict: Verdict::Held, detail: seen };
+        // What was never tried is not proven.
+        let verdict = if tried > 0 { Verdict::Held } else { Verdict::Unchecked };
+        return Finding { claim, verdict, detail: seen };
     }
     let detail = format!("{} times not: {}", faults.count, faults.examples.join("; "));
     Finding { claim, verdict: Verdict::Broken, detail }
@@ -52,11 +55,10 @@ fn faultless(claim: &'static str, faults: &Faults, seen: String) -> Finding {
 /// What bots were answered, and how it went for the others meanwhile.
 fn refusals(figures: &Figures) -> String {
     let answers: u64 = figures.bots.values().sum();
-    let by_status: Vec<String> = figures
-        .bots
-        .iter()
-        .map(|(status, count)| format!("{status}: {}", grouped(*count)))
-        .collect();
+    let answered = figures.bots.iter().map(|(status, count)| (status.to_string(), *count));
+    let silent = figures.bot_silences.iter().map(|(kind, count)| (kind.clone(), *count));
+    let each = answered.chain(silent).map(|(what, count)| format!("{what}: {}", grouped(count)));
+    let each: Vec<String> = each.collect();
     let failed: u64 = Kind::ALL
         .iter()
         .filter(|kind| **kind != Kind::Bots)
@@ -66,7 +68,7 @@ fn refusals(figures: &Figures) -> String {
     format!(
         "{} answers ({}); {} other visitors failed meanwhile",
         grouped(answers),
-        by_status.join(", "),
+        each.join(", "),
         grouped(failed)
     )
 }
@@ -137,9 +139,9 @@ async fn settle(
     let mut clients = ground.clients();
     let give_up = Instant::now() + wait;
     loop {
-        let after = ground.offer.left_now(&mut clients, ground.fleet.name()).await;
+        let after = ground.offer.left_everywhere(&mut clients, &ground.fleet).await;
         let after = after.map_err(|error| error.to_string())?;
-        let faults = missing(&ground.offer.left, spoken_for, &after);
+        let faults = on_each(&after, |after| missing(&ground.offer.left, spoken_for, after));
         let now = Instant::now();
         if faults.is_empty() || now > give_up {
             return Ok(faults);

@@ -76,30 +76,35 @@ impl OrgReader {
         bar: &ProgressBar,
     ) -> Vec<Finding> {
         let unchecked = |claim, detail| Finding { claim, verdict: Verdict::Unchecked, detail };
+        let neither = |what: &String| {
+            [ARRIVED, CAPACITY].map(|claim| unchecked(claim, what.clone())).to_vec()
+        };
         let waited = match self.wait(ground, figures, bar).await {
             Ok(waited) => waited,
-            Err(what) => return vec![unchecked(ARRIVED, what)],
+            Err(what) => return neither(&what),
         };
         bar.set_message("reading the org's attendees");
         let (rows, event) = match self.rows(ground).await {
             Ok(read) => read,
-            Err(what) => return vec![unchecked(ARRIVED, what)],
+            Err(what) => return neither(&what),
         };
-        let mut findings = vec![arrived(ground, figures, &rows, waited)];
-        if let Some(event) = event {
-            findings.push(match self.overfull(&event).await {
-                Ok((pools, faults)) if faults.is_empty() => Finding {
-                    claim: CAPACITY,
-                    verdict: Verdict::Held,
-                    detail: format!("{pools} limited records of the event were counted"),
-                },
-                Ok((_, faults)) => {
-                    Finding { claim: CAPACITY, verdict: Verdict::Broken, detail: faults.join("; ") }
-                }
-                Err(what) => unchecked(CAPACITY, what),
-            });
-        }
-        findings
+        let counted = match &event {
+            Some(event) => self.overfull(event).await,
+            None => Err("no attendee has arrived who would name the event".to_owned()),
+        };
+        let capacity = match counted {
+            Ok((0, _)) => unchecked(CAPACITY, "no record of the event has a limit".to_owned()),
+            Ok((pools, faults)) if faults.is_empty() => Finding {
+                claim: CAPACITY,
+                verdict: Verdict::Held,
+                detail: format!("{pools} limited records of the event were counted"),
+            },
+            Ok((_, faults)) => {
+                Finding { claim: CAPACITY, verdict: Verdict::Broken, detail: faults.join("; ") }
+            }
+            Err(what) => unchecked(CAPACITY, what),
+        };
+        vec![arrived(ground, figures, &rows, waited), capacity]
     }
 
     /// Waits until as many rows have arrived as must, at most as long as was

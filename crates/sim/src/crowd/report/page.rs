@@ -124,8 +124,9 @@ impl Report {
     fn histogram(&self) -> Picture {
         // Counts are far below 2^53.
         #[allow(clippy::cast_precision_loss)]
-        let bar = |bin: &Bin| (mark(bin.from_ms), bin.count as f64);
-        let values: Vec<(String, f64)> = self.visit_histogram.iter().map(bar).collect();
+        let heights = self.visit_histogram.iter().map(|bin| bin.count as f64);
+        let values: Vec<(String, f64)> =
+            names(&self.visit_histogram).into_iter().zip(heights).collect();
         Picture {
             caption: "Visits by how long they took",
             note: "",
@@ -201,10 +202,20 @@ impl Report {
     }
 }
 
-/// The name of a bin that begins at a power of ten.
-fn mark(from_ms: f64) -> String {
-    let power = from_ms > 0.0 && (from_ms.log10() - from_ms.log10().round()).abs() < 1e-6;
-    if power { milliseconds(from_ms) } else { String::new() }
+/// Names below the most bins that have room for one.
+const NAMED: usize = 6;
+
+/// What each bin is called where it begins: the powers of ten, if there are enough of them to
+/// read the others by, else one in so many. Others have no name.
+fn names(bins: &[Bin]) -> Vec<String> {
+    let is_power = |ms: f64| ms > 0.0 && (ms.log10() - ms.log10().round()).abs() < 1e-6;
+    let enough = bins.iter().filter(|bin| is_power(bin.from_ms)).count() >= 2;
+    let each = bins.len().div_ceil(NAMED).max(1);
+    let named = |(at, bin): (usize, &Bin)| {
+        let named = if enough { is_power(bin.from_ms) } else { at.is_multiple_of(each) };
+        if named { milliseconds(bin.from_ms) } else { String::new() }
+    };
+    bins.iter().enumerate().map(named).collect()
 }
 
 /// For the template: one row of what was refused, failed or tried again.
@@ -214,6 +225,11 @@ impl Page<'_> {
     /// Milliseconds in the unit that reads best.
     fn ms(&self, value: &f64) -> String {
         milliseconds(*value)
+    }
+
+    /// The same of something that happened so often: nothing took no time.
+    fn of(&self, count: &u64, value: &f64) -> String {
+        if *count == 0 { "–".to_owned() } else { milliseconds(*value) }
     }
 
     fn count(&self, count: &u64) -> String {
@@ -261,5 +277,25 @@ impl Verdict {
             Self::Broken => "bad",
             Self::Unchecked => "fair",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(bounds: &[f64]) -> Vec<String> {
+        let bin = |two: &[f64]| Bin { from_ms: two[0], to_ms: two[1], count: 1 };
+        names(&bounds.windows(2).map(bin).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_histogram_can_be_read_wherever_its_bins_lie() {
+        let wide = [0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0];
+        assert_eq!(named(&wide), ["", "1 ms", "", "", "", "", "", "10 ms"]);
+        assert_eq!(named(&[2.0, 3.0, 5.0, 7.0]), ["2 ms", "3 ms", "5 ms"]);
+        let long = [1.5, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 20.0];
+        assert_eq!(named(&long), ["1.5 ms", "", "3 ms", "", "7 ms", "", "15 ms"]);
+        assert_eq!(named(&[0.0, 0.1]), ["0 ms"]);
     }
 }

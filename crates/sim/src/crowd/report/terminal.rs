@@ -6,6 +6,9 @@ use comfy_table::{Cell, CellAlignment, Table, presets};
 
 use super::{Report, Verdict, grouped, per_second, words};
 
+/// Columns that every terminal has.
+const COLUMNS: usize = 80;
+
 impl Report {
     fn figures(&self) -> Table {
         let mut table = plain_table();
@@ -54,7 +57,7 @@ impl Report {
         for of in &self.kinds {
             let counts = [of.came, of.registered, of.left, of.refused, of.failed].map(grouped);
             let times = [of.visit_latency_ms.p50, of.visit_latency_ms.p99];
-            let times = times.map(|ms| format!("{ms:.1} ms"));
+            let times = times.map(words::milliseconds);
             let cells = std::iter::once(of.kind.name().to_owned()).chain(counts).chain(times);
             table.add_row(cells);
         }
@@ -69,8 +72,13 @@ impl Report {
         for of in &self.targets {
             let counts = [of.answers, of.server_errors, of.unanswered, of.skipped].map(grouped);
             let times = [of.request_latency_ms.p50, of.request_latency_ms.p99];
-            let times = times.map(|ms| format!("{ms:.1} ms"));
-            table.add_row(std::iter::once(of.target.clone()).chain(counts).chain(times));
+            // Who never answered took no time to do so.
+            let times = times.map(|ms| match of.answers {
+                0 => "–".to_owned(),
+                _ => words::milliseconds(ms),
+            });
+            let name = of.target.trim_start_matches("http://").to_owned();
+            table.add_row(std::iter::once(name).chain(counts).chain(times));
         }
         right_align(&mut table, &[1, 2, 3, 4, 5, 6]);
         (self.targets.len() > 1).then_some(table)
@@ -105,10 +113,26 @@ impl fmt::Display for Report {
                 Verdict::Broken => "BROKEN    ",
                 Verdict::Unchecked => "unchecked ",
             };
-            writeln!(f, "  {word} {}\n             {}", finding.claim, finding.detail)?;
+            writeln!(f, "  {word} {}\n{}", finding.claim, wrapped(&finding.detail, 13))?;
         }
-        writeln!(f, "\n{} {}", self.verdict.headline(), words::because(self))
+        let end = format!("{} {}", self.verdict.headline(), words::because(self));
+        writeln!(f, "\n{}", wrapped(&end, 0))
     }
+}
+
+/// A text in lines that fit, each after so many blanks; words longer than a line stay whole.
+fn wrapped(text: &str, indent: usize) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= COLUMNS => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(format!("{:indent$}{word}", "")),
+        }
+    }
+    lines.join("\n")
 }
 
 fn plain_table() -> Table {
@@ -122,5 +146,20 @@ fn right_align(table: &mut Table, columns: &[usize]) {
         if let Some(column) = table.column_mut(*index) {
             column.set_cell_alignment(CellAlignment::Right);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_are_broken_between_words() {
+        let text = "seats ".repeat(30) + &"x".repeat(90);
+        let shown = wrapped(&text, 4);
+        assert!(shown.lines().all(|line| line.starts_with("    ")), "{shown}");
+        assert_eq!(shown.lines().map(str::len).collect::<Vec<_>>(), [75, 75, 39, 94], "{shown}");
+        assert_eq!(shown.split_whitespace().collect::<Vec<_>>().join(" "), text);
+        assert_eq!(wrapped("", 4), "");
     }
 }

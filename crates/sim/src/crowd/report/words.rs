@@ -1,9 +1,12 @@
 //! The report in plain words: what was tried, and whether it held.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::super::proof::{ORDERS, POOLS};
+use super::super::{Kind, Mode};
 use super::{Report, Verdict, grouped};
 
 /// Whether Sloe held, in one word.
@@ -71,12 +74,17 @@ pub(super) fn because(report: &Report) -> String {
         figure(report.registrations_per_second),
         milliseconds(report.visit_latency_ms.p99)
     );
-    let broken = report.findings.iter().filter(|f| f.verdict == Verdict::Broken).count();
-    let unchecked = report.findings.iter().filter(|f| f.verdict == Verdict::Unchecked).count();
+    let count = |verdict| report.findings.iter().filter(|f| f.verdict == verdict).count();
+    let (broken, unchecked) = (count(Verdict::Broken), count(Verdict::Unchecked));
+    let held =
+        |claim| report.findings.iter().any(|f| f.claim == claim && f.verdict == Verdict::Held);
     let failed = failed(report);
     // Writing to a String can't fail.
     let _ = match broken {
-        0 => write!(text, " Nothing was oversold, lost or doubled."),
+        0 if held(POOLS) && held(ORDERS) => {
+            write!(text, " Nothing was oversold, lost or doubled.")
+        }
+        0 => write!(text, " No promise was seen broken."),
         1 => write!(text, " One promise was broken; the proof says which."),
         many => write!(text, " {many} promises were broken; the proof says which."),
     };
@@ -98,25 +106,26 @@ pub(super) fn because(report: &Report) -> String {
 /// The scenario in sentences.
 pub(super) fn scenario(report: &Report) -> String {
     let plan = &report.plan;
-    let total: u64 = plan.visitors.values().map(|weight| u64::from(*weight)).sum();
     let mut text = format!("{} visitors were to come {}. ", grouped(plan.planned), came(report));
-    if report.kinds.len() > 1 {
-        let mut parts = Vec::new();
-        for of in &report.kinds {
-            let weight = plan.visitors.get(of.kind.name()).copied().unwrap_or(0);
-            // Weights are small.
-            #[allow(clippy::cast_precision_loss)]
-            let share = 100.0 * f64::from(weight) / total.max(1) as f64;
-            parts.push(format!("{} % {} ({})", figure(share), of.kind.name(), of.kind.does()));
-        }
-        let _ = write!(text, "{}. ", parts.join(", "));
+    if let Some(way) = Mode::ALL.into_iter().find(|mode| mode.name() == report.mode) {
+        let _ = write!(text, "All of them registered by {}. ", by(way));
     } else {
-        let way = match report.mode {
-            "api" => "one call of the API",
-            "hold" => "a hold and its confirmation by the API",
-            _ => "the site's own pages and forms",
-        };
-        let _ = write!(text, "All of them registered by {way}. ");
+        let kinds = report.kinds.iter().map(|of| of.kind);
+        let kinds: Vec<String> = kinds
+            .map(|kind| {
+                let share = share(&plan.visitors, kind.name());
+                format!("{share} % {} ({})", kind.name(), kind.does())
+            })
+            .collect();
+        let ways = Mode::ALL.into_iter().filter(|mode| plan.ways.get(mode.name()) > Some(&0));
+        let ways: Vec<String> = ways
+            .map(|mode| format!("{} % by {}", share(&plan.ways, mode.name()), by(mode)))
+            .collect();
+        let _ = write!(text, "{}. ", kinds.join(", "));
+        let takes = |kind| !matches!(kind, Kind::Lookers | Kind::Bots);
+        if report.kinds.iter().any(|of| takes(of.kind)) {
+            let _ = write!(text, "Those who wanted seats took them {}. ", ways.join(", "));
+        }
     }
     let _ = match plan.party {
         0 | 1 => write!(text, "Everybody came alone"),
@@ -134,6 +143,21 @@ pub(super) fn scenario(report: &Report) -> String {
     };
     let _ = write!(text, " over {} connections.", grouped(report.connections as u64));
     text
+}
+
+/// How many of 100 have this weight.
+fn share(weights: &BTreeMap<&'static str, u32>, name: &str) -> String {
+    let all: f64 = weights.values().map(|weight| f64::from(*weight)).sum();
+    let weight = weights.get(name).copied().unwrap_or(0);
+    figure(100.0 * f64::from(weight) / all.max(1.0))
+}
+
+fn by(way: Mode) -> &'static str {
+    match way {
+        Mode::Api => "one call of the API",
+        Mode::Hold => "a hold and its confirmation by the API",
+        Mode::Html => "the site's own pages and forms",
+    }
 }
 
 /// A figure with as many digits as mean something.

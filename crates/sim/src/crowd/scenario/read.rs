@@ -7,7 +7,13 @@ use std::time::Duration;
 use toml::de::{DeTable, DeValue};
 
 use super::super::report::grouped;
-use super::{Scenario, ScenarioError, ScenarioFault};
+use super::{RATES, Scenario, ScenarioError, ScenarioFault};
+
+/// What a rate must be, in words.
+pub(super) fn rates() -> String {
+    let (least, most) = (RATES.start(), RATES.end());
+    format!("a number from {least} to {most}, visitors a second")
+}
 
 /// The file being read, and what is wrong with it so far.
 pub(super) struct Reader<'t> {
@@ -78,7 +84,12 @@ impl<'t> Reader<'t> {
                     Some(meant) => format!("is not known; did you mean `{meant}`?"),
                     None => format!("is not known; there are {}", known.join(", ")),
                 };
-                self.at(&key.span(), join(place, name), hint);
+                // Whatever is in it, it must be seen.
+                let name = match name {
+                    "" => "\"\"".to_owned(),
+                    name => name.escape_debug().to_string(),
+                };
+                self.at(&key.span(), join(place, &name), hint);
             }
         }
     }
@@ -109,6 +120,9 @@ impl<'t> Reader<'t> {
         let problem = match value.get_ref() {
             DeValue::String(text) if text.chars().count() > most => {
                 format!("has more than {most} characters")
+            }
+            DeValue::String(text) if text.trim().is_empty() => {
+                "must not be empty; leave it out instead".to_owned()
             }
             DeValue::String(text) => return Some(text.to_string()),
             other => wrong(other, "a text"),
@@ -179,18 +193,20 @@ impl<'t> Reader<'t> {
         Duration::from_secs(self.whole(table, place, key, range, other))
     }
 
-    /// A number above 0, with or without a fraction.
+    /// Visitors a second, with or without a fraction.
     pub(super) fn rate(&mut self, table: &DeTable<'_>, place: &str, key: &str) -> Option<f64> {
         let value = table.get(key)?;
         let read: Option<f64> = match value.get_ref() {
-            DeValue::Integer(number) => number.as_str().parse().ok(),
+            DeValue::Integer(number) => {
+                let whole = i64::from_str_radix(number.as_str(), number.radix()).ok();
+                whole.and_then(|whole| i32::try_from(whole).ok()).map(f64::from)
+            }
             DeValue::Float(number) => number.as_str().parse().ok(),
             _ => None,
         };
-        let read = read.filter(|rate| rate.is_finite() && *rate > 0.0 && *rate <= 1e6);
+        let read = read.filter(|rate| RATES.contains(rate));
         if read.is_none() {
-            let problem = "must be a number above 0, visitors a second";
-            self.at(&value.span(), join(place, key), problem);
+            self.at(&value.span(), join(place, key), format!("must be {}", rates()));
         }
         read
     }

@@ -137,20 +137,20 @@ impl Visitor<'_> {
             .expires_at
             .parse()
             .map_err(|_| self.confused("a hold that does not say until when"))?;
-        self.held = Some(until.as_millisecond());
+        self.left.held = Some(until.as_millisecond());
         Ok(held)
     }
 
     /// Reads the acknowledgement, which must have a ticket for everybody.
-    pub(super) fn confirmed(&self) -> Step<Outcome> {
-        let people = self.ground.people(self.number);
+    pub(super) fn confirmed(&mut self) -> Step<Outcome> {
+        let people = usize::from(self.ground.people(self.number));
         let confirmed: Result<Confirmed, _> = serde_json::from_slice(self.clients.reply().body);
-        let confirmed =
+        let Confirmed { order, reference, tickets } =
             confirmed.map_err(|_| self.confused("an acknowledgement without an order"))?;
-        if confirmed.tickets.len() != usize::from(people) {
+        self.acknowledged(order, Some(reference));
+        if tickets.len() != people {
             return Err(self.confused("an acknowledgement with the wrong number of tickets"));
         }
-        let Confirmed { order, reference, .. } = confirmed;
-        Ok(Outcome::Registered { order, reference: Some(reference) })
+        Ok(Outcome::Registered)
     }
 }

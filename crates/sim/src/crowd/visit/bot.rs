@@ -65,11 +65,8 @@ pub(super) async fn pester(visitor: &mut Visitor<'_>) -> Step<Outcome> {
                 visitor.tally.request(visitor.kind, (pick.target, status), sent);
                 visitor.tally.bot(status, visitor.fault(prank, status));
             }
-            Err(trouble) => {
-                // Whoever sends what is no whole request may be hung up on.
-                visitor.tally.unanswered(pick.target);
-                visitor.tally.retry(trouble.name());
-            }
+            // Whoever behaves like this may be hung up on: it says nothing against the target.
+            Err(trouble) => visitor.tally.bot_silence(trouble.name()),
         }
         if matches!(prank, Prank::TooLarge) {
             visitor.clients.hang_up();
@@ -78,6 +75,8 @@ pub(super) async fn pester(visitor: &mut Visitor<'_>) -> Step<Outcome> {
             break;
         }
     }
+    // Nor may the next visitor find a connection that a bot has spoiled.
+    visitor.clients.hang_up_all();
     Ok(Outcome::Left)
 }
 

@@ -3,7 +3,7 @@
 
 use super::super::Mode;
 use super::super::fleet::Clients;
-use super::super::tally::Outcome;
+use super::super::tally::{Left, Outcome};
 use super::html::{self, Browser};
 use super::{Step, Visitor, api};
 
@@ -16,13 +16,15 @@ pub(super) async fn register(
     match mode {
         Mode::Api => {
             let request = api::registration(visitor)?;
-            twice(visitor, second, (&request, 201), "registering", confirmed).await
+            twice(visitor, second, (&request, 201), "registering", confirmed).await?;
+            Ok(Outcome::Registered)
         }
         Mode::Hold => {
             let request = api::hold(visitor)?;
             let held = twice(visitor, second, (&request, 201), "holding", held).await?;
             let request = api::confirmation(visitor, &held)?;
-            twice(visitor, second, (&request, 201), "confirming", confirmed).await
+            twice(visitor, second, (&request, 201), "confirming", confirmed).await?;
+            Ok(Outcome::Registered)
         }
         Mode::Html => {
             let mut browser = Browser::default();
@@ -48,8 +50,9 @@ fn held(visitor: &mut Visitor<'_>) -> Step<api::Held> {
     visitor.holding()
 }
 
-fn confirmed(visitor: &mut Visitor<'_>) -> Step<Outcome> {
-    visitor.confirmed()
+fn confirmed(visitor: &mut Visitor<'_>) -> Step<Order> {
+    visitor.confirmed()?;
+    Ok(Order(visitor.left.order.as_ref().map(|made| made.order.clone()).unwrap_or_default()))
 }
 
 /// What two answers must have in common.
@@ -69,17 +72,18 @@ impl Made for api::Held {
     }
 }
 
-impl Made for Outcome {
+/// An order has been acknowledged, under this id.
+struct Order(String);
+
+impl Made for Order {
     fn id(&self) -> &str {
-        match self {
-            Self::Registered { order, .. } => order,
-            Self::Left | Self::Refused(_) | Self::Failed { .. } => "",
-        }
+        &self.0
     }
 }
 
 /// Sends a request over both connections at the same time. Both must have made the same
-/// thing; if one of them was refused and the other not, what was made counts.
+/// thing. Where one is refused and the other not, it is asked again: a refusal may have come
+/// before a seat was free, but what was made is the answer to every repeat.
 async fn twice<T: Made>(
     visitor: &mut Visitor<'_>,
     second: &mut Clients,
@@ -96,20 +100,36 @@ async fn twice<T: Made>(
         step: visitor.step + 1,
         give_up: visitor.give_up,
         unknown: false,
-        held: None,
+        left: Left::default(),
     };
     let (first, again) =
         tokio::join!(visitor.expect(request, expected), other.expect(request, expected));
-    let first = first.and_then(|()| read(visitor));
-    let again = again.and_then(|()| read(&mut other));
-    visitor.held = visitor.held.max(other.held);
+    let mut first = first.and_then(|()| read(visitor));
+    let mut again = again.and_then(|()| read(&mut other));
+    match (&first, &again) {
+        (Ok(_), Err(Outcome::Refused(_))) => {
+            again = other.expect(request, expected).await.and_then(|()| read(&mut other));
+        }
+        (Err(Outcome::Refused(_)), Ok(_)) => {
+            first = visitor.expect(request, expected).await.and_then(|()| read(visitor));
+        }
+        _ => {}
+    }
+    visitor.left.held = visitor.left.held.max(other.left.held);
+    visitor.left.order = visitor.left.order.take().or(other.left.order);
+    let number = visitor.number;
     match (first, again) {
         (Ok(first), Ok(again)) => {
-            let fault = (first.id() != again.id()).then(|| {
-                format!("visitor {}: {what} twice at once was done twice", visitor.number)
-            });
+            let twice = first.id() != again.id();
+            let fault =
+                twice.then(|| format!("visitor {number}: {what} twice at once was done twice"));
             visitor.tally.double(fault);
             Ok(first)
+        }
+        (Ok(made), Err(Outcome::Refused(why))) | (Err(Outcome::Refused(why)), Ok(made)) => {
+            let fault = format!("visitor {number}: {what} was done, and its repeat refused: {why}");
+            visitor.tally.double(Some(fault));
+            Ok(made)
         }
         (Ok(made), Err(_)) | (Err(_), Ok(made)) => Ok(made),
         (Err(first), Err(_)) => Err(first),

@@ -31,13 +31,14 @@ pub(super) async fn abandon(visitor: &mut Visitor<'_>) -> Step<Outcome> {
 }
 
 /// What it means to be led to this page in the end.
-pub(super) fn arrived(visitor: &Visitor<'_>, page: &str) -> Step<Outcome> {
+pub(super) fn arrived(visitor: &mut Visitor<'_>, page: &str) -> Step<Outcome> {
     let token = page.strip_prefix("/order/").map(|rest| rest.split(['?', '#']).next());
     let token = token.flatten().unwrap_or_default();
     if token.is_empty() {
         return Err(visitor.confused("the checkout did not lead to an order"));
     }
-    Ok(Outcome::Registered { order: token.to_owned(), reference: None })
+    visitor.acknowledged(token.to_owned(), None);
+    Ok(Outcome::Registered)
 }
 
 impl Visitor<'_> {
@@ -178,7 +179,7 @@ impl Browser {
             self.cookies.push((name.to_owned(), value.to_owned()));
         }
         if let Some(seconds) = held.filter(|seconds| *seconds > 0) {
-            visitor.held = Some(jiff::Timestamp::now().as_millisecond() + seconds * 1_000);
+            visitor.left.held = Some(jiff::Timestamp::now().as_millisecond() + seconds * 1_000);
         }
     }
 }

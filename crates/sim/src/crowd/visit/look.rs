@@ -35,5 +35,8 @@ pub(super) async fn again(
         return Err(visitor.unexpected(status));
     }
     visitor.tally.revalidated(status == 304);
+    if status == 200 && visitor.clients.reply().header("etag") == Some(tag) {
+        return Err(visitor.stuck("an unchanged page was sent again"));
+    }
     Ok(())
 }
