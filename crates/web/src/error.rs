@@ -15,6 +15,8 @@ use sloe_core::time::Timestamp;
 use sloe_engine::error::{Denied, Fault, Hindrance, PoolRef, Shortage};
 use sloe_engine::peers::PeerError;
 
+use crate::peer::Unheard;
+
 pub use causes::{Cause, Entry};
 pub use document::{FaultDocument, PoolDocument, PoolKind, ProblemDocument};
 
@@ -272,10 +274,13 @@ pub(crate) fn class(status: StatusCode) -> usize {
 }
 
 /// What another node is told whose claims are not decided here.
-pub(crate) fn of_peer(refused: PeerError) -> StatusCode {
-    match refused {
-        PeerError::NotOurs => StatusCode::FORBIDDEN,
-        PeerError::Unreadable => StatusCode::BAD_REQUEST,
+pub(crate) fn of_peer(unheard: Unheard) -> StatusCode {
+    match unheard {
+        Unheard::Length => StatusCode::PAYLOAD_TOO_LARGE,
+        Unheard::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        Unheard::Late => StatusCode::REQUEST_TIMEOUT,
+        Unheard::Refused(PeerError::NotOurs) => StatusCode::FORBIDDEN,
+        Unheard::Refused(PeerError::Unreadable) => StatusCode::BAD_REQUEST,
     }
 }
 
