@@ -271,8 +271,10 @@ fn workers(wishes: &Wishes) -> worker::Settings {
 }
 
 fn settings(at: &StoreAt, wishes: Wishes) -> Result<Settings, Failure> {
-    let rate = (wishes.rate_limit > 0)
-        .then(|| Rate { per_second: wishes.rate_limit, burst: wishes.rate_limit.saturating_mul(10) });
+    let rate = (wishes.rate_limit > 0).then(|| Rate {
+        per_second: wishes.rate_limit,
+        burst: wishes.rate_limit.saturating_mul(10),
+    });
     let token = match (wishes.admin_token, at) {
         (Some(token), _) => Some(token),
         (None, StoreAt::Embedded(_)) => Some(platform::fresh_token()?),

@@ -234,7 +234,9 @@ fn cause_of(denied: &Denied) -> Cause {
 pub(crate) fn hindered(why: Hindrance) -> &'static str {
     match why {
         Hindrance::Crowd => "Too much is going on.",
-        Hindrance::Fault => "What everything is kept in does not answer, or this node may not use it now.",
+        Hindrance::Fault => {
+            "What everything is kept in does not answer, or this node may not use it now."
+        }
     }
 }
 

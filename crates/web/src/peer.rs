@@ -83,7 +83,8 @@ fn admit<'r>(
     room: &'r Semaphore,
     headers: &HeaderMap,
 ) -> Result<(usize, SemaphorePermit<'r>), Unheard> {
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|n| n.to_str().ok()?.parse::<u32>().ok());
+    let length =
+        headers.get(header::CONTENT_LENGTH).and_then(|n| n.to_str().ok()?.parse::<u32>().ok());
     let length = length.filter(|length| *length <= MAX_BODY).ok_or(Unheard::Length)?;
     let place = room.try_acquire_many(length).map_err(|_| Unheard::Busy)?;
     Ok((usize::try_from(length).unwrap_or(usize::MAX), place))

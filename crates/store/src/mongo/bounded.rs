@@ -138,9 +138,8 @@ impl Bounded {
             // Whoever asked may have left.
             let _ = tell.send(ask(&mongo));
         }))?;
-        let answer = aside(|| told.recv_timeout(limit)).unwrap_or_else(|_| {
-            Err(unanswered(silent(limit)))
-        });
+        let answer =
+            aside(|| told.recv_timeout(limit)).unwrap_or_else(|_| Err(unanswered(silent(limit))));
         let lost =
             matches!(answer, Err(StoreError::Unavailable(_) | StoreError::OutcomeUnknown(_)));
         // What takes long in any case tells nothing by that.

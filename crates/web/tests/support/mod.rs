@@ -164,11 +164,7 @@ pub async fn faulty() -> Failing {
     let credentials = Credentials { login_url: "http://127.0.0.1:9".into(), flow };
     let org = org_id();
     engine.registry().connect(&*store, org, profile, credentials).unwrap();
-    let license = License {
-        number: "L".into(),
-        status: Status::Active,
-        expires_at: None,
-    };
+    let license = License { number: "L".into(), status: Status::Active, expires_at: None };
     engine.registry().licenses.replace(&*store, org, &[license]).unwrap();
     let draft = Draft::default();
     engine.apply_refresh(org, draft.raw(engine.now())).await.unwrap();

@@ -150,8 +150,7 @@ async fn a_comparison_of_long_ago_is_not_green() {
 
 #[tokio::test]
 async fn what_can_not_be_read_or_reached_needs_help() {
-    let away =
-        Denied::NotAccepted { why: Hindrance::Fault, retry_after: Duration::from_secs(2) };
+    let away = Denied::NotAccepted { why: Hindrance::Fault, retry_after: Duration::from_secs(2) };
     says(&after(|facts| facts.stored = Err(away)).await, Level::Bad, "from the store");
     let refused = after(|facts| stored(facts).sync.fault = Some(fault(facts))).await;
     says(&refused, Level::Bad, "It is away.");
