@@ -114,7 +114,7 @@ impl At {
 
     /// The running platform that is to be asked, if there is one.
     pub(crate) async fn running(&self) -> Result<Option<Running>, Failure> {
-        let Some(url) = self.platform.as_deref().filter(|url| !url.is_empty()) else {
+        let Some(url) = self.named_platform() else {
             return Ok(match self.store()? {
                 StoreAt::Embedded(directory) => Running::find(&directory).await,
                 // Which nodes run there is not known, and need not be: they follow the store.
@@ -128,6 +128,11 @@ impl At {
             )
         })?;
         Running::at(url, token).map(Some)
+    }
+
+    /// The address of the platform that is to be asked, if one is named.
+    pub(crate) fn named_platform(&self) -> Option<&str> {
+        self.platform.as_deref().filter(|url| !url.is_empty())
     }
 
     /// Asks a platform that runs; on a shared store an engine of our own, as what

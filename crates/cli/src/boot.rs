@@ -151,7 +151,7 @@ pub(crate) fn open(at: &StoreAt) -> Result<Arc<dyn Store>, Failure> {
 }
 
 /// What is wrong with a store, and with which.
-fn told(at: &StoreAt, error: &StoreError) -> String {
+pub(crate) fn told(at: &StoreAt, error: &StoreError) -> String {
     match error {
         StoreError::Unavailable(why) | StoreError::OutcomeUnknown(why) => {
             format!("the store can't be reached ({at}): {why}")
@@ -271,8 +271,10 @@ fn workers(wishes: &Wishes) -> worker::Settings {
 }
 
 fn settings(at: &StoreAt, wishes: Wishes) -> Result<Settings, Failure> {
-    let rate = (wishes.rate_limit > 0)
-        .then(|| Rate { per_second: wishes.rate_limit, burst: wishes.rate_limit * 10 });
+    let rate = (wishes.rate_limit > 0).then(|| Rate {
+        per_second: wishes.rate_limit,
+        burst: wishes.rate_limit.saturating_mul(10),
+    });
     let token = match (wishes.admin_token, at) {
         (Some(token), _) => Some(token),
         (None, StoreAt::Embedded(_)) => Some(platform::fresh_token()?),
@@ -315,7 +317,8 @@ async fn start_patiently(
         };
         let wait = jittered(pause);
         eprintln!("sloe: {why}; trying again in {:.1} s", wait.as_secs_f32());
-        entrance.waits_for(format!("The store can't be reached ({at})."));
+        // Where it is concerns nobody outside.
+        entrance.waits_for("The store can't be reached; the log says why.".to_owned());
         tokio::time::sleep(wait).await;
         pause = LONGEST_PAUSE.min(pause * 2);
     }

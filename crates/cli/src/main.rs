@@ -7,6 +7,7 @@ mod peers;
 mod platform;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 
@@ -15,13 +16,21 @@ use clap::Parser;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// How long to wait at the end for what nobody needs any more.
+const LEAVING: Duration = Duration::from_secs(1);
+
 fn main() -> ExitCode {
     let cli = cmd::Cli::parse();
     platform::start_logging(cli.log.as_deref());
     platform::install_tls();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let outcome = match runtime {
-        Ok(runtime) => runtime.block_on(cmd::run(cli.command)),
+        Ok(runtime) => {
+            let outcome = runtime.block_on(cmd::run(cli.command));
+            // Whoever ends while a store hangs does not wait for what asks it still.
+            runtime.shutdown_timeout(LEAVING);
+            outcome
+        }
         Err(error) => Err(cmd::Failure::new(format!("the system gives no threads: {error}"))),
     };
     match outcome {

@@ -15,6 +15,12 @@ use crate::platform;
 /// A node that does not take a connection in this time is dead to the others.
 const CONNECT: Duration = Duration::from_millis(500);
 
+/// A connection that nobody used for so long is not used again: the other node may end it
+/// at that moment.
+const IDLE: Duration = Duration::from_secs(10);
+/// Characters of a refusal that are told.
+const SAID: usize = 200;
+
 /// Where other nodes reach this one.
 pub(crate) struct PeersAt {
     listener: TcpListener,
@@ -45,7 +51,12 @@ impl PeersAt {
     /// How claims are handed over.
     pub(crate) fn peering(&self) -> Result<Peering, Failure> {
         // They are near: what a proxy would be told is none of its business.
-        let client = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT).build()?;
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT)
+            .pool_idle_timeout(IDLE)
+            .build()?;
         let post = move |to: String, body: Vec<u8>| -> Posted {
             let call = client.post(to).body(body);
             Box::pin(async move {
@@ -55,7 +66,9 @@ impl PeersAt {
                 if status.is_success() {
                     return Ok(body.to_vec());
                 }
-                Err(format!("{status}: {}", String::from_utf8_lossy(&body)))
+                // Who answers may be no node at all, and say much.
+                let said: String = String::from_utf8_lossy(&body).chars().take(SAID).collect();
+                Err(format!("{status}: {said}"))
             })
         };
         Ok(Peering { address: self.address.clone(), post: Arc::new(post) })

@@ -83,6 +83,12 @@ pub(crate) fn public_url() -> Option<String> {
     std::env::var("SLOE_PUBLIC_URL").ok().filter(|url| !url.is_empty())
 }
 
+/// The secret of the app in the source org of licenses, where it is in no file.
+pub(crate) fn license_secret() -> Option<String> {
+    let secret = std::env::var("SLOE_LICENSE_CLIENT_SECRET").unwrap_or_default();
+    Some(secret.trim().to_owned()).filter(|secret| !secret.is_empty())
+}
+
 /// The secret of the admin API: from a file, else from the environment, else none.
 pub(crate) fn admin_token(file: Option<&Path>) -> Result<Option<String>, Failure> {
     const LEAST: usize = 16;

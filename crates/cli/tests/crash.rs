@@ -5,6 +5,8 @@
 #![cfg(feature = "sim")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod support;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use std::time::{Duration, Instant};
 use indicatif::ProgressBar;
 use sloe_sim::crowd::{self, Crowd, Options, OrgAccess, Report, Verdict};
 use sloe_sim::org;
+use support::nodes::{KEY, connecting, free_port, start_org};
 use tokio::sync::Semaphore;
 
 /// Fixed, so that a failure can be held again; it decides who comes and when
@@ -26,60 +29,6 @@ const VISITORS: u64 = 6_000;
 const SEATS: u64 = 5_500;
 /// Bounds of everything that is waited for; far beyond what it takes.
 const PATIENCE: Duration = Duration::from_secs(180);
-
-const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
-
-fn seed() -> org::Seed {
-    let text = format!(
-        r#"
-[org]
-id = "00D7x000000Crsh"
-name = "Crash"
-edition = "Enterprise Edition"
-time_zone = "UTC"
-
-[[user]]
-username = "sloe@crash.example"
-first_name = "Sloe"
-last_name = "Integration"
-email = "sloe@crash.example"
-
-[[app]]
-name = "Sloe"
-client_id = "crash.client"
-client_secret = "crash-secret"
-run_as = "sloe@crash.example"
-
-[[record]]
-object = "Sloe_Event__c"
-ref = "event"
-[record.fields]
-Name = "Every seat counts"
-Slug__c = "event"
-Published__c = true
-Starts_At__c = "today+30d 09:00 UTC"
-Ends_At__c = "today+30d 18:00 UTC"
-Time_Zone__c = "UTC"
-Capacity__c = {SEATS}
-
-[[record]]
-object = "Sloe_Item__c"
-[record.fields]
-Event__c = "$event"
-Name = "Ticket"
-Position__c = 1
-
-[[record]]
-object = "Sloe_Session__c"
-[record.fields]
-Event__c = "$event"
-Name = "Morning"
-Starts_At__c = "today+30d 10:00 UTC"
-Ends_At__c = "today+30d 11:00 UTC"
-"#
-    );
-    org::Seed::parse(&text).unwrap()
-}
 
 /// The platform on its own store, always at the same address.
 struct Platform {
@@ -155,7 +104,7 @@ impl Drop for Platform {
 async fn twenty_deaths_under_load_lose_nothing_and_double_nothing() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let directory = tempfile::tempdir().unwrap();
-    let org = start_org().await;
+    let org = start_org(SEATS).await;
     let mut platform = Platform {
         store: directory.path().join("store"),
         port: free_port(),
@@ -232,31 +181,9 @@ async fn wait_for_visitors(bar: &ProgressBar, gone: u64) {
     }
 }
 
-async fn start_org() -> org::Running {
-    let options = org::Options {
-        listen: ([127, 0, 0, 1], 0).into(),
-        seed: seed(),
-        data: None,
-        daily_limit: Some(1_000_000),
-        concurrent_limit: None,
-        now: jiff::Timestamp::now,
-    };
-    org::start(options).await.unwrap()
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 /// Connects the org, as an operator does.
 fn connect(platform: &Platform, org: &org::Running, directory: &Path) {
-    let secret = directory.join("secret");
-    std::fs::write(&secret, org.client_secret()).unwrap();
-    let (secret, url) = (secret.to_str().unwrap(), org.url());
-    let add = ["org", "add", "--slug", "crash", "--name", "Crash", "--url", &url];
-    let with = ["--client-id", org.client_id(), "--client-secret-file", secret];
-    let license = ["license", "set", "crash", "--number", "L-1"];
-    for arguments in [[add.as_slice(), &with].concat(), license.to_vec()] {
+    for arguments in connecting(org, directory) {
         let output = platform.command().args(&arguments).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{arguments:?}: {said}");
@@ -265,7 +192,7 @@ fn connect(platform: &Platform, org: &org::Running, directory: &Path) {
 
 /// The event is read from the org once the platform runs.
 async fn wait_for_event(platform: &Platform) {
-    let url = format!("{}/crash/event", platform.url());
+    let url = format!("{}/acme/event", platform.url());
     let give_up = Instant::now() + PATIENCE;
     let client = reqwest::Client::new();
     while !client.get(&url).send().await.unwrap().status().is_success() {
@@ -275,7 +202,7 @@ async fn wait_for_event(platform: &Platform) {
 }
 
 fn options(platform: &Platform, org: &org::Running) -> Options {
-    let mut options = Options::new(&platform.url(), "crash/event", VISITORS).unwrap();
+    let mut options = Options::new(&platform.url(), "acme/event", VISITORS).unwrap();
     options.seed = SEED;
     options.connections = 16;
     options.sessions = 1;

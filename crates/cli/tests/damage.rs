@@ -15,11 +15,9 @@ use mongodb::sync::{Collection, Database};
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 use sloe_core::ids::{EventRef, OrgId, SfId};
+use support::nodes::{KEY, TOKEN, free_port};
 use support::stand_in::Server;
 use support::{PATIENCE, Running, SimOrg, attendee, eventually};
-
-const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
-const TOKEN: &str = "a-secret-of-the-operators-0123456789";
 
 /// A store that somebody has at hand.
 trait Store {
@@ -127,9 +125,8 @@ impl<'a> Site<'a> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let redirect = reqwest::redirect::Policy::none();
         let client = Client::builder().no_proxy().redirect(redirect).timeout(PATIENCE);
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        Self { store, port, files, client: client.build().unwrap(), node: None }
+        let client = client.build().unwrap();
+        Self { store, port: free_port(), files, client, node: None }
     }
 
     fn url(&self, path: &str) -> String {

@@ -161,5 +161,23 @@ async fn the_master_key_and_the_role_are_asked_for_in_a_sentence() {
     let embedded = format!("embedded:{}", ground.directory.path().display());
     split.env("SLOE_STORE", embedded).args(["serve", "--role", "web"]);
     let said = String::from_utf8(split.output().unwrap().stderr).unwrap();
-    assert!(said.contains("--role all"), "{said}");
+    assert!(said.contains("--role all") && said.contains("MONGODB_URI"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_secret_of_the_source_org_need_not_be_in_a_file() {
+    let ground = Ground::begin(1).await;
+    let serve = || {
+        let mut serve = ground.command();
+        serve.args(["serve", "--listen", "127.0.0.1:0", "--license-url", "https://lma.example"]);
+        serve.args(["--license-client-id", "x", "--license-package", "Sloe"]);
+        // What is read after it, and is not there either: it never serves.
+        serve.args(["--admin-token-file", "/none"]).env_remove("SLOE_LICENSE_CLIENT_SECRET");
+        serve
+    };
+    let said = |output: std::process::Output| String::from_utf8(output.stderr).unwrap();
+    let without = said(serve().output().unwrap());
+    assert!(without.contains("SLOE_LICENSE_CLIENT_SECRET"), "{without}");
+    let with = said(serve().env("SLOE_LICENSE_CLIENT_SECRET", "s3cret").output().unwrap());
+    assert!(with.contains("/none can't be read") && !with.contains("s3cret"), "{with}");
 }

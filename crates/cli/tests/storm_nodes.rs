@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use indicatif::ProgressBar;
 use sloe_sim::crowd::{self, Held, Mix, Options, Verdict};
-use support::nodes::{Ground, Node, shown};
+use support::nodes::{Ground, Node};
 use support::{PATIENCE, eventually};
 use tokio::sync::Semaphore;
 
@@ -27,7 +27,7 @@ async fn a_mixed_crowd_meets_another_node_at_every_step_and_one_of_them_dies() {
     }
     ground.connect();
     for node in &nodes {
-        shown(&format!("{}/acme/event", node.url())).await;
+        ground.served(node).await;
     }
     let targets = nodes.each_ref().map(Node::url).join(",");
     let door = Arc::new(Semaphore::new(120));

@@ -9,12 +9,12 @@ mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 use serde_json::json;
 use sloe_sim::crowd::{self, Crowd, Mix, Mode, Options, OrgAccess, Report, Verdict};
-use support::nodes::{Balancer, Ground, Node, holder, shown};
+use support::nodes::{Balancer, Ground, Node, holder};
 use support::{PATIENCE, eventually};
 use tokio::sync::Semaphore;
 
@@ -23,13 +23,18 @@ const SEED: u64 = 20_261_126;
 
 /// Three nodes that serve the event, and the balancer before them.
 async fn three(ground: &Ground) -> ([Node; 3], Balancer) {
-    let mut nodes = [(); 3].map(|()| ground.start(&[]));
+    three_told(ground, &[]).await
+}
+
+/// The same, as nodes that are told more.
+async fn three_told(ground: &Ground, wishes: &[&str]) -> ([Node; 3], Balancer) {
+    let mut nodes = [(); 3].map(|()| ground.start(wishes));
     for node in &mut nodes {
         node.ready().await;
     }
     ground.connect();
     for node in &nodes {
-        shown(&format!("{}/acme/event", node.url())).await;
+        ground.served(node).await;
     }
     let balancer = Balancer::start(&nodes.each_ref()).await;
     (nodes, balancer)
@@ -117,6 +122,49 @@ async fn nodes_that_are_killed_with_9_lose_nothing_that_was_acknowledged() {
     assert_all_held(&report, seats);
 }
 
+/// Claims that a node handed to the one that leads their event.
+const HANDED: &str = "sloe_claims_forwarded_total";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_that_reach_each_other_hand_a_hot_event_to_one_of_them_until_it_dies() {
+    let ground = Ground::begin(100_000).await;
+    let (mut nodes, balancer) = three_told(&ground, &["--peer-listen", "127.0.0.1:0"]).await;
+    let mut sold = 0;
+    let sell = async |sold: &mut u64| {
+        let mut options = storm(&ground, &balancer, 60, Mode::Api);
+        (options.seed, options.org) = (SEED + *sold, None);
+        let report = crowd::run(&options, &ProgressBar::hidden()).await.unwrap();
+        assert!(report.errors.is_empty() && report.unknown == 0, "{report}");
+        assert_eq!(report.registrations, 60, "{report}");
+        *sold += 60;
+    };
+    let handed = async |nodes: &[Node; 3]| {
+        let [one, two, three] = nodes;
+        [one.counted(HANDED).await, two.counted(HANDED).await, three.counted(HANDED).await]
+    };
+    // They get into each other's way first, and then agree on one.
+    let began = Instant::now();
+    while handed(&nodes).await.iter().sum::<u64>() == 0 {
+        assert!(began.elapsed() < PATIENCE, "nothing is handed over");
+        sell(&mut sold).await;
+    }
+    // Whoever leads hands over least.
+    let before = handed(&nodes).await;
+    sell(&mut sold).await;
+    let after = handed(&nodes).await;
+    let leader = (0..3).min_by_key(|at| after[*at] - before[*at]).unwrap();
+    nodes[leader].kill();
+    sell(&mut sold).await;
+    let event = event_id(&balancer).await;
+    let url = format!("{}/api/v1/events/{event}/availability", balancer.url);
+    eventually(async || {
+        let read = reqwest::get(&url).await.unwrap().text().await.unwrap();
+        let left: serde_json::Value = serde_json::from_str(&read).map_err(|_| read.clone())?;
+        if left["left"] == 100_000 - sold { Ok(()) } else { Err(read) }
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_orgs_work_moves_to_another_node_when_its_node_is_killed() {
     let ground = Ground::begin(1_000).await;
@@ -157,7 +205,7 @@ async fn a_rolling_restart_under_load_fails_no_request() {
         node.end().await;
         node.start(&ground);
         node.ready().await;
-        shown(&format!("{}/acme/event", node.url())).await;
+        ground.served(node).await;
     }
     stop.store(true, Ordering::SeqCst);
     let mut registered = 0;

@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use dashmap::DashMap;
 use sloe_core::catalog::Snapshot;
@@ -419,5 +418,5 @@ impl Engine {
 
 fn unavailable(error: &StoreError) -> Denied {
     tracing::error!(%error, "the store can't be read");
-    Denied::NotAccepted { retry_after: Duration::from_secs(2) }
+    Denied::not_now()
 }

@@ -244,9 +244,8 @@ fn erased(done: Result<(), Unanswered>) -> Result<(), Denied> {
 pub(crate) fn unwilling(why: &Unanswered) -> Denied {
     match why {
         Unanswered::Refused(_) | Unanswered::Quarantined(_) => Denied::Quarantined,
-        Unanswered::NotAccepted => {
-            Denied::NotAccepted { retry_after: std::time::Duration::from_secs(2) }
-        }
+        Unanswered::Shed => Denied::crowded(),
+        Unanswered::NotAccepted => Denied::not_now(),
         Unanswered::OutcomeUnknown => Denied::OutcomeUnknown,
     }
 }

@@ -2,6 +2,7 @@
 //! names, ready for a page or a problem document. HTTP statuses are not its
 //! business.
 
+use std::fmt;
 use std::time::Duration;
 
 use sloe_core::ids::PublicId;
@@ -74,6 +75,27 @@ pub struct Fault {
     pub message: String,
 }
 
+/// Why something can't be taken now that may be another time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hindrance {
+    /// Too many others wait.
+    Crowd,
+    /// The store does not answer, or this node may not decide at present.
+    Fault,
+}
+
+impl fmt::Display for Hindrance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Crowd => "too many requests are waiting",
+            Self::Fault => "the store does not answer, or this node may not decide at present",
+        })
+    }
+}
+
+/// When to try again what was not taken.
+const SOON: Duration = Duration::from_secs(2);
+
 /// Why a claim, or anything else a visitor may ask, was not done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
@@ -122,9 +144,11 @@ pub enum Denied {
     /// Only an order can be cancelled.
     #[error("this is not an order yet")]
     NotConfirmed,
-    /// Too much at once; nothing was taken.
-    #[error("too many requests are waiting; nothing was taken")]
+    /// It can't be taken now; nothing was.
+    #[error("{why}; nothing was taken")]
     NotAccepted {
+        /// Why not.
+        why: Hindrance,
         /// When to try again.
         retry_after: Duration,
     },
@@ -134,4 +158,16 @@ pub enum Denied {
     /// The event's stored data is damaged; staff are told.
     #[error("the event is out of order")]
     Quarantined,
+}
+
+impl Denied {
+    /// Too many others wait; nothing was taken.
+    pub(crate) fn crowded() -> Self {
+        Self::NotAccepted { why: Hindrance::Crowd, retry_after: SOON }
+    }
+
+    /// Nothing can be taken at present, whoever asks; nothing was.
+    pub(crate) fn not_now() -> Self {
+        Self::NotAccepted { why: Hindrance::Fault, retry_after: SOON }
+    }
 }

@@ -221,7 +221,7 @@ impl Engine {
             Ok(()) => Ok(base32::encode(&bytes)),
             Err(error) => {
                 tracing::error!(%error, "the system has no randomness for a secret");
-                Err(Denied::NotAccepted { retry_after: std::time::Duration::from_secs(2) })
+                Err(Denied::not_now())
             }
         }
     }

@@ -11,6 +11,10 @@ pub const SUPPORTED: bool = cfg!(feature = "mongo");
 /// The database of an address that names none.
 pub const DATABASE: &str = "sloe";
 
+/// How long a server may take until the store on it is open.
+#[cfg(feature = "mongo")]
+const OPENING: std::time::Duration = std::time::Duration::from_secs(15);
+
 /// Whether an address is one of MongoDB.
 #[must_use]
 pub fn is_address(text: &str) -> bool {
@@ -49,7 +53,7 @@ fn hosts_and_database(address: &str) -> Option<String> {
 /// says what is wrong with it and what to do.
 #[cfg(feature = "mongo")]
 pub fn open(address: &str) -> Result<Arc<dyn Store>, StoreError> {
-    Ok(Arc::new(crate::mongo::Bounded::new(crate::mongo::Mongo::open(address)?)))
+    Ok(Arc::new(crate::mongo::Bounded::open(address, OPENING)?))
 }
 
 /// Makes what is missing of the collections and indexes at `address`; what was

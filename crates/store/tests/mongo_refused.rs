@@ -6,13 +6,14 @@
 
 mod stand_in;
 
-use std::io::Write;
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
 
 use mongodb::bson::{Document as Bson, doc};
 use mongodb::sync::Client;
 use sloe_store::api::StoreError;
-use sloe_store::mongo::Mongo;
+use sloe_store::mongo::{Bounded, Mongo};
 use stand_in::Server;
 use stand_in::wire::Message;
 
@@ -102,6 +103,21 @@ fn a_majority_that_is_late_is_waited_for() {
     assert!(
         matches!(&late, Err(StoreError::Unavailable(why)) if why.contains("majority")),
         "{late:?}"
+    );
+}
+
+#[test]
+fn a_mongodb_that_greets_and_then_hangs_is_given_up() {
+    let uri = single(|command| {
+        while is(command, "delete") {
+            std::thread::park();
+        }
+        greeting(21)
+    });
+    let hung = Bounded::open(&uri, Duration::from_secs(2)).map(drop);
+    assert!(
+        matches!(&hung, Err(StoreError::Unavailable(why)) if why.contains("did not answer")),
+        "{hung:?}"
     );
 }
 

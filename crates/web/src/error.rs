@@ -12,8 +12,10 @@ use std::time::Duration;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use sloe_core::time::Timestamp;
-use sloe_engine::error::{Denied, Fault, PoolRef, Shortage};
+use sloe_engine::error::{Denied, Fault, Hindrance, PoolRef, Shortage};
 use sloe_engine::peers::PeerError;
+
+use crate::peer::Unheard;
 
 pub use causes::{Cause, Entry};
 pub use document::{FaultDocument, PoolDocument, PoolKind, ProblemDocument};
@@ -110,7 +112,10 @@ impl Problem {
         match denied {
             Denied::SoldOut(pools) | Denied::HoldExpired(pools) => problem.0.pools = pools,
             Denied::NotYetOpen { opens_at } => problem.0.opens_at = Some(opens_at),
-            Denied::NotAccepted { retry_after } => problem.0.retry_after = Some(retry_after),
+            Denied::NotAccepted { why, retry_after } => {
+                problem.0.detail = Some(hindered(why).into());
+                problem.0.retry_after = Some(retry_after);
+            }
             Denied::OutcomeUnknown => problem.0.retry_after = Some(Duration::from_secs(1)),
             Denied::Invalid(faults) => {
                 for fault in faults {
@@ -225,6 +230,16 @@ fn cause_of(denied: &Denied) -> Cause {
     }
 }
 
+/// Why nothing was taken, in a sentence.
+pub(crate) fn hindered(why: Hindrance) -> &'static str {
+    match why {
+        Hindrance::Crowd => "Too much is going on.",
+        Hindrance::Fault => {
+            "What everything is kept in does not answer, or this node may not use it now."
+        }
+    }
+}
+
 /// The status of a page that tells a refusal.
 #[must_use]
 pub fn status_of(denied: &Denied) -> StatusCode {
@@ -261,10 +276,13 @@ pub(crate) fn class(status: StatusCode) -> usize {
 }
 
 /// What another node is told whose claims are not decided here.
-pub(crate) fn of_peer(refused: PeerError) -> StatusCode {
-    match refused {
-        PeerError::NotOurs => StatusCode::FORBIDDEN,
-        PeerError::Unreadable => StatusCode::BAD_REQUEST,
+pub(crate) fn of_peer(unheard: Unheard) -> StatusCode {
+    match unheard {
+        Unheard::Length => StatusCode::PAYLOAD_TOO_LARGE,
+        Unheard::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        Unheard::Late => StatusCode::REQUEST_TIMEOUT,
+        Unheard::Refused(PeerError::NotOurs) => StatusCode::FORBIDDEN,
+        Unheard::Refused(PeerError::Unreadable) => StatusCode::BAD_REQUEST,
     }
 }
 
@@ -335,8 +353,19 @@ mod tests {
 
     #[test]
     fn an_invitation_to_come_back_is_never_for_now() {
-        let response = Problem::from(Denied::NotAccepted { retry_after: Duration::from_millis(3) })
-            .into_response();
+        let (why, retry_after) = (Hindrance::Crowd, Duration::from_millis(3));
+        let response = Problem::from(Denied::NotAccepted { why, retry_after }).into_response();
         assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+    }
+
+    #[test]
+    fn a_store_that_is_away_is_not_told_as_a_crowd() {
+        let told = |why| {
+            let denied = Denied::NotAccepted { why, retry_after: Duration::from_secs(2) };
+            Problem::from(denied).document("1").detail
+        };
+        let (crowd, fault) = (told(Hindrance::Crowd), told(Hindrance::Fault));
+        assert!(crowd.starts_with("Too much is going on. Nothing was taken"), "{crowd}");
+        assert!(fault.contains("does not answer") && !fault.contains("going on"), "{fault}");
     }
 }

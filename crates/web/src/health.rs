@@ -59,20 +59,26 @@ pub(crate) async fn livez() -> Response {
     ([(header::CONTENT_TYPE, PLAIN)], "ok\n").into_response()
 }
 
-/// Requests may come: not while starting or stopping.
+/// Requests may come: not while starting or stopping, nor with a wrong clock.
 #[utoipa::path(
     get, path = "/readyz", tag = "operation", operation_id = "readyz",
     responses((status = 200, description = "Requests may come; the text says if the store is away, so that only pages can be had.", body = String, content_type = "text/plain"))
 )]
 pub(crate) async fn readyz(State(state): State<AppState>) -> Result<Response, Problem> {
     if let Some(ahead) = state.engine.clock_ahead() {
-        return Err(Problem::new(Cause::NotReady, clock_off(ahead)));
+        return Err(not_ready(&clock_off(ahead)));
     }
     match state.phase() {
         Phase::Ready => Ok(([(header::CONTENT_TYPE, PLAIN)], ready(&state)).into_response()),
-        Phase::Starting => Err(Problem::new(Cause::NotReady, "Sloe is starting.")),
-        Phase::Draining => Err(Problem::new(Cause::NotReady, "Sloe is stopping.")),
+        Phase::Starting => Err(not_ready("Sloe is starting.")),
+        Phase::Draining => Err(not_ready("Sloe is stopping.")),
     }
+}
+
+/// Why no request should come, in a sentence, and what to do.
+pub(crate) fn not_ready(why: &str) -> Problem {
+    let todo = "Nothing was done here: ask another node, or this one again in a moment.";
+    Problem::plain(Cause::NotReady, format!("{why} {todo}"))
 }
 
 /// Others must take the claims of a node whose clock is wrong: holds would end too soon or too late.

@@ -47,6 +47,7 @@ pub(crate) fn page(problem: &Problem, request_id: &str) -> String {
         Cause::TooManyRequests => words::too_many(None),
         Cause::NotAccepted => words::busy(None, None),
         Cause::NotReady => words::not_ready(),
+        Cause::OutcomeUnknown => words::outcome_unknown(None, None),
         Cause::Malformed | Cause::Invalid | Cause::TooSlow => words::bad_request(None, faults()),
         Cause::Internal => words::internal(request_id),
         // The site has pages of its own for these, about the event at hand.
@@ -62,7 +63,6 @@ pub(crate) fn page(problem: &Problem, request_id: &str) -> String {
         | Cause::AlreadyConfirmed
         | Cause::NotConfirmed
         | Cause::HoldExpired
-        | Cause::OutcomeUnknown
         | Cause::OutOfOrder => {
             let entry = problem.cause().entry();
             MessagePage::new(None, "alert", entry.title, &[entry.meaning, entry.remedy])

@@ -22,12 +22,11 @@ use crate::entrance::Leads;
 
 /// Bytes that a request's line and headers may take together; beyond: 431.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
-/// How long they may take to arrive, and how long an idle connection is kept.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
 /// Connections at once; more wait in the system's queue.
 const MAX_CONNECTIONS: usize = 16_384;
-/// How long requests under way may take at the end.
-const DRAIN: Duration = Duration::from_secs(25);
+/// How long requests under way may take at the end: longer than their deadline, and with the
+/// drain before and the workers after it within the 30 seconds that hosters give.
+const DRAIN: Duration = Duration::from_secs(20);
 /// How long to wait when the system has no file handle left.
 const EXHAUSTED: Duration = Duration::from_millis(100);
 
@@ -91,6 +90,7 @@ fn connection(
 ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> {
     // Answers are whole: waiting to fill packets only delays them.
     let _best_effort = stream.set_nodelay(true);
+    let idle = app.idle();
     let service = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer);
@@ -106,7 +106,7 @@ fn connection(
     });
     http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
+        .header_read_timeout(idle)
         .max_buf_size(MAX_HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service)
 }

@@ -27,6 +27,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
+use sloe_engine::error::Hindrance;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
@@ -93,7 +94,7 @@ impl Stack {
             return Err(Problem::from(Cause::TooManyRequests).retry_after(wait));
         }
         let permit = self.room.try_acquire();
-        let permit = permit.map_err(|_| Problem::from(Cause::NotAccepted).retry_after(BUSY))?;
+        let permit = permit.map_err(|_| too_much())?;
         let announced = request.headers().get(header::CONTENT_LENGTH);
         let announced = announced.and_then(|n| n.to_str().ok()?.parse::<u64>().ok());
         if announced.is_some_and(|n| n > MAX_BODY as u64) {
@@ -190,6 +191,10 @@ pub(crate) async fn guard(
     response
 }
 
+fn too_much() -> Problem {
+    Problem::new(Cause::NotAccepted, error::hindered(Hindrance::Crowd)).retry_after(BUSY)
+}
+
 /// Runs the handler; a panic or a missed deadline is an answer too.
 async fn run(stack: &Stack, method: &Method, request: Request, next: Next) -> Response {
     let handler = AssertUnwindSafe(next.run(request)).catch_unwind();
@@ -201,7 +206,8 @@ async fn run(stack: &Stack, method: &Method, request: Request, next: Next) -> Re
             Problem::from(Cause::Internal).into_response()
         }
         Err(_late) if method.is_safe() => {
-            Problem::from(Cause::NotAccepted).retry_after(BUSY).into_response()
+            let late = Problem::new(Cause::NotAccepted, "The answer was not there in time.");
+            late.retry_after(BUSY).into_response()
         }
         Err(_late) => Problem::from(Cause::OutcomeUnknown).retry_after(BUSY).into_response(),
     }

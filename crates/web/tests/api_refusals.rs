@@ -4,8 +4,6 @@
 mod caller;
 mod support;
 
-use std::sync::Arc;
-
 use axum::body::Body;
 use axum::http::Method;
 use caller::{Caller, at, lines, person, placed};
@@ -13,16 +11,8 @@ use serde_json::json;
 use sloe_core::catalog::Snapshot;
 use sloe_core::inbound::{Field, Value as Raw};
 use sloe_core::license::Status;
-use sloe_engine::clock::Machine;
-use sloe_engine::engine::{Engine, LEDGER_BYTES, Options};
-use sloe_engine::seal::Key;
-use sloe_engine::tenant::Profile;
-use sloe_salesforce::{Credentials, Flow};
-use sloe_store::api::Store;
-use sloe_store::embedded::Embedded;
-use sloe_store::faulty::{Call, Fault, Faulty, Plan};
-use sloe_web::state::{AppState, Settings};
-use support::{Draft, Site, text};
+use sloe_store::faulty::{Call, Fault, Plan};
+use support::{Draft, Site, faulty, text};
 
 /// Both ways to take seats are refused alike.
 async fn refused(caller: &Caller, event: &Snapshot, status: u16, name: &str) -> serde_json::Value {
@@ -189,40 +179,6 @@ async fn what_an_address_cannot_do_is_told_with_what_it_can() {
     }
 }
 
-/// An API whose store fails as planned.
-async fn faulty() -> (Arc<Faulty<Embedded>>, Engine, axum::Router, Arc<Snapshot>, tempfile::TempDir)
-{
-    let directory = tempfile::tempdir().unwrap();
-    let store = Arc::new(Faulty::new(Embedded::open(directory.path()).unwrap(), Plan::new()));
-    let engine = Engine::start(Options {
-        store: Arc::clone(&store) as Arc<dyn Store>,
-        master_key: Key::new([7; 32]),
-        world: Arc::new(Machine),
-        ledger_bytes: LEDGER_BYTES,
-        workers: None,
-    })
-    .unwrap();
-    let profile = Profile { slug: "acme".into(), name: "Acme".into(), ..Profile::default() };
-    let flow =
-        Flow::ClientCredentials { client_id: "x".into(), client_secret: "y".to_owned().into() };
-    let credentials = Credentials { login_url: "http://127.0.0.1:9".into(), flow };
-    let org = support::org_id();
-    engine.registry().connect(&*store, org, profile, credentials).unwrap();
-    let license = sloe_core::license::License {
-        number: "L".into(),
-        status: Status::Active,
-        expires_at: None,
-    };
-    engine.registry().licenses.replace(&*store, org, &[license]).unwrap();
-    let draft = Draft::default();
-    engine.apply_refresh(org, draft.raw(engine.now())).await.unwrap();
-    let at = sloe_core::ids::EventRef { org, event: support::record("a00", draft.n) };
-    let event = engine.event(at.public_id()).unwrap().1;
-    let settings = Settings { rate: None, ..Settings::default() };
-    let app = sloe_web::app(AppState::new(engine.clone(), settings, None));
-    (store, engine, app, event, directory)
-}
-
 #[tokio::test]
 async fn a_store_that_takes_nothing_is_told_as_not_accepted() {
     let (store, _engine, app, event, _directory) = faulty().await;
@@ -231,7 +187,8 @@ async fn a_store_that_takes_nothing_is_told_as_not_accepted() {
     let headers = [("content-type", "application/json"), ("idempotency-key", "k")];
     let path = at(&event, "registrations");
     let answer = caller::send(&app, Method::POST, &path, &headers, body()).await;
-    answer.refused(503, "not-accepted");
+    let told = answer.refused(503, "not-accepted");
+    assert!(told["detail"].as_str().unwrap().contains("does not answer"), "{told}");
     assert_eq!(answer.headers["retry-after"], "2");
     store.set_plan(Plan::new());
     caller::send(&app, Method::POST, &path, &headers, body()).await.is(201);

@@ -312,3 +312,22 @@ impl Either for caller::Answer {
         }
     }
 }
+
+#[tokio::test]
+async fn whoever_does_not_know_the_master_key_is_refused_by_the_peers_listener() {
+    let site = Site::new();
+    let app = sloe_web::peer::app(site.engine.clone());
+    let ask = async |headers: &[(&str, &str)], body: &'static str| {
+        send(&app, Method::POST, "/peer/claims", headers, Body::from(body)).await
+    };
+    let forged = "0123456789012345678901234567890123456789[]";
+    for body in ["", "[]", forged] {
+        let length = body.len().to_string();
+        assert_eq!(ask(&[("content-length", &length)], body).await.status, 403, "{body}");
+    }
+    // It is not read before it is known how long it is.
+    for headers in [&[][..], &[("content-length", "16777217")]] {
+        assert_eq!(ask(headers, forged).await.status, 413, "{headers:?}");
+    }
+    assert_eq!(send(&app, Method::GET, "/peer/claims", &[], Body::empty()).await.status, 405);
+}

@@ -38,7 +38,8 @@ pub(crate) async fn run(doctor: Doctor) -> Result<ExitCode, Failure> {
             found
         }
     };
-    if let StoreAt::Embedded(data) = &store {
+    // Where the data is of a platform that was named, this machine does not know.
+    if let (StoreAt::Embedded(data), None) = (&store, doctor.at.named_platform()) {
         add(&mut found, disk(data));
     }
     if doctor.json {

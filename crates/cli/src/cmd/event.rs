@@ -6,7 +6,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::Failure;
-use crate::at::At;
+use crate::at::{At, Place};
 use crate::boot;
 
 const REFRESH_EXAMPLES: &str = "\
@@ -33,7 +33,7 @@ pub(crate) enum Event {
     #[command(after_help = "Example:\n  sloe event replay 4c6x8d0qk2y7h1m9v3t5w8z0ab")]
     Replay {
         #[command(flatten)]
-        at: At,
+        place: Place,
         /// The event's public id, or its Salesforce id if only one org has it.
         event: String,
     },
@@ -47,8 +47,8 @@ pub(crate) async fn run(event: Event) -> Result<(), Failure> {
             Ok(())
         }
         Event::Invite(args) => invite::run(args).await,
-        Event::Replay { at, event } => {
-            let store = boot::open_to_read(&at.store()?).await?;
+        Event::Replay { place, event } => {
+            let store = boot::open_to_read(&place.store()?).await?;
             sloe_engine::replay::print(&*store, &event, &mut std::io::stdout().lock())
                 .map_err(|error| Failure::new(error.to_string()))
         }

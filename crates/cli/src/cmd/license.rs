@@ -85,7 +85,7 @@ pub(crate) struct Source {
     /// Consumer key of the connected app there.
     #[arg(long, env = "SLOE_LICENSE_CLIENT_ID", value_name = "ID")]
     license_client_id: Option<String>,
-    /// File with its consumer secret.
+    /// File with its consumer secret (or SLOE_LICENSE_CLIENT_SECRET, which holds it).
     #[arg(long, env = "SLOE_LICENSE_CLIENT_SECRET_FILE", value_name = "FILE")]
     license_client_secret_file: Option<PathBuf>,
     /// File with an RS256 private key (PEM) instead: JWT bearer flow.
@@ -125,13 +125,17 @@ impl Source {
                 "--license-url needs --license-client-id and --license-package",
             ));
         };
-        let secret = (self.license_client_secret_file, self.license_jwt_key_file);
-        let flow = match (secret, self.license_username) {
-            ((Some(file), None), _) => Flow::ClientCredentials {
-                client_id,
-                client_secret: platform::read_secret(&file)?.into(),
-            },
-            ((None, Some(file)), Some(username)) => Flow::JwtBearer {
+        let secret = match (&self.license_client_secret_file, &self.license_jwt_key_file) {
+            (Some(file), _) => Some(platform::read_secret(file)?),
+            // Not every hoster has files that stay.
+            (None, None) => platform::license_secret(),
+            (None, Some(_)) => None,
+        };
+        let flow = match (secret, self.license_jwt_key_file, self.license_username) {
+            (Some(secret), None, _) => {
+                Flow::ClientCredentials { client_id, client_secret: secret.into() }
+            }
+            (None, Some(file), Some(username)) => Flow::JwtBearer {
                 client_id,
                 username,
                 private_key_pem: platform::read_secret(&file)?.into(),
@@ -139,8 +143,8 @@ impl Source {
             },
             _ => {
                 return Err(Failure::new(
-                    "for --license-url give --license-client-secret-file, or --license-jwt-key-file \
-                     with --license-username",
+                    "for --license-url give --license-client-secret-file or SLOE_LICENSE_CLIENT_SECRET, \
+                     or --license-jwt-key-file with --license-username",
                 ));
             }
         };

@@ -85,7 +85,8 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let store = args.place.store()?;
     if args.role != Role::All && matches!(store, StoreAt::Embedded(_)) {
         return Err(Failure::new(
-            "the embedded store belongs to exactly one process, which does everything: use --role all",
+            "the embedded store belongs to exactly one process, which does everything: use --role all, \
+             or name the store of many nodes (--store mongodb://…, SLOE_STORE or MONGODB_URI)",
         ));
     }
     if args.peer_listen.is_some() && matches!(store, StoreAt::Embedded(_)) {
@@ -99,7 +100,8 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let instead = format!("sloe serve --listen {}:{next}", listen.ip());
     let listener = platform::bind(listen, &instead)?;
     let address = listener.local_addr()?;
-    let public_url = args.public_url.unwrap_or_else(|| format!("http://{address}"));
+    let told = args.public_url.filter(|url| !url.is_empty());
+    let public_url = told.unwrap_or_else(|| format!("http://{address}"));
     let key = boot::master_key(&store, false)?;
     let peers = match args.peer_listen {
         Some(address) => Some(PeersAt::bind(address, args.peer_advertise)?),

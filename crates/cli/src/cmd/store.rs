@@ -1,4 +1,4 @@
-//! `sloe store`: looks after a store at rest.
+//! `sloe store`: looks after a store.
 
 use clap::Subcommand;
 use sloe_store::server;
@@ -9,9 +9,8 @@ use crate::boot;
 
 #[derive(Subcommand)]
 pub(crate) enum Store {
-    /// Make every projection and checkpoint anew from the journal.
-    #[command(after_help = "Example, while nothing runs on it:\n  \
-                            sloe store rebuild --store embedded:./sloe-data")]
+    /// Make every projection and checkpoint anew from the journal; beside nodes on a MongoDB too.
+    #[command(after_help = REBUILD_EXAMPLES)]
     Rebuild {
         #[command(flatten)]
         place: Place,
@@ -23,6 +22,11 @@ pub(crate) enum Store {
         place: Place,
     },
 }
+
+const REBUILD_EXAMPLES: &str = "\
+Examples:
+  sloe store rebuild --store embedded:./sloe-data     while nothing runs on it
+  sloe store rebuild --store mongodb://localhost/sloe";
 
 const MIGRATE_EXAMPLES: &str = "\
 Examples:
@@ -46,8 +50,11 @@ async fn migrate(at: StoreAt) -> Result<(), Failure> {
         println!("The embedded store makes all it needs by itself; nothing was done.");
         return Ok(());
     };
-    let address = address.clone();
-    let made = boot::aside(move || Ok(server::migrate(address.whole())?)).await?;
+    let (address, place) = (address.clone(), at.clone());
+    let migrate = move || {
+        server::migrate(address.whole()).map_err(|error| Failure::new(boot::told(&place, &error)))
+    };
+    let made = boot::aside(migrate).await?;
     match made.len() {
         0 => println!("{at} has all that is needed; nothing was done."),
         _ => println!("Made in {at}:"),

@@ -64,6 +64,11 @@ impl Running {
 
     /// The platform that is reached at `url`.
     pub(crate) fn at(url: &str, token: String) -> Result<Self, Failure> {
+        if !["http://", "https://"].iter().any(|scheme| url.starts_with(scheme)) {
+            return Err(Failure::new(
+                "what --platform or SLOE_PLATFORM says is no address; it looks like https://tickets.example.org",
+            ));
+        }
         let note = Note { url: url.trim_end_matches('/').to_owned(), token };
         Ok(Self { note, client: client()? })
     }

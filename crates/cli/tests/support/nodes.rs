@@ -16,8 +16,8 @@ use sloe_sim::org;
 use super::stand_in::Server;
 use super::{PATIENCE, eventually, http_client, told_in};
 
-const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
-const TOKEN: &str = "a-secret-of-the-operators-0123456789";
+pub(crate) const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+pub(crate) const TOKEN: &str = "a-secret-of-the-operators-0123456789";
 
 /// What all nodes share.
 pub(crate) struct Ground {
@@ -41,16 +41,7 @@ impl Ground {
         let directory = tempfile::tempdir().unwrap();
         let data = directory.path().join("mongo");
         std::fs::create_dir(&data).unwrap();
-        let mongo = Server::start(&data);
-        let options = org::Options {
-            listen: ([127, 0, 0, 1], 0).into(),
-            seed: org::Seed::parse(&seed(seats)).unwrap(),
-            data: None,
-            daily_limit: Some(1_000_000),
-            concurrent_limit: None,
-            now: jiff::Timestamp::now,
-        };
-        let org = org::start(options).await.unwrap();
+        let (mongo, org) = (Server::start(&data), start_org(seats).await);
         let ground = Self { mongo, org, directory };
         ground.run(&["store", "migrate"]);
         ground
@@ -79,13 +70,21 @@ impl Ground {
 
     /// Connects the org, as an operator does who has nothing but the store's address.
     pub(crate) fn connect(&self) {
-        let secret = self.directory.path().join("secret");
-        std::fs::write(&secret, self.org.client_secret()).unwrap();
-        let (secret, url) = (secret.to_str().unwrap(), self.org.url());
-        let add = ["org", "add", "--slug", "acme", "--name", "Acme", "--url", &url];
-        let with = ["--client-id", self.org.client_id(), "--client-secret-file", secret];
-        self.run(&[add.as_slice(), &with].concat());
-        self.run(&["license", "set", "acme", "--number", "L-1"]);
+        for arguments in connecting(&self.org, self.directory.path()) {
+            self.run(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+        }
+    }
+
+    /// Waits until a node shows the event, and knows that its org may sell.
+    pub(crate) async fn served(&self, node: &Node) {
+        let url = node.url();
+        shown(&format!("{url}/acme/event")).await;
+        let why = ["license", "why", "acme", "--platform", &url];
+        eventually(async || {
+            let told = self.run(&why);
+            if told.starts_with("Live") { Ok(()) } else { Err(told) }
+        })
+        .await;
     }
 
     /// Starts a node, which may be told more.
@@ -153,6 +152,14 @@ impl Node {
         })
         .await;
         assert!(ended.success(), "{ended}: {}", told_in(&self.log));
+    }
+
+    /// One of its counters; 0 if nothing was counted yet.
+    pub(crate) async fn counted(&self, name: &str) -> u64 {
+        let call = http_client().get(format!("{}/metrics", self.url())).bearer_auth(TOKEN);
+        let text = call.send().await.unwrap().error_for_status().unwrap().text().await.unwrap();
+        let mut lines = text.lines().filter_map(|line| line.split_once(' '));
+        lines.find(|(counter, _)| *counter == name).map_or(0, |(_, count)| count.parse().unwrap())
     }
 
     /// What it said.
@@ -291,8 +298,33 @@ pub(crate) async fn shown(url: &str) {
     .await;
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// An org with one event, `event`, of so many seats.
+pub(crate) async fn start_org(seats: u64) -> org::Running {
+    let options = org::Options {
+        listen: ([127, 0, 0, 1], 0).into(),
+        seed: org::Seed::parse(&seed(seats)).unwrap(),
+        data: None,
+        daily_limit: Some(1_000_000),
+        concurrent_limit: None,
+        now: jiff::Timestamp::now,
+    };
+    org::start(options).await.unwrap()
+}
+
+/// The commands that connect it as `acme` and license it; its secret goes into a file.
+pub(crate) fn connecting(org: &org::Running, files: &Path) -> [Vec<String>; 2] {
+    let secret = files.join("secret");
+    std::fs::write(&secret, org.client_secret()).unwrap();
+    let (secret, url) = (secret.to_str().unwrap(), org.url());
+    let add = ["org", "add", "--slug", "acme", "--name", "Acme", "--url", &url];
+    let with = ["--client-id", org.client_id(), "--client-secret-file", secret];
+    let license = ["license", "set", "acme", "--number", "L-1"];
+    let owned = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
+    [owned(&[add.as_slice(), &with].concat()), owned(&license)]
 }
 
 fn seed(seats: u64) -> String {

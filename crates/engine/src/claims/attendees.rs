@@ -89,7 +89,7 @@ pub(crate) fn seal(
     let plain = serde_json::to_vec(attendees).map(zeroize::Zeroizing::new);
     let body = plain.ok().and_then(|plain| key.seal(world, &owner(event, claim), &plain).ok());
     // Without randomness nothing can be sealed, so nothing is taken.
-    let body = body.ok_or(Denied::NotAccepted { retry_after: super::deny::RETRY })?;
+    let body = body.ok_or_else(Denied::not_now)?;
     Ok(Sealed { claim, body: Some(body) })
 }
 

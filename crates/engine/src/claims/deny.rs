@@ -1,7 +1,5 @@
 //! Refusals of the ledger in the words and ids of the public.
 
-use std::time::Duration;
-
 use sloe_core::catalog::Snapshot;
 use sloe_core::ids::SfId;
 use sloe_core::ledger::{Refusal, RequestFault};
@@ -10,13 +8,11 @@ use super::translate;
 use crate::error::{Denied, Fault, Part};
 use crate::ledger::Unanswered;
 
-/// When to try again after being shed.
-pub(super) const RETRY: Duration = Duration::from_secs(2);
-
 pub(super) fn unanswered(snapshot: &Snapshot, why: Unanswered) -> Denied {
     match why {
         Unanswered::Refused(refusal) => refused(snapshot, refusal),
-        Unanswered::NotAccepted => Denied::NotAccepted { retry_after: RETRY },
+        Unanswered::Shed => Denied::crowded(),
+        Unanswered::NotAccepted => Denied::not_now(),
         Unanswered::OutcomeUnknown => Denied::OutcomeUnknown,
         Unanswered::Quarantined(_) => Denied::Quarantined,
     }
@@ -42,7 +38,7 @@ fn refused(snapshot: &Snapshot, refusal: Refusal) -> Denied {
             Denied::HoldExpired(translate::shortages(snapshot, &blocked))
         }
         // Only a refresh sets terms, and it handles its own refusal.
-        Refusal::StaleTerms { .. } => Denied::NotAccepted { retry_after: RETRY },
+        Refusal::StaleTerms { .. } => Denied::not_now(),
     }
 }
 

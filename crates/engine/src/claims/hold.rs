@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sloe_core::catalog::Snapshot;
-use sloe_core::ids::{ClaimId, EventRef, PublicId};
+use sloe_core::ids::{ClaimId, PublicId};
 use sloe_core::ledger::{ClaimStatus, ClaimView, Command, Reply};
 
 use super::{RequestId, deny, request, translate};
@@ -51,7 +51,7 @@ impl Engine {
     ) -> Result<HoldView, Denied> {
         let (org, snapshot) = self.event(event)?;
         let before = match &visitor.hold {
-            Some(token) => self.find_hold(snapshot.event, token).await?,
+            Some(token) => self.find_hold(&snapshot, token).await?,
             None => None,
         };
         if let Some(before) = &before
@@ -107,14 +107,22 @@ impl Engine {
         answer.map(|_| ()).map_err(|why| deny::unanswered(&snapshot, why))
     }
 
-    async fn find_hold(&self, event: EventRef, token: &str) -> Result<Option<ClaimView>, Denied> {
+    async fn find_hold(
+        &self,
+        snapshot: &Snapshot,
+        token: &str,
+    ) -> Result<Option<ClaimView>, Denied> {
         // A cookie of another event, or a forged one, is no hold.
         let Ok((of, claim)) = self.open_token(Kind::Hold, token) else { return Ok(None) };
-        if of != event {
+        if of != snapshot.event {
             return Ok(None);
         }
-        let view = self.desk().view(event, claim).await;
-        view.map_err(|_| Denied::NotAccepted { retry_after: deny::RETRY })
+        let view = self.desk().view(of, claim).await;
+        view.map_err(|why| match deny::unanswered(snapshot, why) {
+            // In doubt is what was asked of that hold before. Of this request nothing was tried.
+            Denied::OutcomeUnknown => Denied::not_now(),
+            denied => denied,
+        })
     }
 
     async fn hold_replacing(

@@ -39,7 +39,11 @@ impl Engine {
         let answer = self.desk().run(event, command, None).await;
         let committed = answer.map_err(|why| deny::unanswered(&snapshot, why))?;
         let Reply::Cancelled(view) = committed.reply else { return Err(Denied::NotFound) };
-        self.order_view(org, snapshot, view).await
+        // It is done: that its details can't be read now is no refusal.
+        self.order_view(org, snapshot, view).await.map_err(|denied| match denied {
+            Denied::NotAccepted { .. } => Denied::OutcomeUnknown,
+            denied => denied,
+        })
     }
 
     /// An order's view with its details unsealed.

@@ -13,6 +13,8 @@ use tokio::sync::oneshot;
 pub enum Unanswered {
     /// The ledger refused it.
     Refused(Refusal),
+    /// It was not taken, as too many others wait.
+    Shed,
     /// It was not taken; trying again may help.
     NotAccepted,
     /// It may have been taken: ask again with the same request id.

@@ -390,7 +390,7 @@ impl Combiner {
                 for Decided { mut task, .. } in decided {
                     task.attempts += 1;
                     if task.attempts >= ATTEMPTS {
-                        self.deny(*task, Unanswered::NotAccepted);
+                        self.deny(*task, Unanswered::Shed);
                     } else {
                         self.queue.push(task);
                     }

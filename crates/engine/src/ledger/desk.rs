@@ -178,11 +178,12 @@ impl Desk {
     }
 
     fn submit(&self, ask: Ask) -> Result<(), Unanswered> {
-        self.asks.try_send(ask).map_err(|error| {
-            if matches!(error, TrySendError::Full(_)) {
+        self.asks.try_send(ask).map_err(|error| match error {
+            TrySendError::Full(_) => {
                 metrics::counter!("sloe_claims_shed_total").increment(1);
+                Unanswered::Shed
             }
-            Unanswered::NotAccepted
+            TrySendError::Disconnected(_) => Unanswered::NotAccepted,
         })
     }
 }

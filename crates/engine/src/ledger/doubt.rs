@@ -51,7 +51,8 @@ impl Doubts {
         ids: impl IntoIterator<Item = u128>,
         said: Unanswered,
     ) -> Unanswered {
-        let doubt = self.0.get(&event).filter(|_| said == Unanswered::NotAccepted);
+        let refusal = matches!(said, Unanswered::NotAccepted | Unanswered::Shed);
+        let doubt = self.0.get(&event).filter(|_| refusal);
         match doubt {
             Some(doubt) if ids.into_iter().any(|id| doubt.of.contains(&id)) => {
                 Unanswered::OutcomeUnknown
@@ -98,6 +99,8 @@ mod tests {
         assert_eq!(said(&doubts, 2, 10), Unanswered::OutcomeUnknown, "by its key");
         assert_eq!(said(&doubts, 1, 20), Unanswered::OutcomeUnknown, "by its claim");
         assert_eq!(said(&doubts, 2, 20), Unanswered::NotAccepted);
+        let shed = doubts.of(event, &confirm(1, 20), Unanswered::Shed);
+        assert_eq!(shed, Unanswered::OutcomeUnknown);
         let looked_up =
             |doubts: &Doubts| doubts.of_claim(event, ClaimId(1), Unanswered::NotAccepted);
         assert_eq!(looked_up(&doubts), Unanswered::OutcomeUnknown);

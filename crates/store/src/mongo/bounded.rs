@@ -78,6 +78,24 @@ impl Away {
 }
 
 impl Bounded {
+    /// Opens the store at `uri`, not longer than `limit`: a server that hangs
+    /// may still greet, and answer nothing else.
+    ///
+    /// # Errors
+    /// As [`Mongo::open`].
+    pub fn open(uri: &str, limit: Duration) -> Result<Self, StoreError> {
+        let (tell, told) = mpsc::sync_channel(1);
+        let uri = uri.to_owned();
+        let open = move || {
+            // Whoever asked may have left.
+            let _ = tell.send(Mongo::open(&uri));
+        };
+        let thread = std::thread::Builder::new().name("sloe-mongo".into());
+        thread.spawn(open).map_err(|error| no_thread(&error))?;
+        let opened = aside(|| told.recv_timeout(limit));
+        opened.unwrap_or_else(|_| Err(StoreError::Unavailable(silent(limit)))).map(Self::new)
+    }
+
     /// Bounds the calls of `mongo`.
     #[must_use]
     pub fn new(mongo: Mongo) -> Self {
@@ -120,9 +138,8 @@ impl Bounded {
             // Whoever asked may have left.
             let _ = tell.send(ask(&mongo));
         }))?;
-        let answer = aside(|| told.recv_timeout(limit)).unwrap_or_else(|_| {
-            Err(unanswered(format!("MongoDB did not answer within {} s", limit.as_secs())))
-        });
+        let answer =
+            aside(|| told.recv_timeout(limit)).unwrap_or_else(|_| Err(unanswered(silent(limit))));
         let lost =
             matches!(answer, Err(StoreError::Unavailable(_) | StoreError::OutcomeUnknown(_)));
         // What takes long in any case tells nothing by that.
@@ -144,10 +161,16 @@ impl Bounded {
         }
         let all = Arc::downgrade(&self.idle);
         let thread = std::thread::Builder::new().name("sloe-mongo".into());
-        thread.spawn(move || serve(job, &all)).map(drop).map_err(|error| {
-            StoreError::Unavailable(format!("the system gives no thread: {error}"))
-        })
+        thread.spawn(move || serve(job, &all)).map(drop).map_err(|error| no_thread(&error))
     }
+}
+
+fn silent(limit: Duration) -> String {
+    format!("MongoDB did not answer within {limit:?}")
+}
+
+fn no_thread(error: &std::io::Error) -> StoreError {
+    StoreError::Unavailable(format!("the system gives no thread: {error}"))
 }
 
 /// Does one job after the other, until nobody is left who could give one.

@@ -83,7 +83,8 @@ pub(crate) fn pages() -> Vec<(String, String)> {
         ("hold-over", words::hold_over(&org, event)),
         ("busy", words::busy(Some(&org), Some(again(None)))),
         ("too-many", words::too_many(None)),
-        ("checking", words::outcome_unknown(&org, again(Some(3600)))),
+        ("not-now", words::not_now(Some(&org), Some(again(None)))),
+        ("checking", words::outcome_unknown(Some(&org), Some(again(Some(3600))))),
         (
             "bad-request",
             words::bad_request(

@@ -142,8 +142,8 @@ causes! {
         "This is a fault of Sloe, not of the request. If the request was to change something, it may have done so."
         "Repeat it with the same idempotency key, which can't do it twice. If it keeps failing, tell the operator the `request_id`.";
     NotAccepted "not-accepted" SERVICE_UNAVAILABLE
-        "Too much is going on to take this request"
-        "Nothing was taken or changed."
+        "The request can't be taken now"
+        "Nothing was taken or changed by it."
         "Send it again after as long as `Retry-After` says.";
     OutcomeUnknown "outcome-unknown" SERVICE_UNAVAILABLE
         "It is not known yet how the request ended"
@@ -155,6 +155,6 @@ causes! {
         "Try again later.";
     NotReady "not-ready" SERVICE_UNAVAILABLE
         "This node takes no requests now"
-        "It is starting or stopping."
+        "It is starting or stopping, its store does not answer yet, or its clock is wrong; `/readyz` says which. Nothing was done."
         "Ask another node, or this one again in a moment.";
 }

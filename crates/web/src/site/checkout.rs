@@ -73,7 +73,12 @@ pub async fn confirm(
     headers: HeaderMap,
     form: SiteForm,
 ) -> Result<Response, Failure> {
-    let hold = app.engine.hold_by_token(&token).await.map_err(|denied| handle::bare(&denied))?;
+    let hold = match app.engine.hold_by_token(&token).await {
+        Ok(hold) => hold,
+        Err(denied) => {
+            return Err(handle::bare_form(&denied, format!("/checkout/{token}"), form));
+        }
+    };
     let typed = read(&hold, &form).map_err(|faults| {
         let page = words::bad_request(Some(&present::org(&hold.org)), faults);
         let back = format!("/checkout/{token}");
@@ -217,16 +222,23 @@ fn clipped(text: &str) -> String {
 pub async fn release(
     State(app): State<AppState>,
     Address(token): Address<String>,
-    _form: SiteForm,
+    form: SiteForm,
 ) -> Result<Response, Failure> {
-    let hold = app.engine.hold_by_token(&token).await.map_err(|denied| handle::bare(&denied))?;
+    let action = format!("/checkout/{token}/release");
+    let hold = match app.engine.hold_by_token(&token).await {
+        Ok(hold) => hold,
+        Err(denied) => return Err(handle::bare_form(&denied, action, form)),
+    };
     match app.engine.release(&token).await {
         Ok(()) => {}
         Err(Denied::AlreadyConfirmed) => {
             let order = hold.order.as_deref().unwrap_or_default();
             return Ok(see_other(&format!("/order/{order}")));
         }
-        Err(denied) => return Err(at(&hold).refused(&denied)),
+        Err(denied) => {
+            let again = Again::after(&denied, action, form.0);
+            return Err(At { again, ..at(&hold) }.refused(&denied));
+        }
     }
     let event = format!("/{}/{}", hold.org.profile.slug, hold.snapshot.slug);
     let page = words::released(&present::org(&hold.org), &event).about(&hold.snapshot.name);

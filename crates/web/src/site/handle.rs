@@ -10,7 +10,9 @@ use sloe_engine::tenant::Org;
 use sloe_engine::view::{Availability, Found};
 
 use super::answer::Failure;
+use super::form::SiteForm;
 use super::refused::{At, unknown_event};
+use super::view::message::Again;
 use super::{present, words};
 use crate::error::Cause;
 use crate::state::AppState;
@@ -72,6 +74,11 @@ pub(super) async fn availability(
 /// A refusal met where only a token is known.
 pub(super) fn bare(denied: &Denied) -> Failure {
     At::default().refused(denied)
+}
+
+/// The same for a form, which can be sent to `action` again.
+pub(super) fn bare_form(denied: &Denied, action: String, sent: SiteForm) -> Failure {
+    At { again: Again::after(denied, action, sent.0), ..At::default() }.refused(denied)
 }
 
 /// A fault of ours.

@@ -80,10 +80,23 @@ async fn refused(
     hold: Option<String>,
     denied: &Denied,
 ) -> Result<Response, Failure> {
+    let said = match denied {
+        Denied::SoldOut(_) | Denied::Invalid(_) => None,
+        Denied::EventCancelled
+        | Denied::EventOver
+        | Denied::NotYetOpen { .. }
+        | Denied::Closed
+        | Denied::LicenseInactive => Some(notice(denied, &snapshot.time_zone)),
+        // A store that is away is not asked again before this is told.
+        _ => {
+            let action = format!("/{}/{}/hold", org.profile.slug, snapshot.slug);
+            let again = Again::after(denied, action, sent.0);
+            return Err(At { again, ..At::event(present::org(org), snapshot) }.refused(denied));
+        }
+    };
     let own = own(app, snapshot, hold).await;
     let places = own.as_ref().map(|held| held.places.as_slice()).unwrap_or_default();
     let mut faults = selection.faults;
-    let mut said = None;
     match denied {
         Denied::SoldOut(short) => {
             faults.extend(short.iter().map(|short| fault_of(&credited(short, places))));
@@ -92,18 +105,7 @@ async fn refused(
             let field = if fault.part == Part::Sessions { "program" } else { "tickets" };
             Fault { field: field.to_owned(), message: fault.message.clone() }
         })),
-        Denied::EventCancelled
-        | Denied::EventOver
-        | Denied::NotYetOpen { .. }
-        | Denied::Closed
-        | Denied::LicenseInactive => {
-            said = Some(notice(denied, &snapshot.time_zone));
-        }
-        _ => {
-            let action = format!("/{}/{}/hold", org.profile.slug, snapshot.slug);
-            let again = Again::after(denied, action, sent.0);
-            return Err(At { again, ..At::event(present::org(org), snapshot) }.refused(denied));
-        }
+        _ => {}
     }
     let availability = handle::availability(app, org, snapshot).await?;
     let visitor = present::Visitor {

@@ -48,8 +48,10 @@ pub async fn cancel(
 ) -> Result<Response, Failure> {
     let place = place(&form)
         .map_err(|faults| Failure::new(Cause::Malformed, words::bad_request(None, faults)))?;
-    app.engine.cancel(&token, place).await.map_err(|denied| handle::bare(&denied))?;
-    Ok(see_other(&format!("/order/{token}?{CANCELLED}")))
+    match app.engine.cancel(&token, place).await {
+        Ok(_) => Ok(see_other(&format!("/order/{token}?{CANCELLED}"))),
+        Err(denied) => Err(handle::bare_form(&denied, format!("/order/{token}/cancel"), form)),
+    }
 }
 
 /// Which ticket a form names.

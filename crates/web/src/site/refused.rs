@@ -1,7 +1,7 @@
 //! The engine's refusals as pages.
 
 use sloe_core::catalog::Snapshot;
-use sloe_engine::error::Denied;
+use sloe_engine::error::{Denied, Hindrance};
 
 use super::answer::Failure;
 use super::present::{instant, sentence, zone};
@@ -46,7 +46,7 @@ impl At {
     /// The page for `denied`.
     pub(super) fn refused(self, denied: &Denied) -> Failure {
         let seconds = match denied {
-            Denied::NotAccepted { retry_after } => Some(retry_after.as_secs()),
+            Denied::NotAccepted { retry_after, .. } => Some(retry_after.as_secs()),
             Denied::OutcomeUnknown => Some(2),
             _ => None,
         };
@@ -73,12 +73,10 @@ impl At {
                 words::hold_gone(org, &back, gone.iter().map(sentence).collect())
             }
             (Denied::HoldReleased, Some(org)) => words::hold_over(org, &back),
-            (Denied::OutcomeUnknown, Some(org)) => match self.again {
-                Some(again) => words::outcome_unknown(org, again),
-                None => words::busy(Some(org), None),
-            },
-            (Denied::NotAccepted { .. } | Denied::OutcomeUnknown, _) => {
-                words::busy(org, self.again)
+            (Denied::OutcomeUnknown, _) => words::outcome_unknown(org, self.again),
+            (Denied::NotAccepted { why: Hindrance::Crowd, .. }, _) => words::busy(org, self.again),
+            (Denied::NotAccepted { why: Hindrance::Fault, .. }, _) => {
+                words::not_now(org, self.again)
             }
             (Denied::Quarantined, _) => words::out_of_order(org),
             (Denied::IdReused | Denied::AlreadyConfirmed | Denied::NotConfirmed, _) => {

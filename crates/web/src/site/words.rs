@@ -266,6 +266,21 @@ pub fn busy(org: Option<&Org>, again: Option<Again>) -> MessagePage {
     page
 }
 
+/// The store does not answer, or this node may not decide at present; nothing was done.
+#[must_use]
+pub fn not_now(org: Option<&Org>, again: Option<Again>) -> MessagePage {
+    let mut page = MessagePage::new(
+        org,
+        "hourglass",
+        "We can’t do this just now",
+        &[
+            "Something on our side doesn’t answer as it should. Nothing was booked or changed by this try, and what you booked before is safe. Please try again in a minute.",
+        ],
+    );
+    page.again = again;
+    page
+}
+
 /// Sloe is starting, stopping, or can't reach what it keeps everything in.
 #[must_use]
 pub fn not_ready() -> MessagePage {
@@ -293,18 +308,19 @@ pub fn too_many(org: Option<&Org>) -> MessagePage {
 }
 
 /// The answer of the store got lost: it may have happened or not. `again`
-/// sends the same form with the same key, which can't book twice.
+/// sends the same form with the same key, which can't book twice; without it
+/// the page was only looked at, and what was sent before is in doubt.
 #[must_use]
-pub fn outcome_unknown(org: &Org, again: Again) -> MessagePage {
-    let mut page = MessagePage::new(
-        Some(org),
-        "hourglass",
-        "We are checking",
-        &[
-            "Your request reached us, but we don’t know yet how it ended. Please stay on this page. Checking again is safe: nothing is booked twice.",
-        ],
-    );
-    page.again = Some(again);
+pub fn outcome_unknown(org: Option<&Org>, again: Option<Again>) -> MessagePage {
+    let todo = if again.is_some() {
+        "Please stay on this page. Checking again is safe: nothing is booked twice."
+    } else {
+        "Please reload this page in a moment. That is safe: nothing is booked twice."
+    };
+    let said = "Your request reached us, but we don’t know yet how it ended.";
+    let mut page =
+        MessagePage::new(org, "hourglass", "We are checking", &[&format!("{said} {todo}")]);
+    page.again = again;
     page
 }
 

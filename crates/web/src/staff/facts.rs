@@ -10,7 +10,7 @@ use sloe_core::time::Timestamp;
 use sloe_engine::changes::{Changes, ChangesError};
 use sloe_engine::damage::Damage;
 use sloe_engine::engine::Engine;
-use sloe_engine::error::Denied;
+use sloe_engine::error::{Denied, Hindrance};
 use sloe_engine::refresh::{Progress, Refresh};
 use sloe_engine::sync::{LetterFilter, LetterKind, Pile, SyncState};
 use sloe_engine::tenant::Org;
@@ -139,7 +139,7 @@ fn unread(error: &ChangesError) -> Denied {
         ChangesError::UnknownOrg => Denied::NotFound,
         other => {
             tracing::error!(%other, "how change events stand can't be read");
-            Denied::NotAccepted { retry_after: Duration::from_secs(2) }
+            Denied::NotAccepted { why: Hindrance::Fault, retry_after: Duration::from_secs(2) }
         }
     }
 }

@@ -29,6 +29,7 @@ use sloe_engine::tenant::Profile;
 use sloe_salesforce::{Credentials, Flow};
 use sloe_store::api::Store;
 use sloe_store::embedded::Embedded;
+use sloe_store::faulty::{Faulty, Plan};
 use sloe_web::state::{AppState, Settings};
 use tower::ServiceExt;
 
@@ -127,7 +128,7 @@ impl Site {
     }
 
     pub fn browser(&self) -> Browser {
-        Browser { app: self.app.clone(), cookies: BTreeMap::new() }
+        Browser::of(&self.app)
     }
 }
 
@@ -140,6 +141,38 @@ fn start(store: &Arc<Embedded>, clock: &Arc<Clock>) -> Engine {
         workers: None,
     })
     .unwrap()
+}
+
+/// What its store is, an engine on it, everything the public can reach, and an event.
+pub type Failing = (Arc<Faulty<Embedded>>, Engine, Router, Arc<Snapshot>, tempfile::TempDir);
+
+/// A site whose store fails as planned.
+pub async fn faulty() -> Failing {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Arc::new(Faulty::new(Embedded::open(directory.path()).unwrap(), Plan::new()));
+    let engine = Engine::start(Options {
+        store: Arc::clone(&store) as Arc<dyn Store>,
+        master_key: Key::new([7; 32]),
+        world: Arc::new(Machine),
+        ledger_bytes: LEDGER_BYTES,
+        workers: None,
+    })
+    .unwrap();
+    let profile = Profile { slug: "acme".into(), name: "Acme".into(), ..Profile::default() };
+    let flow =
+        Flow::ClientCredentials { client_id: "x".into(), client_secret: "y".to_owned().into() };
+    let credentials = Credentials { login_url: "http://127.0.0.1:9".into(), flow };
+    let org = org_id();
+    engine.registry().connect(&*store, org, profile, credentials).unwrap();
+    let license = License { number: "L".into(), status: Status::Active, expires_at: None };
+    engine.registry().licenses.replace(&*store, org, &[license]).unwrap();
+    let draft = Draft::default();
+    engine.apply_refresh(org, draft.raw(engine.now())).await.unwrap();
+    let at = EventRef { org, event: record("a00", draft.n) };
+    let event = engine.event(at.public_id()).unwrap().1;
+    let settings = Settings { rate: None, ..Settings::default() };
+    let app = sloe_web::app(AppState::new(engine.clone(), settings, None));
+    (store, engine, app, event, directory)
 }
 
 /// An event as its organizer wrote it: one free item, and sessions an hour
@@ -249,6 +282,10 @@ pub struct Browser {
 }
 
 impl Browser {
+    pub fn of(app: &Router) -> Self {
+        Self { app: app.clone(), cookies: BTreeMap::new() }
+    }
+
     pub async fn get(&mut self, path: &str) -> Page {
         self.send(Request::get(path), Body::empty()).await
     }

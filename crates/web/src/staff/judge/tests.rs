@@ -9,7 +9,7 @@ use sloe_core::verify::Difference;
 use sloe_engine::changes::{Changes, Part, Source};
 use sloe_engine::clock::Machine;
 use sloe_engine::engine::{Engine, LEDGER_BYTES, Options};
-use sloe_engine::error::Denied;
+use sloe_engine::error::{Denied, Hindrance};
 use sloe_engine::refresh::Progress;
 use sloe_engine::seal::Key;
 use sloe_engine::sync::SyncFault;
@@ -150,7 +150,7 @@ async fn a_comparison_of_long_ago_is_not_green() {
 
 #[tokio::test]
 async fn what_can_not_be_read_or_reached_needs_help() {
-    let away = Denied::NotAccepted { retry_after: Duration::from_secs(2) };
+    let away = Denied::NotAccepted { why: Hindrance::Fault, retry_after: Duration::from_secs(2) };
     says(&after(|facts| facts.stored = Err(away)).await, Level::Bad, "from the store");
     let refused = after(|facts| stored(facts).sync.fault = Some(fault(facts))).await;
     says(&refused, Level::Bad, "It is away.");
