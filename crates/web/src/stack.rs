@@ -183,7 +183,8 @@ pub(crate) async fn guard(
     let took = started.elapsed();
     response.headers_mut().insert(SERVER_TIMING, timing(took));
     stack.meters.count(&method, route, error::class(status), took);
-    if status.is_server_error() {
+    // That a node is not ready is the answer to a question about health, and asked every second.
+    if status.is_server_error() && !HEALTH.contains(&route) {
         tracing::warn!(target: "sloe::access", id = id.as_str(), %method, route, status = status.as_u16(), ?took, "failed");
     } else {
         tracing::debug!(target: "sloe::access", id = id.as_str(), %method, route, status = status.as_u16(), ?took, "answered");
