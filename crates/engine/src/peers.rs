@@ -44,8 +44,12 @@ const SKEW_MILLIS: i64 = 30_000;
 const IDLE_MILLIS: i64 = 60_000;
 /// What the leases of hot events begin with.
 pub(crate) const EVENT: &str = "event/";
-/// Bytes of the proof in front of a call's body.
+/// Bytes of the proof in front of a call's body, and of its answer's.
 const MAC: usize = 32;
+/// What the proof of an answer begins with: no call's proof is one.
+const ANSWER: &[u8] = b"answer\0";
+/// Bytes of claims in one call, before they are encoded: a fourth of what a node takes.
+const CALL_BYTES: usize = 4 * 1024 * 1024;
 
 /// The answer of another node, or why there is none.
 pub type Posted = Pin<Box<dyn Future<Output = Result<Vec<u8>, String>> + Send>>;
@@ -251,6 +255,19 @@ impl Peers {
     }
 }
 
+impl Peers {
+    /// Answers with the proof that a node of this platform gives them to this call.
+    fn answered(&self, asked: &[u8], answers: &[u8]) -> Vec<u8> {
+        [self.key.hmac(&[ANSWER, asked, answers]).as_slice(), answers].concat()
+    }
+
+    fn heard<'a>(&self, asked: &[u8], message: &'a [u8]) -> Option<&'a [u8]> {
+        let (mac, answers) = message.split_at_checked(MAC)?;
+        let ours = self.key.hmac(&[ANSWER, asked, answers]);
+        bool::from(ours.as_slice().ct_eq(mac)).then_some(answers)
+    }
+}
+
 /// Carries claims to those who lead their events, until the engine stops.
 pub(crate) async fn carry(engine: Engine) {
     let Some(peering) = engine.peers().peering.clone() else { return };
@@ -312,18 +329,33 @@ async fn carry_to(
             if left.is_empty() {
                 break;
             }
-            let rest = left.split_off(left.len().min(AT_ONCE));
+            let rest = left.split_off(fitting(&left));
             calls.push(call(&engine, &peering, &to, std::mem::replace(&mut left, rest)));
         }
     }
 }
 
+/// How many of these go in one call: at least one.
+fn fitting(tasks: &[Box<Task>]) -> usize {
+    let mut bytes = 0;
+    let fits = |task: &&Box<Task>| {
+        bytes += task.bytes();
+        bytes <= CALL_BYTES
+    };
+    tasks.iter().take(AT_ONCE).take_while(fits).count().max(1).min(tasks.len())
+}
+
 /// One call: every claim is answered, or decided here.
 async fn call(engine: &Engine, peering: &Peering, to: &str, tasks: Vec<Box<Task>>) {
     let body = engine.peers().signed(engine.now(), &wire::encode_tasks(&tasks));
+    let asked: Vec<u8> = body.iter().take(MAC).copied().collect();
     let post = (peering.post)(format!("{to}/peer/claims"), body);
     let answers = match tokio::time::timeout(PATIENCE, post).await {
-        Ok(Ok(answer)) => wire::decode_answers(&answer, tasks.len()),
+        Ok(Ok(answer)) => {
+            // Who took over a node's address must not confirm what nobody booked.
+            let answer = engine.peers().heard(&asked, &answer);
+            answer.and_then(|answer| wire::decode_answers(answer, tasks.len()))
+        }
         Ok(Err(why)) => {
             tracing::warn!(to, why, "another node does not take claims; they are decided here");
             None
@@ -377,7 +409,8 @@ impl Engine {
         for answer in begun {
             answers.push(answer.await.ok());
         }
-        Ok(wire::encode_answers(&answers))
+        let asked = message.get(..MAC).unwrap_or_default();
+        Ok(self.peers().answered(asked, &wire::encode_answers(&answers)))
     }
 }
 
@@ -414,6 +447,16 @@ mod tests {
             assert_eq!(ours.opened(now, &changed), Err(PeerError::NotOurs));
             assert_eq!(ours.opened(now, &message[..n]), Err(PeerError::NotOurs));
         }
+    }
+
+    #[test]
+    fn an_answer_is_heard_only_from_who_knows_the_key_and_only_to_its_own_call() {
+        let (ours, foreign) = (peers(), Peers::new(Key::new([2; 32]), None));
+        let answer = ours.answered(b"call", b"confirmed");
+        assert_eq!(ours.heard(b"call", &answer), Some(b"confirmed".as_slice()));
+        assert_eq!(ours.heard(b"other", &answer), None);
+        assert_eq!(ours.heard(b"call", &foreign.answered(b"call", b"confirmed")), None);
+        assert_eq!(ours.heard(b"call", &answer[..10]), None);
     }
 
     #[test]

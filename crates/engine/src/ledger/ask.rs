@@ -60,7 +60,7 @@ const POOL: usize = 64;
 
 impl Task {
     /// Bytes that a batch grows by if this is taken, at most.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         let facts = match &self.command {
             Command::SetTerms(terms) => POOL * (terms.items.len() + terms.sessions.len()),
             Command::Hold { places, .. } | Command::Register { places, .. } => PLACE * places.len(),
