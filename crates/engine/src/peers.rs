@@ -338,11 +338,12 @@ async fn carry_to(
 /// How many of these go in one call: at least one.
 fn fitting(tasks: &[Box<Task>]) -> usize {
     let mut bytes = 0;
-    let fits = |task: &&Box<Task>| {
-        bytes += task.bytes();
+    let sizes = tasks.iter().take(AT_ONCE).map(|task| task.bytes());
+    let fits = |size: &usize| {
+        bytes += size;
         bytes <= CALL_BYTES
     };
-    tasks.iter().take(AT_ONCE).take_while(fits).count().max(1).min(tasks.len())
+    sizes.take_while(fits).count().max(1).min(tasks.len())
 }
 
 /// One call: every claim is answered, or decided here.

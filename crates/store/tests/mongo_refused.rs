@@ -6,8 +6,8 @@
 
 mod stand_in;
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::Write;
+use std::net::TcpListener;
 use std::time::Duration;
 
 use mongodb::bson::{Document as Bson, doc};
