@@ -318,7 +318,13 @@ async fn carry_to(
                 Some(tasks) => left.extend(tasks),
                 None => open = false,
             },
-            Some(()) = calls.next() => {}
+            Some(heard) = calls.next() => if !heard {
+                // What waits for a node that does not answer must not wait for as long again.
+                while let Ok(tasks) = inbox.try_recv() {
+                    left.extend(tasks);
+                }
+                decide_here(engine.desk(), std::mem::take(&mut left));
+            },
         }
         while calls.len() < CALLS {
             while left.len() < AT_ONCE
@@ -346,8 +352,8 @@ fn fitting(tasks: &[Box<Task>]) -> usize {
     sizes.take_while(fits).count().max(1).min(tasks.len())
 }
 
-/// One call: every claim is answered, or decided here.
-async fn call(engine: &Engine, peering: &Peering, to: &str, tasks: Vec<Box<Task>>) {
+/// One call: every claim is answered, or decided here. Whether the leader was heard.
+async fn call(engine: &Engine, peering: &Peering, to: &str, tasks: Vec<Box<Task>>) -> bool {
     let body = engine.peers().signed(engine.now(), &wire::encode_tasks(&tasks));
     let asked: Vec<u8> = body.iter().take(MAC).copied().collect();
     let post = (peering.post)(format!("{to}/peer/claims"), body);
@@ -367,7 +373,8 @@ async fn call(engine: &Engine, peering: &Peering, to: &str, tasks: Vec<Box<Task>
     let Some(answers) = answers else {
         // It may have taken them: whoever decides them now finds that in the journal.
         engine.peers().forget_routes_to(to);
-        return decide_here(engine.desk(), tasks);
+        decide_here(engine.desk(), tasks);
+        return false;
     };
     let mut here = Vec::new();
     for (task, answer) in tasks.into_iter().zip(answers) {
@@ -377,6 +384,7 @@ async fn call(engine: &Engine, peering: &Peering, to: &str, tasks: Vec<Box<Task>
         }
     }
     decide_here(engine.desk(), here);
+    true
 }
 
 fn decide_here(desk: &Desk, tasks: Vec<Box<Task>>) {

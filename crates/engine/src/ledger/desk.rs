@@ -1,5 +1,8 @@
 //! The desk: where claims are brought to the combiner.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crossbeam_channel::{Sender, TrySendError};
 use sloe_core::ids::{ClaimId, EventRef, OrgId};
 use sloe_core::ledger::{ClaimView, Command, PoolCount};
@@ -15,11 +18,13 @@ use super::closed::Closed;
 pub struct Desk {
     asks: Sender<Ask>,
     closed: Closed,
+    /// Nobody takes anything out any more.
+    ended: Arc<AtomicBool>,
 }
 
 impl Desk {
-    pub(super) fn new(asks: Sender<Ask>, closed: Closed) -> Self {
-        Self { asks, closed }
+    pub(super) fn new(asks: Sender<Ask>, closed: Closed, ended: Arc<AtomicBool>) -> Self {
+        Self { asks, closed, ended }
     }
 
     /// Runs one command; the answer comes when it is durable.
@@ -178,12 +183,19 @@ impl Desk {
     }
 
     fn submit(&self, ask: Ask) -> Result<(), Unanswered> {
+        let changes = matches!(ask, Ask::Run(_));
         self.asks.try_send(ask).map_err(|error| match error {
             TrySendError::Full(_) => {
                 metrics::counter!("sloe_claims_shed_total").increment(1);
                 Unanswered::Shed
             }
             TrySendError::Disconnected(_) => Unanswered::NotAccepted,
-        })
+        })?;
+        // It may have been the last that was taken out, or lie there for ever.
+        match (self.ended.load(Ordering::SeqCst), changes) {
+            (false, _) => Ok(()),
+            (true, true) => Err(Unanswered::OutcomeUnknown),
+            (true, false) => Err(Unanswered::NotAccepted),
+        }
     }
 }

@@ -3,18 +3,16 @@
 
 use std::sync::Arc;
 
-use crossbeam_channel::Receiver;
 use sloe_store::api::Store;
 
-use super::ask::Ask;
 use super::combiner::{Combiner, Settings};
 use super::desk::Desk;
-use super::thread::{open, take_in, write_checkpoint};
+use super::thread::{Inbox, open, take_in, write_checkpoint};
 
 /// What a combiner's two threads do, one step at a time.
 pub(crate) struct Stepper {
     store: Arc<dyn Store>,
-    inbox: Receiver<Ask>,
+    inbox: Inbox,
     combiner: Combiner,
 }
 
@@ -27,12 +25,12 @@ impl Stepper {
 
     /// Whether anything waits to be decided.
     pub(crate) fn is_idle(&self) -> bool {
-        self.inbox.is_empty() && self.combiner.waiting() == 0
+        self.inbox.asks.is_empty() && self.combiner.waiting() == 0
     }
 
     /// One commit of what waits, and of what is due by itself if `sweeping`.
     pub(crate) fn step(&mut self, sweeping: bool) {
-        take_in(&mut self.combiner, &self.inbox);
+        take_in(&mut self.combiner, &self.inbox.asks);
         self.combiner.commit_next(sweeping);
     }
 

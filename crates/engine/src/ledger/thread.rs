@@ -1,6 +1,7 @@
 //! The combiner's thread, and the one that writes its checkpoints.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -35,7 +36,7 @@ pub(crate) fn start(settings: Settings) -> std::io::Result<(Desk, JoinHandle<()>
         }
     })?;
     let thread = std::thread::Builder::new().name("sloe-combiner".into()).spawn(move || {
-        run(&mut combiner, &inbox, &checkpoints);
+        run(&mut combiner, &inbox.asks, &checkpoints);
         // Whoever still asks is told at once, and not when the last checkpoint is written.
         drop((combiner, checkpoints, inbox));
         // Whoever waits for this thread may open the store again at once.
@@ -46,12 +47,29 @@ pub(crate) fn start(settings: Settings) -> std::io::Result<(Desk, JoinHandle<()>
     Ok((desk, thread))
 }
 
+/// What is brought to a desk.
+pub(super) struct Inbox {
+    pub(super) asks: Receiver<Ask>,
+    /// Nobody takes anything out any more.
+    ended: Arc<AtomicBool>,
+}
+
+impl Drop for Inbox {
+    /// The channel keeps what is in it for as long as there is a desk: whoever asked would wait
+    /// for ever. What comes later than this is told by the desk.
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::SeqCst);
+        while self.asks.try_recv().is_ok() {}
+    }
+}
+
 /// A desk, what is brought there, and a combiner that nothing runs yet.
-pub(super) fn open(settings: Settings) -> (Desk, Receiver<Ask>, Combiner) {
-    let (asks, inbox) = crossbeam_channel::bounded(WAITING);
-    let closed = Closed::default();
+pub(super) fn open(settings: Settings) -> (Desk, Inbox, Combiner) {
+    let (brought, asks) = crossbeam_channel::bounded(WAITING);
+    let (closed, ended) = (Closed::default(), Arc::default());
     let combiner = Combiner::new(settings, closed.clone());
-    (Desk::new(asks, closed), inbox, combiner)
+    let desk = Desk::new(brought, closed, Arc::clone(&ended));
+    (desk, Inbox { asks, ended }, combiner)
 }
 
 fn run(combiner: &mut Combiner, inbox: &Receiver<Ask>, checkpoints: &Sender<(EventRef, Image)>) {

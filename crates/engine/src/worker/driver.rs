@@ -19,6 +19,9 @@ pub struct Run {
     pub fault: Option<String>,
 }
 
+/// Between two runs, however much news there is.
+const REST: Duration = Duration::from_millis(50);
+
 /// Runs `work` whenever `wake` says so, and every `period` in any case, until
 /// the engine stops. What a run doesn't finish, the next one does.
 pub(super) fn drive<F>(
@@ -57,11 +60,15 @@ pub(super) fn drive<F>(
                 let count = runs.get(name).map_or(1, |run| run.count + 1);
                 runs.insert(name, Run { at: engine.now(), count, fault });
             }
-            tokio::select! {
-                () = wake(&engine).notified() => {}
-                () = tokio::time::sleep(period) => {}
-                () = stopping.cancelled() => {}
-            }
+            // Commits come in hundreds a second, each with news: one look is for all of a moment.
+            let next = async {
+                tokio::time::sleep(REST.min(period)).await;
+                tokio::select! {
+                    () = wake(&engine).notified() => {}
+                    () = tokio::time::sleep(period) => {}
+                }
+            };
+            stopping.run_until_cancelled(next).await;
         }
     };
     workers.spawn(task);
