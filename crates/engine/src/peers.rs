@@ -318,7 +318,7 @@ async fn carry_to(
                 Some(tasks) => left.extend(tasks),
                 None => open = false,
             },
-            Some(heard) = calls.next() => if !heard {
+            heard = calls.next(), if !calls.is_empty() => if heard == Some(false) {
                 // What waits for a node that does not answer must not wait for as long again.
                 while let Ok(tasks) = inbox.try_recv() {
                     left.extend(tasks);
