@@ -345,10 +345,9 @@ fn a_page_of_documents_looks_at_nothing_before_or_after_it() {
     drop(place.open());
     let connection = Connection::open(place.file()).unwrap();
     for statement in [read::SCAN, read::VERSIONS] {
-        let plan: String = connection
-            .prepare(&format!("EXPLAIN QUERY PLAN {statement}"))
-            .and_then(|mut plan| plan.query_row([], |row| row.get("detail")))
-            .unwrap();
+        let mut explained = connection.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
+        let mut rows = explained.raw_query();
+        let plan: String = rows.next().unwrap().unwrap().get("detail").unwrap();
         assert!(plan.contains("collection=? AND id>? AND id<?"), "{plan}");
     }
 }
