@@ -278,21 +278,15 @@ pub mod base32 {
     /// Five bits a character, the last one padded with zero bits.
     #[must_use]
     pub fn encode(bytes: &[u8]) -> String {
-        let mut out = String::with_capacity(bytes.len().div_ceil(5) * 8);
-        let (mut acc, mut bits) = (0_u32, 0_u32);
-        for byte in bytes {
-            acc = acc << 8 | u32::from(*byte);
-            bits += 8;
-            while bits >= 5 {
-                bits -= 5;
-                out.push(char::from(ALPHABET[(acc >> bits & 31) as usize]));
-            }
-            acc &= (1 << bits) - 1;
+        let mut out = Vec::with_capacity(bytes.len().div_ceil(5) * 8);
+        for five in bytes.chunks(5) {
+            let acc = (0..5)
+                .fold(0_u64, |acc, at| acc << 8 | five.get(at).map_or(0, |byte| u64::from(*byte)));
+            out.extend((0..8).map(|at| ALPHABET[(acc >> (35 - 5 * at) & 31) as usize]));
         }
-        if bits > 0 {
-            out.push(char::from(ALPHABET[(acc << (5 - bits) & 31) as usize]));
-        }
-        out
+        out.truncate((bytes.len() * 8).div_ceil(5));
+        // The alphabet is ASCII: the fallback can't be reached.
+        String::from_utf8(out).unwrap_or_default()
     }
 
     /// `None` for any character outside the alphabet, a length no encoding

@@ -14,7 +14,11 @@ const NONCE: usize = 24;
 
 /// A key of 32 bytes, wiped when dropped.
 #[derive(Clone)]
-pub struct Key(Zeroizing<[u8; 32]>);
+pub struct Key {
+    bytes: Zeroizing<[u8; 32]>,
+    /// Made once: half of a short message's HMAC is taking in the key. Wiped, too.
+    mac: Hmac<Sha256>,
+}
 
 impl std::fmt::Debug for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -33,7 +37,10 @@ impl Key {
     /// With these bytes.
     #[must_use]
     pub fn new(bytes: [u8; 32]) -> Self {
-        Self(Zeroizing::new(bytes))
+        let bytes = Zeroizing::new(bytes);
+        // A key of any length is taken: the fallback can't be reached.
+        let mac = Hmac::new_from_slice(&*bytes).unwrap_or_else(|_| Hmac::new(&Default::default()));
+        Self { bytes, mac }
     }
 
     /// A fresh one.
@@ -49,7 +56,7 @@ impl Key {
     /// The bytes, for wrapping and deriving.
     #[must_use]
     pub fn bytes(&self) -> &[u8; 32] {
-        &self.0
+        &self.bytes
     }
 
     /// A key for one purpose, from which this one can't be told.
@@ -61,9 +68,7 @@ impl Key {
     /// HMAC-SHA256 of the parts, one after the other; the caller keeps them apart.
     #[must_use]
     pub fn hmac(&self, parts: &[&[u8]]) -> [u8; 32] {
-        let Ok(mut mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(self.bytes()) else {
-            return [0; 32]; // A key of any length is taken: not reached.
-        };
+        let mut mac = self.mac.clone();
         for part in parts {
             mac.update(part);
         }
@@ -100,7 +105,7 @@ impl Key {
     }
 
     fn cipher(&self) -> XChaCha20Poly1305 {
-        XChaCha20Poly1305::new((&*self.0).into())
+        XChaCha20Poly1305::new((&*self.bytes).into())
     }
 }
 

@@ -56,7 +56,7 @@ impl Engine {
         };
         if let Some(before) = &before
             && before.status == ClaimStatus::Held
-            && same_selection(&org, before, choices)
+            && same_selection(&snapshot, before, choices)
         {
             return Ok(self.hold_view(org, snapshot, before));
         }
@@ -163,7 +163,7 @@ impl Engine {
             claim: view.claim,
             status: view.status,
             expires_at: view.expires_at,
-            places: translate::held(event.org, &view.places),
+            places: translate::held(&snapshot, &view.places),
             order: confirmed.then(|| self.tokens().seal(Kind::Order, event, view.claim)),
             snapshot,
             org,
@@ -185,7 +185,7 @@ pub(super) fn canonical(choices: &[Choice]) -> Vec<u8> {
     out
 }
 
-fn same_selection(org: &Org, view: &ClaimView, choices: &[Choice]) -> bool {
+fn same_selection(snapshot: &Snapshot, view: &ClaimView, choices: &[Choice]) -> bool {
     let sorted = |mut places: Vec<(PublicId, Vec<PublicId>)>| {
         for (_, sessions) in &mut places {
             sessions.sort_unstable();
@@ -193,7 +193,7 @@ fn same_selection(org: &Org, view: &ClaimView, choices: &[Choice]) -> bool {
         places.sort_unstable();
         places
     };
-    let held = translate::held(org.id(), &view.places);
+    let held = translate::held(snapshot, &view.places);
     let held = sorted(held.into_iter().map(|place| (place.item, place.sessions)).collect());
     let wanted = choices.iter().map(|choice| (choice.item, choice.sessions.clone())).collect();
     held == sorted(wanted)

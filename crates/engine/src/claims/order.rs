@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use sloe_core::catalog::Snapshot;
 use sloe_core::fact::Actor;
-use sloe_core::ids::PublicId;
 use sloe_core::ledger::{ClaimStatus, ClaimView, Command, Reply};
 
-use super::{attendees, deny};
+use super::{attendees, deny, translate};
 use crate::engine::Engine;
 use crate::error::Denied;
 use crate::tenant::Org;
@@ -59,17 +58,17 @@ impl Engine {
         let people = sealed.and_then(|body| attendees::open(&key, event, claim, &body));
         let mut people = people.unwrap_or_default();
         people.resize(view.places.len(), None);
-        let public = |sf| PublicId::derive(&event.org, sf);
-        let tickets = (1_u16..)
+        let tickets = translate::held(&snapshot, &view.places)
+            .into_iter()
             .zip(&view.places)
             .zip(people)
-            .map(|((place, held), attendee)| Ticket {
-                place,
-                code: self.tokens().ticket(event, claim, place),
-                item: public(&held.item),
-                sessions: held.sessions.iter().map(public).collect(),
-                cancelled: held.cancelled,
-                attendee: attendee.filter(|_| !held.erased),
+            .map(|((held, place), attendee)| Ticket {
+                place: held.place,
+                code: self.tokens().ticket(event, claim, held.place),
+                item: held.item,
+                sessions: held.sessions,
+                cancelled: place.cancelled,
+                attendee: attendee.filter(|_| !place.erased),
             })
             .collect();
         Ok(OrderView {
