@@ -40,6 +40,7 @@ macro_rules! conformance_tests {
             journal::a_checkpoint_reads_back_and_only_a_newer_one_replaces_it
             journal::everything_is_there_after_reopening
             documents::only_a_newer_version_replaces_a_document
+            documents::of_many_documents_each_is_written_only_if_it_is_newer
             documents::a_document_is_removed_by_a_newer_version_only
             documents::documents_are_listed_by_id_page_by_page
             documents::an_org_sees_its_own_documents_only

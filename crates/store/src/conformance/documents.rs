@@ -1,5 +1,7 @@
 //! Documents and who may see them.
 
+use sloe_core::ids::ClaimId;
+
 use super::{Open, append, commit, confirmed, event, org, sealed};
 use crate::api::{Checkpoint, Destination, Store, Write};
 use crate::key::{Collection, Key, Range};
@@ -35,6 +37,22 @@ pub fn only_a_newer_version_replaces_a_document(open: Open<'_>) {
     // In one commit, too, the newest stands, in whatever order.
     store.put(&[write(&key, 9, Some("9")), write(&key, 8, Some("8"))]).unwrap();
     assert_eq!(text(&*store, &key), Some((9, "9".into())));
+}
+
+/// Many new ones at once, as orders come, some of which are there already.
+pub fn of_many_documents_each_is_written_only_if_it_is_newer(open: Open<'_>) {
+    let store = open();
+    let scope = scope(&*store, 1);
+    let key = |n: u128| Key::order(scope, ClaimId(n));
+    for (n, version) in [(3, 1), (17, 9)] {
+        store.put(&[write(&key(n), version, Some("before"))]).unwrap();
+    }
+    let all: Vec<Write> = (0..40).map(|n| write(&key(n), 5, Some("after"))).collect();
+    store.put(&all).unwrap();
+    for n in 0..40 {
+        let expected = if n == 17 { (9, "before".to_owned()) } else { (5, "after".to_owned()) };
+        assert_eq!(text(&*store, &key(n)), Some(expected), "{n}");
+    }
 }
 
 /// Removing obeys the same rule, and forgets the version.
@@ -129,7 +147,7 @@ pub fn discarding_projections_leaves_the_truth(open: Open<'_>) {
     store.advance(Destination::Org, at, 1, &[]).unwrap();
     let checkpoint = Checkpoint { version: 1, nonce: 1, chunks: vec![vec![1]] };
     store.put_checkpoint(at, &checkpoint).unwrap();
-    let order = Key::order(scope, sloe_core::ids::ClaimId(1));
+    let order = Key::order(scope, ClaimId(1));
     let discarded = [&order, &Key::projection(scope, at.event)];
     let kept = [
         Key::snapshot(scope, at.event),
@@ -153,7 +171,7 @@ pub fn discarding_projections_leaves_the_truth(open: Open<'_>) {
     }
     assert_eq!(store.checkpoint(at).unwrap(), None);
     assert_eq!(store.read(at, 0, 10).unwrap(), [batch.batch]);
-    assert!(store.sealed(at, sloe_core::ids::ClaimId(1)).unwrap().is_some());
+    assert!(store.sealed(at, ClaimId(1)).unwrap().is_some());
     assert!(store.pending(Destination::Org).unwrap().is_empty());
     // And made anew: the first version is new again.
     store.put(&[write(&order, 1, Some("again"))]).unwrap();

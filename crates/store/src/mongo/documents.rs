@@ -194,28 +194,20 @@ fn put_all(
 /// What is believed of documents before it is looked up.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Trust {
-    /// Of many at once, that they are new, as orders are that have just been made: looking
+    /// Of many orders at once, that they are new, as those are that have just been made: looking
     /// for five hundred costs as much as writing them. One that is there undoes the try.
     Many,
     Nothing,
 }
 
-/// From so many documents of a kind on they are believed to be new.
+/// From so many orders on they are believed to be new.
 const MANY: usize = 32;
 
-/// Kinds of which many are written, and each once.
-fn believed_new(writes: &[Write]) -> BTreeSet<Collection> {
-    let mut ids: BTreeMap<Collection, Option<BTreeSet<&str>>> = BTreeMap::new();
-    for write in writes {
-        let of_kind = ids.entry(write.key.collection()).or_insert_with(|| Some(BTreeSet::new()));
-        let plain = write.body.is_some()
-            && of_kind.as_mut().is_some_and(|known| known.insert(write.key.id()));
-        if !plain {
-            *of_kind = None;
-        }
-    }
-    let many = ids.into_iter().filter(|(_, ids)| ids.as_ref().is_some_and(|ids| ids.len() >= MANY));
-    many.map(|(kind, _)| kind).collect()
+/// Whether there are many orders, each written once.
+fn orders_are_new(writes: &[Write]) -> bool {
+    let mut ids = BTreeSet::new();
+    let mut orders = writes.iter().filter(|write| write.key.collection() == Collection::Orders);
+    orders.all(|write| write.body.is_some() && ids.insert(write.key.id())) && ids.len() >= MANY
 }
 
 fn within(
@@ -242,8 +234,9 @@ fn within(
     for write in writes {
         *times.entry((write.key.collection(), write.key.id())).or_default() += 1;
     }
-    let trusted = if trust == Trust::Many { believed_new(writes) } else { BTreeSet::new() };
-    let asked = writes.iter().filter(|write| !trusted.contains(&write.key.collection()));
+    let trusted = trust == Trust::Many && orders_are_new(writes);
+    let asked =
+        writes.iter().filter(|write| !trusted || write.key.collection() != Collection::Orders);
     let mut stored = versions_within(store, session, asked)?;
     let is_new = |place: &(Collection, &str)| !stored.contains_key(place) && times[place] == 1;
     let (new, others): (Vec<&Write>, Vec<&Write>) = writes.iter().partition(|write| {

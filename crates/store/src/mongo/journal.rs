@@ -410,8 +410,9 @@ pub(super) fn sealed_of(
     event: EventRef,
     claims: &[ClaimId],
 ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-    let mut bodies: BTreeMap<String, Option<Vec<u8>>> = BTreeMap::new();
     let texts: Vec<String> = claims.iter().map(ClaimId::text).collect();
+    let mut bodies: BTreeMap<&str, Option<Vec<u8>>> =
+        texts.iter().map(|text| (text.as_str(), None)).collect();
     for some in texts.chunks(AT_ONCE) {
         let entries = match some {
             [one] => doc! { "$elemMatch": { "claim": one } }.into(),
@@ -427,11 +428,13 @@ pub(super) fn sealed_of(
             let found = found.map_err(explain)?;
             let entries = found.get_array("sealed").map(Vec::as_slice).unwrap_or_default();
             for entry in entries.iter().filter_map(Value::as_document) {
+                let Some(body) = entry.get_str("claim").ok().and_then(|c| bodies.get_mut(c)) else {
+                    continue; // Somebody else's of the same batch.
+                };
                 // A later batch's word stands, also that there is nothing any more.
-                let body = entry.get_binary_generic("body").ok().cloned();
-                bodies.insert(entry.get_str("claim").unwrap_or_default().to_owned(), body);
+                *body = entry.get_binary_generic("body").ok().cloned();
             }
         }
     }
-    Ok(texts.iter().map(|text| bodies.get(text).cloned().flatten()).collect())
+    Ok(texts.iter().map(|text| bodies.get(text.as_str()).cloned().flatten()).collect())
 }
