@@ -100,10 +100,10 @@ pub(super) async fn look(engine: Engine, compared: &Compared) -> Result<(), Stri
         *lock(&compared.0) = Some(Instant::now());
     }
     changed.retain(|event| engine.registry().by_id(event.org).is_some());
-    let mut failed = Vec::new();
+    // Events that have more wait until all others had their turn.
+    let (mut failed, mut more) = (Vec::new(), BTreeSet::new());
     while !changed.is_empty() {
         if engine.workers().stopping.is_cancelled() {
-            lock(&engine.news().reorder).extend(std::mem::take(&mut changed));
             break;
         }
         let (began, events) = (Instant::now(), std::mem::take(&mut changed));
@@ -111,7 +111,7 @@ pub(super) async fn look(engine: Engine, compared: &Compared) -> Result<(), Stri
         let round = match stored(&engine, move |store| round(store, events)).await {
             Ok(round) => round,
             Err(error) => {
-                lock(&engine.news().reorder).extend(again);
+                changed = again;
                 failed.push(error.to_string());
                 break;
             }
@@ -124,19 +124,27 @@ pub(super) async fn look(engine: Engine, compared: &Compared) -> Result<(), Stri
             failed.push(format!("orders of {event:?}: {error}"));
         }
         changed = round.left;
+        more.extend(round.more);
+        if changed.is_empty() {
+            changed = std::mem::take(&mut more);
+        }
         if round.wrote {
             // While nobody registers, what has piled up is caught up with sooner.
             let times = if lock(&engine.news().reorder).is_empty() { 1 } else { PAUSE };
-            tokio::time::sleep(began.elapsed() * times).await;
+            let pause = tokio::time::sleep(began.elapsed() * times);
+            engine.workers().stopping.run_until_cancelled(pause).await;
         }
     }
+    lock(&engine.news().reorder).extend(changed.into_iter().chain(more));
     if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
 }
 
 /// What became of a few events' new orders.
 struct Round {
-    /// Events that may have more.
+    /// Events that were not looked at.
     left: BTreeSet<EventRef>,
+    /// Events that may have more.
+    more: Vec<EventRef>,
     failed: Vec<(EventRef, StoreError)>,
     wrote: bool,
 }
@@ -144,7 +152,7 @@ struct Round {
 /// Projects a little of as many journals as make one commit of a usual size: two
 /// hundred events that each have a few new orders are not two hundred commits.
 fn round(store: &dyn Store, mut events: BTreeSet<EventRef>) -> Result<Round, StoreError> {
-    let (mut writes, mut planned, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut writes, mut more, mut failed) = (Vec::new(), Vec::new(), Vec::new());
     while writes.len() < ORDERS
         && let Some(event) = events.pop_first()
     {
@@ -152,7 +160,7 @@ fn round(store: &dyn Store, mut events: BTreeSet<EventRef>) -> Result<Round, Sto
             Ok(None) => {}
             Ok(Some(step)) => {
                 writes.extend(step.writes);
-                planned.push(event);
+                more.push(event);
             }
             Err(error) => failed.push((event, error)),
         }
@@ -161,8 +169,7 @@ fn round(store: &dyn Store, mut events: BTreeSet<EventRef>) -> Result<Round, Sto
     if wrote {
         store.put(&writes)?;
     }
-    events.extend(planned);
-    Ok(Round { left: events, failed, wrote })
+    Ok(Round { left: events, more, failed, wrote })
 }
 
 /// Projects a little more of a journal; the version reached, or `None` at its end.
