@@ -28,6 +28,8 @@ const AT_ONCE: usize = 500;
 const LAST_ROWS: Duration = Duration::from_secs(10);
 /// So long the other nodes take nothing of an org that one is about to remove, should that one die.
 const CLOSED_MILLIS: i64 = 60_000;
+/// So long may it take until an org is gone once it has everything.
+const LEAVING_MILLIS: i64 = 15_000;
 /// After so long every other node knows, and what it had begun to commit is over: one second
 /// until it looks, and eight that the store may take.
 const FOLLOWED: Duration = Duration::from_secs(10);
@@ -108,7 +110,13 @@ impl Engine {
         let known = self.registry().by_id(org).ok_or(RemoveError::NotFound)?;
         let sync = self.sync_state(org).await?;
         let scope = known.scope;
-        let unsent_mails = self.blocking(move |store| unsent_mails(store, scope)).await?;
+        // Where no mail is sent, nobody waits for one.
+        let discarded = self.workers().works() && !self.workers().sends_mail();
+        let unsent_mails = if discarded {
+            0
+        } else {
+            self.blocking(move |store| unsent_mails(store, scope)).await?
+        };
         Ok(Belongings {
             events: self.events(&known).len(),
             unsent_events: sync.pending_events,
@@ -139,9 +147,8 @@ impl Engine {
     async fn close_and_remove(&self, org: OrgId, force: bool) -> Result<Belongings, RemoveError> {
         let _turn = self.workers().removing.lock().await;
         self.desk().close(org).await.map_err(|why| unwilling(&why))?;
-        let closed = self.close_elsewhere(org, force).await;
-        let removed = match closed {
-            Ok(()) => self.remove_closed(org, force).await,
+        let removed = match self.close_elsewhere(org, force).await {
+            Ok(until) => self.remove_closed(org, force, until).await,
             Err(error) => Err(error),
         };
         if removed.is_ok() {
@@ -156,17 +163,17 @@ impl Engine {
         removed
     }
 
-    /// Has the other nodes take nothing of an org either. Unless `force`, what they took before
-    /// is durable when this returns.
-    async fn close_elsewhere(&self, org: OrgId, force: bool) -> Result<(), RemoveError> {
-        if !self.nodes().shared() {
-            return Ok(());
+    /// Has the other nodes take nothing of an org either; until when they do. Unless `force`,
+    /// what they took before is durable when this returns.
+    async fn close_elsewhere(&self, org: OrgId, force: bool) -> Result<Timestamp, RemoveError> {
+        let until = self.now().plus_millis(CLOSED_MILLIS);
+        if self.nodes().shared() {
+            self.tell_closed(org, Some(until)).await?;
+            if !force {
+                tokio::time::sleep(FOLLOWED).await;
+            }
         }
-        self.tell_closed(org, Some(self.now().plus_millis(CLOSED_MILLIS))).await?;
-        if !force {
-            tokio::time::sleep(FOLLOWED).await;
-        }
-        Ok(())
+        Ok(until)
     }
 
     async fn tell_closed(&self, org: OrgId, until: Option<Timestamp>) -> Result<(), RemoveError> {
@@ -179,8 +186,18 @@ impl Engine {
         told?.map(drop).ok_or(RemoveError::NotFound)
     }
 
-    async fn remove_closed(&self, org: OrgId, force: bool) -> Result<Belongings, RemoveError> {
+    async fn remove_closed(
+        &self,
+        org: OrgId,
+        force: bool,
+        closed_until: Timestamp,
+    ) -> Result<Belongings, RemoveError> {
         let gone = self.last_rows_sent(org, force).await?;
+        let ends = self.now().plus_millis(LEAVING_MILLIS);
+        if self.nodes().shared() && !force && ends > closed_until {
+            // Others may take registrations of it again before it is gone: nobody would get them.
+            return Err(Denied::not_now().into());
+        }
         let engine = self.clone();
         let leave = move || engine.registry().leave(&**engine.store(), org);
         let left = self.workers().blocking(leave).await.map_err(|_| Denied::OutcomeUnknown)?;
