@@ -18,6 +18,8 @@ const CONNECT: Duration = Duration::from_millis(500);
 /// A connection that nobody used for so long is not used again: the other node may end it
 /// at that moment.
 const IDLE: Duration = Duration::from_secs(10);
+/// Bytes of an answer at most: who took over a node's address may say much.
+const ANSWER: usize = 16 * 1024 * 1024;
 /// Characters of a refusal that are told.
 const SAID: usize = 200;
 
@@ -60,13 +62,18 @@ impl PeersAt {
         let post = move |to: String, body: Vec<u8>| -> Posted {
             let call = client.post(to).body(body);
             Box::pin(async move {
-                let answer = call.send().await.map_err(|error| error.without_url().to_string())?;
-                let status = answer.status();
-                let body = answer.bytes().await.map_err(|error| error.without_url().to_string())?;
-                if status.is_success() {
-                    return Ok(body.to_vec());
+                let lost = |error: reqwest::Error| error.without_url().to_string();
+                let mut answer = call.send().await.map_err(lost)?;
+                let (status, mut body) = (answer.status(), Vec::new());
+                while let Some(more) = answer.chunk().await.map_err(lost)? {
+                    if body.len() + more.len() > ANSWER {
+                        return Err(format!("it answers with more than {ANSWER} bytes"));
+                    }
+                    body.extend_from_slice(&more);
                 }
-                // Who answers may be no node at all, and say much.
+                if status.is_success() {
+                    return Ok(body);
+                }
                 let said: String = String::from_utf8_lossy(&body).chars().take(SAID).collect();
                 Err(format!("{status}: {said}"))
             })
