@@ -114,11 +114,15 @@ pub(crate) struct News {
 }
 
 impl News {
+    /// What other nodes committed changes figures; its orders are projected by who committed it.
+    fn recount(&self, events: &[EventRef]) {
+        self.recount.lock().unwrap_or_else(PoisonError::into_inner).extend(events);
+    }
+
     /// Spreads the news of a commit.
     fn spread(&self, events: &[EventRef], destinations: &[Destination]) {
-        for changed in [&self.reorder, &self.recount] {
-            changed.lock().unwrap_or_else(PoisonError::into_inner).extend(events);
-        }
+        self.reorder.lock().unwrap_or_else(PoisonError::into_inner).extend(events);
+        self.recount(events);
         self.orders.notify_one();
         for destination in destinations {
             match destination {
@@ -170,7 +174,7 @@ impl Engine {
         let availability = Arc::new(DashMap::new());
         let quarantined = Quarantined::default();
         let news = Arc::new(News::default());
-        let (wake, contended) = (Arc::clone(&news), Arc::clone(&news));
+        let (wake, moved, contended) = (Arc::clone(&news), Arc::clone(&news), Arc::clone(&news));
         let (desk, combiner) = combine(Settings {
             store: Arc::clone(&store),
             world: Arc::clone(&world),
@@ -178,6 +182,7 @@ impl Engine {
             quarantined: Arc::clone(&quarantined),
             budget: ledger_bytes,
             committed: Box::new(move |events, destinations| wake.spread(events, destinations)),
+            moved: Box::new(move |events| moved.recount(events)),
             others: nodes.others(),
             clock_off: reach.clock_off(),
             peers: Arc::clone(&peers),

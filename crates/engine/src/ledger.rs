@@ -19,8 +19,8 @@ mod rest;
 mod stepper;
 mod thread;
 
-pub(crate) use ask::Task;
 pub use ask::{Answer, Committed, Unanswered};
+pub(crate) use ask::{Task, Way};
 pub(crate) use combiner::Settings;
 pub use desk::Desk;
 pub(crate) use stepper::Stepper;

@@ -10,8 +10,10 @@
 
 #![allow(clippy::vec_box, reason = "a task of 250 bytes moves through several queues")]
 
+mod proof;
 mod wire;
 
+pub use proof::PeerError;
 pub(crate) use wire::travels;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,12 +27,13 @@ use futures::stream::FuturesUnordered;
 use sloe_core::ids::EventRef;
 use sloe_core::lease::{Lease, NodeId};
 use sloe_core::time::Timestamp;
-use subtle::ConstantTimeEq;
 use tokio::sync::mpsc;
 
 use crate::engine::Engine;
-use crate::ledger::{Desk, Task};
+use crate::ledger::{Desk, Task, Unanswered, Way};
 use crate::seal::Key;
+use proof::Proofs;
+use wire::Heard;
 
 /// Claims that go to a leader in one call.
 const AT_ONCE: usize = 1_000;
@@ -38,18 +41,18 @@ const AT_ONCE: usize = 1_000;
 const CALLS: usize = 4;
 /// How long the leader may take before its claims are decided here.
 const PATIENCE: Duration = Duration::from_secs(4);
-/// How far the clocks of two nodes may differ.
-const SKEW_MILLIS: i64 = 30_000;
+/// So long after it was sent does the leader begin to decide a call: less than whoever sent
+/// it waits for, although each clock may be a second off the store's.
+const DECIDES_MILLIS: i64 = 1_900;
+/// So long is nothing handed to a node that did not answer.
+const SHUNNED_MILLIS: i64 = 10_000;
 /// An event that nobody wanted for so long is led no more.
 const IDLE_MILLIS: i64 = 60_000;
 /// What the leases of hot events begin with.
 pub(crate) const EVENT: &str = "event/";
-/// Bytes of the proof in front of a call's body, and of its answer's.
-const MAC: usize = 32;
-/// What the proof of an answer begins with: no call's proof is one.
-const ANSWER: &[u8] = b"answer\0";
-/// Bytes of claims in one call, before they are encoded: a fourth of what a node takes.
-const CALL_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of claims in one call, before they are encoded. The largest become seven times as
+/// long, and a node takes 16 MiB.
+const CALL_BYTES: usize = 2 * 1024 * 1024;
 
 /// The answer of another node, or why there is none.
 pub type Posted = Pin<Box<dyn Future<Output = Result<Vec<u8>, String>> + Send>>;
@@ -69,17 +72,6 @@ impl std::fmt::Debug for Peering {
     }
 }
 
-/// Why another node's claims are not decided here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PeerError {
-    /// It does not know the master key, or its clock is wrong.
-    #[error("the call is not from a node of this platform, or its clock is off")]
-    NotOurs,
-    /// The node does not speak the same version of Sloe.
-    #[error("the call can't be read")]
-    Unreadable,
-}
-
 /// Who leads which event, as this node knows it.
 #[derive(Default)]
 struct Leads {
@@ -87,6 +79,10 @@ struct Leads {
     mine: BTreeMap<EventRef, Led>,
     /// Events that several nodes want, and nobody leads.
     wanted: BTreeSet<EventRef>,
+    /// Events that living nodes lead, be they reached or not.
+    elsewhere: BTreeSet<EventRef>,
+    /// Until when nothing is handed to those who did not answer.
+    shunned: BTreeMap<Arc<str>, Timestamp>,
 }
 
 /// A lead of this node.
@@ -102,7 +98,7 @@ type Handed = (Arc<str>, Vec<Box<Task>>);
 
 /// This node's way to the others.
 pub(crate) struct Peers {
-    key: Key,
+    proofs: Proofs,
     /// Whether any event is led elsewhere: what every claim asks first.
     any: AtomicBool,
     routes: RwLock<BTreeMap<EventRef, Arc<str>>>,
@@ -123,7 +119,7 @@ pub(crate) enum Lead {
 impl Peers {
     pub(crate) fn new(key: Key, peering: Option<Peering>) -> Self {
         Self {
-            key,
+            proofs: Proofs::new(key),
             any: AtomicBool::new(false),
             routes: RwLock::default(),
             leads: Mutex::default(),
@@ -149,9 +145,10 @@ impl Peers {
         self.routes.read().unwrap_or_else(PoisonError::into_inner).get(&event).cloned()
     }
 
-    /// Another node was first; true if that is news.
+    /// Another node was first; true if that is news, and nobody leads the event.
     pub(crate) fn contend(&self, event: EventRef) -> bool {
-        self.peering.is_some() && self.leads().wanted.insert(event)
+        let mut leads = self.leads();
+        self.peering.is_some() && leads.wanted.insert(event) && !leads.elsewhere.contains(&event)
     }
 
     /// This node took claims of an event.
@@ -201,10 +198,14 @@ impl Peers {
             let address = living.get(&lease.holder?)?.as_deref()?;
             Some((*event, Arc::from(address)))
         });
-        let routes: BTreeMap<EventRef, Arc<str>> = elsewhere.collect();
+        let mut routes: BTreeMap<EventRef, Arc<str>> = elsewhere.collect();
+        leads.elsewhere = routes.keys().copied().collect();
+        leads.shunned.retain(|_, until| now < *until);
+        // Who lives and does not answer here may well answer others: it leads on.
+        routes.retain(|_, address| !leads.shunned.contains_key(address));
         let mut steps = Vec::new();
         for event in std::mem::take(&mut leads.wanted) {
-            if !routes.contains_key(&event) && !leads.mine.contains_key(&event) {
+            if !leads.elsewhere.contains(&event) && !leads.mine.contains_key(&event) {
                 let epoch = stored.get(&event).map_or(0, |lease| lease.epoch);
                 steps.push(Lead::Take(event, epoch + 1));
             }
@@ -231,40 +232,6 @@ impl Peers {
     /// The events that this node leads, with the epoch of each.
     pub(crate) fn led(&self) -> Vec<(EventRef, u64)> {
         self.leads().mine.iter().map(|(event, led)| (*event, led.epoch)).collect()
-    }
-
-    /// A body with the proof that a node of this platform sends it now.
-    fn signed(&self, now: Timestamp, body: &[u8]) -> Vec<u8> {
-        let time = now.0.to_be_bytes();
-        let mac = self.key.hmac(&[&time, body]);
-        [mac.as_slice(), &time, body].concat()
-    }
-
-    fn opened<'a>(&self, now: Timestamp, message: &'a [u8]) -> Result<&'a [u8], PeerError> {
-        let (mac, rest) = message.split_at_checked(MAC).ok_or(PeerError::NotOurs)?;
-        let (time, body) = rest.split_at_checked(8).ok_or(PeerError::NotOurs)?;
-        let ours = self.key.hmac(&[time, body]);
-        let time: [u8; 8] = time.try_into().map_err(|_| PeerError::NotOurs)?;
-        let sent = Timestamp(i64::from_be_bytes(time));
-        let near = now.millis_since(sent).unsigned_abs() <= SKEW_MILLIS.unsigned_abs();
-        if bool::from(ours.as_slice().ct_eq(mac)) && near {
-            Ok(body)
-        } else {
-            Err(PeerError::NotOurs)
-        }
-    }
-}
-
-impl Peers {
-    /// Answers with the proof that a node of this platform gives them to this call.
-    fn answered(&self, asked: &[u8], answers: &[u8]) -> Vec<u8> {
-        [self.key.hmac(&[ANSWER, asked, answers]).as_slice(), answers].concat()
-    }
-
-    fn heard<'a>(&self, asked: &[u8], message: &'a [u8]) -> Option<&'a [u8]> {
-        let (mac, answers) = message.split_at_checked(MAC)?;
-        let ours = self.key.hmac(&[ANSWER, asked, answers]);
-        bool::from(ours.as_slice().ct_eq(mac)).then_some(answers)
     }
 }
 
@@ -298,7 +265,7 @@ pub(crate) async fn carry(engine: Engine) {
     // What waits is decided here; nothing is handed over any more.
     *engine.peers().queue.lock().unwrap_or_else(PoisonError::into_inner) = None;
     while let Ok((_, tasks)) = waiting.try_recv() {
-        decide_here(engine.desk(), tasks);
+        decide_here(engine.desk(), tasks, Way::Declined);
     }
 }
 
@@ -323,7 +290,7 @@ async fn carry_to(
                 while let Ok(tasks) = inbox.try_recv() {
                     left.extend(tasks);
                 }
-                decide_here(engine.desk(), std::mem::take(&mut left));
+                decide_here(engine.desk(), std::mem::take(&mut left), Way::Declined);
             },
         }
         while calls.len() < CALLS {
@@ -354,13 +321,11 @@ fn fitting(tasks: &[Box<Task>]) -> usize {
 
 /// One call: every claim is answered, or decided here. Whether the leader was heard.
 async fn call(engine: &Engine, peering: &Peering, to: &str, tasks: Vec<Box<Task>>) -> bool {
-    let body = engine.peers().signed(engine.now(), &wire::encode_tasks(&tasks));
-    let asked: Vec<u8> = body.iter().take(MAC).copied().collect();
+    let (asked, body) = engine.peers().proofs.sign(engine.now(), &wire::encode_tasks(&tasks));
     let post = (peering.post)(format!("{to}/peer/claims"), body);
     let answers = match tokio::time::timeout(PATIENCE, post).await {
         Ok(Ok(answer)) => {
-            // Who took over a node's address must not confirm what nobody booked.
-            let answer = engine.peers().heard(&asked, &answer);
+            let answer = engine.peers().proofs.hear(&asked, &answer);
             answer.and_then(|answer| wire::decode_answers(answer, tasks.len()))
         }
         Ok(Err(why)) => {
@@ -372,31 +337,35 @@ async fn call(engine: &Engine, peering: &Peering, to: &str, tasks: Vec<Box<Task>
     metrics::counter!("sloe_claims_forwarded_total").increment(tasks.len() as u64);
     let Some(answers) = answers else {
         // It may have taken them: whoever decides them now finds that in the journal.
-        engine.peers().forget_routes_to(to);
-        decide_here(engine.desk(), tasks);
+        engine.peers().shun(to, engine.now());
+        decide_here(engine.desk(), tasks, Way::Unheard);
         return false;
     };
-    let mut here = Vec::new();
-    for (task, answer) in tasks.into_iter().zip(answers) {
-        match answer {
-            Some(committed) => drop(task.answer.send(Ok(committed))),
-            None => here.push(task),
+    let (mut declined, mut unheard) = (Vec::new(), Vec::new());
+    for (task, heard) in tasks.into_iter().zip(answers) {
+        match heard {
+            Heard::Taken(committed) => drop(task.answer.send(Ok(committed))),
+            Heard::Declined => declined.push(task),
+            Heard::Unknown => unheard.push(task),
         }
     }
-    decide_here(engine.desk(), here);
+    decide_here(engine.desk(), declined, Way::Declined);
+    decide_here(engine.desk(), unheard, Way::Unheard);
     true
 }
 
-fn decide_here(desk: &Desk, tasks: Vec<Box<Task>>) {
+fn decide_here(desk: &Desk, tasks: Vec<Box<Task>>, way: Way) {
     for mut task in tasks {
-        task.here = true;
+        // What it went through before has nothing to do with how it goes on here.
+        (task.way, task.attempts) = (way, 0);
         desk.submit_task(task);
     }
 }
 
 impl Peers {
-    /// Claims don't go there before it is known to be well.
-    fn forget_routes_to(&self, to: &str) {
+    /// Nothing is handed to a node for a while: each claim would wait for it as long again.
+    fn shun(&self, to: &str, now: Timestamp) {
+        self.leads().shunned.insert(Arc::from(to), now.plus_millis(SHUNNED_MILLIS));
         let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
         routes.retain(|_, address| **address != *to);
     }
@@ -408,18 +377,24 @@ impl Engine {
     /// # Errors
     /// [`PeerError`]; then nothing was decided.
     pub async fn decide_for_peer(&self, message: &[u8]) -> Result<Vec<u8>, PeerError> {
-        let body = self.peers().opened(self.now(), message)?;
+        let (asked, sent, body) = self.peers().proofs.open(self.now(), message)?;
         let claims = wire::decode_claims(body).ok_or(PeerError::Unreadable)?;
+        let until = sent.plus_millis(DECIDES_MILLIS);
         let begun: Vec<_> = claims
             .into_iter()
-            .map(|(event, command, sealed)| self.desk().begin_here(event, command, sealed))
+            .map(|(event, command, sealed)| {
+                self.desk().begin_for_peer(until, event, command, sealed)
+            })
             .collect();
         let mut answers = Vec::with_capacity(begun.len());
         for answer in begun {
-            answers.push(answer.await.ok());
+            answers.push(match answer.await {
+                Ok(committed) => Heard::Taken(committed),
+                Err(Unanswered::OutcomeUnknown) => Heard::Unknown,
+                Err(_) => Heard::Declined,
+            });
         }
-        let asked = message.get(..MAC).unwrap_or_default();
-        Ok(self.peers().answered(asked, &wire::encode_answers(&answers)))
+        Ok(self.peers().proofs.answer(&asked, &wire::encode_answers(answers)))
     }
 }
 
@@ -439,33 +414,6 @@ mod tests {
         let post = |_, _| -> Posted { Box::pin(async { Err("nobody".to_owned()) }) };
         let peering = Peering { address: "http://me".to_owned(), post: Arc::new(post) };
         Peers::new(Key::new([1; 32]), Some(peering))
-    }
-
-    #[test]
-    fn only_a_node_that_knows_the_master_key_is_heard_and_only_for_a_while() {
-        let (ours, now) = (peers(), Timestamp(1_000_000));
-        let message = ours.signed(now, b"claims");
-        assert_eq!(ours.opened(now, &message), Ok(b"claims".as_slice()));
-        let late = now.plus_millis(SKEW_MILLIS + 1);
-        assert_eq!(ours.opened(late, &message), Err(PeerError::NotOurs));
-        let foreign = Peers::new(Key::new([2; 32]), None).signed(now, b"claims");
-        assert_eq!(ours.opened(now, &foreign), Err(PeerError::NotOurs));
-        for n in 0..message.len() {
-            let mut changed = message.clone();
-            changed[n] ^= 1;
-            assert_eq!(ours.opened(now, &changed), Err(PeerError::NotOurs));
-            assert_eq!(ours.opened(now, &message[..n]), Err(PeerError::NotOurs));
-        }
-    }
-
-    #[test]
-    fn an_answer_is_heard_only_from_who_knows_the_key_and_only_to_its_own_call() {
-        let (ours, foreign) = (peers(), Peers::new(Key::new([2; 32]), None));
-        let answer = ours.answered(b"call", b"confirmed");
-        assert_eq!(ours.heard(b"call", &answer), Some(b"confirmed".as_slice()));
-        assert_eq!(ours.heard(b"other", &answer), None);
-        assert_eq!(ours.heard(b"call", &foreign.answered(b"call", b"confirmed")), None);
-        assert_eq!(ours.heard(b"call", &answer[..10]), None);
     }
 
     #[test]
@@ -495,5 +443,22 @@ mod tests {
         // It is still this node's, as nobody took it out of the store: an answer was lost.
         peers.judge(me, &leases(4, Some(me)), &living, later);
         assert_eq!(peers.led(), [(event(), 4)]);
+    }
+    #[test]
+    fn a_living_leader_that_does_not_answer_leads_on_and_is_asked_again_later() {
+        let (peers, me, other, now) = (peers(), NodeId(1), NodeId(2), Timestamp(0));
+        let name = format!("{EVENT}{}", event().partition());
+        let leases = BTreeMap::from([(name, Lease { epoch: 1, holder: Some(other) })]);
+        let living = BTreeMap::from([(other, Some("http://other".to_owned()))]);
+        peers.judge(me, &leases, &living, now);
+        assert!(peers.leader_of(event()).is_some());
+        peers.shun("http://other", now);
+        assert_eq!(peers.leader_of(event()), None);
+        // Both commit now, and are in each other's way: that is no news.
+        assert!(!peers.contend(event()));
+        assert!(peers.judge(me, &leases, &living, now.plus_millis(50)).is_empty());
+        assert_eq!(peers.leader_of(event()), None);
+        peers.judge(me, &leases, &living, now.plus_millis(SHUNNED_MILLIS));
+        assert!(peers.leader_of(event()).is_some());
     }
 }

@@ -5,9 +5,7 @@
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
 
 use common::org::{Org, hasty, until};
 use common::{Clock, connect, event, org_id, person, raw, start_on};
@@ -17,11 +15,10 @@ use sloe_engine::claims::RequestId;
 use sloe_engine::clock::{Machine, World};
 use sloe_engine::engine::Engine;
 use sloe_engine::error::Denied;
-use sloe_engine::peers::{Peering, Posted};
 use sloe_engine::worker;
-use sloe_store::api::{Store, Write};
+use sloe_store::api::Store;
 use sloe_store::faulty::{Faulty, Plan};
-use sloe_store::key::{Collection, Key, Range};
+use sloe_store::key::{Collection, Range};
 use sloe_store::memory::Memory;
 use tokio::runtime::Runtime;
 
@@ -251,160 +248,6 @@ async fn an_update_is_asked_of_whichever_node_reads_the_org() {
     })
     .await;
     worker.stop().await;
-}
-
-/// Addresses that lead from one engine to another within this process, and how
-/// many calls went there; an address that is taken away is as a dead node's.
-#[derive(Clone, Default)]
-struct Wires {
-    ends: Arc<Mutex<BTreeMap<String, Engine>>>,
-    calls: Arc<AtomicUsize>,
-    /// Answers get lost.
-    mute: Arc<AtomicBool>,
-}
-
-impl Wires {
-    fn peering(&self, address: &str) -> Peering {
-        let wires = self.clone();
-        let post = move |to: String, body: Vec<u8>| -> Posted {
-            let wires = wires.clone();
-            Box::pin(async move {
-                let address = to.trim_end_matches("/peer/claims");
-                let end = wires.ends.lock().unwrap().get(address).cloned();
-                let end = end.ok_or("nobody is there")?;
-                wires.calls.fetch_add(1, Ordering::SeqCst);
-                let answer = end.decide_for_peer(&body).await.map_err(|error| error.to_string());
-                if wires.mute.load(Ordering::SeqCst) {
-                    return Err("the answer is lost".to_owned());
-                }
-                answer
-            })
-        };
-        Peering { address: address.to_owned(), post: Arc::new(post) }
-    }
-}
-
-/// Many register for one event on all nodes at once, until nobody can any more. The same round
-/// has the same people with the same requests.
-async fn rush(nodes: &[Engine], at: EventRef, each: usize, round: usize) -> usize {
-    let mut running = tokio::task::JoinSet::new();
-    for (n, node) in nodes.iter().enumerate() {
-        for m in 0..each {
-            let (node, people) = (node.clone(), [person(node, at, round * 1_000 + n * each + m)]);
-            let request = RequestId::Given(format!("{round} {n} {m}"));
-            running.spawn(async move {
-                loop {
-                    match node.register(at.public_id(), &request, &people).await {
-                        Ok(_) => return 1,
-                        Err(Denied::SoldOut { .. }) => return 0,
-                        // As a careful client does, with the same request id.
-                        Err(Denied::NotAccepted { .. } | Denied::OutcomeUnknown) => {
-                            tokio::time::sleep(Duration::from_millis(5)).await;
-                        }
-                        Err(denied) => panic!("{denied:?}"),
-                    }
-                }
-            });
-        }
-    }
-    running.join_all().await.into_iter().sum()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn claims_of_a_hot_event_are_handed_to_the_node_that_leads_it() {
-    let (store, wires) = (Memory::default(), Wires::default());
-    let nodes: Vec<Engine> = (0..3)
-        .map(|n| {
-            let address = format!("http://node-{n}");
-            let peering = Some(wires.peering(&address));
-            let engine = node(&store, Some(worker::Settings { peering, ..web() }));
-            wires.ends.lock().unwrap().insert(address, engine.clone());
-            engine
-        })
-        .collect();
-    connect(&nodes[0], &store, org_id(1), "acme", "http://127.0.0.1:9");
-    let at = event(org_id(1));
-    nodes[0].apply_refresh(org_id(1), raw(1, "Event", Some(100_000), 0)).await.unwrap();
-    let live = |node: &Engine| node.event(at.public_id()).is_ok() && node.is_live(org_id(1));
-    let known = async || nodes.iter().all(live);
-    until("every node knows the event", known).await;
-    let (mut rounds, mut answered) = (0_u32, 0);
-    until("one node leads what all want", async || {
-        // Whoever repeats a request commits nothing, and so is in nobody's way.
-        rounds += 1;
-        answered += rush(&nodes, at, 60, rounds as usize).await;
-        wires.calls.load(Ordering::SeqCst) > 0
-    })
-    .await;
-    let sold = 180 * rounds;
-    until("claims are handed over", async || {
-        answered += rush(&nodes, at, 60, 1).await;
-        wires.calls.load(Ordering::SeqCst) > 20
-    })
-    .await;
-    // Everybody is told that they have a place, and nobody has two.
-    assert_eq!(answered % 180, 0);
-    let left = |left| nodes.iter().all(|n| n.availability_now(at).is_some_and(|a| a.left == left));
-    until("every node tells what is left", async || left(Some(100_000 - sold))).await;
-    // The leader dies for the others: they decide by themselves, and nothing is lost.
-    wires.ends.lock().unwrap().clear();
-    nodes[0].apply_refresh(org_id(1), raw(1, "Event", Some(sold + 120), 0)).await.unwrap();
-    let people: Vec<_> = (0..3).map(|n| person(&nodes[n], at, n)).collect();
-    for (node, people) in nodes.iter().zip(people) {
-        node.register(at.public_id(), &RequestId::Fresh, &[people]).await.unwrap();
-    }
-    until("every node tells the same", async || left(Some(117))).await;
-}
-
-/// Has the node at an address lead an event, as if it had been the first to want it.
-fn let_lead(store: &Memory, at: EventRef, address: &str) {
-    let nodes = store.scan(Range::All(Collection::Nodes), None, 10).unwrap();
-    let of = |body: &[u8]| serde_json::from_slice::<serde_json::Value>(body).unwrap();
-    let mut nodes = nodes.iter().filter(|(_, node)| of(&node.body)["peer"] == address);
-    let node = nodes.next().unwrap().0.id();
-    let key = Key::lease(&format!("event/{}", at.partition()));
-    let body = serde_json::json!({ "node": node, "since": 0 }).to_string().into_bytes();
-    store.put(&[Write { key, version: 1, body: Some(body) }]).unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_leader_may_have_taken_is_not_said_to_be_refused_where_nobody_can_look() {
-    let (memory, wires) = (Memory::default(), Wires::default());
-    let store = Arc::new(Faulty::new(memory.clone(), Plan::new()));
-    let workers =
-        |address| Some(worker::Settings { peering: Some(wires.peering(address)), ..web() });
-    let leader = node(&memory, workers("http://leader"));
-    let faulty = Arc::<Faulty<Memory>>::clone(&store);
-    let other = start_on(faulty, Arc::new(Machine), workers("http://other"));
-    wires.ends.lock().unwrap().insert("http://leader".to_owned(), leader.clone());
-    connect(&leader, &memory, org_id(1), "acme", "http://127.0.0.1:9");
-    leader.apply_refresh(org_id(1), raw(1, "Event", Some(1_000), 0)).await.unwrap();
-    let at = event(org_id(1));
-    let known = async || {
-        let nodes = memory.scan(Range::All(Collection::Nodes), None, 10).unwrap();
-        nodes.len() == 2 && other.event(at.public_id()).is_ok() && other.is_live(org_id(1))
-    };
-    until("both are there and know the event", known).await;
-    let_lead(&memory, at, "http://leader");
-    let register = async |n: usize| {
-        let request = RequestId::Given(n.to_string());
-        other.register(at.public_id(), &request, &[person(&other, at, n)]).await
-    };
-    let mut sold = 0;
-    until("claims are handed over", async || {
-        sold += 1;
-        register(sold).await.unwrap();
-        wires.calls.load(Ordering::SeqCst) > 0
-    })
-    .await;
-    wires.mute.store(true, Ordering::SeqCst);
-    store.set_away(true);
-    let lost = register(sold + 1).await;
-    assert!(matches!(lost, Err(Denied::OutcomeUnknown)), "{lost:?}");
-    store.set_away(false);
-    register(sold + 1).await.unwrap();
-    let left = 1_000 - u32::try_from(sold + 1).unwrap();
-    assert_eq!(leader.availability(at).await.unwrap().left, Some(left), "it is there once");
 }
 
 #[tokio::test(flavor = "multi_thread")]

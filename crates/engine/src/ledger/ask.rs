@@ -23,6 +23,13 @@ pub enum Unanswered {
     Quarantined(String),
 }
 
+impl Unanswered {
+    /// Whether it says that the command was not taken, and no more.
+    pub(crate) fn says_untaken(&self) -> bool {
+        matches!(self, Self::NotAccepted | Self::Shed)
+    }
+}
+
 /// A reply, durable by now.
 #[derive(Clone, Debug)]
 pub struct Committed {
@@ -37,6 +44,19 @@ pub struct Committed {
 /// The answer to a command.
 pub type Answer = Result<Committed, Unanswered>;
 
+/// Where a task is decided, and what another node may have made of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// By whoever leads its event.
+    Leader,
+    /// Here, for a node that decides by itself after this.
+    ForPeer { until: Timestamp },
+    /// Here: the leader did not take it, or was not asked.
+    Declined,
+    /// Here: the leader may have taken it, or may yet for a moment.
+    Unheard,
+}
+
 /// A command on its way.
 #[derive(Debug)]
 pub(crate) struct Task {
@@ -47,8 +67,7 @@ pub(crate) struct Task {
     pub(crate) answer: oneshot::Sender<Answer>,
     /// How often a conflict threw it back.
     pub(crate) attempts: u8,
-    /// To be decided on this node, whoever leads the event.
-    pub(crate) here: bool,
+    pub(crate) way: Way,
 }
 
 /// Bytes of a place in a batch at most: its item and sessions, each by its pool's number.
@@ -59,6 +78,12 @@ const FACTS: usize = 128;
 const POOL: usize = 64;
 
 impl Task {
+    /// Whether nobody waits for it any more: the node that handed it over decides it by now,
+    /// and may have told somebody that it came to nothing.
+    pub(super) fn is_late(&self, now: Timestamp) -> bool {
+        matches!(self.way, Way::ForPeer { until } if now > until || self.answer.is_closed())
+    }
+
     /// Bytes that a batch grows by if this is taken, at most.
     pub(crate) fn bytes(&self) -> usize {
         let facts = match &self.command {
@@ -190,7 +215,7 @@ mod tests {
         let event = SfId::parse("a00000000000001").unwrap();
         let event = EventRef { org: OrgId::parse("00D000000000001").unwrap(), event };
         let (answer, _) = oneshot::channel();
-        Task { event, command, sealed: None, answer, attempts: 0, here: false }.bytes()
+        Task { event, command, sealed: None, answer, attempts: 0, way: Way::Leader }.bytes()
     }
 
     fn stored(facts: Vec<Fact>) -> usize {

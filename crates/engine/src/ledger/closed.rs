@@ -78,7 +78,14 @@ mod tests {
         let (answer, _) = tokio::sync::oneshot::channel();
         let actor = Actor::Registrant;
         let command = Command::Cancel { claim: ClaimId(1), place: None, actor };
-        let task = Task { event: event(), command, sealed: None, answer, attempts: 0, here: false };
+        let task = Task {
+            event: event(),
+            command,
+            sealed: None,
+            answer,
+            attempts: 0,
+            way: crate::ledger::Way::Leader,
+        };
         let closed = Closed::default();
         let admits = |now| closed.admits(&task, Timestamp(now));
         closed.follow(org_id(), Some(Timestamp(10)));

@@ -15,11 +15,12 @@ use sloe_core::planted;
 use sloe_core::time::Timestamp;
 use sloe_store::api::{Append, Appended, Destination, Store, StoreError};
 
-use super::ask::{Ask, Committed, Decided, Draft, Task, Unanswered};
+use super::ask::{Ask, Committed, Decided, Draft, Task, Unanswered, Way};
 use super::closed::Closed;
 use super::decide::decide_all;
+use super::doubt::Until;
 use super::queue::Queue;
-use super::resident::{LoadError, Published, Residents};
+use super::resident::{Published, Residents};
 use super::rest::Rest;
 use crate::clock::World;
 use crate::damage::Quarantined;
@@ -28,8 +29,15 @@ use crate::peers::{self, Peers};
 /// How often a task is decided again after conflicts before it is given back.
 const ATTEMPTS: u8 = 20;
 
+/// So long after a leader was not heard may it still have taken what it was handed: what it has
+/// begun to decide by then is over when the store has taken or refused it.
+const LATE_MILLIS: i64 = 12_000;
+
 /// Told after every commit: the events touched, and the destinations that have news.
 pub(crate) type Committing = Box<dyn Fn(&[EventRef], &[Destination]) + Send>;
+
+/// Told which events other nodes have changed.
+pub(crate) type Moving = Box<dyn Fn(&[EventRef]) + Send>;
 
 /// What the combiner needs.
 pub(crate) struct Settings {
@@ -42,6 +50,7 @@ pub(crate) struct Settings {
     pub(crate) budget: usize,
     /// Told after every commit.
     pub(crate) committed: Committing,
+    pub(crate) moved: Moving,
     /// How many other nodes may want the same events now.
     pub(crate) others: Arc<AtomicUsize>,
     /// Whether this node's clock is too far off the store's to decide anything.
@@ -156,8 +165,9 @@ impl Combiner {
 
     /// Decides what waits, makes it durable and answers.
     pub(super) fn commit_next(&mut self, sweeping: bool) {
-        self.answer_reads();
         let (now, turn) = (self.settings.world.now(), self.turn());
+        self.residents.doubts.pass(turn);
+        self.answer_reads();
         for task in self.rest.due(turn) {
             self.queue.push(task);
         }
@@ -169,9 +179,9 @@ impl Combiner {
             }
             return;
         }
-        let (open, closed): (Vec<_>, Vec<_>) =
-            tasks.into_iter().partition(|task| self.closed.admits(task, now));
-        for task in closed {
+        let (open, refused): (Vec<_>, Vec<_>) =
+            tasks.into_iter().partition(|task| self.closed.admits(task, now) && !task.is_late(now));
+        for task in refused {
             self.deny(*task, Unanswered::NotAccepted);
         }
         let mut by_event: BTreeMap<EventRef, Vec<Box<Task>>> = BTreeMap::new();
@@ -201,7 +211,7 @@ impl Combiner {
                 resident.ledger.keep();
             }
             let version = self.residents.get_mut(draft.event).map_or(0, |r| r.ledger.version());
-            answer_all(draft.decided, version);
+            self.answer_all(draft.decided, version);
         }
         if !with_facts.is_empty() {
             self.commit(with_facts);
@@ -213,7 +223,7 @@ impl Combiner {
         // What another node committed is news to whoever tells an org its figures here.
         let moved = self.residents.take_moved();
         if !moved.is_empty() {
-            (self.settings.committed)(&moved, &[]);
+            (self.settings.moved)(&moved);
         }
     }
 
@@ -223,11 +233,8 @@ impl Combiner {
         let mut here = Vec::with_capacity(tasks.len());
         let mut away: BTreeMap<Arc<str>, Vec<Box<Task>>> = BTreeMap::new();
         for task in tasks {
-            let leader = if task.here || !peers::travels(&task.command) {
-                None
-            } else {
-                peers.leader_of(task.event)
-            };
+            let travels = task.way == Way::Leader && peers::travels(&task.command);
+            let leader = if travels { peers.leader_of(task.event) } else { None };
             match leader {
                 Some(leader) => away.entry(leader).or_default().push(task),
                 None => here.push(task),
@@ -297,15 +304,33 @@ impl Combiner {
         }
     }
 
-    /// Tells that a task can't be decided on; if it may have been taken when it
-    /// was asked before, or by the node that it was handed to, then that.
-    fn deny(&self, task: Task, unanswered: Unanswered) {
-        let unanswered = self.residents.doubts.of(task.event, &task.command, unanswered);
-        let unanswered = match unanswered {
-            Unanswered::NotAccepted if task.here => Unanswered::OutcomeUnknown,
-            unanswered => unanswered,
+    /// Tells that a task can't be decided on, or is refused; if it may have been taken when
+    /// it was asked before, or by the node that it was handed to, then that.
+    fn deny(&mut self, task: Task, why: Unanswered) {
+        let says_no = why.says_untaken() || matches!(why, Unanswered::Refused(_));
+        let until = self.turn().plus_millis(LATE_MILLIS);
+        let doubts = &mut self.residents.doubts;
+        let known = doubts.of(task.event, &task.command, why);
+        let told = match known {
+            _ if task.way == Way::Unheard && says_no => {
+                doubts.remember(task.event, Until::Time(until), &task.command);
+                Unanswered::OutcomeUnknown
+            }
+            known => known,
         };
-        let _ = task.answer.send(Err(unanswered));
+        let _ = task.answer.send(Err(told));
+    }
+
+    fn answer_all(&mut self, decided: Vec<Decided>, version: u64) {
+        for Decided { task, outcome } in decided {
+            match outcome {
+                // Whoever asked may have gone away; the journal has it all the same.
+                Ok((reply, fresh)) => {
+                    drop(task.answer.send(Ok(Committed { reply, version, fresh })));
+                }
+                Err(refusal) => self.deny(*task, Unanswered::Refused(refusal)),
+            }
+        }
     }
 
     fn commit(&mut self, drafts: Vec<Draft>) {
@@ -324,7 +349,7 @@ impl Combiner {
                 self.residents.publish(draft.event);
             }
             if planted!(EarlyAnswer) {
-                answer_all(std::mem::take(&mut draft.decided), version + 1);
+                self.answer_all(std::mem::take(&mut draft.decided), version + 1);
             }
             decided.push(draft.decided);
             let destinations = destinations(&draft.facts);
@@ -378,7 +403,7 @@ impl Combiner {
                     }
                 }
                 self.residents.publish(event);
-                answer_all(decided, append.batch.version);
+                self.answer_all(decided, append.batch.version);
             }
             Appended::Conflict => {
                 metrics::counter!("sloe_conflicts_total").increment(1);
@@ -427,13 +452,13 @@ impl Combiner {
                 let before = append.batch.version - 1;
                 match self.settings.store.read(append.event, before, 1) {
                     Ok(batches) if batches.iter().any(|b| b.nonce == append.batch.nonce) => {
-                        answer_all(decided, append.batch.version);
+                        self.answer_all(decided, append.batch.version);
                         return;
                     }
                     // Another batch has its version, so it can't come any more.
                     Ok(batches) if !batches.is_empty() => {
                         if planted!(NonceNotCompared) {
-                            answer_all(decided, append.batch.version);
+                            self.answer_all(decided, append.batch.version);
                             return;
                         }
                         Unanswered::NotAccepted
@@ -451,7 +476,7 @@ impl Combiner {
         for Decided { task, .. } in decided {
             if unanswered == Unanswered::OutcomeUnknown {
                 let (event, version) = (append.event, append.batch.version);
-                self.residents.doubts.remember(event, version, &task.command);
+                self.residents.doubts.remember(event, Until::Version(version), &task.command);
             }
             self.deny(*task, unanswered.clone());
         }
@@ -467,23 +492,4 @@ fn destinations(facts: &[Fact]) -> Vec<Destination> {
         to.push(Destination::Mail);
     }
     to
-}
-
-fn answer_all(decided: Vec<Decided>, version: u64) {
-    for Decided { task, outcome } in decided {
-        let answer = outcome
-            .map(|(reply, fresh)| Committed { reply, version, fresh })
-            .map_err(Unanswered::Refused);
-        // Whoever asked may have gone away; the journal has it all the same.
-        let _ = task.answer.send(answer);
-    }
-}
-
-impl From<LoadError> for Unanswered {
-    fn from(error: LoadError) -> Self {
-        match error {
-            LoadError::Unavailable => Self::NotAccepted,
-            LoadError::Quarantined(reason) => Self::Quarantined(reason),
-        }
-    }
 }

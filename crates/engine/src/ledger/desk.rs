@@ -10,7 +10,7 @@ use sloe_core::time::Timestamp;
 use sloe_store::api::Sealed;
 use tokio::sync::oneshot;
 
-use super::ask::{Answer, Ask, Task, Unanswered};
+use super::ask::{Answer, Ask, Task, Unanswered, Way};
 use super::closed::Closed;
 
 /// Where claims are brought.
@@ -42,28 +42,30 @@ impl Desk {
         command: Command,
         sealed: Option<Sealed>,
     ) -> impl Future<Output = Answer> + Send + use<> {
-        self.begin_as(false, event, command, sealed)
+        self.begin_as(Way::Leader, event, command, sealed)
     }
 
-    /// The same for another node, which believes that this one leads the event.
-    pub(crate) fn begin_here(
+    /// The same for another node, which believes that this one leads the event and decides
+    /// by itself after `until`.
+    pub(crate) fn begin_for_peer(
         &self,
+        until: Timestamp,
         event: EventRef,
         command: Command,
         sealed: Option<Sealed>,
     ) -> impl Future<Output = Answer> + Send + use<> {
-        self.begin_as(true, event, command, sealed)
+        self.begin_as(Way::ForPeer { until }, event, command, sealed)
     }
 
     fn begin_as(
         &self,
-        here: bool,
+        way: Way,
         event: EventRef,
         command: Command,
         sealed: Option<Sealed>,
     ) -> impl Future<Output = Answer> + Send + use<> {
         let (answer, answered) = oneshot::channel();
-        let task = Task { event, command, sealed, answer, attempts: 0, here };
+        let task = Task { event, command, sealed, answer, attempts: 0, way };
         let submitted = self.submit(Ask::Run(Box::new(task)));
         async move {
             submitted?;

@@ -69,7 +69,14 @@ mod tests {
         let event = EventRef { org, event: SfId::parse("a00000000000001").unwrap() };
         let (answer, _) = tokio::sync::oneshot::channel();
         let command = Command::Release { claim: ClaimId(n) };
-        Box::new(Task { event, command, sealed: None, answer, attempts: 0, here: false })
+        Box::new(Task {
+            event,
+            command,
+            sealed: None,
+            answer,
+            attempts: 0,
+            way: crate::ledger::Way::Leader,
+        })
     }
 
     #[test]

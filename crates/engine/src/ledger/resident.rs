@@ -10,6 +10,7 @@ use sloe_core::ledger::{Ledger, PoolKey};
 use sloe_store::api::{Checkpoint, Store, StoreError};
 use sloe_store::record;
 
+use super::ask::Unanswered;
 use super::doubt::Doubts;
 use crate::damage::Quarantined;
 use crate::view::{Availability, Left};
@@ -61,6 +62,15 @@ pub(super) enum LoadError {
     Unavailable,
     /// What is stored is damaged.
     Quarantined(String),
+}
+
+impl From<LoadError> for Unanswered {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Unavailable => Self::NotAccepted,
+            LoadError::Quarantined(reason) => Self::Quarantined(reason),
+        }
+    }
 }
 
 impl Residents {

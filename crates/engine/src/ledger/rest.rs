@@ -123,7 +123,14 @@ mod tests {
     fn task() -> Box<Task> {
         let (answer, _) = tokio::sync::oneshot::channel();
         let command = Command::Release { claim: ClaimId(1) };
-        Box::new(Task { event: event(), command, sealed: None, answer, attempts: 0, here: false })
+        Box::new(Task {
+            event: event(),
+            command,
+            sealed: None,
+            answer,
+            attempts: 0,
+            way: crate::ledger::Way::Leader,
+        })
     }
 
     #[test]

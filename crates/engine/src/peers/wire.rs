@@ -50,6 +50,25 @@ struct Answer {
     fresh: bool,
 }
 
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Said {
+    Taken(Answer),
+    Declined,
+    Unknown,
+}
+
+/// What a leader says of a claim.
+#[derive(Debug)]
+pub(super) enum Heard {
+    /// It is there, durably.
+    Taken(Committed),
+    /// It was not taken: it is decided where it came from.
+    Declined,
+    /// It may have been taken.
+    Unknown,
+}
+
 /// Whether a command is handed over at all: what takes seats under a request id.
 pub(crate) fn travels(command: &Command) -> bool {
     matches!(command, Command::Hold { .. } | Command::Register { .. } | Command::Confirm { .. })
@@ -150,20 +169,20 @@ fn wanted(places: Vec<Place>) -> Option<Vec<PlaceRequest>> {
     places.into_iter().map(place).collect()
 }
 
-/// `None` stands for whatever is no answer: it is asked for where it came from.
-pub(super) fn encode_answers(answers: &[Option<Committed>]) -> Vec<u8> {
-    let answer = |committed: &Option<Committed>| {
-        let committed = committed.as_ref()?;
-        let (view, confirmed) = match &committed.reply {
-            Reply::Held(view) => (view, false),
-            Reply::Confirmed(view) => (view, true),
-            _ => return None,
-        };
-        let (version, fresh) = (committed.version, committed.fresh);
-        Some(Answer { view: told(view), confirmed, version, fresh })
+pub(super) fn encode_answers(answers: Vec<Heard>) -> Vec<u8> {
+    let said = |heard| match heard {
+        Heard::Taken(Committed { reply: Reply::Held(view), version, fresh }) => {
+            Said::Taken(Answer { view: told(&view), confirmed: false, version, fresh })
+        }
+        Heard::Taken(Committed { reply: Reply::Confirmed(view), version, fresh }) => {
+            Said::Taken(Answer { view: told(&view), confirmed: true, version, fresh })
+        }
+        // Nothing else travels.
+        Heard::Taken(_) | Heard::Unknown => Said::Unknown,
+        Heard::Declined => Said::Declined,
     };
-    let answers: Vec<Option<Answer>> = answers.iter().map(answer).collect();
-    serde_json::to_vec(&answers).unwrap_or_default()
+    let said: Vec<Said> = answers.into_iter().map(said).collect();
+    serde_json::to_vec(&said).unwrap_or_default()
 }
 
 fn told(view: &ClaimView) -> View {
@@ -190,20 +209,21 @@ fn told(view: &ClaimView) -> View {
 }
 
 /// The answers to so many claims; nothing if they can't be read.
-pub(super) fn decode_answers(body: &[u8], count: usize) -> Option<Vec<Option<Committed>>> {
-    let answers: Vec<Option<Answer>> = serde_json::from_slice(body).ok()?;
-    if answers.len() != count {
+pub(super) fn decode_answers(body: &[u8], count: usize) -> Option<Vec<Heard>> {
+    let said: Vec<Said> = serde_json::from_slice(body).ok()?;
+    if said.len() != count {
         return None;
     }
-    let answer = |answer: Option<Answer>| match answer {
-        None => Some(None),
-        Some(Answer { view, confirmed, version, fresh }) => {
+    let heard = |said| match said {
+        Said::Declined => Some(Heard::Declined),
+        Said::Unknown => Some(Heard::Unknown),
+        Said::Taken(Answer { view, confirmed, version, fresh }) => {
             let view = read(view)?;
             let reply = if confirmed { Reply::Confirmed(view) } else { Reply::Held(view) };
-            Some(Some(Committed { reply, version, fresh }))
+            Some(Heard::Taken(Committed { reply, version, fresh }))
         }
     };
-    answers.into_iter().map(answer).collect()
+    said.into_iter().map(heard).collect()
 }
 
 fn read(view: View) -> Option<ClaimView> {
@@ -243,6 +263,7 @@ mod tests {
     use sloe_core::ids::OrgId;
 
     use super::*;
+    use crate::ledger::Way;
 
     fn sf(n: u32) -> SfId {
         SfId::parse(&format!("a00{n:012}")).unwrap()
@@ -262,7 +283,7 @@ mod tests {
         let task = |command: &Command| {
             let (answer, _) = tokio::sync::oneshot::channel();
             let (command, sealed) = (command.clone(), Some(sealed.clone()));
-            Box::new(Task { event, command, sealed, answer, attempts: 0, here: false })
+            Box::new(Task { event, command, sealed, answer, attempts: 0, way: Way::Leader })
         };
         let tasks: Vec<_> = commands.iter().map(task).collect();
         let read = decode_claims(&encode_tasks(&tasks)).unwrap();
@@ -280,11 +301,13 @@ mod tests {
         let (status, expires_at) = (ClaimStatus::Expired, Timestamp(-5));
         let view = ClaimView { claim, status, expires_at, places: vec![place] };
         let committed = Committed { reply: Reply::Held(view.clone()), version: 8, fresh: true };
-        let answers = decode_answers(&encode_answers(&[Some(committed), None]), 2).unwrap();
-        let first = answers[0].as_ref().unwrap();
+        let said = vec![Heard::Taken(committed), Heard::Declined, Heard::Unknown];
+        let answers = decode_answers(&encode_answers(said), 3).unwrap();
+        let [Heard::Taken(first), Heard::Declined, Heard::Unknown] = answers.as_slice() else {
+            panic!("{answers:?}");
+        };
         assert_eq!((&first.reply, first.version, first.fresh), (&Reply::Held(view), 8, true));
-        assert!(answers[1].is_none());
-        assert!(decode_answers(&encode_answers(&[None]), 2).is_none());
+        assert!(decode_answers(&encode_answers(vec![Heard::Declined]), 2).is_none());
         assert!(decode_claims(b"[{}]").is_none());
     }
 }
