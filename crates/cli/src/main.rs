@@ -14,7 +14,7 @@ use clap::Parser;
 /// A registration takes some hundred small allocations, many of them freed by
 /// another thread than made them: docs/performance.md has the measurement.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// How long to wait at the end for what nobody needs any more.
 const LEAVING: Duration = Duration::from_secs(1);
