@@ -33,6 +33,7 @@ macro_rules! conformance_tests {
             journal::a_stretch_is_read_in_order_and_within_its_limit
             journal::a_claim_is_found_where_it_first_appeared
             journal::a_claim_brought_in_twice_is_refused_with_its_whole_batch
+            journal::a_commit_of_many_claims_is_written_whole
             journal::every_journal_is_listed_with_its_last_version
             journal::exactly_one_of_many_writers_gets_a_version
             journal::sealed_details_stand_and_fall_with_their_batch

@@ -6,9 +6,11 @@
 //! already gathers claims. Readers have connections of their own and never
 //! wait for the writer.
 
+mod append;
 mod fold;
 mod open;
 mod read;
+mod rows;
 mod schema;
 mod write;
 
@@ -125,7 +127,7 @@ impl Embedded {
 
 impl Store for Embedded {
     fn append(&self, appends: &[Append]) -> Result<Vec<Appended>, StoreError> {
-        write::append(self, appends)
+        append::append(self, appends)
     }
 
     fn read(&self, event: EventRef, after: u64, limit: usize) -> Result<Vec<Batch>, StoreError> {

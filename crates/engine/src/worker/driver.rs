@@ -19,8 +19,10 @@ pub struct Run {
     pub fault: Option<String>,
 }
 
-/// Between two runs, however much news there is.
+/// Between two runs, however much news there is: at least, and at most. In between for twice as
+/// long as the run took, so that one that takes long is not all that its node and the store do.
 const REST: Duration = Duration::from_millis(50);
+const LONG_REST: Duration = Duration::from_millis(500);
 
 /// Runs `work` whenever `wake` says so, and every `period` in any case, until
 /// the engine stops. What a run doesn't finish, the next one does.
@@ -38,6 +40,7 @@ pub(super) fn drive<F>(
     let engine = engine.clone();
     let task = async move {
         while !stopping.is_cancelled() {
+            let began = engine.world().steady();
             // A run of its own task: a panic ends this run, and not all that would follow.
             let run = AbortOnDropHandle::new(tokio::spawn(work(engine.clone())));
             let fault = match run.await {
@@ -61,8 +64,10 @@ pub(super) fn drive<F>(
                 runs.insert(name, Run { at: engine.now(), count, fault });
             }
             // Commits come in hundreds a second, each with news: one look is for all of a moment.
+            let took = engine.world().steady().duration_since(began);
+            let rest = took.saturating_mul(2).clamp(REST, LONG_REST).min(period);
             let next = async {
-                tokio::time::sleep(REST.min(period)).await;
+                tokio::time::sleep(rest).await;
                 tokio::select! {
                     () = wake(&engine).notified() => {}
                     () = tokio::time::sleep(period) => {}

@@ -67,6 +67,10 @@ pub fn a_document_is_removed_by_a_newer_version_only(open: Open<'_>) {
     store.put(&[write(&key, 1, Some("1"))]).unwrap();
     assert_eq!(text(&*store, &key), Some((1, "1".into())));
     store.put(&[write(&Key::platform("never there"), 1, None)]).unwrap();
+    // In one commit, too, one after the other.
+    let both = [write(&key, 2, Some("2")), write(&key, 3, None), write(&key, 1, Some("again"))];
+    store.put(&both).unwrap();
+    assert_eq!(text(&*store, &key), Some((1, "again".into())));
 }
 
 /// Lists are read page by page, and collections are name spaces of their own.

@@ -128,6 +128,26 @@ pub fn a_claim_brought_in_twice_is_refused_with_its_whole_batch(open: Open<'_>) 
     commit(&*store, &[append(event(1, 1), 2, vec![held(6)])]);
 }
 
+/// More than any statement takes at once, of several events.
+pub fn a_commit_of_many_claims_is_written_whole(open: Open<'_>) {
+    let store = open();
+    let append = |n: u8, claims: std::ops::Range<u128>| {
+        let mut append = append(event(1, n), 1, claims.clone().map(held).collect());
+        let text = |claim: u128| Some(claim.to_string().into_bytes());
+        append.sealed = claims.map(|claim| sealed(claim, text(claim).as_deref())).collect();
+        append.destinations = vec![Destination::Org];
+        append
+    };
+    commit(&*store, &[append(1, 0..150), append(2, 150..151), append(3, 200..210)]);
+    for (n, claim) in [(1, 0), (1, 63), (1, 64), (1, 149), (2, 150), (3, 200), (3, 209)] {
+        let (at, claim) = (event(1, n), ClaimId(claim));
+        assert_eq!(store.find(at, claim).unwrap(), Some(1), "{claim:?}");
+        let body = store.sealed(at, claim).unwrap();
+        assert_eq!(body, Some(claim.0.to_string().into_bytes()));
+    }
+    assert_eq!(store.pending(Destination::Org).unwrap().len(), 3);
+}
+
 /// For start-up and tools.
 pub fn every_journal_is_listed_with_its_last_version(open: Open<'_>) {
     let store = open();

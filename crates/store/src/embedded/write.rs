@@ -1,148 +1,15 @@
-//! What the embedded store writes, each function within one transaction.
+//! What the embedded store writes beside the journal, each function within one transaction.
 
 use rusqlite::{OptionalExtension, Transaction, params};
-use sloe_core::fact::Fact;
-use sloe_core::ids::{ClaimId, EventRef};
+use sloe_core::ids::EventRef;
 
+use super::rows::{self, blob, number, text};
 use super::{Embedded, explain, name, signed};
-use crate::api::{Append, Appended, Checkpoint, Destination, Fence, Sealed, StoreError, Write};
+use crate::api::{Checkpoint, Destination, Fence, StoreError, Write};
 use crate::key::Collection;
-use crate::record;
-
-/// Why a transaction of appends is given up.
-enum Stop {
-    Store(StoreError),
-    /// The append at this place brings in a claim that its journal already has.
-    Taken(usize, ClaimId),
-}
-
-impl From<StoreError> for Stop {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl From<rusqlite::Error> for Stop {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Store(explain(error))
-    }
-}
-
-/// An append with all that can be done before it is its turn to write.
-struct Entry<'a> {
-    append: &'a Append,
-    partition: String,
-    facts: Vec<u8>,
-    /// Claims that may be new, by id, and whether they must be.
-    claims: Vec<(ClaimId, bool)>,
-    /// By claim: neighbors on the way in are neighbors on the page.
-    sealed: Vec<&'a Sealed>,
-}
-
-impl<'a> Entry<'a> {
-    fn new(append: &'a Append) -> Self {
-        let mut claims: Vec<(ClaimId, bool)> = append
-            .batch
-            .facts
-            .iter()
-            .filter_map(|fact| match fact {
-                Fact::Held { claim, .. } => Some((*claim, true)),
-                // New only if it never was a hold.
-                Fact::Confirmed { claim, .. } => Some((*claim, false)),
-                _ => None,
-            })
-            .collect();
-        // A claim that is held and confirmed in one batch comes in as held.
-        claims.sort_unstable_by_key(|(claim, must)| (*claim, !must));
-        let mut sealed: Vec<&Sealed> = append.sealed.iter().collect();
-        // Stable: of two entries for one claim the later one stands.
-        sealed.sort_by_key(|entry| entry.claim);
-        Self {
-            append,
-            partition: append.event.partition(),
-            facts: record::batch::encode(&append.batch),
-            claims,
-            sealed,
-        }
-    }
-}
-
-pub(super) fn append(store: &Embedded, appends: &[Append]) -> Result<Vec<Appended>, StoreError> {
-    if appends.is_empty() {
-        return Ok(Vec::new());
-    }
-    let entries: Vec<Entry<'_>> = appends.iter().map(Entry::new).collect();
-    let mut taken: Vec<Option<ClaimId>> = vec![None; entries.len()];
-    // A taken claim shows when half of its batch is written. It never happens
-    // to a sound ledger, so all is undone and the others are written again.
-    loop {
-        let answer = store.write(|transaction| {
-            let mut answers = Vec::with_capacity(entries.len());
-            for (place, (entry, taken)) in entries.iter().zip(&taken).enumerate() {
-                answers.push(match taken {
-                    Some(claim) => Appended::Taken(*claim),
-                    None => append_one(transaction, entry, place)?,
-                });
-            }
-            Ok(answers)
-        });
-        match answer {
-            Ok(answers) => return Ok(answers),
-            Err(Stop::Store(error)) => return Err(error),
-            Err(Stop::Taken(place, claim)) => {
-                if let Some(slot) = taken.get_mut(place) {
-                    *slot = Some(claim);
-                }
-            }
-        }
-    }
-}
-
-fn append_one(
-    transaction: &Transaction<'_>,
-    entry: &Entry<'_>,
-    place: usize,
-) -> Result<Appended, Stop> {
-    let batch = &entry.append.batch;
-    let partition = intern(transaction, &entry.partition)?;
-    let version = signed(batch.version)?;
-    if last_version(transaction, partition)?.checked_add(1) != Some(version) {
-        return Ok(Appended::Conflict);
-    }
-    transaction
-        .prepare_cached(
-            "INSERT INTO journal (partition, version, at, nonce, facts) VALUES (?1, ?2, ?3, ?4, ?5)",
-        )?
-        .execute(params![partition, version, batch.at.0, batch.nonce.to_be_bytes(), entry.facts])?;
-    let mut statement = transaction.prepare_cached(
-        "INSERT INTO claims (partition, claim, version) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
-    )?;
-    for (claim, must_be_new) in &entry.claims {
-        let added = statement.execute(params![partition, claim.0.to_be_bytes(), version])?;
-        if added == 0 && *must_be_new {
-            return Err(Stop::Taken(place, *claim));
-        }
-    }
-    let mut statement = transaction.prepare_cached(
-        "INSERT INTO vault (partition, claim, body) VALUES (?1, ?2, ?3)
-         ON CONFLICT DO UPDATE SET body = excluded.body",
-    )?;
-    for sealed in &entry.sealed {
-        statement.execute(params![partition, sealed.claim.0.to_be_bytes(), sealed.body])?;
-    }
-    for destination in &entry.append.destinations {
-        transaction
-            .prepare_cached(
-                "INSERT INTO outbox (destination, partition, latest, cursor) VALUES (?1, ?2, ?3, 0)
-                 ON CONFLICT DO UPDATE SET latest = excluded.latest",
-            )?
-            .execute(params![name(*destination), partition, version])?;
-    }
-    Ok(Appended::Committed)
-}
 
 /// The number of a partition, given to it at its first use.
-fn intern(transaction: &Transaction<'_>, partition: &str) -> rusqlite::Result<i64> {
+pub(super) fn intern(transaction: &Transaction<'_>, partition: &str) -> rusqlite::Result<i64> {
     let known = transaction
         .prepare_cached("SELECT id FROM partitions WHERE name = ?1")?
         .query_row([partition], |row| row.get(0))
@@ -157,7 +24,7 @@ fn intern(transaction: &Transaction<'_>, partition: &str) -> rusqlite::Result<i6
 }
 
 /// 0 before the first batch.
-fn last_version(transaction: &Transaction<'_>, partition: i64) -> rusqlite::Result<i64> {
+pub(super) fn last_version(transaction: &Transaction<'_>, partition: i64) -> rusqlite::Result<i64> {
     transaction
         .prepare_cached("SELECT coalesce(max(version), 0) FROM journal WHERE partition = ?1")?
         .query_row([partition], |row| row.get(0))
@@ -179,24 +46,34 @@ pub(super) fn check(
 }
 
 pub(super) fn documents(transaction: &Transaction<'_>, writes: &[Write]) -> Result<(), StoreError> {
-    for write in writes {
+    // Of several writes to one document each finds what the one before left.
+    for some in writes.chunk_by(|one, next| one.body.is_some() == next.body.is_some()) {
+        if some.iter().any(|write| write.body.is_none()) {
+            remove(transaction, some)?;
+            continue;
+        }
+        let versions = some.iter().map(|write| signed(write.version));
+        let versions = versions.collect::<Result<Vec<i64>, _>>()?;
+        let rows: Vec<(&Write, i64)> = some.iter().zip(versions).collect();
+        let into = "INSERT INTO documents (collection, id, version, body)";
+        let newer = "ON CONFLICT DO UPDATE SET version = excluded.version, body = excluded.body
+                     WHERE excluded.version > version";
+        rows::insert(transaction, (into, newer), &rows, |(write, version)| {
+            let collection = text(write.key.collection().name());
+            let body = blob(write.body.as_deref());
+            [collection, text(write.key.id()), number(*version), body]
+        })
+        .map_err(explain)?;
+    }
+    Ok(())
+}
+
+fn remove(transaction: &Transaction<'_>, gone: &[Write]) -> Result<(), StoreError> {
+    let sql = "DELETE FROM documents WHERE collection = ?1 AND id = ?2 AND version < ?3";
+    let mut statement = transaction.prepare_cached(sql).map_err(explain)?;
+    for write in gone {
         let (collection, id) = (write.key.collection().name(), write.key.id());
-        let version = signed(write.version)?;
-        let done = match &write.body {
-            Some(body) => transaction
-                .prepare_cached(
-                    "INSERT INTO documents (collection, id, version, body) VALUES (?1, ?2, ?3, ?4)
-                     ON CONFLICT DO UPDATE SET version = excluded.version, body = excluded.body
-                     WHERE excluded.version > version",
-                )
-                .and_then(|mut s| s.execute(params![collection, id, version, body])),
-            None => transaction
-                .prepare_cached(
-                    "DELETE FROM documents WHERE collection = ?1 AND id = ?2 AND version < ?3",
-                )
-                .and_then(|mut s| s.execute(params![collection, id, version])),
-        };
-        done.map_err(explain)?;
+        statement.execute(params![collection, id, signed(write.version)?]).map_err(explain)?;
     }
     Ok(())
 }
