@@ -66,6 +66,7 @@ fn page(world: &World, slug: &str) -> Result<f64, String> {
 
 fn cost(world: &World, words: &[&str]) -> Result<f64, String> {
     let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+    world.rest()?;
     let before = world.cpu()?;
     let load = load(&world.site, &words)?;
     Ok((world.cpu()? - before) * 1e6 / load.answers.max(1.0))
@@ -81,6 +82,7 @@ fn orders(world: &World, scratch: &Scratch, rows: &mut Vec<Row>) -> Result<(), S
     for before in ORDERS {
         register(world, scratch, before - there)?;
         bar.at(before);
+        world.rest()?;
         let cpu = world.cpu()?;
         register(world, scratch, MEASURED)?;
         there = before + MEASURED;

@@ -36,6 +36,7 @@ pub(super) fn main(
         against_ceilings(world, scratch, wanted, rows)?;
     }
     if wanted("P3") {
+        world.rest()?;
         half_million(world, scratch, wanted("P12"), rows)?;
     }
     Ok(())
@@ -72,6 +73,7 @@ fn against_ceilings(
     serve.arg("serve").arg("--page").arg(&plain).arg("--page-gzip").arg(&gzip);
     let (_bare, bare) = Running::start_told(&mut serve)?;
     if wanted("P8") {
+        world.rest()?;
         let nginx = nginx::start(scratch)?;
         if nginx.is_none() {
             println!("P8 is not measured against nginx, which is not installed here.");
@@ -103,6 +105,7 @@ fn against_ceilings(
         for _ in 0..ROUNDS {
             let seed = fresh();
             let about = ["--item", &item, "--seed", &seed];
+            world.rest()?;
             theirs.push(load(&bare, "/registrations", false, &about)?);
             ours.push(load(&world.site, &path, false, &about)?);
         }

@@ -101,6 +101,7 @@ fn spread(world: &World, rows: &mut Vec<Row>) -> Result<(), String> {
     let (bar, mut seed) = (Bar::new("P4 rounds", ROUNDS.into()), 0_u32);
     let mut rate = |about: &[(String, String)]| {
         seed += 1;
+        world.rest()?;
         let mut words = vec!["--seed".to_owned(), seed.to_string()];
         for (path, item) in about {
             words.extend(["--path", path, "--item", item].map(str::to_owned));

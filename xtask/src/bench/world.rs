@@ -16,6 +16,8 @@ use crate::cargo;
 const KEY: &str = "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a";
 /// How long an org's events may take to be read.
 const LOADING: Duration = Duration::from_secs(180);
+/// Seconds of CPU time that a platform at rest uses in a second.
+const RESTING: f64 = 0.03;
 /// Calls a day of an org that is to limit nothing.
 const PLENTY: u64 = 10_000_000;
 /// Calls a day of an Enterprise Edition org, before its licenses add some.
@@ -95,6 +97,21 @@ impl World {
     /// Seconds of CPU time that the platform used so far.
     pub(super) fn cpu(&self) -> Result<f64, String> {
         self.server.as_ref().ok_or("the platform is down")?.cpu()
+    }
+
+    /// Waits until the platform has nothing left to do of what was measured before: it would be
+    /// part of what is measured next.
+    pub(super) fn rest(&self) -> Result<(), String> {
+        let mut before = self.cpu()?;
+        process::wait(Duration::from_secs(180), Duration::ZERO, || {
+            std::thread::sleep(Duration::from_secs(1));
+            let used = self.cpu()? - before;
+            before += used;
+            if used <= RESTING {
+                return Ok(());
+            }
+            Err(format!("the platform does not come to rest: {used:.2} s of CPU time in a second"))
+        })
     }
 
     /// Attendees in the org, and the calls of its interface that were made today.
