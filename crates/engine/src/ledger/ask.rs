@@ -5,7 +5,7 @@ use sloe_core::ids::{ClaimId, EventRef};
 use sloe_core::ledger::{ClaimView, Command, Ledger, PoolCount, Refusal, Reply};
 use sloe_core::limits;
 use sloe_core::time::Timestamp;
-use sloe_store::api::Sealed;
+use sloe_store::api::{Destination, Sealed};
 use tokio::sync::oneshot;
 
 /// Why a command has no reply.
@@ -177,6 +177,20 @@ pub(crate) struct Draft {
     pub(crate) facts: Vec<Fact>,
     pub(crate) sealed: Vec<Sealed>,
     pub(crate) decided: Vec<Decided>,
+}
+
+impl Draft {
+    /// Who has to be told of it.
+    pub(super) fn destinations(&self) -> Vec<Destination> {
+        let mut to = Vec::new();
+        if self.facts.iter().any(Fact::is_outbound) {
+            to.push(Destination::Org);
+        }
+        if self.facts.iter().any(|fact| matches!(fact, Fact::Confirmed { .. })) {
+            to.push(Destination::Mail);
+        }
+        to
+    }
 }
 
 /// The answer that a command's outcome comes to. A claim that a decision

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use sloe_core::fact::{Batch, Fact};
+use sloe_core::fact::Batch;
 use sloe_core::ids::EventRef;
 use sloe_core::ledger::Image;
 use sloe_core::limits;
@@ -165,9 +165,9 @@ impl Combiner {
 
     /// Decides what waits, makes it durable and answers.
     pub(super) fn commit_next(&mut self, sweeping: bool) {
-        let (now, turn) = (self.settings.world.now(), self.turn());
-        self.residents.doubts.pass(turn);
+        self.residents.doubts.pass(self.turn());
         self.answer_reads();
+        let (now, turn) = (self.settings.world.now(), self.turn());
         for task in self.rest.due(turn) {
             self.queue.push(task);
         }
@@ -205,7 +205,7 @@ impl Combiner {
             drafts.extend(draft.and_then(|draft| self.be_sure(now, draft)));
         }
         let (with_facts, without): (Vec<_>, Vec<_>) =
-            drafts.into_iter().partition(|draft| !draft.facts.is_empty());
+            self.in_time(drafts).into_iter().partition(|draft| !draft.facts.is_empty());
         for draft in without {
             if let Some(resident) = self.residents.get_mut(draft.event) {
                 resident.ledger.keep();
@@ -304,6 +304,21 @@ impl Combiner {
         }
     }
 
+    /// The drafts of which nobody has been given up while ledgers were read. The others are
+    /// begun anew without who was.
+    fn in_time(&mut self, drafts: Vec<Draft>) -> Vec<Draft> {
+        let now = self.settings.world.now();
+        let is_late = |draft: &Draft| draft.decided.iter().any(|d| d.task.is_late(now));
+        let (late, in_time): (Vec<_>, Vec<_>) = drafts.into_iter().partition(is_late);
+        for draft in late {
+            self.step_back(draft.event);
+            for Decided { task, .. } in draft.decided {
+                self.queue.push(task);
+            }
+        }
+        in_time
+    }
+
     /// Tells that a task can't be decided on, or is refused; if it may have been taken when
     /// it was asked before, or by the node that it was handed to, then that.
     fn deny(&mut self, task: Task, why: Unanswered) {
@@ -351,8 +366,8 @@ impl Combiner {
             if planted!(EarlyAnswer) {
                 self.answer_all(std::mem::take(&mut draft.decided), version + 1);
             }
+            let destinations = draft.destinations();
             decided.push(draft.decided);
-            let destinations = destinations(&draft.facts);
             let batch = Batch { version: version + 1, at: draft.at, nonce, facts: draft.facts };
             appends.push(Append { event: draft.event, batch, sealed: draft.sealed, destinations });
         }
@@ -481,15 +496,4 @@ impl Combiner {
             self.deny(*task, unanswered.clone());
         }
     }
-}
-
-fn destinations(facts: &[Fact]) -> Vec<Destination> {
-    let mut to = Vec::new();
-    if facts.iter().any(Fact::is_outbound) {
-        to.push(Destination::Org);
-    }
-    if facts.iter().any(|fact| matches!(fact, Fact::Confirmed { .. })) {
-        to.push(Destination::Mail);
-    }
-    to
 }
