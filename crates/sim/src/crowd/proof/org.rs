@@ -8,7 +8,7 @@ use indicatif::ProgressBar;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::super::report::{Finding, Verdict};
+use super::super::report::{Finding, Verdict, grouped};
 use super::super::tally::Figures;
 use super::super::{Ground, OrgAccess, StormError};
 use super::EXAMPLES;
@@ -121,7 +121,8 @@ impl OrgReader {
         let began = Instant::now();
         loop {
             let arrived = self.query(&soql).await?.total_size;
-            bar.set_message(format!("{arrived} of {expected} attendees have arrived in the org"));
+            let (here, all) = (grouped(arrived), grouped(expected));
+            bar.set_message(format!("{here} of {all} attendees have arrived in the org"));
             if arrived >= expected || began.elapsed() > self.patience {
                 return Ok(began.elapsed());
             }
@@ -289,10 +290,16 @@ fn arrived(ground: &Ground, figures: &Figures, rows: &Rows, waited: Duration) ->
         faults.push(format!("{} rows belong to nobody", rows.strange));
     }
     if faults.is_empty() {
-        let detail = format!("{expected} attendees, {:.1} s after the storm", waited.as_secs_f64());
+        let (attendees, waited) = (grouped(expected), waited.as_secs_f64());
+        let detail = format!("{attendees} attendees, {waited:.1} s after the storm");
         return Finding { claim: ARRIVED, verdict: Verdict::Held, detail };
     }
     let shown: Vec<&str> = faults.iter().take(EXAMPLES).map(String::as_str).collect();
-    let detail = format!("{} of {expected} are not: {}", faults.len(), shown.join("; "));
+    let detail = format!(
+        "{} of {} are not: {}",
+        grouped(faults.len() as u64),
+        grouped(expected),
+        shown.join("; ")
+    );
     Finding { claim: ARRIVED, verdict: Verdict::Broken, detail }
 }
