@@ -78,6 +78,17 @@ const FACTS: usize = 128;
 const POOL: usize = 64;
 
 impl Task {
+    /// A command, and where its answer comes.
+    pub(crate) fn new(
+        way: Way,
+        event: EventRef,
+        command: Command,
+        sealed: Option<Sealed>,
+    ) -> (Self, oneshot::Receiver<Answer>) {
+        let (answer, answered) = oneshot::channel();
+        (Self { event, command, sealed, answer, attempts: 0, way }, answered)
+    }
+
     /// Whether nobody waits for it any more: the node that handed it over decides it by now,
     /// and may have told somebody that it came to nothing.
     pub(super) fn is_late(&self, now: Timestamp) -> bool {
@@ -228,8 +239,7 @@ mod tests {
     fn bytes(command: Command) -> usize {
         let event = SfId::parse("a00000000000001").unwrap();
         let event = EventRef { org: OrgId::parse("00D000000000001").unwrap(), event };
-        let (answer, _) = oneshot::channel();
-        Task { event, command, sealed: None, answer, attempts: 0, way: Way::Leader }.bytes()
+        Task::new(Way::Leader, event, command, None).0.bytes()
     }
 
     fn stored(facts: Vec<Fact>) -> usize {

@@ -71,21 +71,14 @@ mod tests {
     use sloe_core::ids::ClaimId;
 
     use super::*;
+    use crate::ledger::Way;
     use crate::testing::{event, org_id};
 
     #[test]
     fn an_org_is_closed_for_as_long_as_the_node_that_removes_it_says_and_here_until_it_is_done() {
-        let (answer, _) = tokio::sync::oneshot::channel();
         let actor = Actor::Registrant;
         let command = Command::Cancel { claim: ClaimId(1), place: None, actor };
-        let task = Task {
-            event: event(),
-            command,
-            sealed: None,
-            answer,
-            attempts: 0,
-            way: crate::ledger::Way::Leader,
-        };
+        let (task, _) = Task::new(Way::Leader, event(), command, None);
         let closed = Closed::default();
         let admits = |now| closed.admits(&task, Timestamp(now));
         closed.follow(org_id(), Some(Timestamp(10)));

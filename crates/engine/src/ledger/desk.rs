@@ -64,8 +64,7 @@ impl Desk {
         command: Command,
         sealed: Option<Sealed>,
     ) -> impl Future<Output = Answer> + Send + use<> {
-        let (answer, answered) = oneshot::channel();
-        let task = Task { event, command, sealed, answer, attempts: 0, way };
+        let (task, answered) = Task::new(way, event, command, sealed);
         let submitted = self.submit(Ask::Run(Box::new(task)));
         async move {
             submitted?;

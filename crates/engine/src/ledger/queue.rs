@@ -60,6 +60,7 @@ impl Queue {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::ledger::Way;
     use sloe_core::ids::{ClaimId, EventRef, SfId};
     use sloe_core::ledger::Command;
     use sloe_store::api::Sealed;
@@ -67,16 +68,8 @@ mod tests {
     fn task(org: &str, n: u128) -> Box<Task> {
         let org = OrgId::parse(org).unwrap();
         let event = EventRef { org, event: SfId::parse("a00000000000001").unwrap() };
-        let (answer, _) = tokio::sync::oneshot::channel();
         let command = Command::Release { claim: ClaimId(n) };
-        Box::new(Task {
-            event,
-            command,
-            sealed: None,
-            answer,
-            attempts: 0,
-            way: crate::ledger::Way::Leader,
-        })
+        Box::new(Task::new(Way::Leader, event, command, None).0)
     }
 
     #[test]

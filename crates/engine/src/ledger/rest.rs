@@ -114,6 +114,7 @@ mod tests {
     use sloe_core::ledger::Command;
 
     use super::*;
+    use crate::ledger::Way;
 
     fn event() -> EventRef {
         let org = OrgId::parse("00D000000000001").unwrap();
@@ -121,16 +122,8 @@ mod tests {
     }
 
     fn task() -> Box<Task> {
-        let (answer, _) = tokio::sync::oneshot::channel();
         let command = Command::Release { claim: ClaimId(1) };
-        Box::new(Task {
-            event: event(),
-            command,
-            sealed: None,
-            answer,
-            attempts: 0,
-            way: crate::ledger::Way::Leader,
-        })
+        Box::new(Task::new(Way::Leader, event(), command, None).0)
     }
 
     #[test]

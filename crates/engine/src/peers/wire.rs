@@ -281,9 +281,8 @@ mod tests {
         ];
         let sealed = Sealed { claim, body: Some(vec![0, 255, 7]) };
         let task = |command: &Command| {
-            let (answer, _) = tokio::sync::oneshot::channel();
             let (command, sealed) = (command.clone(), Some(sealed.clone()));
-            Box::new(Task { event, command, sealed, answer, attempts: 0, way: Way::Leader })
+            Box::new(Task::new(Way::Leader, event, command, sealed).0)
         };
         let tasks: Vec<_> = commands.iter().map(task).collect();
         let read = decode_claims(&encode_tasks(&tasks)).unwrap();
