@@ -1,8 +1,11 @@
 //! Several records or calls in one: collections and composite requests.
 
-use serde_json::{Value as Json, json};
+use std::sync::atomic::{AtomicI64, Ordering};
 
-use crate::client::{EVENT, Org};
+use serde_json::{Value as Json, json};
+use sloe_sim::org::Options;
+
+use crate::client::{EVENT, Org, options};
 
 fn attendee(key: &str, last: &str) -> Json {
     json!({ "attributes": { "type": "Sloe_Attendee__c" }, "Sloe_Id__c": key, "Last_Name__c": last, "Event__c": EVENT })
@@ -23,6 +26,27 @@ async fn good_rows_are_kept_beside_bad_ones() {
     let (_, again) = org.patch(UPSERT, json!({ "records": records })).await;
     assert_eq!((&again[0]["created"], &again[0]["id"]), (&json!(false), &body[0]["id"]));
     assert_eq!(org.records("SELECT Id FROM Sloe_Attendee__c").await.len(), 2);
+}
+
+static LOOKS: AtomicI64 = AtomicI64::new(0);
+
+/// A clock that is a second on whenever somebody looks at it.
+fn hasty() -> jiff::Timestamp {
+    let start: jiff::Timestamp = "2026-11-26T12:00:00Z".parse().unwrap();
+    start + jiff::SignedDuration::from_secs(LOOKS.fetch_add(1, Ordering::Relaxed))
+}
+
+#[tokio::test]
+async fn rows_of_one_request_are_written_at_one_time_and_those_of_the_next_at_another() {
+    let org = Org::with(Options { now: hasty, ..options() }).await;
+    for keys in [["a", "b"], ["c", "d"]] {
+        org.patch(UPSERT, json!({ "records": keys.map(|key| attendee(key, "A")) })).await;
+    }
+    let query = "SELECT CreatedDate FROM Sloe_Attendee__c ORDER BY Sloe_Id__c";
+    let rows = org.records(query).await;
+    let times: Vec<&Json> = rows.iter().map(|row| &row["CreatedDate"]).collect();
+    assert_eq!((times[0], times[2]), (times[1], times[3]));
+    assert_ne!(times[1], times[2]);
 }
 
 #[tokio::test]

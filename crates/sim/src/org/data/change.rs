@@ -75,7 +75,7 @@ impl Database {
         user: SfId,
     ) -> Result<Saved, Vec<RowError>> {
         let shape = self.object(object).clone();
-        let now = self.now();
+        let now = self.moment();
         let id = match id {
             Some(id) => id,
             None => self.next_id(object).map_err(|e| vec![e])?,
@@ -134,7 +134,7 @@ impl Database {
         }
         let old = old.clone();
         let mut row = old.clone();
-        row.modified = self.now();
+        row.modified = self.moment();
         row.stamp = row.modified;
         row.modified_by = user;
         self.assign(&shape, &mut row, assigns)?;

@@ -133,7 +133,7 @@ impl Database {
                 }
                 row.set(field.slot, value);
                 // As if whoever changed the detail had saved its master.
-                row.modified = self.now();
+                row.modified = self.moment();
                 row.stamp = row.modified;
                 row.modified_by = after.modified_by;
                 fill_in(&shape, &mut row);

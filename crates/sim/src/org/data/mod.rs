@@ -39,6 +39,8 @@ pub(crate) struct Database {
     notes: Vec<Entry>,
     /// What makes the open transaction's changes, as change events say it.
     origin: String,
+    /// When the open transaction wrote its first row.
+    moment: Option<i64>,
     locks: Locks,
 }
 
@@ -64,6 +66,7 @@ impl Database {
             undo: Vec::new(),
             notes: Vec::new(),
             origin: String::new(),
+            moment: None,
             locks: Locks::default(),
         }
     }
@@ -119,6 +122,13 @@ impl Database {
         (self.now)().as_second().saturating_mul(1000)
     }
 
+    /// The time of all that the open transaction writes, as [`Database::now`]: that of its first
+    /// row. So equal changes of several rows stay equal, and are one event, across a second's end.
+    fn moment(&mut self) -> i64 {
+        let now = self.now();
+        *self.moment.get_or_insert(now)
+    }
+
     /// The table of an object; numbers come from the schema, which has one table each.
     pub(crate) fn table(&self, object: usize) -> &Table {
         &self.tables[object]
@@ -149,6 +159,9 @@ impl Database {
                 None => drop(table.take(id)),
             }
         }
+        if self.undo.is_empty() {
+            self.moment = None;
+        }
     }
 
     /// Makes the open transaction last; answers how many record states it holds.
@@ -169,6 +182,7 @@ impl Database {
         self.undo.clear();
         self.notes.clear();
         self.origin.clear();
+        self.moment = None;
         Ok(rows)
     }
 

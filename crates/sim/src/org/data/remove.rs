@@ -51,7 +51,7 @@ impl Database {
             let Some(row) = self.table(object).get_live(id).cloned() else { continue };
             self.lock_for(object, Some(&row), stays.map(|()| &row))?;
         }
-        let now = self.now();
+        let now = self.moment();
         for (child, id, field) in cleared {
             let Some(mut row) = self.table(child).get_live(id).cloned() else { continue };
             if let Some(field) = self.object(child).fields.get(field) {
