@@ -16,6 +16,7 @@ use sloe_engine::claims::{Confirmed, RequestId};
 use sloe_engine::engine::Engine;
 use sloe_engine::error::Denied;
 use sloe_engine::mapping::{MappingError, Severity};
+use sloe_engine::refresh::Outcome;
 use sloe_engine::sync::LetterFilter;
 use sloe_engine::tenant::{Connect, ConnectError, Connected, Profile};
 use sloe_engine::view::{AttendeeInput, Choice};
@@ -187,6 +188,49 @@ async fn an_org_with_blackthorn_s_objects_is_read_written_and_counted() {
     until("the seat is free", async || left().await == [Some(2)]).await;
     let order = engine.order_by_token(&order.token).await.unwrap();
     assert!(order.tickets.iter().all(|ticket| ticket.cancelled.is_some()));
+    engine.stop().await;
+}
+
+/// So many that those behind the first pages come by Bulk query.
+const MANY: usize = 450;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_by_bulk_query_is_read_by_the_mapping_too() {
+    let (org, place) = (Org::seeded(&seed()).await, place());
+    let (first, last) = (day(30).to_string(), day(31).to_string());
+    let event = |n: usize| {
+        json!({
+            "Name": format!("Ball {n}"), "conference360__Visible__c": true,
+            "conference360__Status__c": "Planned", "conference360__Attendee_Limit__c": 999_999,
+            "conference360__Event_Start_Date__c": first, "conference360__Event_End_Date__c": last,
+        })
+    };
+    let events: Vec<_> = (0..MANY).map(event).collect();
+    let events = org.create_many("conference360__Event__c", &events).await;
+    let item = |event: &String| {
+        json!({
+            "conference360__Event__c": event, "conference360__Item_Name__c": "Seat at the table",
+            "conference360__Type__c": "Main event ticket", "conference360__Free__c": true,
+            "conference360__Price__c": 0, "conference360__Quantity_Made_Available__c": 3,
+        })
+    };
+    let items: Vec<_> = events.iter().map(item).collect();
+    org.create_many("conference360__Event_Item__c", &items).await;
+    let engine = start(&place, Some(hasty(2_000)));
+    connect(&engine, &org, &place, Some(mapping())).await.unwrap();
+    let whole = || engine.refreshes(org.id()).into_iter().find(|refresh| refresh.event.is_none());
+    until("all is read", async || whole().is_some()).await;
+    assert_eq!(whole().unwrap().outcome, Outcome::Read { good: MANY + 1, faulty: 0 });
+    assert!(org.calls("bulk_query").await > 0, "nothing was read in bulk");
+    let zone = TimeZone::get("Europe/Berlin").unwrap();
+    let begins = zone.to_timestamp(day(30).into()).unwrap().as_millisecond();
+    for id in &events {
+        let event = EventRef { org: org.id(), event: SfId::parse(id).unwrap() };
+        let snapshot = engine.event(event.public_id()).unwrap().1;
+        assert_eq!((snapshot.limit, snapshot.starts_at.0), (None, begins), "{}", snapshot.name);
+        assert_eq!(snapshot.status, EventStatus::Scheduled);
+        assert_eq!(snapshot.items.len(), 1);
+    }
     engine.stop().await;
 }
 

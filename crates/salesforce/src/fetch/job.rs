@@ -14,7 +14,7 @@ use sloe_core::time::Timestamp;
 use crate::batch::export;
 use crate::client::{Client, Request};
 use crate::error::Error;
-use crate::map::ReadNames;
+use crate::map::{ReadNames, translate};
 
 const CALL: &str = "query in bulk";
 /// Rows of the first page, before it is known how large they are.
@@ -152,7 +152,7 @@ impl Row<'_> {
         }
     }
 
-    /// The record, with values as a query by REST gives them.
+    /// The record, with values as a query by REST gives them, in Sloe's words where the mapping has them.
     pub(super) fn record(&self, names: &ReadNames) -> Result<RawRecord, Error> {
         let id = self.id("Id")?.ok_or_else(|| odd("a record without an id"))?;
         let value = |(field, name): (&sloe_core::inbound::Field, &String)| {
@@ -169,7 +169,9 @@ impl Row<'_> {
             };
             (*field, value)
         };
-        Ok(RawRecord { id, fields: names.fields.iter().map(value).collect() })
+        let mut fields = names.fields.iter().map(value).collect();
+        translate::values(&mut fields, names);
+        Ok(RawRecord { id, fields })
     }
 }
 
