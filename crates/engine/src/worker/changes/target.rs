@@ -26,7 +26,10 @@ pub(super) struct Wanted {
 pub(super) fn wanted(changes: &[Change], event_of: impl Fn(SfId) -> Option<SfId>) -> Wanted {
     let mut wanted = Wanted::default();
     for change in changes {
-        if change.own || !change.public {
+        // Sloe writes nothing that the public sees: if its own figures come with such a field, what
+        // the org does after they were written has changed it.
+        let own = change.own && change.kind != ChangeKind::Update;
+        if own || !change.public {
             wanted.passed_over += 1;
             continue;
         }
@@ -122,10 +125,13 @@ mod tests {
     }
 
     #[test]
-    fn our_own_writes_and_what_nobody_sees_are_passed_over() {
-        let event = || change(Entity::Event, ChangeKind::Update, &[id("a00", 2)]);
-        let (own, figures) = (Change { own: true, ..event() }, Change { public: false, ..event() });
-        let wanted = wanted(&[own, figures], |_| None);
-        assert_eq!(wanted, Wanted { passed_over: 2, ..Wanted::default() });
+    fn what_nobody_sees_is_passed_over_and_our_own_writes_unless_the_org_adds_to_them() {
+        let event = |kind| change(Entity::Event, kind, &[id("a00", 2)]);
+        let own = |kind, public| Change { own: true, public, ..event(kind) };
+        let figures = Change { public: false, ..event(ChangeKind::Update) };
+        let unseen = [own(ChangeKind::Update, false), own(ChangeKind::Gap, true), figures];
+        let none = wanted(&unseen, |_| None);
+        assert_eq!(none, Wanted { passed_over: 3, ..Wanted::default() });
+        assert_eq!(targets(&[own(ChangeKind::Update, true)]), [Some(id("a00", 2))]);
     }
 }
