@@ -9,13 +9,14 @@ use std::sync::Arc;
 
 use common::org::{Org, hasty, until};
 use common::{Clock, connect, event, org_id, person, raw, start_on};
+use sloe_core::budget::Rules;
 use sloe_core::ids::EventRef;
 use sloe_core::inbound::{Field, Value};
 use sloe_engine::claims::RequestId;
 use sloe_engine::clock::{Machine, World};
 use sloe_engine::engine::Engine;
 use sloe_engine::error::Denied;
-use sloe_engine::worker;
+use sloe_engine::worker::{self, Calls24h};
 use sloe_store::api::Store;
 use sloe_store::faulty::{Faulty, Plan};
 use sloe_store::key::{Collection, Range};
@@ -183,6 +184,30 @@ async fn a_node_that_ends_gives_its_work_back_at_once() {
     let (next, other) = holder(&store, &org).unwrap();
     assert!(next > epoch && other != held_by);
     second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_budget_that_one_node_sets_is_in_force_where_the_org_s_work_is_done() {
+    let (org, store) = (Org::limited(Some(1_000)).await, Memory::default());
+    let worker = node(&store, Some(hasty(2_000)));
+    org.connect(&worker, &store);
+    org.shown(&worker).await;
+    let other = node(&store, Some(web()));
+    assert!(other.set_budget(org.id(), Rules::new(1, 10, 1).unwrap()).unwrap());
+    let held = async || {
+        let fault = worker.sync_state(org.id()).await.unwrap().fault;
+        fault.is_some_and(|fault| Calls24h::is_the_remedy(&fault.remedy))
+    };
+    let mut taken = 0;
+    until("a hundredth of the allowance is used", async || {
+        register(&worker, &org, taken).await;
+        taken += 1;
+        held().await
+    })
+    .await;
+    assert!(other.set_budget(org.id(), Rules::new(50, 10, 1).unwrap()).unwrap());
+    until("all are there", async || org.attendees().await.len() == taken).await;
+    worker.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -87,6 +87,11 @@ impl Budget {
         }
     }
 
+    /// How much Sloe may take from now on.
+    pub(super) fn set_rules(&self, rules: Rules) {
+        lock(&self.book).set_rules(rules);
+    }
+
     /// Whether a stretch of calls may begin now; the reason why not.
     pub(super) fn start(&self, purpose: Purpose, call: &'static str) -> Result<(), Error> {
         match lock(&self.book).may_start(purpose, self.world.now()) {
@@ -372,7 +377,7 @@ impl Engine {
             return Ok(false);
         }
         if let Some(work) = self.workers().known(org) {
-            lock(&work.budget.book).set_rules(rules);
+            work.budget.set_rules(rules);
         }
         Ok(true)
     }

@@ -156,8 +156,11 @@ async fn orgs(engine: &Engine) -> Result<(), StoreError> {
     }
     for org in followed.changed {
         tracing::info!(%org, "another node changed this org");
-        let closed_until = engine.registry().by_id(org).and_then(|org| org.closed_until);
-        engine.desk().follow(org, closed_until);
+        let known = engine.registry().by_id(org);
+        engine.desk().follow(org, known.as_ref().and_then(|org| org.closed_until));
+        if let (Some(known), Some(work)) = (known, engine.workers().known(org)) {
+            work.budget.set_rules(known.budget);
+        }
     }
     Ok(())
 }
