@@ -338,13 +338,24 @@ pub(super) fn each_letter(
     store: &dyn Store,
     scope: OrgScope,
     after: Option<&str>,
+    see: impl FnMut(&str, Dead) -> Result<bool, StoreError>,
+) -> Result<(), StoreError> {
+    each_letter_by(PAGE, store, scope, after, see)
+}
+
+/// The same, so many read at a time: few where few are wanted.
+pub(super) fn each_letter_by(
+    page: usize,
+    store: &dyn Store,
+    scope: OrgScope,
+    after: Option<&str>,
     mut see: impl FnMut(&str, Dead) -> Result<bool, StoreError>,
 ) -> Result<(), StoreError> {
     let range = Range::Org(Collection::DeadLetters, scope);
     let mut after = after.map(|after| Key::dead_letter(scope, after));
     loop {
-        let page = store.scan(range, after.as_ref(), PAGE)?;
-        for (key, document) in &page {
+        let found = store.scan(range, after.as_ref(), page)?;
+        for (key, document) in &found {
             // One that can't be read must not hide the others.
             let Ok(dead) = Dead::read(document) else {
                 tracing::error!(org = %scope.org(), "a dead letter can't be read");
@@ -354,7 +365,7 @@ pub(super) fn each_letter(
                 return Ok(());
             }
         }
-        match page.into_iter().nth(PAGE - 1) {
+        match found.into_iter().nth(page - 1) {
             Some((last, _)) => after = Some(last),
             None => return Ok(()),
         }

@@ -14,7 +14,7 @@ use sloe_store::key::Key;
 use sloe_store::scope::OrgScope;
 
 use super::is_mail;
-use super::letters::{LetterFilter, each_letter};
+use super::letters::{LetterFilter, each_letter, each_letter_by};
 use crate::asks::Ask;
 use crate::engine::Engine;
 use crate::error::Denied;
@@ -24,6 +24,8 @@ use crate::worker::outbox::letter::{ANY, PARENT};
 
 /// Rows written down in one commit, so that claims get their turn in between.
 const AT_ONCE: usize = 500;
+/// Letters read at a time of one attendee's sessions; few have more.
+const CHILDREN: usize = 20;
 /// Why a row waits that staff asked for.
 const ASKED: &str = "asked-for";
 
@@ -217,7 +219,8 @@ fn add_children(
     let mut children = Vec::new();
     for parent in known.iter().filter(|key| ClaimId::parse_attendee_key(key).is_some()) {
         let prefix = format!("{parent}-");
-        each_letter(store, scope, Some(parent), |key, dead| {
+        // They stand right behind their parent.
+        each_letter_by(CHILDREN, store, scope, Some(parent), |key, dead| {
             let is_child = key.starts_with(&prefix);
             if is_child && dead.code == PARENT && !known.contains(key) {
                 children.push((key.to_owned(), dead));
