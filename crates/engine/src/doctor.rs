@@ -398,6 +398,10 @@ async fn comparison(engine: &Engine, org: &Org) -> Line {
             &fault.remedy,
         );
     }
+    if let Some(refusal) = &last.refusal {
+        let means = format!("Figures differed {at}: {}", refusal.means);
+        return Line::attention(subject, means, &refusal.remedy);
+    }
     let (found, mended) = (last.found(), last.differences.values().map(|d| d.mended).sum::<u64>());
     if found > mended {
         return Line::attention(

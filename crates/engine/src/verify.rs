@@ -59,6 +59,8 @@ pub struct Verified {
     pub left_out: u64,
     /// Why it ended early, if it did.
     pub fault: Option<SyncFault>,
+    /// Why the org won't take figures that it was told, if it refused any.
+    pub refusal: Option<SyncFault>,
 }
 
 impl Verified {
@@ -96,6 +98,8 @@ struct Stored {
     unsure: u64,
     left_out: u64,
     fault: Option<(i64, String, String)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    refusal: Option<(i64, String, String)>,
 }
 
 fn read(document: &Document) -> Option<Verified> {
@@ -117,6 +121,7 @@ fn read(document: &Document) -> Option<Verified> {
         unsure: stored.unsure,
         left_out: stored.left_out,
         fault: stored.fault.map(fault),
+        refusal: stored.refusal.map(fault),
     })
 }
 
@@ -125,6 +130,7 @@ pub(crate) fn record(scope: OrgScope, verified: &Verified) -> Write {
     let count = |(difference, found): (&Difference, &Found)| {
         (difference.name().to_owned(), (found.found, found.mended))
     };
+    let told = |fault: SyncFault| (fault.at.0, fault.means, fault.remedy);
     let stored = Stored {
         began: verified.began.0,
         ended: verified.ended.0,
@@ -136,7 +142,8 @@ pub(crate) fn record(scope: OrgScope, verified: &Verified) -> Write {
         surplus: verified.surplus.clone(),
         unsure: verified.unsure,
         left_out: verified.left_out,
-        fault: verified.fault.clone().map(|fault| (fault.at.0, fault.means, fault.remedy)),
+        fault: verified.fault.clone().map(told),
+        refusal: verified.refusal.clone().map(told),
     };
     let name = format!("{PASS}{:019}", i64::MAX - verified.began.0);
     Write { key: Key::verified(scope, &name), version: 1, body: Some(file::encode(&stored)) }
@@ -224,6 +231,7 @@ mod tests {
         }
         verified.surplus.push("unknown".to_owned());
         let fault = SyncFault { at: Timestamp(5), means: "m".into(), remedy: "r".into() };
+        verified.refusal = Some(fault.clone());
         verified.fault = Some(fault);
         assert!(!verified.is_clean());
         assert_eq!(verified.found(), 7);

@@ -194,6 +194,7 @@ fn verified(verified: &Verified) -> Value {
         "unsure": verified.unsure,
         "left_out": verified.left_out,
         "fault": verified.fault.as_ref().map(fault),
+        "refusal": verified.refusal.as_ref().map(fault),
     })
 }
 

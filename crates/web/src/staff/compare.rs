@@ -130,6 +130,9 @@ pub(super) fn passes(all: &[Verified], now: Timestamp) -> Vec<Pass> {
         if let Some(fault) = &verified.fault {
             notes.push(format!("{} {}", means(fault), fault.remedy));
         }
+        if let Some(refusal) = &verified.refusal {
+            notes.push(format!("{} {}", refusal.means, refusal.remedy));
+        }
         Pass {
             at: Ago::new(verified.ended, now),
             level: level(verified),

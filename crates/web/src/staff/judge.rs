@@ -247,7 +247,10 @@ impl Found {
             let what = format!("It could not be compared as a whole. {}", compare::means(fault));
             self.add(Level::Warn, what, fault.remedy.clone(), Some(fault.at), "compare");
         }
-        if level == Level::Bad {
+        if let Some(refusal) = &verified.refusal {
+            let (what, todo) = (refusal.means.clone(), refusal.remedy.clone());
+            self.add(Level::Bad, what, todo, Some(refusal.at), "compare");
+        } else if level == Level::Bad {
             let what = format!(
                 "Salesforce does not hold what it was sent. {}.",
                 compare::sentence(verified)

@@ -121,10 +121,14 @@ pub(super) fn verified(last: &Value) -> String {
     if left_out > 0 {
         let _ = write!(out, "\nNot compared yet: {}.", counted(left_out, "event"));
     }
-    if differences.iter().any(|found| amount(found, "found") > amount(found, "mended")) {
+    let trouble = ["refusal", "fault"].map(|name| last.get(name).filter(|fault| !fault.is_null()));
+    let [refusal, fault] = trouble;
+    if refusal.is_none()
+        && differences.iter().any(|found| amount(found, "found") > amount(found, "mended"))
+    {
         out.push_str("\nWhat was not put right needs somebody: sloe sync letters shows it.");
     }
-    if let Some(fault) = last.get("fault").filter(|fault| !fault.is_null()) {
+    for fault in [refusal, fault].into_iter().flatten() {
         let _ = write!(out, "\n{} {}", text(fault, "means"), text(fault, "remedy"));
     }
     if last.get("clean").and_then(Value::as_bool).unwrap_or(false) {

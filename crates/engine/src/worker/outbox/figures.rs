@@ -2,12 +2,12 @@
 //! the last value only, and not often.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sloe_core::ids::{EventRef, SfId};
+use sloe_core::ids::{EventRef, OrgId, SfId};
 use sloe_core::ledger::{PoolCount, PoolKey};
-use sloe_salesforce::{Figure, FigureRow, RowOutcome};
+use sloe_salesforce::{Figure, FigureRow, Rejection, RowOutcome};
 use sloe_store::api::{StoreError, Write};
 use sloe_store::key::Key;
 use tokio::time::Instant;
@@ -18,10 +18,14 @@ use super::{Halt, passed};
 use crate::engine::Engine;
 use crate::ledger::Unanswered;
 use crate::tenant::Org;
+use crate::worker::orgs::lock;
 use crate::worker::stored;
 
 /// What the org was told of one event's records.
 type Known = BTreeMap<SfId, FigureRow>;
+
+/// Records whose figures the org refused when they were told last, and why.
+pub(in crate::worker) type Refused = Mutex<BTreeMap<SfId, Rejection>>;
 
 /// The figures of one org's events.
 pub(super) struct Figures {
@@ -82,7 +86,7 @@ impl Figures {
     pub(super) async fn tell(
         &mut self,
         engine: &Engine,
-        org: &Arc<Org>,
+        (org, refused): (&Arc<Org>, &Refused),
         client: &dyn Remote,
     ) -> Result<bool, Halt> {
         if !passed(self.at, self.gather) {
@@ -124,7 +128,7 @@ impl Figures {
             let held = counts.iter().any(|count| count.held > 0);
             told.push((event, version, held));
         }
-        if let Err(halt) = self.send(client, &rows).await {
+        if let Err(halt) = self.send((org.id(), refused), client, &rows).await {
             self.wanted.extend(told.iter().map(|(event, ..)| *event));
             return Err(halt);
         }
@@ -148,6 +152,7 @@ impl Figures {
 
     async fn send(
         &mut self,
+        (org, refused): (OrgId, &Refused),
         client: &dyn Remote,
         rows: &[(EventRef, FigureRow)],
     ) -> Result<(), Halt> {
@@ -158,6 +163,7 @@ impl Figures {
         let events: BTreeMap<SfId, EventRef> = rows.iter().map(|(e, row)| (row.id, *e)).collect();
         let mut rows: Vec<FigureRow> = rows.iter().map(|(_, row)| *row).collect();
         let sent = client.update_figures(&mut rows).await;
+        note_refused(org, refused, &rows, &sent.outcomes);
         for (row, outcome) in rows.iter().zip(&sent.outcomes) {
             let Some(event) = events.get(&row.id) else { continue };
             match outcome {
@@ -183,6 +189,21 @@ impl Figures {
             }
         }
         sent.halted.map_or(Ok(()), |error| Err(Halt::Org(error)))
+    }
+}
+
+fn note_refused(org: OrgId, refused: &Refused, rows: &[FigureRow], outcomes: &[RowOutcome]) {
+    let mut refused = lock(refused);
+    for (row, outcome) in rows.iter().zip(outcomes) {
+        match outcome {
+            RowOutcome::Rejected(rejection) => {
+                let (id, code, fields) = (&row.id, &rejection.code, &rejection.fields);
+                tracing::warn!(%org, %id, code, ?fields, "the org refuses figures");
+                refused.insert(row.id, rejection.clone());
+            }
+            // What is gone has none to refuse.
+            _ => drop(refused.remove(&row.id)),
+        }
     }
 }
 
@@ -221,7 +242,6 @@ mod tests {
 
     use super::*;
     use crate::testing::{engine, event, raw};
-    use crate::worker::orgs::lock;
 
     #[tokio::test]
     async fn an_event_without_a_page_is_not_looked_at_for_ever_but_wanted_with_its_page() {
@@ -231,7 +251,8 @@ mod tests {
         let client = Client::new(credentials, Mapping::default(), Options::default()).unwrap();
         let mut figures = Figures::new(Duration::ZERO, Duration::ZERO);
         figures.want([event()]);
-        assert!(!figures.tell(&engine, &org, &client).await.unwrap());
+        let refused = Refused::default();
+        assert!(!figures.tell(&engine, (&org, &refused), &client).await.unwrap());
         assert_eq!(figures.wanted, BTreeSet::new());
         assert!(engine.apply_refresh(org.id(), raw("Event")).await.unwrap().changed);
         assert!(lock(&engine.news().recount).contains(&event()));

@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sloe_core::ids::EventRef;
+use sloe_core::time::Timestamp;
 use sloe_core::verify::Difference;
-use sloe_salesforce::{Counted, Figures};
+use sloe_salesforce::{Counted, Figures, Rejection};
 use sloe_store::api::StoreError;
 use sloe_store::scope::OrgScope;
 
 use crate::engine::Engine;
+use crate::sync::SyncFault;
 use crate::verify::Verified;
 use crate::worker::orgs::{OrgWork, lock};
-use crate::worker::outbox::figures;
+use crate::worker::outbox::{figures, letter};
 use crate::worker::stored;
 
 /// Up to which version the org was told the figures of events. Read before the
@@ -32,6 +34,15 @@ pub(super) async fn told(
         Ok(told)
     })
     .await
+}
+
+/// Why the org won't take figures, for its staff. They name nobody, but a rule's message might.
+fn refusal(now: Timestamp, refused: &Rejection) -> SyncFault {
+    let words = letter::words(&refused.code, &refused.fields, false);
+    let said = letter::scrub(refused.message.reveal(), None);
+    let said = if said.is_empty() { said } else { format!(" It says: {said}") };
+    let means = format!("The org refuses what is sold, held and left. {}{said}", words.means);
+    SyncFault { at: now, means, remedy: words.fix }
 }
 
 /// Has figures told again that the org doesn't hold as they were `told`. Those
@@ -55,16 +66,21 @@ pub(super) async fn compare(
         }
         let Ok(Some(offered)) = figures::offered(engine, event) else { continue };
         let rows = counts.iter().filter_map(|count| figures::row(event, count));
-        let mut differ = 0;
+        let mut differ = 0_u64;
         for row in rows.filter(|row| offered.contains(&row.id)) {
             let Some(found) = counted.figures.get(&row.id) else { continue };
             let wanted =
                 Figures { sold: Some(row.sold), held: Some(row.held), remaining: row.remaining };
             let wanted = wanted.as_held(mapping, row.of);
-            differ += u64::from(*found != wanted);
-        }
-        for _ in 0..differ {
-            verified.note(Difference::Figures, true);
+            if *found == wanted {
+                continue;
+            }
+            differ += 1;
+            let refused = lock(&work.refused).get(&row.id).cloned();
+            verified.note(Difference::Figures, refused.is_none());
+            if let Some(refused) = refused {
+                verified.refusal.get_or_insert_with(|| refusal(now, &refused));
+            }
         }
         if differ > 0 {
             lock(&work.retell).insert(event);
