@@ -9,6 +9,7 @@ use common::{Place, connect, org_id, person, place, start};
 use serde_json::json;
 use sloe_engine::claims::RequestId;
 use sloe_engine::engine::Engine;
+use sloe_engine::sync::{LetterFilter, Which};
 use sloe_engine::tenant::OrgError;
 use sloe_salesforce::{Credentials, Flow};
 use sloe_store::api::{Store, Write};
@@ -104,6 +105,60 @@ async fn a_row_of_which_nobody_can_read_what_the_org_has_goes_on_by_its_id() {
     let rows = org.attendees().await;
     assert_eq!(rows.len(), 1);
     assert_eq!((&rows[0]["Id"], &rows[0]["Registration_Status__c"]), (&id, &json!("Cancelled")));
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn details_that_can_t_be_opened_are_a_letter_and_not_sent_as_none() {
+    let (org, place) = (Org::start().await, place());
+    let engine = start(&place, Some(hasty(2_000)));
+    org.connect(&engine, &*place.store);
+    org.shown(&engine).await;
+    org.faults(json!({ "outage": true })).await;
+    register(&engine, &org, 0..3).await;
+    org.tried_in_vain(&engine).await;
+    let file = rusqlite::Connection::open(place.directory.path().join("sloe.db")).unwrap();
+    let spoiled = "UPDATE vault SET body = x'00112233445566778899aabbccddeeff0011223344556677' \
+                   WHERE claim = (SELECT max(claim) FROM vault)";
+    assert_eq!(file.execute(spoiled, []).unwrap(), 1);
+    org.faults(json!({})).await;
+    org.drained(&engine).await;
+    assert_eq!(org.attendees().await.len(), 2);
+    let page = engine.letters(org.id(), &LetterFilter::default(), None, 10).await.unwrap();
+    let codes: Vec<_> = page.letters.iter().map(|letter| letter.code.as_str()).collect();
+    assert_eq!(codes, ["details-unreadable"]);
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_accepted_conflict_of_which_nobody_can_read_what_the_org_has_holds_up_no_other_row() {
+    let (org, place) = (Org::start().await, place());
+    let engine = start(&place, Some(hasty(2_000)));
+    org.connect(&engine, &*place.store);
+    org.shown(&engine).await;
+    let mut people = [person(&engine, org.event(), 1)];
+    people[0].0.sessions.clear();
+    let event = org.event().public_id();
+    let order = engine.register(event, &RequestId::Fresh, &people).await.unwrap();
+    org.drained(&engine).await;
+    let row = org.attendees().await.remove(0);
+    org.delete("Sloe_Attendee__c", row["Id"].as_str().unwrap()).await;
+    engine.cancel(&order.token, None).await.unwrap();
+    org.drained(&engine).await;
+    let rule = json!({
+        "row_errors": { "FIELD_CUSTOM_VALIDATION_EXCEPTION": 1.0 }, "objects": ["Sloe_Attendee__c"],
+    });
+    org.faults(rule).await;
+    register(&engine, &org, 2..3).await;
+    org.drained(&engine).await;
+    org.faults(json!({})).await;
+    let state = engine.sync_state(org.id()).await.unwrap();
+    assert_eq!((state.conflicts, state.dead_letters), (1, 1), "{state:?}");
+    let key = row["Sloe_Id__c"].as_str().unwrap().to_owned();
+    spoil(&place, &Key::delivered(scope(&place, &org), &key));
+    engine.accept_conflicts(org.id(), Which::Rows(vec![key])).await.unwrap();
+    engine.replay(org.id(), Which::All(LetterFilter::default())).await.unwrap();
+    until("the other one has arrived", async || org.attendees().await.len() == 1).await;
     engine.stop().await;
 }
 

@@ -73,6 +73,28 @@ async fn a_contact_that_is_gone_keeps_nobody_out_for_long() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_refused_for_something_else_keeps_the_link_when_sent_again() {
+    let (org, place) = (Org::start().await, place());
+    let engine = start(&place, Some(hasty(2_000)));
+    org.connect(&engine, &*place.store);
+    org.shown(&engine).await;
+    let contact = org.create("Contact", json!({ "LastName": "Lovelace" })).await;
+    let rule = json!({
+        "row_errors": { "FIELD_CUSTOM_VALIDATION_EXCEPTION": 1.0 }, "objects": ["Sloe_Attendee__c"],
+    });
+    org.faults(rule).await;
+    register(&engine, &org, 1, &token(&engine, &org, &contact)).await.unwrap();
+    org.drained(&engine).await;
+    assert_eq!(links(&org).await, Vec::<[Value; 2]>::new());
+    org.faults(json!({})).await;
+    let all = sloe_engine::sync::Which::All(sloe_engine::sync::LetterFilter::default());
+    engine.replay(org.id(), all).await.unwrap();
+    org.drained(&engine).await;
+    assert_eq!(links(&org).await, [[json!(contact), Value::Null]]);
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_altered_invitation_is_named_and_takes_no_seat() {
     let (org, place) = (Org::start().await, place());
     let engine = start(&place, Some(hasty(2_000)));

@@ -388,6 +388,7 @@ impl Round<'_> {
             forced: false,
             there: false,
             accepted: false,
+            unlinked: false,
             sealed_message: None,
         };
         let key = Key::dead_letter(org.scope, name);

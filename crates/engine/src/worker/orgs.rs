@@ -52,6 +52,8 @@ pub(crate) struct OrgWork {
     form: Mutex<Option<AttendeeForm>>,
     /// Wakes the outbox.
     pub(super) outbox: Notify,
+    /// Tells the outbox that somebody may have mended what it waits for.
+    pub(super) mended: Notify,
     /// Whether journals have news that the outbox has not looked at.
     news: AtomicBool,
     /// Events whose figures may have changed.
@@ -64,6 +66,8 @@ pub(crate) struct OrgWork {
     pub(super) repairs: Mutex<Vec<Repair>>,
     /// Events whose figures the org doesn't hold as they were told.
     pub(super) retell: Mutex<BTreeSet<EventRef>>,
+    /// Figures that the org won't take.
+    pub(super) refused: outbox::figures::Refused,
     /// Wakes the comparison.
     pub(crate) verify: Notify,
     /// Whether a comparison is under way.
@@ -88,12 +92,14 @@ impl OrgWork {
             progress: Mutex::default(),
             form: Mutex::default(),
             outbox: Notify::new(),
+            mended: Notify::new(),
             news: AtomicBool::new(false),
             recount: Mutex::default(),
             asked: Mutex::default(),
             accepted: Mutex::default(),
             repairs: Mutex::default(),
             retell: Mutex::default(),
+            refused: Mutex::default(),
             verify: Notify::new(),
             verifying: AtomicBool::new(false),
             waiting: Mutex::default(),
@@ -129,6 +135,7 @@ impl OrgWork {
     pub(crate) fn ask(&self, keys: impl IntoIterator<Item = String>) {
         lock(&self.asked).extend(keys);
         self.outbox.notify_one();
+        self.mended.notify_one();
     }
 
     /// Lets the outbox forget conflicts that staff accepted.

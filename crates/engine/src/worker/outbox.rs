@@ -52,8 +52,11 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// The longest pause after a failure that passes by itself: a call in vain
 /// costs little, and the backlog goes soon after the org is back.
 const LONGEST: Duration = Duration::from_secs(15);
-/// The pause when an allowance is used up, or a person must mend something.
+/// The first pause when an allowance is used up, or a person must mend something; each in a row is
+/// twice the one before, up to [`LONGEST_MENDING`]: tries in vain take from the allowance that
+/// reading the org needs, too. Staff who mended it and send rows again, or change the mapping, end it.
 const MENDING: Duration = Duration::from_secs(60);
+const LONGEST_MENDING: Duration = Duration::from_secs(15 * 60);
 /// What a drain is to the budget.
 const SEND: &str = "send rows";
 
@@ -80,6 +83,7 @@ pub(super) async fn run(engine: Engine, work: Arc<OrgWork>) {
         let pause = drain.note(looked);
         tokio::select! {
             () = drain.work.outbox.notified(), if pause.is_none() => {}
+            () = drain.mended(), if pause.is_some() => drain.failures = 0,
             () = tokio::time::sleep(pause.unwrap_or_else(|| drain.nap())) => {}
             () = stopping.cancelled() => return,
         }
@@ -103,8 +107,13 @@ struct Drain {
     /// When journals were last sent from.
     drained: Option<Instant>,
     failures: u32,
+    /// The org refused everything, as far as Sloe could tell: few rows are to show that it takes
+    /// any before many go in one job.
+    doubtful: bool,
     /// The org's budget lets nothing be sent.
     held: bool,
+    /// The org as it was connected and mapped at the last look.
+    looked: Option<Arc<Org>>,
 }
 
 impl Drain {
@@ -122,7 +131,9 @@ impl Drain {
             stuck: BTreeSet::new(),
             drained: None,
             failures: 0,
+            doubtful: false,
             held: false,
+            looked: None,
         }
     }
 
@@ -130,6 +141,23 @@ impl Drain {
     fn is_held(&mut self) -> bool {
         self.held = self.held && self.work.budget.start(Purpose::Outbox, SEND).is_err();
         self.held
+    }
+
+    /// Until somebody may have mended what the org refuses: rows are to go again, or the org's
+    /// connection or mapping is another one than at the last look.
+    async fn mended(&self) {
+        loop {
+            let now = self.engine.registry().by_id(self.work.org);
+            if let (Some(now), Some(looked)) = (now, &self.looked)
+                && (now.version != looked.version || !Arc::ptr_eq(&now.mapping, &looked.mapping))
+            {
+                return;
+            }
+            tokio::select! {
+                () = self.work.mended.notified() => return,
+                () = tokio::time::sleep(PERIOD) => {}
+            }
+        }
     }
 
     /// Until when to look by itself: no later than when what gathers may go.
@@ -142,6 +170,7 @@ impl Drain {
     /// Does everything there is to do for the org now.
     async fn look(&mut self) -> Result<(), Halt> {
         let Some(org) = self.engine.registry().by_id(self.work.org) else { return Ok(()) };
+        self.looked = Some(Arc::clone(&org));
         if !self.loaded {
             self.load(&org).await?;
             self.loaded = true;
@@ -168,7 +197,7 @@ impl Drain {
             return Ok(());
         }
         let client = self.client(&org, Purpose::Figures)?;
-        match self.figures.tell(&self.engine, &org, &*client).await {
+        match self.figures.tell(&self.engine, (&org, &self.work.refused), &*client).await {
             Err(Halt::Org(Error::Budget { .. })) => Ok(()),
             // Somebody must mend the figures' fields; rows don't wait for that.
             Err(Halt::Org(error)) if error.advice() == Advice::Stop => {
@@ -341,6 +370,8 @@ impl Drain {
             books: &mut self.books,
             stretches: parts.iter().map(named).collect(),
             adopt,
+            doubtful: self.doubtful,
+            full: None,
         };
         if sloe_core::planted!(CursorPassesFirst) {
             for part in &parts {
@@ -391,7 +422,7 @@ impl Drain {
         sync.dead_letters = self.books.dead.len() - sync.conflicts;
         let halt = match looked {
             Ok(()) => {
-                (self.failures, self.held) = (0, false);
+                (self.failures, self.held, self.doubtful) = (0, false, false);
                 sync.fault.clone_from(&self.untold);
                 return None;
             }
@@ -400,6 +431,7 @@ impl Drain {
         self.work.leave_news();
         let at = self.engine.now();
         let growing = self.apart(LONGEST.min(Duration::from_secs(1 << self.failures.min(6))));
+        let mending = MENDING.saturating_mul(1 << self.failures.min(4)).min(LONGEST_MENDING);
         self.failures = self.failures.saturating_add(1);
         self.unsure = true;
         if !matches!(halt, Halt::Org(_)) && !sloe_core::planted!(BooksKept) {
@@ -415,7 +447,11 @@ impl Drain {
             }
             Halt::Org(error) => match error.advice() {
                 Advice::Retry | Advice::Reauthenticate => growing,
-                Advice::Wait | Advice::Stop | Advice::DeadLetter => MENDING,
+                Advice::Wait => self.apart(mending),
+                Advice::Stop | Advice::DeadLetter => {
+                    self.doubtful = true;
+                    self.apart(mending)
+                }
             },
             Halt::Store(_) | Halt::Ledger(_) => growing,
         })

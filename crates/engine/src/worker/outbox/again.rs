@@ -36,7 +36,14 @@ impl Drain {
         let read = stored(&self.engine, move |store| {
             let read = |key: String| {
                 let Some(found) = store.get(&Key::retry(scope, &key))? else { return Ok(None) };
-                Ok(Some((key, (found.version, file::decode::<Retry>(&found.body)?))))
+                match file::decode::<Retry>(&found.body) {
+                    Ok(retry) => Ok(Some((key, (found.version, retry)))),
+                    // It must not hold up the others.
+                    Err(error) => {
+                        tracing::error!(org = %scope.org(), %error, "a row to be sent again can't be read");
+                        Ok(None)
+                    }
+                }
             };
             keys.into_iter().map(read).collect::<Result<Vec<_>, _>>()
         });

@@ -52,6 +52,10 @@ pub(super) struct Lettered {
     orphan: bool,
     /// A comparison found it to differ.
     compared: bool,
+    /// The org may have refused it for the Contact or Lead that it names.
+    unlinked: bool,
+    /// The journal's version of the state that failed.
+    state: u64,
 }
 
 impl Lettered {
@@ -62,6 +66,8 @@ impl Lettered {
             there: dead.there || compared,
             orphan: dead.code == letter::PARENT,
             compared,
+            unlinked: dead.unlinked,
+            state: dead.state,
         }
     }
 }
@@ -216,6 +222,19 @@ impl Books {
     /// Whether a row is not in the org, and a letter says so.
     pub(super) fn is_absent(&self, key: &str) -> bool {
         self.dead.get(key).is_some_and(|letter| !letter.there)
+    }
+
+    /// Whether a row goes without the Contact or Lead that it would name.
+    pub(super) fn is_unlinked(&self, key: &str) -> bool {
+        self.dead.get(key).is_some_and(|letter| letter.unlinked)
+    }
+
+    /// Whether this state of a row stands among the retries that are not due yet, or among the
+    /// letters: it has been sent, and its own time or a person decides when it goes again.
+    pub(super) fn is_set_aside(&self, key: &str, version: u64, now: Timestamp) -> bool {
+        let retry = self.retries.get(key).map(|(_, retry)| retry);
+        retry.is_some_and(|retry| retry.version >= version && !retry.due(now))
+            || retry.is_none() && self.dead.get(key).is_some_and(|dead| dead.state >= version)
     }
 
     /// Whether a letter says that a comparison found it to differ.

@@ -135,6 +135,9 @@ pub(crate) struct Dead {
     /// It went although the org was believed to have it, or to have deleted it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) forced: bool,
+    /// The org may have refused it for the Contact or Lead that it names: it goes without.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) unlinked: bool,
     /// The org's own words without what the row said of a person; they may
     /// quote more than that, so they are sealed, base32.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -6,8 +6,8 @@
 //! sealed with the org's key, and forgotten when the person is erased or the
 //! event's retention ends. Code and fields are kept in the clear.
 
-use sloe_salesforce::Owner;
 use sloe_salesforce::error::codes;
+use sloe_salesforce::{Owner, Private, Rejection, RowOutcome};
 
 use crate::view::Attendee;
 
@@ -20,6 +20,8 @@ pub(crate) const CHANGED: &str = "changed-in-org";
 pub(crate) const MISSING: &str = "missing-in-org";
 /// The code of a row that was not sent, because its parent was refused.
 pub(crate) const PARENT: &str = "parent-refused";
+/// The code of a row whose details Sloe itself can't open.
+pub(crate) const UNREADABLE: &str = "details-unreadable";
 /// What is left out of a message.
 const LEFT_OUT: &str = "…";
 /// A version that takes any other's place when a document is removed.
@@ -28,6 +30,12 @@ pub(crate) const ANY: u64 = i64::MAX.unsigned_abs();
 /// Whether only a comparison with the org tells that a letter is settled.
 pub(crate) fn is_compared(code: &str) -> bool {
     matches!(code, CHANGED | MISSING)
+}
+
+/// A refusal that Sloe itself makes, for a reason that this code names.
+pub(super) fn own(code: &str) -> RowOutcome {
+    let (code, message) = (code.to_owned(), Private::new(""));
+    RowOutcome::Rejected(Rejection { code, fields: Vec::new(), message })
 }
 
 /// What a letter means to people.
@@ -84,6 +92,11 @@ fn own_words(code: &str) -> (&'static str, &'static str, Owner) {
             "See to the attendee's row: once it is sent again, its sessions go along.",
             Owner::Nobody,
         ),
+        UNREADABLE => (
+            "Sloe has details of this attendee and can't open them: they are damaged, or sealed with another key.",
+            "Run sloe doctor, and see that SLOE_MASTER_KEY is the one of before, or restore the store from a backup; then send the row again.",
+            Owner::Operator,
+        ),
         "no-id-given" | "no-reason-given" | "not-reported" | "job-aborted" | "refused-alone" => (
             "Salesforce did not say what became of the row, again and again.",
             "Send the row again. If that does not help, tell Sloe's operator.",
@@ -99,7 +112,7 @@ fn own_words(code: &str) -> (&'static str, &'static str, Owner) {
 
 /// The org's words without what the row said of `person`, and without anything
 /// that looks like an e-mail address.
-pub(super) fn scrub(message: &str, person: Option<&Attendee>) -> String {
+pub(in crate::worker) fn scrub(message: &str, person: Option<&Attendee>) -> String {
     let mut text: String = message
         .split_inclusive(char::is_whitespace)
         .map(|word| {

@@ -162,6 +162,7 @@ impl Drain {
             forced: true,
             there: false,
             accepted: false,
+            unlinked: false,
             sealed_message: None,
         };
         self.books.dead.insert(key.to_owned(), Lettered::of(&dead));
@@ -194,9 +195,13 @@ impl Drain {
         let read = move |store: &dyn sloe_store::api::Store| {
             let mut known = Known::new();
             for key in keys {
-                if let Some(found) = store.get(&Key::delivered(scope, &key))? {
-                    let delivered = file::decode::<Delivered>(&found.body)?;
-                    known.insert(key, (found.version, delivered));
+                let Some(found) = store.get(&Key::delivered(scope, &key))? else { continue };
+                match file::decode::<Delivered>(&found.body) {
+                    Ok(delivered) => drop(known.insert(key, (found.version, delivered))),
+                    // It must not hold up the others.
+                    Err(error) => {
+                        tracing::error!(org = %scope.org(), %error, "what the org has of a row can't be read");
+                    }
                 }
             }
             Ok(known)

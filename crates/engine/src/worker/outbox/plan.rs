@@ -106,14 +106,32 @@ pub(super) async fn plan(engine: &Engine, part: &Part, plan: &mut Plan) -> Resul
     Ok(())
 }
 
-/// Attendees' details of `records` (all of one event), unsealed, in their
-/// order; `None` where they were destroyed or never were.
+/// What is stored of an attendee.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Details {
+    Of(Attendee),
+    /// They were destroyed or never were.
+    None,
+    /// They are there, and can't be opened: damaged, or sealed with another key.
+    Unreadable,
+}
+
+impl Details {
+    pub(super) fn person(self) -> Option<Attendee> {
+        match self {
+            Self::Of(person) => Some(person),
+            Self::None | Self::Unreadable => None,
+        }
+    }
+}
+
+/// Attendees' details of `records` (all of one event), unsealed, in their order.
 pub(super) async fn details(
     engine: &Engine,
     org: &Arc<Org>,
     event: EventRef,
     records: &[Record],
-) -> Result<Vec<Option<Attendee>>, StoreError> {
+) -> Result<Vec<Details>, StoreError> {
     let wanted: Vec<_> = records.iter().map(|record| (record.claim, record.place)).collect();
     let key = org.vault_key();
     stored(engine, move |store| {
@@ -124,10 +142,15 @@ pub(super) async fn details(
             let sealed = store.sealed_of(event, &ids)?;
             for ((claim, of_one), sealed) in ids.iter().zip(some).zip(sealed) {
                 let sealed = sealed.map(Zeroizing::new);
-                let people = sealed.and_then(|body| claims::unseal(&key, event, *claim, &body));
-                let people = people.unwrap_or_default();
-                let person = |place: u16| people.get(usize::from(place) - 1).cloned().flatten();
-                out.extend(of_one.iter().map(|(_, place)| person(*place)));
+                let people = sealed.map(|body| claims::unseal(&key, event, *claim, &body));
+                out.extend(of_one.iter().map(|(_, place)| match &people {
+                    None => Details::None,
+                    Some(None) => Details::Unreadable,
+                    Some(Some(people)) => {
+                        let person = people.get(usize::from(*place) - 1).cloned().flatten();
+                        person.map_or(Details::None, Details::Of)
+                    }
+                }));
             }
         }
         Ok(out)

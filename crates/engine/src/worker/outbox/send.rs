@@ -6,14 +6,15 @@ use std::sync::Arc;
 use sloe_core::ids::{EventRef, SfId};
 use sloe_core::outbox::Record;
 use sloe_salesforce::{
-    Adopted, AttendeeDetails, Cell, Column, Job, MAX_BULK_ROWS, Operation, Private, Rejection, Row,
-    RowKind, RowOutcome, Rows, Status, Update,
+    Adopted, AttendeeDetails, COLLECTION_ROWS, Cell, Column, Error, Job, MAX_BULK_ROWS, Operation,
+    Private, Row, RowKind, RowOutcome, Rows, Status, Update,
 };
 use sloe_store::api::{StoreError, Write};
 use sloe_store::key::Key;
 
 use super::books::Books;
 use super::file::{self, Delivered};
+use super::plan::Details;
 use super::remote::Remote;
 use super::{Halt, letter, plan};
 use crate::engine::Engine;
@@ -38,6 +39,7 @@ pub(super) struct Work {
 }
 
 /// A row, with the work it stands for, by its record's id where that is known.
+#[derive(Clone)]
 pub(super) struct Line {
     pub(super) work: Work,
     pub(super) id: Option<SfId>,
@@ -75,6 +77,10 @@ pub(super) struct Sender<'a> {
     pub(super) stretches: Vec<(String, u64, u64)>,
     /// A job that an earlier drain started for the same.
     pub(super) adopt: Option<Job>,
+    /// The org refused everything before: a few rows of each kind go first.
+    pub(super) doubtful: bool,
+    /// The code of rows that wait for the org to have room, whatever they are.
+    pub(super) full: Option<String>,
 }
 
 impl Sender<'_> {
@@ -87,7 +93,15 @@ impl Sender<'_> {
         let lines = self.adopted(kind, lines).await?;
         let (updates, upserts): (Vec<_>, Vec<_>) =
             lines.into_iter().partition(|line| line.id.is_some());
-        for (operation, lines) in [(Operation::Upsert, upserts), (Operation::Update, updates)] {
+        let mut doubtful = self.doubtful;
+        for (operation, mut lines) in [(Operation::Upsert, upserts), (Operation::Update, updates)] {
+            if doubtful && !lines.is_empty() {
+                // A job that fails as a whole names no row; a call does, and costs little.
+                let rest = lines.split_off(lines.len().min(COLLECTION_ROWS));
+                let first = std::mem::replace(&mut lines, rest);
+                self.by_collections(kind, operation, first).await?;
+                doubtful = false;
+            }
             // One job at a time: jobs of one object would lock the same parents.
             if lines.len() < self.engine.workers().settings.bulk_from {
                 self.by_collections(kind, operation, lines).await?;
@@ -95,11 +109,25 @@ impl Sender<'_> {
                 self.by_bulk(kind, operation, lines).await?;
             }
         }
-        Ok(())
+        self.must_have_room()
     }
 
-    /// Leaves out what the org has in this state or a later one, and what was
-    /// deleted there.
+    /// Stops where the org has no room for any row: those that it said so of stay where they are,
+    /// in the journal or among the retries, and no chance of theirs is used up.
+    pub(super) fn must_have_room(&self) -> Result<(), Halt> {
+        match &self.full {
+            None => Ok(()),
+            Some(code) => Err(Halt::Org(Error::Refused {
+                call: "send rows",
+                status: 200,
+                code: code.clone(),
+                message: Private::new(""),
+            })),
+        }
+    }
+
+    /// Leaves out what the org has in this state or a later one, what was
+    /// deleted there, and what stands among the retries or letters already.
     pub(super) async fn unsent(
         &mut self,
         kind: RowKind,
@@ -118,7 +146,12 @@ impl Sender<'_> {
             work.into_iter().map(look).collect::<Result<Vec<_>, StoreError>>()
         };
         let (mut lines, mut settled, mut unread) = (Vec::new(), Vec::new(), Vec::new());
+        let (now, of_journals) = (self.engine.now(), !self.stretches.is_empty());
         for (work, known) in stored(self.engine, read).await? {
+            // A stretch that goes once more must not hurry what waits its time, or for a person.
+            if of_journals && self.books.is_set_aside(&work.record.key, work.version, now) {
+                continue;
+            }
             let known = known.unwrap_or_else(|error| {
                 tracing::error!(org = %self.org.id(), %error, "what the org has of a row can't be read");
                 unread.push(work.record.key.clone());
@@ -161,14 +194,8 @@ impl Sender<'_> {
             line.id.is_none() && self.books.is_absent(&parent)
         };
         let (orphans, lines): (Vec<_>, Vec<_>) = lines.into_iter().partition(orphan);
-        let refused = || {
-            RowOutcome::Rejected(Rejection {
-                code: letter::PARENT.to_owned(),
-                fields: Vec::new(),
-                message: Private::new(""),
-            })
-        };
-        self.settle(orphans.into_iter().map(|line| (line, refused())).collect()).await?;
+        let refused = |line| (line, letter::own(letter::PARENT));
+        self.settle(orphans.into_iter().map(refused).collect()).await?;
         Ok(lines)
     }
 
@@ -194,7 +221,7 @@ impl Sender<'_> {
             Adopted::Ran(outcomes) => {
                 let both = lines.into_iter().zip(outcomes);
                 let (unsaid, done) = both.partition(|(_, outcome)| outcome.may_be_there());
-                self.settle(done).await?;
+                self.settle_sent(kind, job.operation, done).await?;
                 let unsaid: Vec<(Line, RowOutcome)> = unsaid;
                 unsaid.into_iter().map(|(line, _)| line).collect()
             }
@@ -221,6 +248,7 @@ impl Sender<'_> {
         if lines.is_empty() {
             return Ok(());
         }
+        self.must_have_room()?;
         let rows = self.rows(&lines).await?;
         let sent = match operation {
             Operation::Upsert => {
@@ -233,7 +261,7 @@ impl Sender<'_> {
         let rest = lines.iter().skip(sent.outcomes.len());
         let rest = rest.filter(|line| line.id.is_none() || sloe_core::planted!(FoundForgotten));
         let rest: Vec<_> = rest.map(Line::key).collect();
-        self.settle(lines.into_iter().zip(sent.outcomes).collect()).await?;
+        self.settle_sent(kind, operation, lines.into_iter().zip(sent.outcomes).collect()).await?;
         match sent.halted {
             None => Ok(()),
             Some(error) => Err(self.in_vain(error, &rest).await),
@@ -277,11 +305,14 @@ impl Sender<'_> {
         lines: Vec<Line>,
         rows: Vec<Row>,
     ) -> Result<(), Halt> {
+        self.must_have_room()?;
         let job = self.client.bulk_open(kind, operation).await?;
         // From here on, whoever comes next adopts the job before sending anything.
         let send = file::Send::new(&job, self.stretches.clone());
-        let key = Key::send(self.org.scope, "bulk");
-        self.write(vec![Write { key, version: 1, body: Some(file::encode(&send)) }]).await?;
+        let before = self.no_send();
+        let key = before.key.clone();
+        self.write(vec![before, Write { key, version: 1, body: Some(file::encode(&send)) }])
+            .await?;
         let outcomes = match operation {
             Operation::Upsert => self.client.bulk_run(&job, Rows::Upsert(&rows)).await?,
             Operation::Update => {
@@ -289,17 +320,19 @@ impl Sender<'_> {
                 self.client.bulk_run(&job, Rows::Update(&updates)).await?
             }
         };
-        self.settle(lines.into_iter().zip(outcomes).collect()).await?;
+        self.settle_sent(kind, operation, lines.into_iter().zip(outcomes).collect()).await?;
         self.write(vec![self.no_send()]).await
     }
 
+    /// Forgets the job that is noted, whichever it is: it has ended.
     fn no_send(&self) -> Write {
-        Write { key: Key::send(self.org.scope, "bulk"), version: 2, body: None }
+        Write { key: Key::send(self.org.scope, "bulk"), version: letter::ANY, body: None }
     }
 
-    /// The rows of `lines`, details unsealed.
-    pub(super) async fn rows(&self, lines: &[Line]) -> Result<Vec<Row>, Halt> {
-        let mut rows = Vec::with_capacity(lines.len());
+    /// The rows of `lines`, details unsealed. Those whose details can't be opened become letters, and
+    /// the others go with the next look: a row without names would pass for an erased one.
+    pub(super) async fn rows(&mut self, lines: &[Line]) -> Result<Vec<Row>, Halt> {
+        let (mut rows, mut unreadable) = (Vec::with_capacity(lines.len()), Vec::new());
         for of_event in lines.chunk_by(|a, b| a.work.event == b.work.event) {
             let Some(event) = of_event.first().map(|line| line.work.event) else { continue };
             // Names and address are the org's once it has the record.
@@ -316,18 +349,20 @@ impl Sender<'_> {
                 if line.id.is_none() {
                     row = identify(row, event, record);
                 }
-                if full(&line)
-                    && let Some(person) = details.next().flatten()
-                {
+                let details = if full(&line) { details.next() } else { None };
+                if details == Some(Details::Unreadable) {
+                    unreadable.push((line.clone(), letter::own(letter::UNREADABLE)));
+                }
+                if let Some(person) = details.and_then(Details::person) {
                     let invitee = person.invitee.as_deref().and_then(invitee);
                     row = row.with_details(AttendeeDetails {
                         first_name: person.first_name,
                         last_name: person.last_name,
                         email: person.email,
                     });
-                    // The org may have refused it for a Contact that is gone: the person comes first.
+                    // If the org refused it for a Contact that is gone, the person comes first.
                     if let Some((column, id)) = invitee
-                        && !self.books.is_absent(&record.key)
+                        && !self.books.is_unlinked(&record.key)
                     {
                         row = row.with(column, Cell::Id(id));
                     }
@@ -337,7 +372,11 @@ impl Sender<'_> {
                 rows.push(row.with_status(status));
             }
         }
-        Ok(rows)
+        if unreadable.is_empty() {
+            return Ok(rows);
+        }
+        self.settle(unreadable).await?;
+        Err(Halt::Store(StoreError::Damaged("attendees' details can't be opened".to_owned())))
     }
 }
 
@@ -424,9 +463,7 @@ mod tests {
         let found = || Line { id: SfId::parse("a03000000000001").ok(), ..line(1, 1, None) };
         let lock = RowOutcome::Retry { code: "UNABLE_TO_LOCK_ROW".to_owned() };
         assert!(!is_answer(&found(), &lock) && is_answer(&line(1, 1, None), &lock));
-        let rejection =
-            Rejection { code: "X".to_owned(), fields: Vec::new(), message: Private::new("") };
-        let refused = RowOutcome::Rejected(rejection);
+        let refused = letter::own("X");
         assert!(!is_answer(&found(), &refused) && is_answer(&line(1, 1, None), &refused));
         assert!(is_answer(&found(), &RowOutcome::Deleted));
         assert!(is_answer(&found(), &RowOutcome::Stale));

@@ -6,13 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use sloe_core::ids::{EventRef, SfId};
 use sloe_core::outbox::backoff;
 use sloe_core::time::Timestamp;
-use sloe_salesforce::{Private, Rejection, RowOutcome};
+use sloe_salesforce::error::codes;
+use sloe_salesforce::{Advice, Column, Private, Rejection, RowKind, RowOutcome};
 use sloe_store::api::Write;
 use sloe_store::key::Key;
 
 use super::books::Lettered;
 use super::file::{self, Dead, Delivered, Retry};
-use super::letter::{self, DELETED};
+use super::letter::{self, DELETED, MISSING};
 use super::send::{Line, Sender, Work};
 use super::{Halt, plan};
 use crate::view::Attendee;
@@ -23,6 +24,14 @@ const WRITES: usize = 500;
 
 /// What Salesforce says of a row whose parent, named by external id, is not there.
 const NO_PARENT: &str = "INVALID_FIELD";
+
+/// What Salesforce says of a row that names a record which is gone, or which Sloe may not see;
+/// often without saying in which field.
+const REFERENCES: [&str; 3] = [
+    "ENTITY_IS_DELETED",
+    "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY",
+    "INVALID_CROSS_REFERENCE_KEY",
+];
 
 /// Whether an outcome tells if the record is there, and as which, so that
 /// nobody has to look for it again.
@@ -36,6 +45,11 @@ pub(super) fn is_answer(line: &Line, outcome: &RowOutcome) -> bool {
         }
         _ => !outcome.may_be_there(),
     }
+}
+
+/// Whether a code says that the org takes no row now, rather than this one.
+fn is_full(code: &str) -> bool {
+    codes::facts(code).is_some_and(|facts| facts.call == Advice::Wait)
 }
 
 /// What the settling of one answer comes to.
@@ -88,6 +102,10 @@ impl Sender<'_> {
                     if work.record.session.is_none() {
                         settled.deleted.push((work.event, key));
                     }
+                    continue;
+                }
+                RowOutcome::Retry { code } if is_full(&code) => {
+                    self.full = Some(code);
                     continue;
                 }
                 RowOutcome::Retry { code } => {
@@ -260,7 +278,7 @@ impl Sender<'_> {
             .flatten();
         let (attempts, first) = self.books.attempts(key);
         let known = before.map(|(_, dead)| dead);
-        let conflict = code == DELETED;
+        let conflict = matches!(code.as_str(), DELETED | MISSING);
         let dead = Dead {
             event: work.event.partition(),
             claim: work.record.claim.text(),
@@ -280,6 +298,7 @@ impl Sender<'_> {
             forced: work.forced || conflict,
             there: id.is_some() && !conflict,
             accepted: false,
+            unlinked: known.is_some_and(|dead| dead.unlinked) || self.blames_link(code, fields),
             sealed_message: sealed.map(|bytes| sloe_core::ids::base32::encode(&bytes)),
         };
         self.books.dead.insert(key.clone(), Lettered::of(&dead));
@@ -289,6 +308,17 @@ impl Sender<'_> {
             version,
             body: Some(file::encode(&dead)),
         }
+    }
+
+    /// Whether a refusal may be about the Contact or Lead that a row names.
+    fn blames_link(&self, code: &str, fields: &[String]) -> bool {
+        let Some(mapping) = &self.org.mapping.mapping else { return false };
+        let columns = &mapping.rows(RowKind::Attendee).columns;
+        let of_link = |field: &String| {
+            let mut names = [Column::Contact, Column::Lead].iter().filter_map(|c| columns.get(c));
+            names.any(|name| name.eq_ignore_ascii_case(field))
+        };
+        fields.iter().any(of_link) || fields.is_empty() && REFERENCES.contains(&code)
     }
 
     /// The letters that there are of these rows, with their versions.
@@ -328,6 +358,7 @@ impl Sender<'_> {
             let Some(event) = of_event.first().map(|work| work.event) else { continue };
             let records: Vec<_> = of_event.iter().map(|work| work.record.clone()).collect();
             let found = plan::details(self.engine, &self.org, event, &records).await?;
+            let found = found.into_iter().map(plan::Details::person);
             people.extend(records.into_iter().map(|record| record.key).zip(found));
         }
         Ok(people)

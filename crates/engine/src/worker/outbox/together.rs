@@ -75,6 +75,7 @@ impl Sender<'_> {
         }
         self.settle(done).await?;
         self.not_made(&unmade).await?;
+        self.must_have_room()?;
         Ok((works(rest), works(rest_sessions)))
     }
 

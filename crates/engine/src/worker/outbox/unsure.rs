@@ -5,10 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use sloe_salesforce::{Error, OrgRow, RowKind, RowOutcome};
+use sloe_core::ids::SfId;
+use sloe_salesforce::{Error, Operation, OrgRow, RowKind, RowOutcome};
 
-use super::Halt;
 use super::send::{Line, Sender};
+use super::{Halt, letter};
+
+/// What Salesforce says of a row that names a record it doesn't know.
+const UNKNOWN: &str = "INVALID_CROSS_REFERENCE_KEY";
 
 impl Sender<'_> {
     /// Notes that the org is asked to make these rows, before it is; or that it
@@ -35,6 +39,36 @@ impl Sender<'_> {
             return halt;
         }
         Halt::Org(error)
+    }
+
+    /// Writes down what became of rows. Looks before whether records are deleted that the org says
+    /// it doesn't know: it says the same of those that Sloe may not see any more, and of rows that
+    /// name something that is gone.
+    pub(super) async fn settle_sent(
+        &mut self,
+        kind: RowKind,
+        operation: Operation,
+        mut done: Vec<(Line, RowOutcome)>,
+    ) -> Result<(), Halt> {
+        let gone = |(_, outcome): &&(Line, RowOutcome)| *outcome == RowOutcome::Deleted;
+        let keys: Vec<_> = done.iter().filter(gone).map(|(line, _)| line.key()).collect();
+        if operation == Operation::Update && !keys.is_empty() {
+            let mut deleted: BTreeMap<SfId, bool> = BTreeMap::new();
+            for row in self.client.rows_by_key(kind, &keys).await? {
+                deleted.insert(row.id, row.deleted);
+            }
+            for (line, outcome) in &mut done {
+                if *outcome != RowOutcome::Deleted {
+                    continue;
+                }
+                *outcome = match line.id.and_then(|id| deleted.get(&id)) {
+                    Some(true) => continue,
+                    Some(false) => letter::own(UNKNOWN),
+                    None => letter::own(letter::MISSING),
+                };
+            }
+        }
+        self.settle(done).await
     }
 
     /// Looks for rows that the org may have made: those that are there go on by
