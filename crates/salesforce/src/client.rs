@@ -153,23 +153,28 @@ impl Answer {
 }
 
 /// A successful answer whose body is still to come. The call is under way
-/// until this is dropped.
+/// until its body has ended, or this is dropped.
 pub(crate) struct Coming {
     call: &'static str,
     headers: HeaderMap,
     answer: reqwest::Response,
     patience: Duration,
-    _under_way: (Option<OwnedSemaphorePermit>, Option<Pass>),
+    under_way: (Option<OwnedSemaphorePermit>, Option<Pass>),
 }
 
 impl Coming {
     /// The next part of the body; `None` at its end. An end that the org did
     /// not announce is an error.
     pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
-        match tokio::time::timeout(self.patience, self.answer.chunk()).await {
-            Ok(read) => read.map_err(|error| Error::unreachable(self.call, error)),
-            Err(_) => Err(Error::Deadline { call: self.call, after: self.patience }),
+        let chunk = match tokio::time::timeout(self.patience, self.answer.chunk()).await {
+            Ok(read) => read.map_err(|error| Error::unreachable(self.call, error))?,
+            Err(_) => return Err(Error::Deadline { call: self.call, after: self.patience }),
+        };
+        if chunk.is_none() {
+            // Whoever still holds this may make the next call, and there may be one lane only.
+            self.under_way = (None, None);
         }
+        Ok(chunk)
     }
 
     /// What a header says.
@@ -178,7 +183,7 @@ impl Coming {
     }
 
     async fn whole(self, max: usize) -> Result<Answer, Error> {
-        let Self { call, headers, answer, _under_way, .. } = self;
+        let Self { call, headers, answer, under_way: _under_way, .. } = self;
         let body = read_bounded(call, answer, max).await?;
         Ok(Answer { call, headers, body })
     }
@@ -255,7 +260,7 @@ impl Client {
             pass = pass.as_ref().map(Pass::again);
             done = self.once(request, &token).await;
         }
-        done.map(|coming| Coming { _under_way: (permit, pass), ..coming })
+        done.map(|coming| Coming { under_way: (permit, pass), ..coming })
     }
 
     /// Lets the call through if the org's budget does, after a look at the
@@ -304,7 +309,7 @@ impl Client {
         tracing::debug!(org = %token.org, call, status, millis, used, "called");
         if (200..300).contains(&status) {
             let patience = self.options.deadline;
-            return Ok(Coming { call, headers, answer, patience, _under_way: (None, None) });
+            return Ok(Coming { call, headers, answer, patience, under_way: (None, None) });
         }
         let body = read_bounded(call, answer, MAX_ANSWER_BYTES).await?;
         let refused = refusal(call, status, &body);

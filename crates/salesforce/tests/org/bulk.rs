@@ -113,6 +113,22 @@ async fn a_job_is_opened_filled_closed_watched_and_read() {
 }
 
 #[tokio::test]
+async fn a_job_goes_through_where_only_one_call_may_run_at_a_time() {
+    let fake = Script {
+        succeeded: "sf__Id,sf__Created,Sloe_Id__c\na03000000000001AAA,true,k1\n",
+        failed: "sf__Id,sf__Error,Sloe_Id__c\n,UNABLE_TO_LOCK_ROW:busy:--,k2\n",
+        ..Script::new(&["JobComplete"])
+    }
+    .start()
+    .await;
+    let org = fake.org_with(Options { at_once: 1, ..quick() });
+    let rows = rows(&["k1", "k2"]);
+    let outcomes = org.bulk_run(&known_job(Operation::Upsert), Rows::Upsert(&rows)).await.unwrap();
+    assert!(matches!(outcomes[0], RowOutcome::Delivered { created: true, .. }));
+    assert_eq!(outcomes[1], retried("UNABLE_TO_LOCK_ROW"));
+}
+
+#[tokio::test]
 async fn an_update_job_finds_rows_by_id_and_tells_deleted_ones() {
     let (first, second) = ("a03000000000001AAA", "a03000000000002AAA");
     let fake = Script {
