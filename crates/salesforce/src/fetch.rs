@@ -22,7 +22,7 @@ use sloe_core::time::Timestamp;
 use bulk::{Bulk, Ended, Family};
 
 use crate::client::{API_VERSION, Answer, Client, Request, refusal};
-use crate::error::Error;
+use crate::error::{Advice, Error};
 use crate::map::{Column, Mapping, ReadNames, translate};
 use crate::query::{self, COUNT, Scope};
 use crate::wire::{Composite, CompositeAnswer, Page, Subanswer, Subrequest};
@@ -126,7 +126,8 @@ impl EventPages {
 
     /// The next events, most of the time in the order of their ids; empty after
     /// the last. An event may come twice. After an error the same page may be
-    /// asked for again.
+    /// asked for again. A page that can't be read in bulk is read by REST, and
+    /// all that follow it.
     ///
     /// # Errors
     /// As any call.
@@ -140,8 +141,15 @@ impl EventPages {
         let page = match std::mem::replace(&mut self.way, Way::OnlyRest) {
             Way::Done => Vec::new(),
             Way::Bulk(bulk) => match self.of_bulk(client, mapping, wanted, bulk).await {
-                Ok(page) => return Ok(page),
-                Err(Ended::Org(error)) => return Err(error),
+                Ok(page) => return Ok(self.passed(page)),
+                Err(Ended::Org(error)) if error.advice() == Advice::Wait => return Err(error),
+                Err(Ended::Org(error)) => {
+                    // A result can't be read twice from its middle, and one that can't be read
+                    // may not be readable when it is made anew either.
+                    tracing::warn!(%error, "the rest of the org's events is read page by page");
+                    self.way = Way::OnlyRest;
+                    self.by_rest(client, mapping, wanted).await?
+                }
                 Err(Ended::Unsorted) => {
                     tracing::warn!(
                         "the org sorts ids in its own way: its events are read page by page"
@@ -176,9 +184,9 @@ impl EventPages {
     ) -> Result<Vec<RawEvent>, Ended> {
         let families = bulk.next(mapping, wanted).await?;
         let ids: Vec<_> = families.iter().map(|family| family.event.id).collect();
-        // What fails here is read by REST: a result can't be read twice from its middle.
         let mut counts = counts(client, mapping, &ids, Asked::All(self.since)).await?;
         let as_of = bulk.as_of;
+        self.as_of.get_or_insert(as_of);
         self.way = Way::Bulk(bulk);
         let joined = families
             .into_iter()

@@ -234,6 +234,53 @@ async fn a_page_that_failed_is_read_again_without_a_gap() {
     assert_eq!(pages.next_page().await.unwrap().len(), 1);
 }
 
+/// An org of five events that answers Bulk queries: of their results, the
+/// second page of the events is `second`, whenever it is asked for.
+fn in_bulk(second: &Reply) -> impl Fn(&Seen) -> Reply + Send + Sync + 'static {
+    let (by_rest, second) = (org_of(5), second.clone());
+    move |seen| {
+        let Some((_, job)) = seen.path.split_once("/jobs/query") else { return by_rest(seen) };
+        let of_events = "750000000000001AAA";
+        if seen.method == "POST" {
+            let events = seen.json()["query"].as_str().unwrap().contains(" FROM Sloe_Event__c");
+            let id = if events { of_events } else { "750000000000002AAA" };
+            return Reply::json(&json!({ "id": id, "state": "UploadComplete" })).with("date", DATE);
+        }
+        let empty = "Id,Event__c\n".to_owned();
+        match job.split_once("/results") {
+            None => Reply::json(&json!({ "id": of_events, "state": "JobComplete" })),
+            Some((_, page)) if page.contains("locator=") => second.clone(),
+            Some(_) if job.contains(of_events) => {
+                let rows = [3, 4].map(|n| format!("{}\n", id(&format!("a00{n:012}"))));
+                Reply::csv(&format!("Id\n{}", rows.concat())).with("sforce-locator", "next")
+            }
+            Some(_) => Reply::csv(&empty),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_never_comes_in_bulk_is_read_by_rest_and_so_are_those_behind_it() {
+    let cut_off = Reply::csv("Id\n").with("sforce-numberofrecords", "1");
+    for second in [Reply::error(500, "UNKNOWN_EXCEPTION", "no"), cut_off] {
+        let fake = Fake::start(in_bulk(&second)).await;
+        let org = fake.org_with(Options { page_events: 2, bulk_events: 2, ..quick() });
+        let mut pages = org.fetch_all(None);
+        let mut read = Vec::new();
+        loop {
+            let page = pages.next_page().await.unwrap();
+            if page.is_empty() {
+                break;
+            }
+            read.extend(page.into_iter().map(|raw| raw.event.id));
+        }
+        let all: Vec<_> = (1..=5).map(|n| id(&format!("a00{n:012}"))).collect();
+        assert_eq!(read, all);
+        let jobs = fake.calls().into_iter().filter(|call| call.method == "POST");
+        assert_eq!(jobs.filter(|call| call.path.ends_with("/jobs/query")).count(), 3);
+    }
+}
+
 #[tokio::test]
 async fn counts_with_too_many_groups_are_asked_for_half_the_events_at_a_time() {
     let answer = org_of(4);
