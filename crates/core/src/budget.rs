@@ -202,7 +202,7 @@ impl Book {
         match may {
             May::Wait { .. } => return may,
             May::Go => self.last = Some(now),
-            May::Look => self.looked = Some(now),
+            May::Look => self.look(now),
         }
         self.count(now);
         may
@@ -219,6 +219,16 @@ impl Book {
         let opens =
             if room.line.left < calls * SCALE { None } else { self.opens(room, calls, now) };
         May::Wait { until: opens.unwrap_or_else(|| self.next_look(now)), closed: true }
+    }
+
+    /// Notes that the org's limits are looked at. What was told at a time still to
+    /// come, by a clock that was set back since, is taken as told now: it would be
+    /// too old to wait by, whatever the look tells, until that time is reached.
+    fn look(&mut self, now: Timestamp) {
+        self.looked = Some(now);
+        if let Some(told) = &mut self.told {
+            told.at = told.at.min(now);
+        }
     }
 
     /// Counts a call that goes without asking, as the second try after a new login does.

@@ -264,13 +264,17 @@ impl Client {
     }
 
     /// Lets the call through if the org's budget does, after a look at the
-    /// org's limits where it wants one.
+    /// org's limits where it wants one. Where it wants another, the call goes:
+    /// its answer tells as much.
     async fn pass(&self, call: &'static str, token: &Token) -> Result<Option<Pass>, Error> {
         let Some(gate) = &self.options.gate else { return Ok(None) };
+        let mut looked = false;
         loop {
             match gate.begin(self.purpose) {
                 May::Go => return Ok(Some(Pass::of(gate))),
+                May::Look if looked => return Ok(Some(Pass::of(gate))),
                 May::Look => {
+                    looked = true;
                     let _pass = Pass::of(gate);
                     let look = Request::get("read limits", limits_path());
                     // Its answer's header tells, even if it is a refusal. One that tells nothing

@@ -194,6 +194,19 @@ fn when_others_use_the_allowance_up_sloe_looks_again_every_quarter_of_an_hour() 
 }
 
 #[test]
+fn a_clock_that_was_set_back_costs_one_look_although_the_look_tells_nothing() {
+    let mut book = book(15_000, 15_000, 0, None);
+    let now = at(-3 * DAY_MILLIS);
+    assert_eq!(book.begin(Purpose::Outbox, now), May::Look);
+    book.end();
+    for minute in 0..15 {
+        let may = book.begin(Purpose::Outbox, now.plus_millis(minute * 60_000));
+        assert!(matches!(may, May::Wait { closed: true, .. }), "{minute}: {may:?}");
+    }
+    assert_eq!(book.begin(Purpose::Outbox, now.plus_millis(LOOK_MILLIS)), May::Look);
+}
+
+#[test]
 fn a_share_that_is_used_up_opens_when_its_oldest_calls_are_a_day_old() {
     let now = hour(at(0));
     let told = Some(Told { used: 15_000, max: 100_000, at: at(0) });

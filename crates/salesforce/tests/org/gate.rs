@@ -70,3 +70,39 @@ async fn too_many_calls_at_once_are_told_apart_and_tried_again_soon() {
     assert_eq!(advice, Advice::Retry);
     assert_eq!(heard, ["Refresh", "7 of 15000", "AtOnce gone", "end"]);
 }
+
+/// Knows too little to say, however often it is asked: ten times.
+#[derive(Debug, Default)]
+struct Doubting(Heard);
+
+impl Gate for Doubting {
+    fn begin(&self, purpose: Purpose) -> May {
+        let asked = self.0.0.lock().unwrap().len();
+        self.0.begin(purpose);
+        if asked < 20 { May::Look } else { May::Go }
+    }
+
+    fn again(&self) {}
+
+    fn follow(&self, _: Usage) {}
+
+    fn refuse(&self, _: Exhausted) {}
+
+    fn at_once(&self) -> usize {
+        1
+    }
+
+    fn end(&self) {
+        self.0.end();
+    }
+}
+
+#[tokio::test]
+async fn the_limits_are_looked_at_once_for_a_call_whatever_the_look_tells() {
+    let fake = Fake::start(|_| Reply::json(&serde_json::json!({}))).await;
+    let gate = Arc::new(Doubting::default());
+    let org = fake.org_with(Options { gate: Some(Arc::clone(&gate) as _), ..quick() });
+    org.limits().await.unwrap();
+    assert_eq!(fake.calls().len(), 2, "the look and the call");
+    assert_eq!(*gate.0.0.lock().unwrap(), ["Refresh", "end", "Refresh", "end"]);
+}
