@@ -4,7 +4,7 @@
 
 use std::io::Write;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use flate2::Compression;
@@ -20,6 +20,7 @@ use sloe_core::budget::{May, Purpose};
 use sloe_core::ids::OrgId;
 use sloe_core::time::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 
 use crate::auth::{Auth, Credentials, LOGIN_TIMEOUT, Token, is_loopback, parse_login_url};
 use crate::error::{Advice, Error, Private};
@@ -41,7 +42,8 @@ const MIN_COMPRESSED_BYTES: usize = 2 * 1024;
 pub struct Options {
     /// The org these credentials must lead to; `None` while connecting it.
     pub expected_org: Option<OrgId>,
-    /// How long one call may take, login and waiting for its turn included.
+    /// How long one call may take, login and waiting for its turn included. Of a
+    /// result that is read as it comes: its beginning, and each part of it.
     pub deadline: Duration,
     /// The same for an upload to, or the results of, a Bulk job.
     pub upload_deadline: Duration,
@@ -55,7 +57,8 @@ pub struct Options {
     pub poll_first: Duration,
     /// The longest pause between two looks at a Bulk job.
     pub poll_longest: Duration,
-    /// How long to wait for a Bulk job before leaving it to [`crate::Org::bulk_adopt`].
+    /// How long to wait for a Bulk job before leaving it to [`crate::Org::bulk_adopt`],
+    /// and how long each of its results may take that is read as it comes.
     pub job_patience: Duration,
     /// Who says when a call may go; `None` lets all go, as tools do.
     pub gate: Option<Arc<dyn Gate>>,
@@ -158,7 +161,10 @@ pub(crate) struct Coming {
     call: &'static str,
     headers: HeaderMap,
     answer: reqwest::Response,
+    /// How long a part may take.
     patience: Duration,
+    /// When the whole must have come, and how long that is.
+    until: (Instant, Duration),
     under_way: (Option<OwnedSemaphorePermit>, Option<Pass>),
 }
 
@@ -166,10 +172,16 @@ impl Coming {
     /// The next part of the body; `None` at its end. An end that the org did
     /// not announce is an error.
     pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
-        let chunk = match tokio::time::timeout(self.patience, self.answer.chunk()).await {
-            Ok(read) => read.map_err(|error| Error::unreachable(self.call, error))?,
-            Err(_) => return Err(Error::Deadline { call: self.call, after: self.patience }),
-        };
+        let (until, whole) = self.until;
+        let left = until.saturating_duration_since(Instant::now());
+        let after = if left < self.patience { whole } else { self.patience };
+        let late = Error::Deadline { call: self.call, after };
+        if left.is_zero() {
+            // A timeout lets through what is there already, and a body need not end.
+            return Err(late);
+        }
+        let part = tokio::time::timeout(left.min(self.patience), self.answer.chunk()).await;
+        let chunk = part.map_err(|_| late)?.map_err(|e| Error::unreachable(self.call, e))?;
         if chunk.is_none() {
             // Whoever still holds this may make the next call, and there may be one lane only.
             self.under_way = (None, None);
@@ -215,8 +227,9 @@ impl Client {
     pub(crate) async fn send(&self, request: &Request) -> Result<Answer, Error> {
         let Options { deadline, upload_deadline, .. } = self.options;
         let after = if request.upload { upload_deadline } else { deadline };
-        let whole = async { self.attempt(request).await?.whole(MAX_ANSWER_BYTES).await };
-        match tokio::time::timeout(after, whole).await {
+        let (permit, left) = self.turn(request, after).await?;
+        let whole = async { self.attempt(request, permit).await?.whole(MAX_ANSWER_BYTES).await };
+        match tokio::time::timeout(left, whole).await {
             Ok(result) => result,
             Err(_) => Err(Error::Deadline { call: request.call, after }),
         }
@@ -224,12 +237,28 @@ impl Client {
 
     /// Sends `request` and gives back a 2xx answer whose body is still to come:
     /// for bodies too large for memory. The deadline holds for its beginning,
-    /// and for each part of it.
+    /// and for each part of it; [`Options::job_patience`] for the whole.
     pub(crate) async fn stream(&self, request: &Request) -> Result<Coming, Error> {
         let after = self.options.deadline;
-        match tokio::time::timeout(after, self.attempt(request)).await {
+        let (permit, left) = self.turn(request, after).await?;
+        match tokio::time::timeout(left, self.attempt(request, permit)).await {
             Ok(result) => result,
             Err(_) => Err(Error::Deadline { call: request.call, after }),
+        }
+    }
+
+    /// Waits until the call may go beside the others, for `after` at most; the
+    /// permit, and what is left of that time.
+    async fn turn(
+        &self,
+        request: &Request,
+        after: Duration,
+    ) -> Result<(Option<OwnedSemaphorePermit>, Duration), Error> {
+        let asked = Instant::now();
+        let permit = self.meter.permit(self.options.gate.as_ref());
+        match tokio::time::timeout(after, permit).await {
+            Ok(permit) => Ok((permit, after.saturating_sub(asked.elapsed()))),
+            Err(_) => Err(Error::NoTurn { call: request.call, after }),
         }
     }
 
@@ -247,8 +276,11 @@ impl Client {
         self.send(request).await?.read()
     }
 
-    async fn attempt(&self, request: &Request) -> Result<Coming, Error> {
-        let permit = self.meter.permit(self.options.gate.as_ref()).await;
+    async fn attempt(
+        &self,
+        request: &Request,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Result<Coming, Error> {
         // A login that fails is no call.
         let token = self.auth.token().await?;
         let mut pass = self.pass(request.call, &token).await?;
@@ -312,8 +344,9 @@ impl Client {
         let used = self.meter.usage().map(|usage| usage.used);
         tracing::debug!(org = %token.org, call, status, millis, used, "called");
         if (200..300).contains(&status) {
-            let patience = self.options.deadline;
-            return Ok(Coming { call, headers, answer, patience, under_way: (None, None) });
+            let Options { deadline: patience, job_patience: whole, .. } = self.options;
+            let (until, under_way) = ((started + whole, whole), (None, None));
+            return Ok(Coming { call, headers, answer, patience, until, under_way });
         }
         let body = read_bounded(call, answer, MAX_ANSWER_BYTES).await?;
         let refused = refusal(call, status, &body);

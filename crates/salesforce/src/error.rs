@@ -127,6 +127,14 @@ pub enum Error {
         /// How long it waited.
         after: Duration,
     },
+    /// The call was not made: others took so long that it had no turn.
+    #[error("{call}: not sent, it had no turn beside other calls within {after:?}")]
+    NoTurn {
+        /// What Sloe was about to do.
+        call: &'static str,
+        /// How long it waited.
+        after: Duration,
+    },
     /// An answer that isn't what the API promises.
     #[error("{call}: the answer is not understood: {what}")]
     Malformed {
@@ -179,9 +187,10 @@ impl Error {
                 facts(code).map_or_else(|| for_status(*status), |facts| facts.call)
             }
             Self::Status { status, .. } => for_status(*status),
-            Self::Unreachable { .. } | Self::Deadline { .. } | Self::Malformed { .. } => {
-                Advice::Retry
-            }
+            Self::Unreachable { .. }
+            | Self::Deadline { .. }
+            | Self::NoTurn { .. }
+            | Self::Malformed { .. } => Advice::Retry,
             Self::Login { description, .. } if is_login_rate(description) => Advice::Wait,
             Self::Login { code, status, .. } => match code.as_str() {
                 "rate_limit_exceeded" => Advice::Wait,
@@ -275,6 +284,11 @@ impl Error {
             Self::Deadline { after, .. } => {
                 format!("Salesforce gave no answer within {} seconds.", after.as_secs())
             }
+            Self::NoTurn { after, .. } => format!(
+                "Sloe's other calls to the org took so long that this one had no turn within {} \
+                 seconds.",
+                after.as_secs()
+            ),
             Self::Malformed { .. } => "Salesforce's answer makes no sense.".to_owned(),
             Self::Login { status, .. } if self.advice() == Advice::Retry => {
                 format!("Salesforce's login does not work at the moment (HTTP {status}).")
@@ -310,6 +324,11 @@ impl Error {
             Self::Status { .. } | Self::Unreachable { .. } | Self::Deadline { .. } => {
                 "Nothing to do: Sloe tries again by itself and loses nothing meanwhile. If it \
                  lasts, look at status.salesforce.com and at the network between."
+            }
+            Self::NoTurn { .. } => {
+                "Nothing to do: Sloe tries again by itself. If it lasts, look at \
+                 status.salesforce.com, or let Sloe make more calls at once (sloe org budget \
+                 --at-once)."
             }
             Self::Malformed { .. } => {
                 "Check that the login address is the org's My Domain and that no proxy changes \

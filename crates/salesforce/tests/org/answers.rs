@@ -128,6 +128,33 @@ async fn a_call_ends_at_its_deadline_although_the_org_stays_silent() {
 }
 
 #[tokio::test]
+async fn a_call_that_had_no_turn_says_so_and_that_nothing_was_sent() {
+    // The first call waits for another, which has no turn before the first has ended.
+    let fake = Fake::start_with(
+        Some(2),
+        |n, fake| fake.log_in(n),
+        |_| Reply::json(&serde_json::json!({})),
+    )
+    .await;
+    let after = Duration::from_millis(200);
+    let org = fake.org_with(Options { at_once: 1, deadline: after, ..quick() });
+    let job = sloe_salesforce::Job {
+        id: sloe_salesforce::JobId::parse("750000000000001AAA").unwrap(),
+        kind: RowKind::Attendee,
+        operation: sloe_salesforce::Operation::Upsert,
+    };
+    // An upload may take longer than other calls.
+    let rows = [crate::rows::registered("k1")];
+    let error = tokio::select! {
+        biased;
+        done = org.bulk_run(&job, sloe_salesforce::Rows::Upsert(&rows)) => panic!("{done:?}"),
+        done = org.limits() => done.unwrap_err(),
+    };
+    assert!(matches!(error, Error::NoTurn { after: a, .. } if a == after), "{error:?}");
+    assert_eq!((error.advice(), error.may_have_arrived()), (Advice::Retry, false));
+}
+
+#[tokio::test]
 async fn no_more_calls_run_at_once_than_allowed() {
     let fake = Fake::start_with(
         Some(2),

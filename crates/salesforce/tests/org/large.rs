@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::fmt::Write;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -10,7 +11,7 @@ use axum::extract::Request;
 use axum::http::Response;
 use serde_json::json;
 use sloe_core::verify::RowStatus;
-use sloe_salesforce::{Credentials, Error, Flow, Mapping, Org, RowKind};
+use sloe_salesforce::{Credentials, Error, Flow, Mapping, Options, Org, RowKind};
 
 use crate::fake::{ORG, USER, id, quick};
 
@@ -73,17 +74,24 @@ fn answer(request: &Request, url: &str, pages: &[Page]) -> Response<Body> {
 }
 
 async fn org(pages: Vec<Page>) -> Org {
+    org_that(move |request, url| answer(request, url, &pages), quick()).await
+}
+
+async fn org_that(
+    answer: impl Fn(&Request, &str) -> Response<Body> + Send + Sync + 'static,
+    options: Options,
+) -> Org {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let (at, pages) = (url.clone(), Arc::new(pages));
+    let (at, answer) = (url.clone(), Arc::new(answer));
     let router = Router::new().fallback(move |request: Request| {
-        let answer = answer(&request, &at, &pages);
+        let answer = answer(&request, &at);
         async move { answer }
     });
     tokio::spawn(async move { axum::serve(listener, router).await });
     let flow =
         Flow::ClientCredentials { client_id: "c".into(), client_secret: "s".to_owned().into() };
-    Org::new(Credentials { login_url: url, flow }, Mapping::default(), quick()).unwrap()
+    Org::new(Credentials { login_url: url, flow }, Mapping::default(), options).unwrap()
 }
 
 /// Bytes that this process has in memory now.
@@ -130,4 +138,27 @@ async fn a_result_that_ends_too_early_is_refused_wherever_it_ends() {
     let org = org(vec![Page { rows: 0..10, promised: 11, missing: 0 }]).await;
     let done = org.rows_of(RowKind::Attendee, id(EVENT), 1 << 20, |_| {}).await;
     assert!(matches!(done, Err(Error::Malformed { .. })), "{done:?}");
+}
+
+#[tokio::test]
+async fn a_result_that_comes_without_end_is_given_up_after_the_job_s_patience() {
+    let long = Duration::from_secs(5);
+    let endless = move |request: &Request, url: &str| {
+        let page = Page { rows: 0..1, promised: 1, missing: 0 };
+        let mut response = answer(request, url, &[page]);
+        if request.uri().path().ends_with("/results") {
+            // It ends all the same, so that a client that waits for the end can be told from ours.
+            let began = Instant::now();
+            let rows = (0..).map(|n| Ok::<_, Infallible>(Bytes::from(line(n))));
+            let rows = rows.take_while(move |_| began.elapsed() < long);
+            let head = std::iter::once(Ok(Bytes::from_static(HEAD.as_bytes())));
+            *response.body_mut() = Body::from_stream(futures::stream::iter(head.chain(rows)));
+            response.headers_mut().remove("sforce-numberofrecords");
+        }
+        response
+    };
+    let options = Options { job_patience: Duration::from_millis(500), ..quick() };
+    let org = org_that(endless, options).await;
+    let done = org.rows_of(RowKind::Attendee, id(EVENT), 1 << 20, |_| {}).await;
+    assert!(matches!(done, Err(Error::Deadline { .. })), "{done:?}");
 }
