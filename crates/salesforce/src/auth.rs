@@ -13,7 +13,7 @@ use sloe_core::ids::{OrgId, SfId};
 use tokio::sync::Mutex;
 
 use crate::client::read_bounded;
-use crate::error::{Error, Private};
+use crate::error::{Error, Private, plain_code};
 use crate::wire::{TokenAnswer, TokenRefusal};
 
 const CALL: &str = "login";
@@ -240,11 +240,6 @@ fn sign(claims: &Claims, pem: &SecretString) -> Result<String, Error> {
 fn signing_key(pem: &SecretString) -> Result<EncodingKey, Error> {
     EncodingKey::from_rsa_pem(pem.expose_secret().as_bytes())
         .map_err(|_| Error::Settings("the private key is not an RSA key in PEM form".into()))
-}
-
-/// Codes come from outside and go to the log: letters, digits and underscores only.
-fn plain_code(code: &str) -> String {
-    code.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(64).collect()
 }
 
 /// The login address: `https`, or this machine.

@@ -23,7 +23,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use crate::auth::{Auth, Credentials, LOGIN_TIMEOUT, Token, is_loopback, parse_login_url};
-use crate::error::{Advice, Error, Private};
+use crate::error::{Advice, Error, Private, plain_code};
 use crate::limits::{Gate, Meter, Pass};
 use crate::wire::ApiError;
 
@@ -381,7 +381,7 @@ pub(crate) fn refusal(call: &'static str, status: u16, body: &[u8]) -> Error {
         Some(first) => Error::Refused {
             call,
             status,
-            code: first.error_code,
+            code: plain_code(&first.error_code),
             message: Private::new(&first.message),
         },
         None => Error::Status { call, status },

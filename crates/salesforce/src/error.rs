@@ -43,6 +43,16 @@ impl fmt::Debug for Private {
     }
 }
 
+/// A code that came from outside, as logs and the store may have it in the
+/// clear. What no code can be is not repeated, as it may quote a person:
+/// `unreadable` stands for it.
+pub(crate) fn plain_code(text: &str) -> String {
+    const LONGEST: usize = 80;
+    let is_plain = |c: u8| c.is_ascii_alphanumeric() || c == b'_';
+    let plain = (1..=LONGEST).contains(&text.len()) && text.bytes().all(is_plain);
+    if plain { text.to_owned() } else { "unreadable".to_owned() }
+}
+
 /// What to do about a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Advice {

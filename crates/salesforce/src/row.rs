@@ -5,7 +5,7 @@ use sloe_core::ids::SfId;
 use sloe_core::time::Timestamp;
 
 use crate::error::codes::facts;
-use crate::error::{Advice, Private};
+use crate::error::{Advice, Private, plain_code};
 use crate::map::{Column, Mapping, WriteNames};
 use crate::wire::SaveError;
 
@@ -245,7 +245,8 @@ pub(crate) fn judge(errors: Vec<SaveError>, names: &WriteNames, updating: bool) 
 }
 
 fn judge_one(error: SaveError, names: &WriteNames, updating: bool) -> RowOutcome {
-    let SaveError { status_code: code, message, fields } = error;
+    let SaveError { status_code, message, fields } = error;
+    let code = plain_code(&status_code);
     let blames = |name: &str| fields.iter().any(|field| field.eq_ignore_ascii_case(name));
     // The package's validation rule puts its error on the version field.
     let versioned = names.version.as_deref().is_some_and(blames);

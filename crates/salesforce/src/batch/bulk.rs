@@ -11,7 +11,8 @@ use sloe_core::ids::SfId;
 
 use super::table::{self, Line, Results};
 use crate::client::{API_VERSION, Client, Request};
-use crate::error::{Advice, Error, Private};
+use crate::error::codes::facts;
+use crate::error::{Advice, Error, Private, plain_code};
 use crate::map::{Mapping, RowKind};
 use crate::row::{Row, RowOutcome, Update, judge};
 use crate::wire::{JobChange, JobInfo, NewJob};
@@ -266,7 +267,7 @@ async fn finish(
     match complaint {
         // Nothing came of it and the org says why: the caller must know that
         // the same again would fare no better.
-        Some(text) if state == State::Failed && !written => Err(job_refusal(&text)),
+        Some(text) if state == State::Failed && !written => Err(job_refusal("bulk job", &text)),
         _ => Ok(Ended::With(outcomes)),
     }
 }
@@ -289,11 +290,15 @@ async fn wait(client: &Client, job: &JobId) -> Result<(State, Option<String>), E
     }
 }
 
-/// `InvalidBatch : Field name not found : X` and its like.
-fn job_refusal(complaint: &str) -> Error {
-    let code: String =
-        complaint.trim().chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-    Error::Refused { call: "bulk job", status: 0, code, message: Private::new(complaint) }
+/// `InvalidBatch : Field name not found : X` and its like. What has no code at
+/// its beginning is all message.
+pub(super) fn job_refusal(call: &'static str, complaint: &str) -> Error {
+    let code = match complaint.split_once(':') {
+        Some((code, _)) => code.trim(),
+        None => complaint.split_whitespace().next().filter(|c| facts(c).is_some()).unwrap_or(""),
+    };
+    let message = Private::new(complaint);
+    Error::Refused { call, status: 0, code: plain_code(code), message }
 }
 
 /// Whether an error is what [`job_refusal`] makes: no call's own has such a status.

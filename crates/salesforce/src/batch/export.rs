@@ -6,9 +6,10 @@ use std::time::Duration;
 use reqwest::Method;
 use sloe_core::ids::SfId;
 
+use super::bulk::job_refusal;
 use super::table::Results;
 use crate::client::{API_VERSION, Answer, Client, Request};
-use crate::error::{Advice, Error, Private};
+use crate::error::{Advice, Error};
 use crate::wire::{JobInfo, NewQueryJob};
 
 const CALL: &str = "bulk query";
@@ -96,9 +97,7 @@ pub(crate) async fn wait(client: &Client, id: SfId) -> Result<(), Error> {
                 "UploadComplete" | "InProgress" => failures = 0,
                 "Failed" | "Aborted" => {
                     let text = info.error_message.unwrap_or_default();
-                    let code = text.split(':').next().unwrap_or_default().trim().to_owned();
-                    let message = Private::new(&text);
-                    return Err(Error::Refused { call: CALL, status: 0, code, message });
+                    return Err(job_refusal(CALL, &text));
                 }
                 _ => return Err(odd("a state that is none")),
             },

@@ -10,6 +10,7 @@ use sloe_core::ids::SfId;
 
 use crate::client::Coming;
 use crate::error::Error;
+use crate::error::codes::facts;
 use crate::map::{Column, Mapping, WriteNames};
 use crate::row::{CSV_NULL, Row};
 use crate::wire::SaveError;
@@ -197,10 +198,13 @@ fn cut_off() -> Error {
 }
 
 /// Reads `sf__Error`: `CODE:message:Field_A__c Field_B__c --`. The message may
-/// hold colons of its own.
+/// hold colons of its own. What has no code at its beginning is all message.
 pub(crate) fn parse_error(text: &str) -> SaveError {
     let text = text.trim().trim_end_matches('-').trim_end();
     let (code, rest) = text.split_once(':').unwrap_or((text, ""));
+    let is_capital = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
+    let is_code = facts(code).is_some() || code.bytes().all(is_capital);
+    let (code, rest) = if is_code { (code, rest) } else { ("", text) };
     let is_name = |word: &&str| word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     let split = |words: &str| -> Vec<String> {
         let words = words.split([',', ' ']).map(str::trim).filter(|word| !word.is_empty());
@@ -286,6 +290,16 @@ mod tests {
         assert!(error.message.starts_with("Foreign key external ID: k9"), "{}", error.message);
         assert!(error.fields.is_empty());
         assert_eq!(parse_error("").status_code, "");
+        assert_eq!(parse_error("UNABLE_TO_LOCK_ROW").status_code, "UNABLE_TO_LOCK_ROW");
+    }
+
+    #[test]
+    fn the_org_s_words_are_no_code_although_they_stand_where_codes_do() {
+        for text in ["Ng", "Ann Ng is taken --", "Ng:is taken", "Ann Ng: is taken: Email__c --"] {
+            let error = parse_error(text);
+            assert_eq!(error.status_code, "", "{text}");
+            assert!(error.message.contains("Ng"), "{text}: {}", error.message);
+        }
     }
 
     async fn read(body: &[u8]) -> Result<Vec<[String; 3]>, Error> {

@@ -222,6 +222,17 @@ async fn what_only_needs_time_is_retried() {
 }
 
 #[tokio::test]
+async fn what_is_no_code_is_not_repeated_as_one() {
+    for outcome in outcomes_of(failed("Żaneta O'Neil is taken", "see above", &[])).await {
+        let RowOutcome::Rejected(why) = outcome else { panic!("{outcome:?}") };
+        assert_eq!(why.code, "unreadable");
+    }
+    let fake = Fake::start(|_| Reply::error(400, "Żaneta O'Neil is taken", "")).await;
+    let error = fake.org().limits().await.unwrap_err();
+    assert_eq!(error.code(), Some("unreadable"));
+}
+
+#[tokio::test]
 async fn a_refusal_without_reason_and_a_success_without_id_are_asked_again() {
     for answer in [
         json!({ "success": false }),
