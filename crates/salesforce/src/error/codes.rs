@@ -2,7 +2,8 @@
 //! row, what it means, what helps and who can do it.
 //!
 //! Sources: REST API Developer Guide ("Status Codes and Error Responses"),
-//! SOAP API guide ("`StatusCode`"), and messages that public clients report.
+//! SOAP API guide ("`StatusCode`"), Bulk API 2.0 guide ("Errors"), and messages
+//! that public clients report.
 
 use super::{Advice, Owner};
 
@@ -279,6 +280,21 @@ static CODES: &[CodeFacts] = &[
         ROW,
         "The org doesn't let the record be deleted.",
         "Find out in Salesforce what holds it, then send the row again from the dead letters.",
+    ),
+    // What the message of a Bulk job that failed begins with.
+    known(
+        "TooManyLockFailure",
+        PASSES,
+        "Other processes were changing the records that a Bulk job changes.",
+        AGAIN,
+    ),
+    known("InternalServerError", PASSES, "Salesforce failed inside.", AGAIN),
+    known("Timeout", PASSES, "The org took too long over a Bulk job.", AGAIN),
+    known(
+        "ExceededQuota",
+        USED_UP,
+        "The org's daily allowance of Bulk jobs is used up.",
+        "Nothing is lost: Sloe sends on when Salesforce allows it. If it happens often, find out which integration makes the jobs (Setup, Bulk Data Load Jobs).",
     ),
     known("INVALIDJOB", PASSES, "The Bulk job doesn't exist any more.", AGAIN),
     known("INVALIDJOBSTATE", PASSES, "The Bulk job is in another state than expected.", AGAIN),

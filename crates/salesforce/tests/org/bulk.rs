@@ -179,6 +179,38 @@ async fn a_job_that_fails_as_a_whole_says_why_unless_rows_were_written() {
     assert_eq!(outcomes[1], retried("not-reported"));
 }
 
+async fn why_it_failed(complaint: &str) -> Error {
+    let failed = json!({ "id": JOB, "state": "Failed", "errorMessage": complaint });
+    let script = Script::new(&["Open"]);
+    *script.states.lock().unwrap() = vec![Reply::json(&failed)];
+    let fake = script.start().await;
+    let job = known_job(Operation::Upsert);
+    fake.org().bulk_run(&job, Rows::Upsert(&rows(&["k1"]))).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn a_job_that_fails_for_what_passes_is_made_again() {
+    for (complaint, advice) in [
+        ("TooManyLockFailure : Too many lock failure (200)", Advice::Retry),
+        ("InternalServerError : unexpected", Advice::Retry),
+        ("Timeout", Advice::Retry),
+        ("ExceededQuota : too many batches in 24 hours", Advice::Wait),
+        ("InvalidBatch : Field name not found : X", Advice::Stop),
+    ] {
+        assert_eq!(why_it_failed(complaint).await.advice(), advice, "{complaint}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_job_s_complaint_quotes_is_not_in_its_code() {
+    for complaint in ["Ng", "Ann Ng could not be read", "Ann Ng : could not be read"] {
+        let error = why_it_failed(complaint).await;
+        assert_eq!(error.code(), Some("unreadable"), "{complaint}");
+        assert!(!format!("{error} {error:?} {}", error.means()).contains("Ng"), "{error:?}");
+        assert!(error.message().is_some_and(|words| words.reveal().contains("Ng")));
+    }
+}
+
 #[tokio::test]
 async fn a_look_that_fails_does_not_lose_the_job() {
     let script = Script::new(&["Open"]);
