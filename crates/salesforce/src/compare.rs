@@ -87,11 +87,32 @@ pub struct OrgRow {
 
 impl Org {
     /// Counts what the org holds of up to [`COUNTED_EVENTS`] events, in one
-    /// API call, and one more for each 2,000 items or sessions.
+    /// API call, and one more for each 2,000 items or sessions. Where that takes
+    /// the org too long, half the events at a time.
     ///
     /// # Errors
     /// As any call.
     pub async fn count_rows(&self, events: &[SfId]) -> Result<Counted, Error> {
+        let mut total = Counted::default();
+        let mut todo = vec![events];
+        while let Some(ids) = todo.pop().filter(|ids| !ids.is_empty()) {
+            match self.count_at_once(ids).await {
+                Ok(counted) => {
+                    total.attendees.extend(counted.attendees);
+                    total.sessions.extend(counted.sessions);
+                    total.figures.extend(counted.figures);
+                }
+                Err(error) if took_too_long(&error) && ids.len() > 1 => {
+                    let (left, right) = ids.split_at(ids.len() / 2);
+                    todo.extend([left, right]);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(total)
+    }
+
+    async fn count_at_once(&self, events: &[SfId]) -> Result<Counted, Error> {
         let (client, mapping) = self.parts();
         let parts = vec![
             fetch::part("attendees", &tally(mapping, RowKind::Attendee, events), false),
@@ -198,6 +219,11 @@ impl Org {
         }
         Ok(found)
     }
+}
+
+/// Whether fewer events may be counted where so many were not.
+fn took_too_long(error: &Error) -> bool {
+    matches!(error, Error::Deadline { .. }) || error.code() == Some("QUERY_TIMEOUT")
 }
 
 async fn by_bulk(

@@ -53,11 +53,19 @@ pub(crate) struct Reply {
     status: u16,
     headers: Vec<(&'static str, String)>,
     body: Vec<u8>,
+    /// The body is said to come, and never does.
+    silent: bool,
 }
 
 impl Reply {
     pub(crate) fn new(status: u16, kind: &str, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, headers: vec![("content-type", kind.to_owned())], body: body.into() }
+        let headers = vec![("content-type", kind.to_owned())];
+        Self { status, headers, body: body.into(), silent: false }
+    }
+
+    /// An answer that begins and goes no further.
+    pub(crate) fn silence() -> Self {
+        Self { silent: true, ..Self::new(200, "application/json", "") }
     }
 
     pub(crate) fn json(body: &serde_json::Value) -> Self {
@@ -82,6 +90,10 @@ impl Reply {
         let mut builder = Response::builder().status(self.status);
         for (name, value) in self.headers {
             builder = builder.header(name, value);
+        }
+        if self.silent {
+            let nothing = futures::stream::pending::<Result<Bytes, std::convert::Infallible>>();
+            return builder.body(Body::from_stream(nothing)).unwrap();
         }
         builder.body(Body::from(self.body)).unwrap()
     }

@@ -4,6 +4,7 @@
 
 mod answers;
 mod bulk;
+mod compare;
 mod events;
 mod fake;
 mod gate;
