@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 use sloe_sim::org::{Options, Seed};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::bulk;
 use crate::client::{EVENT, Org, SEED, options};
 
 /// The first error's code and its fields.
@@ -237,6 +238,65 @@ async fn every_rule_of_a_field_is_enforced_with_its_code() {
     assert_eq!((status.as_u16(), refusal(&body).0), (400, "FIELD_CUSTOM_VALIDATION_EXCEPTION"));
 }
 
+/// An account has a number as its external id, and accounts refer to each other.
+const NUMBERED: &str = r#"
+[[field]]
+object = "Account"
+name = "Ext_Num__c"
+label = "Number"
+type = "Number"
+external_id = true
+
+[[field]]
+object = "Account"
+name = "Parent__c"
+label = "Parent"
+type = "Lookup"
+to = "Account"
+"#;
+
+#[tokio::test]
+async fn a_number_is_an_external_id_however_it_is_written() {
+    let seed = Seed::parse(&format!("{SEED}\n{NUMBERED}")).unwrap();
+    let org = Org::with(Options { seed, ..options() }).await;
+    let upsert = async |key: &str, record: Json| {
+        org.patch(&format!("/sobjects/Account/Ext_Num__c/{key}"), record).await
+    };
+    let (status, made) = upsert("42", json!({ "Name": "Mill" })).await;
+    assert_eq!(status, 201, "{made}");
+    for key in ["42", "42.0"] {
+        let (status, again) = upsert(key, json!({ "Name": "Mill" })).await;
+        assert_eq!((status.as_u16(), &again["id"]), (200, &made["id"]), "{again}");
+    }
+    let record = json!({ "Name": "Copy", "Ext_Num__c": 42 });
+    assert_eq!(refusal(&org.post("/sobjects/Account", record).await.1).0, "DUPLICATE_VALUE");
+    let parent = json!({ "Name": "Barn", "Parent__r": { "Ext_Num__c": 42 } });
+    assert_eq!(upsert("0", parent).await.0, 201);
+
+    let record = |key: Json, name: &str| json!({ "attributes": { "type": "Account" }, "Ext_Num__c": key, "Name": name });
+    let path = "/composite/sobjects/Account/Ext_Num__c";
+    let records = [record(json!(42), "Old Mill"), record(json!(-0.0), "Old Barn")];
+    let (_, body) = org.patch(path, json!({ "records": records })).await;
+    assert!(body.as_array().unwrap().iter().all(|one| one["created"] == false), "{body}");
+    let records = [record(json!(42), "A"), record(json!("42.0"), "B")];
+    let (_, body) = org.patch(path, json!({ "records": records })).await;
+    assert_eq!(body[1]["errors"][0]["statusCode"], "DUPLICATE_VALUE", "{body}");
+
+    let job =
+        json!({ "object": "Account", "operation": "upsert", "externalIdFieldName": "Ext_Num__c" });
+    let job = bulk::open(&org, job).await;
+    let rows = "Ext_Num__c,Name\n42.0,Bulk\n7,A\n7.0,B\nmany,C\n";
+    bulk::upload(&org, &job, rows.to_owned()).await;
+    assert_eq!(bulk::finish(&org, &job).await["numberRecordsFailed"], 3);
+    let rows = org
+        .records("SELECT Name, Parent__r.Ext_Num__c FROM Account WHERE Ext_Num__c IN (42, 0) ORDER BY Ext_Num__c")
+        .await;
+    let names: Vec<&Json> = rows.iter().map(|row| &row["Name"]).collect();
+    assert_eq!(names, ["Old Barn", "Bulk"]);
+    assert_eq!(rows[0]["Parent__r"]["Ext_Num__c"], 42.0);
+    assert!(org.records("SELECT Id FROM Account WHERE Ext_Num__c = null").await.is_empty());
+}
+
 #[tokio::test]
 async fn an_external_id_is_unique_until_its_holder_is_deleted() {
     let org = Org::start().await;
@@ -422,11 +482,11 @@ async fn bodies_in_chunks_are_taken_for_tokens_json_and_csv() {
         in_chunks(&org, lead, &["{\"LastName\":\"D", "oe\",\"Company\":\"X\"}"]).await;
     assert_eq!(status, 201, "{answer}");
     let job = json!({ "object": "Lead", "operation": "insert" });
-    let job = crate::bulk::open(&org, job).await;
+    let job = bulk::open(&org, job).await;
     let batches = format!("PUT /services/data/v62.0/jobs/ingest/{job}/batches; text/csv");
     let (status, answer) = in_chunks(&org, &batches, &["LastName,Com", "pany\nRoe,", "Y\n"]).await;
     assert_eq!(status, 201, "{answer}");
-    assert_eq!(crate::bulk::finish(&org, &job).await["numberRecordsFailed"], 0);
+    assert_eq!(bulk::finish(&org, &job).await["numberRecordsFailed"], 0);
     let names = org.records("SELECT Name FROM Lead ORDER BY Name").await;
     assert_eq!((&names[0]["Name"], &names[1]["Name"]), (&json!("Doe"), &json!("Roe")));
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 use sloe_core::ids::SfId;
 
-use super::input::{Fault, assigns, key_field_of};
+use super::input::{Fault, assigns, key_field_of, key_name};
 use super::records::{must_be_writable, result_entry};
 use super::reply::{ApiError, Call, Reply};
 use super::retrieve;
@@ -205,7 +205,7 @@ fn mark_repeated(database: &Database, work: &mut [Work]) {
     let name = |work: &Work| match work {
         Work::Upsert(object, key_field, key, _) => {
             let field = database.object(*object).fields.get(*key_field)?;
-            Some(if field.case_sensitive { key.clone() } else { key.to_lowercase() })
+            Some(key_name(field, key))
         }
         Work::Update(_, id, _) => Some(id.to_string()),
         _ => None,

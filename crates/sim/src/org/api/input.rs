@@ -3,8 +3,8 @@
 use serde_json::{Map, Value as Json};
 
 use super::reply::ApiError;
-use crate::org::data::{Assign, Database, JsonFault, RowError, Value};
-use crate::org::schema::{Kind, Object};
+use crate::org::data::{Assign, Database, JsonFault, RowError, Value, key_of};
+use crate::org::schema::{Field, Kind, Object};
 
 /// Where a named column leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +46,12 @@ pub(crate) fn key_field_of(object: &Object, name: &str) -> Result<usize, ApiErro
             format!("Provided external ID field does not exist or is not accessible: {name}"),
         )
     })
+}
+
+/// The same for all ways to write one key; one that can't be of its field is as it is written.
+pub(crate) fn key_name(field: &Field, key: &str) -> String {
+    let value = Value::from_text(field, key);
+    value.map_or_else(|_| key.to_owned(), |value| key_of(Some(field), &value).into_owned())
 }
 
 fn link(database: &Database, object: &Object, relationship: &str, key: &str) -> Option<Target> {

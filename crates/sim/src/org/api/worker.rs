@@ -9,7 +9,7 @@ use std::time::Instant;
 use csv::{ByteRecord, Position, StringRecord};
 use tokio::task::{JoinSet, spawn_blocking};
 
-use super::input::{Target, cell, column};
+use super::input::{Target, cell, column, key_name};
 use super::jobs::{Job, Operation, Outcome, Phase};
 use super::reply::origin;
 use crate::org::data::{Assign, Database, RowError};
@@ -330,10 +330,12 @@ fn write_chunk(
     let key_of = |record: &StringRecord| {
         columns.key.and_then(|key| record.get(key)).unwrap_or_default().to_owned()
     };
+    let key_field = job.key_field.and_then(|key| object.fields.get(key));
+    let name_of = |key: &str| key_field.map_or_else(String::new, |field| key_name(field, key));
     let mut seen: HashMap<String, usize> = HashMap::new();
     if job.operation == Operation::Upsert {
         for record in chunk {
-            *seen.entry(key_of(record)).or_default() += 1;
+            *seen.entry(name_of(&key_of(record))).or_default() += 1;
         }
     }
     let each = chunk.iter().zip(hurt).map(|(record, hurt)| {
@@ -342,7 +344,7 @@ fn write_chunk(
             let message =
                 format!("the row has {} columns, its header {}", record.len(), plan.width);
             Err(vec![RowError::new("INVALID_CSV_ROW", message)])
-        } else if seen.get(&key).is_some_and(|count| *count > 1) && !key.is_empty() {
+        } else if !key.is_empty() && seen.get(&name_of(&key)).is_some_and(|count| *count > 1) {
             Err(vec![RowError::new(
                 "DUPLICATE_VALUE",
                 format!("Duplicate external id specified: {key}"),

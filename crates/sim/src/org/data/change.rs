@@ -195,10 +195,11 @@ impl Database {
             let row = SfId::parse(key.trim()).ok().and_then(|id| table.get_live(id));
             return row.map_or(Found::None, |row| Found::One(row.id));
         }
-        if let Some(hit) = table.by_key(key_field, key.trim()) {
+        // What can't be a value of the field no record has.
+        let Ok(wanted) = Value::from_text(field, key) else { return Found::None };
+        if let Some(hit) = table.by_key(key_field, &wanted) {
             return hit.map_or(Found::None, Found::One);
         }
-        let wanted = Value::from_text(field, key).unwrap_or(Value::Null);
         let same = |row: &&Row| {
             !row.deleted
                 && row
@@ -309,8 +310,8 @@ impl Database {
             {
                 errors.extend(self.check_reference(field, &reference.to, *id));
             }
-            if let (true, Some(text)) = (field.unique, value.text())
-                && let Some(Some(other)) = self.table(object).by_key(number, text)
+            if field.unique
+                && let Some(Some(other)) = self.table(object).by_key(number, &value)
                 && other != row.id
             {
                 let shown = other.as_str().get(..15).unwrap_or_default();

@@ -19,7 +19,7 @@ pub(crate) use change::{Assign, Found};
 pub(crate) use error::RowError;
 use locks::Locks;
 pub(crate) use log::Log;
-pub(crate) use table::{Row, Table};
+pub(crate) use table::{Row, Table, key_of};
 pub(crate) use value::{JsonFault, Value, format_time, parse_time, soap_name};
 
 use super::kept::Entry;

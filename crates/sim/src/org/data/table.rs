@@ -159,19 +159,19 @@ impl Table {
         for (number, slot, index) in &mut self.indexes {
             let value = row.get(*slot);
             match (index, value.as_ref()) {
-                (Index::Key { by, .. }, Value::Text(text)) => {
-                    let key = fold_key(self.object.fields.get(*number), text);
-                    if add {
-                        by.insert(key.into(), row.id);
-                    } else {
-                        by.remove(&*key);
-                    }
-                }
-                (Index::Key { blank, .. }, _) => {
+                (Index::Key { blank, .. }, Value::Null) => {
                     if add {
                         blank.insert(row.id);
                     } else {
                         blank.remove(&row.id);
+                    }
+                }
+                (Index::Key { by, .. }, value) => {
+                    let key = key_of(self.object.fields.get(*number), value);
+                    if add {
+                        by.insert(key.into(), row.id);
+                    } else {
+                        by.remove(&*key);
                     }
                 }
                 (Index::Parent(pairs), Value::Id(parent)) => {
@@ -190,11 +190,13 @@ impl Table {
         self.indexes.iter().find(|(number, ..)| *number == field).map(|(.., index)| index)
     }
 
-    /// The live row that holds this text in a unique field. The outer option: whether the field is indexed at all.
-    pub(crate) fn by_key(&self, field: usize, text: &str) -> Option<Option<SfId>> {
+    /// The live row that holds this value in a unique field; nothing is held by none. The outer option: whether the
+    /// field is indexed at all.
+    pub(crate) fn by_key(&self, field: usize, value: &Value) -> Option<Option<SfId>> {
         match self.index(field)? {
+            Index::Key { .. } if value.is_null() => Some(None),
             Index::Key { by, .. } => {
-                Some(by.get(&*fold_key(self.object.fields.get(field), text)).copied())
+                Some(by.get(&*key_of(self.object.fields.get(field), value)).copied())
             }
             Index::Parent(_) => None,
         }
@@ -235,9 +237,15 @@ impl Table {
     }
 }
 
-fn fold_key<'a>(field: Option<&Field>, text: &'a str) -> Cow<'a, str> {
+/// The text that equal values of one field share, and no others.
+pub(crate) fn key_of<'a>(field: Option<&Field>, value: &'a Value) -> Cow<'a, str> {
+    let text = match value {
+        // Zero has two signs and is one number.
+        Value::Number(0.0) => Cow::Borrowed("0.0"),
+        other => other.to_text(),
+    };
     if field.is_some_and(|f| f.case_sensitive) || !text.chars().any(char::is_uppercase) {
-        Cow::Borrowed(text)
+        text
     } else {
         Cow::Owned(text.to_lowercase())
     }

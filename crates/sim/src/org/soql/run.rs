@@ -167,11 +167,10 @@ fn compare_candidates(
         (Kind::Reference(_), Value::Id(parent)) => {
             Some(table.children(column.field, *parent)?.take(bound).collect())
         }
-        (_, Value::Text(text)) => Some(table.by_key(column.field, text)?.into_iter().collect()),
         (_, Value::Null) => table
             .blanks(column.field)
             .map(|ids: &BTreeSet<SfId>| ids.iter().copied().take(bound).collect()),
-        _ => None,
+        _ => Some(table.by_key(column.field, value)?.into_iter().collect()),
     }
 }
 
