@@ -53,6 +53,26 @@ async fn acknowledged_records_survive_without_a_clean_stop() {
 }
 
 #[tokio::test]
+async fn a_log_that_ends_within_a_character_is_read_up_to_its_last_whole_commit() {
+    let directory = tempfile::tempdir().unwrap();
+    let org = Org::kept_in(directory.path().to_owned()).await;
+    org.attendee("one").await;
+    let record = json!({ "Sloe_Id__c": "two", "Last_Name__c": "Zoë 🎟", "Event__c": EVENT });
+    assert_eq!(org.post("/sobjects/Sloe_Attendee__c", record).await.0, 201);
+    let left = left_behind(directory.path());
+    let log = left.path().join("records.log");
+    let whole = std::fs::read(&log).unwrap();
+    for character in ["ë", "🎟"] {
+        let at = whole.windows(character.len()).position(|bytes| bytes == character.as_bytes());
+        std::fs::write(&log, &whole[..=at.unwrap()]).unwrap();
+        let org = Org::kept_in(left.path().to_owned()).await;
+        let rows = org.records("SELECT Sloe_Id__c FROM Sloe_Attendee__c").await;
+        assert_eq!((rows.len(), &rows[0]["Sloe_Id__c"]), (1, &json!("one")), "{character}");
+        org.running.shutdown().await;
+    }
+}
+
+#[tokio::test]
 async fn a_directory_in_use_or_of_another_org_is_refused_in_one_sentence() {
     let directory = tempfile::tempdir().unwrap();
     let org = Org::kept_in(directory.path().to_owned()).await;

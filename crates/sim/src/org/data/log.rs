@@ -20,7 +20,7 @@ use crate::org::schema::{Object, Slot};
 /// The log may outgrow what its last rewriting left by so much, or by its size then, whichever is more.
 const SLACK: u64 = 32 * 1024 * 1024;
 /// How an entry's line begins; every other line is a record's.
-const ENTRY: &str = "{\"entry\":";
+const ENTRY: &[u8] = b"{\"entry\":";
 
 /// A record's line.
 #[derive(Serialize, Deserialize)]
@@ -214,13 +214,15 @@ struct Found {
 /// Reads all whole commits.
 fn read(file: &File, path: &Path, database: &mut Database) -> Result<Found, String> {
     let mut reader = BufReader::new(file);
-    let mut line = String::new();
+    // Bytes: a line that was cut off may end within a character.
+    let mut line = Vec::new();
     let mut found = Found::default();
     let (mut commit, mut bytes) = (Vec::new(), 0_u64);
     for number in 1_u64.. {
         line.clear();
-        let size = reader.read_line(&mut line).map_err(|e| format!("{}: {e}", path.display()))?;
-        if size == 0 || !line.ends_with('\n') {
+        let size =
+            reader.read_until(b'\n', &mut line).map_err(|e| format!("{}: {e}", path.display()))?;
+        if !line.ends_with(b"\n") {
             break;
         }
         let (said, more) = parse(database, &line).map_err(|e| {
@@ -247,12 +249,12 @@ fn read(file: &File, path: &Path, database: &mut Database) -> Result<Found, Stri
 }
 
 /// What a line says, and whether its commit goes on.
-fn parse(database: &Database, line: &str) -> Result<(Said, bool), String> {
+fn parse(database: &Database, line: &[u8]) -> Result<(Said, bool), String> {
     if line.starts_with(ENTRY) {
-        let noted: Noted<Entry> = serde_json::from_str(line).map_err(|e| e.to_string())?;
+        let noted: Noted<Entry> = serde_json::from_slice(line).map_err(|e| e.to_string())?;
         return Ok((Said::Entry(noted.entry), noted.more));
     }
-    let parsed: Line = serde_json::from_str(line).map_err(|e| e.to_string())?;
+    let parsed: Line = serde_json::from_slice(line).map_err(|e| e.to_string())?;
     let (object, row) = to_row(database, &parsed)?;
     Ok((Said::Record(object, row), parsed.more))
 }
