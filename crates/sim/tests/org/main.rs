@@ -7,6 +7,7 @@ mod client;
 mod composite;
 mod compressed;
 mod computed;
+mod drift;
 #[cfg(feature = "pubsub")]
 mod events;
 mod faults;

@@ -4,6 +4,7 @@
 //! process loses nothing. All lines of a commit but the last say that there is more: a commit that was cut off is
 //! dropped as a whole when the log is read.
 
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -15,7 +16,7 @@ use sloe_core::ids::SfId;
 use super::compute::fill_in;
 use super::{Database, Row, Value};
 use crate::org::kept::Entry;
-use crate::org::schema::{Object, Slot};
+use crate::org::schema::{Computed, Field, Object, Slot};
 
 /// The log may outgrow what its last rewriting left by so much, or by its size then, whichever is more.
 const SLACK: u64 = 32 * 1024 * 1024;
@@ -52,6 +53,8 @@ struct Noted<E> {
 enum Said {
     Record(usize, Row),
     Entry(Entry),
+    /// A record of an object that is no more.
+    Gone,
 }
 
 /// An open log, locked against a second process.
@@ -171,10 +174,18 @@ fn write_entry(out: &mut Vec<u8>, entry: &Entry, more: bool) {
     out.push(b'\n');
 }
 
+fn is_formula(field: &Field) -> bool {
+    matches!(field.computed, Some(Computed::Formula { .. }))
+}
+
 fn write_line(out: &mut Vec<u8>, object: &Object, row: &Row, more: bool) {
     let mut values = serde_json::Map::new();
     for field in &object.fields {
         let Slot::Stored(_) = field.slot else { continue };
+        // What a formula gives is worked out anew: it may be another one by then.
+        if is_formula(field) {
+            continue;
+        }
         let json = match row.get(field.slot).as_ref() {
             Value::Null => continue,
             Value::Bool(b) => (*b).into(),
@@ -217,7 +228,7 @@ fn read(file: &File, path: &Path, database: &mut Database) -> Result<Found, Stri
     // Bytes: a line that was cut off may end within a character.
     let mut line = Vec::new();
     let mut found = Found::default();
-    let (mut commit, mut bytes) = (Vec::new(), 0_u64);
+    let (mut commit, mut bytes, mut gone) = (Vec::new(), 0_u64, BTreeSet::new());
     for number in 1_u64.. {
         line.clear();
         let size =
@@ -225,7 +236,7 @@ fn read(file: &File, path: &Path, database: &mut Database) -> Result<Found, Stri
         if !line.ends_with(b"\n") {
             break;
         }
-        let (said, more) = parse(database, &line).map_err(|e| {
+        let (said, more) = parse(database, &line, &mut gone).map_err(|e| {
             format!(
                 "{}: line {number} isn't a record: {e}. Restore the file, or remove it to start anew",
                 path.display()
@@ -242,27 +253,40 @@ fn read(file: &File, path: &Path, database: &mut Database) -> Result<Found, Stri
                 Said::Record(object, row) => restore(database, object, row),
                 Said::Entry(Entry::Rewritten) => found.rewritten = found.whole,
                 Said::Entry(entry) => found.entries.push(entry),
+                Said::Gone => {}
             }
         }
+    }
+    for name in gone {
+        tracing::warn!(%name, "what was kept of this is let go: it fits the schema no more");
     }
     Ok(found)
 }
 
-/// What a line says, and whether its commit goes on.
-fn parse(database: &Database, line: &[u8]) -> Result<(Said, bool), String> {
+/// What a line says, and whether its commit goes on. Objects and fields that it fits no more are added to `gone`.
+fn parse(
+    database: &Database,
+    line: &[u8],
+    gone: &mut BTreeSet<String>,
+) -> Result<(Said, bool), String> {
     if line.starts_with(ENTRY) {
         let noted: Noted<Entry> = serde_json::from_slice(line).map_err(|e| e.to_string())?;
         return Ok((Said::Entry(noted.entry), noted.more));
     }
     let parsed: Line = serde_json::from_slice(line).map_err(|e| e.to_string())?;
-    let (object, row) = to_row(database, &parsed)?;
-    Ok((Said::Record(object, row), parsed.more))
+    let said = match database.schema().find(&parsed.object) {
+        Some(object) => Said::Record(object, to_row(database.object(object), &parsed, gone)?),
+        None => {
+            gone.insert(parsed.object);
+            Said::Gone
+        }
+    };
+    Ok((said, parsed.more))
 }
 
 fn restore(database: &mut Database, object: usize, mut row: Row) {
     database.note_id(object, row.id);
     let shape = database.object(object).clone();
-    // A formula may be another one than when the record was kept.
     fill_in(&shape, &mut row);
     let number = shape.fields.iter().find_map(|field| match &field.kind {
         crate::org::schema::Kind::AutoNumber(prefix, _) => row
@@ -276,12 +300,7 @@ fn restore(database: &mut Database, object: usize, mut row: Row) {
     drop(table.put(row));
 }
 
-fn to_row(database: &Database, line: &Line) -> Result<(usize, Row), String> {
-    let number = database
-        .schema()
-        .find(&line.object)
-        .ok_or_else(|| format!("unknown object {}", line.object))?;
-    let object = database.object(number);
+fn to_row(object: &Object, line: &Line, gone: &mut BTreeSet<String>) -> Result<Row, String> {
     let id = |text: &str| SfId::parse(text).map_err(|e| format!("{text}: {e}"));
     let mut row = Row {
         id: id(&line.id)?,
@@ -295,16 +314,15 @@ fn to_row(database: &Database, line: &Line) -> Result<(usize, Row), String> {
         values: vec![Value::Null; object.stored].into(),
     };
     for (name, json) in &line.values {
-        let field = object.field(name).ok_or_else(|| format!("unknown field {name}"))?;
-        let value = match json {
-            serde_json::Value::Bool(b) => Value::Bool(*b),
-            serde_json::Value::Number(n) => Value::Number(n.as_f64().unwrap_or_default()),
-            serde_json::Value::String(text) => {
-                Value::from_text(field, text).map_err(|e| e.message)?
-            }
-            _ => return Err(format!("{name}: not a value")),
-        };
-        row.set(field.slot, value);
+        let field = object.field(name);
+        // Logs from before formulas were left out hold what they gave.
+        if field.is_some_and(is_formula) {
+            continue;
+        }
+        match field.and_then(|field| Some((field.slot, Value::stored(&field.kind, json)?))) {
+            Some((slot, value)) => row.set(slot, value),
+            None => drop(gone.insert(format!("{}.{name}", object.name))),
+        }
     }
-    Ok((number, row))
+    Ok(row)
 }

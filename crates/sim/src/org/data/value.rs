@@ -98,6 +98,38 @@ impl Value {
         })
     }
 
+    /// Reads a value that was kept: it must be of the field's kind, and need not be one that could be written today.
+    /// None where it is of another.
+    pub(super) fn stored(kind: &Kind, json: &serde_json::Value) -> Option<Self> {
+        use serde_json::Value as Json;
+        let text: Cow<'_, str> = match json {
+            Json::Null => return Some(Value::Null),
+            Json::String(text) => text.as_str().into(),
+            Json::Bool(_) | Json::Number(_) => json.to_string().into(),
+            Json::Array(_) | Json::Object(_) => return None,
+        };
+        if text.is_empty() {
+            return Some(Value::Null);
+        }
+        Some(match kind {
+            Kind::Text(_)
+            | Kind::LongText(_)
+            | Kind::Email
+            | Kind::Phone
+            | Kind::Url
+            | Kind::Picklist { .. }
+            | Kind::AutoNumber(..)
+            | Kind::FullName => Value::Text(text.into()),
+            Kind::Number(..) | Kind::Currency(..) => {
+                Value::Number(text.parse().ok().filter(|n: &f64| n.is_finite())?)
+            }
+            Kind::Checkbox => Value::Bool(text.parse().ok()?),
+            Kind::Date => Value::Date(text.parse().ok()?),
+            Kind::DateTime => Value::Time(parse_time(&text)?),
+            Kind::Id | Kind::Reference(_) => Value::Id(SfId::parse(&text).ok()?),
+        })
+    }
+
     /// Writes the value as the REST API does.
     pub(crate) fn write_json(&self, out: &mut Vec<u8>) {
         match self {
