@@ -186,6 +186,30 @@ async fn a_composite_request_of_all_or_none_leaves_nothing_behind() {
 }
 
 #[tokio::test]
+async fn all_or_none_holds_for_collections_within_too_whatever_they_say_themselves() {
+    let org = Org::start().await;
+    let collection = |reference: &str, last: &str| {
+        json!({ "method": "POST", "referenceId": reference, "url": "/services/data/v62.0/composite/sobjects",
+                "body": { "allOrNone": false, "records": [attendee(&format!("{reference}1"), "A"), attendee(&format!("{reference}2"), last)] } })
+    };
+    let one = json!({ "method": "POST", "referenceId": "one", "url": "/services/data/v62.0/sobjects/Sloe_Attendee__c",
+                      "body": { "Last_Name__c": "One" } });
+    let parts = [one, collection("a", "A"), collection("b", ""), collection("c", "C")];
+    let request = |all: bool| json!({ "allOrNone": all, "compositeRequest": parts });
+    let (_, body) = org.post("/composite", request(true)).await;
+    let parts = body["compositeResponse"].as_array().unwrap();
+    for place in [0, 1, 3] {
+        assert_eq!(parts[place]["body"][0]["errorCode"], "PROCESSING_HALTED", "{body}");
+    }
+    let told = &parts[2]["body"];
+    assert_eq!(told[0]["errors"][0]["statusCode"], "ALL_OR_NONE_OPERATION_ROLLED_BACK", "{body}");
+    assert_eq!(told[1]["errors"][0]["statusCode"], "REQUIRED_FIELD_MISSING", "{body}");
+    assert!(org.records("SELECT Id FROM Sloe_Attendee__c").await.is_empty());
+    org.post("/composite", request(false)).await;
+    assert_eq!(org.records("SELECT Id FROM Sloe_Attendee__c").await.len(), 6);
+}
+
+#[tokio::test]
 async fn too_many_subrequests_are_refused() {
     let org = Org::start().await;
     let part = |i: usize, url: &str| json!({ "method": "GET", "referenceId": format!("r{i}"), "url": url });

@@ -63,7 +63,8 @@ pub(crate) fn answer(
             call.parameter("ids").map_or_else(Vec::new, |list| list.split(',').collect());
         must_fit(ids.len())?;
         let work = ids.into_iter().map(|id| removal(database, id)).collect();
-        return Ok(run(database, call, work, call.parameter("allOrNone") == Some("true"), hurt));
+        let all_or_none = call.parameter("allOrNone") == Some("true");
+        return Ok(run(database, call, work, all_or_none, hurt));
     }
     if let ([name], &Method::GET | &Method::POST) = (rest, &call.method) {
         return retrieve::answer(database, call, name);
@@ -236,6 +237,8 @@ fn run(
     all_or_none: bool,
     hurt: &dyn Fn(&str) -> Option<RowError>,
 ) -> Reply {
+    // What is said around the collection overrides what it says itself.
+    let all_or_none = all_or_none || call.all_or_none;
     let mark = database.mark();
     let mut outcomes: Vec<Outcome> = Vec::with_capacity(work.len());
     for item in work {

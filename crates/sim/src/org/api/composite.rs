@@ -72,27 +72,34 @@ pub(super) fn run_all(
     let mark = database.mark();
     let mut answers: Answers = Vec::new();
     let mut known: HashMap<String, Json> = HashMap::new();
-    let mut failed = false;
+    let mut good = Vec::with_capacity(parts.len());
     for part in parts {
-        let reply = if failed && all_or_none {
+        let reply = if all_or_none && good.contains(&false) {
             halted(ROLLED_BACK).reply()
         } else {
-            run(state, database, call, part, &known).unwrap_or_else(|error| error.reply())
+            let done = run(state, database, call, part, &known, all_or_none);
+            done.unwrap_or_else(|error| error.reply())
         };
-        failed |= reply.status >= 400;
+        let body = serde_json::from_slice(&reply.body).unwrap_or(Json::Null);
+        good.push(reply.status < 400 && !(all_or_none && has_failed_rows(&body)));
         if reply.status < 400 {
-            let body = serde_json::from_slice(&reply.body).unwrap_or(Json::Null);
             known.insert(part.reference_id.clone(), body);
         }
         answers.push((reply, part.reference_id.clone()));
     }
+    let failed = good.contains(&false);
     if failed && all_or_none {
         database.roll_back(mark);
-        for (reply, _) in answers.iter_mut().filter(|(reply, _)| reply.status < 400) {
+        for ((reply, _), _) in answers.iter_mut().zip(good).filter(|(_, good)| *good) {
             *reply = halted(ROLLED_BACK).reply();
         }
     }
     (answers, failed)
+}
+
+/// Whether this is a collection's answer in which a row failed: its status is good all the same.
+fn has_failed_rows(body: &Json) -> bool {
+    body.as_array().is_some_and(|rows| rows.iter().any(|row| row["success"] == false))
 }
 
 const ROLLED_BACK: &str =
@@ -151,6 +158,7 @@ fn run(
     call: &Call,
     part: &Part,
     known: &HashMap<String, Json>,
+    all_or_none: bool,
 ) -> Result<Reply, ApiError> {
     let url = fill(&part.url, known)?;
     let body = match &part.body {
@@ -171,6 +179,7 @@ fn run(
         body,
         query_options: header("sforce-query-options"),
         if_modified_since: header("if-modified-since"),
+        all_or_none,
     };
     run_inner(state, database, call, inner)
 }
@@ -184,6 +193,7 @@ pub(super) struct Inner {
     pub(super) body: Vec<u8>,
     pub(super) query_options: Option<String>,
     pub(super) if_modified_since: Option<String>,
+    pub(super) all_or_none: bool,
 }
 
 /// Answers a call within another.
@@ -220,6 +230,7 @@ pub(super) fn run_inner(
         body: inner.body.into(),
         client: call.client.clone(),
         user: call.user,
+        all_or_none: inner.all_or_none,
         fates: Rc::clone(&call.fates),
     };
     Ok(route::answer(state, database, &inner))

@@ -309,6 +309,7 @@ fn answer_call(org: &Org, request: Received, admitted: Admitted) -> Reply {
         if_modified_since: request.header(header::IF_MODIFIED_SINCE.as_str()),
         user: admitted.user,
         body: request.body,
+        all_or_none: false,
         fates: Rc::default(),
     };
     let reply = run(org, &call, request.kind);

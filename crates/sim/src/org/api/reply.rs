@@ -33,6 +33,8 @@ pub(crate) struct Call {
     pub(crate) body: bytes::Bytes,
     /// Who calls.
     pub(crate) user: SfId,
+    /// Whether it is within a call that is done as a whole or not at all.
+    pub(crate) all_or_none: bool,
     /// Which of its rows fail; those of calls within it too.
     pub(crate) fates: Rc<Fates>,
 }
