@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use serde::{Deserialize, Serialize};
 
 use super::api::jobs::{self, Outcome};
-use super::api::{query, query_job};
+use super::api::{cursors, query_job};
 use super::data::Database;
 use super::events::{Event, Knobs};
 use super::limits::Allowance;
@@ -73,7 +73,7 @@ pub(crate) enum Entry {
     /// How far change events are: the last, the last that is not kept any more, the last transaction.
     ChangeMarks { last: u64, floor: u64, transaction: u64 },
     /// A query result that can be paged through.
-    Results(query::Stored),
+    Results(cursors::Stored),
 }
 
 /// An allowance set at run time; it holds as long as the org is started with the same options.

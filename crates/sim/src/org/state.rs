@@ -11,8 +11,8 @@ use sha2::{Digest, Sha256};
 use sloe_core::ids::SfId;
 use tokio::sync::{Semaphore, mpsc, watch};
 
+use super::api::cursors::Cursors;
 use super::api::jobs::Jobs;
-use super::api::query::Cursors;
 use super::api::query_job::QueryJobs;
 use super::api::reply::Reply;
 use super::data::{Database, RowError};

@@ -156,6 +156,25 @@ async fn a_large_result_comes_in_pages_without_loss_or_repetition() {
 }
 
 #[tokio::test]
+async fn a_result_stays_open_however_many_are_opened_after_it() {
+    let org = Org::start().await;
+    attendees(&org, 201).await;
+    let open = async || {
+        let request = org.request(Method::GET, "/query");
+        let request = request.query(&[("q", "SELECT Sloe_Id__c FROM Sloe_Attendee__c")]);
+        let request = request.header("Sforce-Query-Options", "batchSize=200");
+        let page = unpack(request.send().await.unwrap()).await.1;
+        page["nextRecordsUrl"].as_str().unwrap().to_owned()
+    };
+    let first = open().await;
+    for _ in 0..100 {
+        open().await;
+    }
+    let (status, page) = org.get(&first).await;
+    assert_eq!((status.as_u16(), page["records"].as_array().unwrap().len()), (200, 1), "{page}");
+}
+
+#[tokio::test]
 async fn deleted_records_are_seen_by_query_all_only() {
     let org = Org::start().await;
     let id = org.attendee("one").await;

@@ -5,6 +5,7 @@ pub(crate) mod collections;
 pub(crate) mod composite;
 pub(crate) mod control;
 pub(crate) mod count;
+pub(crate) mod cursors;
 pub(crate) mod ending;
 pub(crate) mod graph;
 pub(crate) mod ingest;

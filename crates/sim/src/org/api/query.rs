@@ -1,143 +1,18 @@
 //! `/query` and `/queryAll`: SOQL, a page at a time.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use sloe_core::ids::SfId;
 
+use super::cursors::{Cursor, Cursors};
 use super::reply::{ApiError, Call, Reply};
 use crate::org::codes;
 use crate::org::data::Database;
-use crate::org::kept::Entry;
 use crate::org::soql::{self, Answer, Output, Plan};
-use crate::org::state::lock;
 
 /// The largest and the smallest page.
 const PAGE: (usize, usize) = (2000, 200);
-/// How many open results are remembered; the oldest goes first.
-const OPEN: usize = 64;
-/// How long they are, in milliseconds: two days, as in a real org.
-const OPEN_MS: i64 = 2 * 24 * 3600 * 1000;
-
-/// Results that are being paged through.
-#[derive(Default)]
-pub(crate) struct Cursors {
-    inner: Mutex<Inner>,
-}
-
-#[derive(Default)]
-struct Inner {
-    last: u64,
-    open: VecDeque<Arc<Cursor>>,
-}
-
-struct Cursor {
-    name: String,
-    created: i64,
-    /// The whole query.
-    text: String,
-    /// Which of its child subqueries, level by level, this is the result of; none if of the query itself.
-    places: Vec<usize>,
-    plan: Plan,
-    ids: Vec<SfId>,
-}
-
-/// An open result as the log holds it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Stored {
-    name: String,
-    created: i64,
-    text: String,
-    #[serde(default)]
-    places: Vec<usize>,
-    ids: Vec<String>,
-}
-
-impl Cursor {
-    fn entry(&self) -> Entry {
-        Entry::Results(Stored {
-            name: self.name.clone(),
-            created: self.created,
-            text: self.text.clone(),
-            places: self.places.clone(),
-            ids: self.ids.iter().map(SfId::to_string).collect(),
-        })
-    }
-
-    /// The result that the log holds; none if its query no longer fits the schema.
-    fn restored(database: &Database, stored: Stored) -> Option<Self> {
-        let mut plan = soql::bind(database, &stored.text, &soql::parse(&stored.text).ok()?).ok()?;
-        for place in &stored.places {
-            plan = match plan.outputs.into_iter().nth(*place)? {
-                Output::Children { plan, .. } => *plan,
-                _ => return None,
-            };
-        }
-        Some(Self {
-            name: stored.name,
-            created: stored.created,
-            text: stored.text,
-            places: stored.places,
-            plan,
-            ids: stored.ids.iter().filter_map(|id| SfId::parse(id).ok()).collect(),
-        })
-    }
-}
-
-impl Inner {
-    fn push(&mut self, cursor: Arc<Cursor>) {
-        let until = cursor.created - OPEN_MS;
-        self.open.push_back(cursor);
-        while self.open.len() > OPEN || self.open.front().is_some_and(|of| of.created < until) {
-            self.open.pop_front();
-        }
-    }
-}
-
-impl Cursors {
-    fn open(&self, make: impl FnOnce(String) -> Cursor) -> Arc<Cursor> {
-        let mut inner = lock(&self.inner);
-        inner.last += 1;
-        let cursor = Arc::new(make(format!("01gSL{:013}", inner.last)));
-        inner.push(Arc::clone(&cursor));
-        cursor
-    }
-
-    fn get(&self, name: &str, now: i64) -> Option<Arc<Cursor>> {
-        let inner = lock(&self.inner);
-        let known = inner.open.iter().find(|cursor| cursor.name == name)?;
-        (known.created >= now - OPEN_MS).then(|| Arc::clone(known))
-    }
-
-    /// The number of the last one.
-    pub(crate) fn last(&self) -> u64 {
-        lock(&self.inner).last
-    }
-
-    /// Numbers begin behind this one.
-    pub(crate) fn restore_last(&self, last: u64) {
-        let mut inner = lock(&self.inner);
-        inner.last = inner.last.max(last);
-    }
-
-    /// Everything that the log has to hold of them.
-    pub(crate) fn entries(&self, out: &mut Vec<Entry>) {
-        out.extend(lock(&self.inner).open.iter().map(|cursor| cursor.entry()));
-    }
-
-    /// Takes up an open result.
-    pub(crate) fn restore(&self, database: &Database, stored: Stored) {
-        let number = stored.name.get(5..).and_then(|digits| digits.parse().ok()).unwrap_or(0);
-        self.restore_last(number);
-        match Cursor::restored(database, stored) {
-            Some(cursor) => lock(&self.inner).push(Arc::new(cursor)),
-            None => tracing::warn!("an open result is let go: its query fits the schema no more"),
-        }
-    }
-}
-
 /// Runs a query or continues one.
 pub(crate) fn answer(
     cursors: &Cursors,

@@ -3,7 +3,8 @@
 use axum::http::Method;
 use sloe_core::ids::SfId;
 
-use super::query::{self, Cursors};
+use super::cursors::Cursors;
+use super::query;
 use super::records::{by_id, present};
 use super::reply::{ApiError, Call, Reply};
 use crate::org::data::Database;
