@@ -156,6 +156,35 @@ async fn a_large_result_comes_in_pages_without_loss_or_repetition() {
 }
 
 #[tokio::test]
+async fn children_count_towards_the_page_of_their_parents() {
+    let org = Org::start().await;
+    let account = |n| json!({ "attributes": { "type": "Account" }, "Name": format!("A{n}") });
+    let accounts: Vec<Json> = (0..4).map(account).collect();
+    let (_, made) = org.post("/composite/sobjects", json!({ "records": accounts })).await;
+    // None, many, many, none.
+    for parent in [&made[1]["id"], &made[2]["id"]] {
+        let contact =
+            json!({ "attributes": { "type": "Contact" }, "LastName": "Doe", "AccountId": parent });
+        let records = vec![contact; 150];
+        org.post("/composite/sobjects", json!({ "records": records })).await;
+    }
+    let soql = "SELECT Name, (SELECT LastName FROM Contacts) FROM Account ORDER BY Name";
+    let request = org.request(Method::GET, "/query").query(&[("q", soql)]);
+    let request = request.header("Sforce-Query-Options", "batchSize=200");
+    let (_, first) = unpack(request.send().await.unwrap()).await;
+    let names = |page: &Json| -> Vec<String> {
+        let records = page["records"].as_array().unwrap();
+        records.iter().map(|record| record["Name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(&first), ["A0", "A1", "A2"]);
+    assert_eq!(first["totalSize"], 4);
+    assert_eq!(first["records"][2]["Contacts"]["records"].as_array().unwrap().len(), 150);
+    let (_, last) = org.get(first["nextRecordsUrl"].as_str().unwrap()).await;
+    assert_eq!(names(&last), ["A3"]);
+    assert_eq!(last["done"], true);
+}
+
+#[tokio::test]
 async fn a_result_stays_open_however_many_are_opened_after_it() {
     let org = Org::start().await;
     attendees(&org, 201).await;

@@ -141,16 +141,35 @@ impl<'a> Page<'a> {
         name
     }
 
-    /// Writes `{totalSize, done, nextRecordsUrl?, records}` from the offset on.
+    /// Writes `{totalSize, done, nextRecordsUrl?, records}` from the offset on. Children count towards the page's size,
+    /// so it may have fewer records of its own, at least one.
     fn write(
         &self,
         out: &mut Vec<u8>,
-        (places, plan): (&[usize], &Plan),
+        of: (&[usize], &Plan),
         ids: &[SfId],
         offset: usize,
         cursor: Option<&str>,
     ) {
-        let end = ids.len().min(offset.saturating_add(self.size));
+        let (mut records, mut written, mut end) = (Vec::new(), 0, offset);
+        while let Some(id) = ids.get(end)
+            && written < self.size
+        {
+            written += self.write_record(&mut records, of, *id);
+            end += 1;
+        }
+        self.write_around(out, of, ids, (end, cursor), &records);
+    }
+
+    /// Writes what surrounds a page's records, which end before this place of all.
+    fn write_around(
+        &self,
+        out: &mut Vec<u8>,
+        (places, plan): (&[usize], &Plan),
+        ids: &[SfId],
+        (end, cursor): (usize, Option<&str>),
+        records: &[u8],
+    ) {
         let done = end == ids.len();
         out.extend_from_slice(format!("{{\"totalSize\":{},\"done\":{done},", ids.len()).as_bytes());
         if !done {
@@ -162,37 +181,56 @@ impl<'a> Page<'a> {
             out.extend_from_slice(url.as_bytes());
         }
         out.extend_from_slice(b"\"records\":[");
-        let table = self.database.table(plan.object);
-        let mut first = true;
-        for row in ids.get(offset..end).unwrap_or_default().iter().filter_map(|id| table.get(*id)) {
-            if !first {
-                out.push(b',');
-            }
-            first = false;
-            soql::write_record(
-                out,
-                self.database,
-                plan,
-                row,
-                self.version,
-                &mut |out, place, parent| {
-                    self.write_children(out, plan, &[places, &[place]].concat(), parent);
-                },
-            );
-        }
+        out.extend_from_slice(records);
         out.extend_from_slice(b"]}");
     }
 
-    /// Writes what the last of these places gives for one parent; `plan` is the parent's.
-    fn write_children(&self, out: &mut Vec<u8>, plan: &Plan, places: &[usize], parent: SfId) {
+    /// Writes one more record; answers how many that are, its children counted.
+    fn write_record(
+        &self,
+        out: &mut Vec<u8>,
+        (places, plan): (&[usize], &Plan),
+        id: SfId,
+    ) -> usize {
+        let Some(row) = self.database.table(plan.object).get(id) else { return 0 };
+        if !out.is_empty() {
+            out.push(b',');
+        }
+        let mut written = 1;
+        soql::write_record(
+            out,
+            self.database,
+            plan,
+            row,
+            self.version,
+            &mut |out, place, parent| {
+                written += self.write_children(out, plan, &[places, &[place]].concat(), parent);
+            },
+        );
+        written
+    }
+
+    /// Writes what the last of these places gives for one parent; `plan` is the parent's. Answers how many records
+    /// that are, of all levels.
+    fn write_children(
+        &self,
+        out: &mut Vec<u8>,
+        plan: &Plan,
+        places: &[usize],
+        parent: SfId,
+    ) -> usize {
         let output = places.last().and_then(|place| plan.outputs.get(*place));
-        let Some(Output::Children { field, plan, .. }) = output else { return };
+        let Some(Output::Children { field, plan, .. }) = output else { return 0 };
         let ids = soql::children_of(self.database, plan, *field, parent);
         if ids.is_empty() {
             out.extend_from_slice(b"null");
-        } else {
-            self.write(out, (places, plan), &ids, 0, None);
+            return 0;
         }
+        let mut records = Vec::new();
+        let page = ids.iter().take(self.size);
+        let written = page.map(|id| self.write_record(&mut records, (places, plan), *id)).sum();
+        self.write_around(out, (places, plan), &ids, (ids.len().min(self.size), None), &records);
+        written
     }
 }
 
