@@ -163,6 +163,32 @@ async fn insert_update_and_delete_are_jobs_too() {
 }
 
 #[tokio::test]
+async fn a_failed_row_says_which_record_it_was_about_from_version_53_on() {
+    let org = Org::start().await;
+    let id = org.attendee("one").await;
+    let run = async |version: &str, request: Json, data: String| {
+        let path = format!("/services/data/{version}/jobs/ingest");
+        let (_, job) = org.post(&path, request).await;
+        let job = job["id"].as_str().unwrap();
+        upload(&org, job, data).await;
+        finish(&org, job).await;
+        let rows = results(&org, job, "failedResults").await;
+        rows.iter().skip(1).map(|row| row[0].to_owned()).collect::<Vec<_>>()
+    };
+    let long = "x".repeat(81);
+    let rows = format!("Sloe_Id__c,Last_Name__c\none,{long}\ntwo,{long}\n");
+    assert_eq!(run("v62.0", upsert(), rows.clone()).await, [id.as_str(), ""]);
+    assert_eq!(run("v52.0", upsert(), rows).await, ["", ""]);
+    let update = json!({ "object": "Sloe_Attendee__c", "operation": "update" });
+    let short = id.get(..15).unwrap();
+    let rows = format!("Id,Last_Name__c\n{short},{long}\nnonsense,Doe\n");
+    assert_eq!(run("v62.0", update, rows).await, [id.as_str(), ""]);
+    let delete = json!({ "object": "Sloe_Attendee__c", "operation": "delete" });
+    let gone = "a03000000000000AAA";
+    assert_eq!(run("v62.0", delete, format!("Id\n{gone}\n")).await, [gone]);
+}
+
+#[tokio::test]
 async fn a_job_as_a_whole_fails_by_an_unknown_column_or_the_wrong_line_ending() {
     let org = Org::start().await;
     for (data, words) in [

@@ -54,8 +54,15 @@ pub(crate) enum Operation {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub(crate) enum Outcome {
-    Done { id: SfId, created: bool },
-    Failed(Box<str>),
+    Done {
+        id: SfId,
+        created: bool,
+    },
+    /// With the record that the row was about, if that is known.
+    Failed {
+        id: Option<SfId>,
+        error: Box<str>,
+    },
 }
 
 impl From<Outcome> for String {
@@ -63,7 +70,8 @@ impl From<Outcome> for String {
         match outcome {
             Outcome::Done { id, created: true } => format!("+{id}"),
             Outcome::Done { id, created: false } => format!("={id}"),
-            Outcome::Failed(text) => format!("!{text}"),
+            Outcome::Failed { id: Some(id), error } => format!("-{id}{error}"),
+            Outcome::Failed { id: None, error } => format!("!{error}"),
         }
     }
 }
@@ -78,7 +86,12 @@ impl TryFrom<String> for Outcome {
         match text.split_at_checked(1) {
             Some(("+", id)) => done(id, true),
             Some(("=", id)) => done(id, false),
-            Some(("!", error)) => Ok(Outcome::Failed(error.into())),
+            Some(("!", error)) => Ok(Outcome::Failed { id: None, error: error.into() }),
+            Some(("-", failed)) => {
+                let (id, error) = failed.split_at_checked(18).ok_or("no id")?;
+                let id = SfId::parse(id).map_err(|e| e.to_string())?;
+                Ok(Outcome::Failed { id: Some(id), error: error.into() })
+            }
             _ => Err(format!("{text:?} is no outcome")),
         }
     }
@@ -195,7 +208,7 @@ impl Job {
     pub(crate) fn add_outcomes(&mut self, first: usize, outcomes: Vec<Outcome>, retries: u64) {
         self.retries += retries;
         self.processed += outcomes.len();
-        self.failed += outcomes.iter().filter(|o| matches!(o, Outcome::Failed(_))).count();
+        self.failed += outcomes.iter().filter(|o| matches!(o, Outcome::Failed { .. })).count();
         self.outcomes.insert(first, outcomes);
     }
 

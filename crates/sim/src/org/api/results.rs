@@ -5,6 +5,9 @@ use csv::{ByteRecord, Position};
 use super::jobs::{Job, Outcome, Phase};
 use super::worker::{CHUNK, Reader, reader};
 
+/// Since this version a failed row says which record it was about.
+const FAILED_IDS: f64 = 53.0;
+
 /// Writes the rows an outcome is kept for, chunk by chunk from the last: as in a real org, not in the input's order.
 fn write(
     job: &Job,
@@ -67,8 +70,13 @@ pub(crate) fn successful(job: &Job) -> Vec<u8> {
 
 /// `failedResults`.
 pub(crate) fn failed(job: &Job) -> Vec<u8> {
+    let version = job.version.trim_start_matches('v').parse::<f64>().unwrap_or_default();
     write(job, &["sf__Id", "sf__Error"], |outcome| match outcome {
-        Some(Outcome::Failed(text)) => Some(vec![String::new(), text.to_string()]),
+        Some(Outcome::Failed { id, error }) => {
+            let id = id.filter(|_| version >= FAILED_IDS);
+            let id = id.map_or_else(String::new, |id| id.to_string());
+            Some(vec![id, error.to_string()])
+        }
         _ => None,
     })
 }

@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use csv::{ByteRecord, Position, StringRecord};
+use sloe_core::ids::SfId;
 use tokio::task::{JoinSet, spawn_blocking};
 
 use super::input::{Target, cell, column, key_name};
 use super::jobs::{Job, Operation, Outcome, Phase};
 use super::reply::origin;
-use crate::org::data::{Assign, Database, RowError};
+use crate::org::data::{Assign, Database, Found, RowError};
 use crate::org::kept::Entry;
 use crate::org::schema::Object;
 use crate::org::state::{State, lock};
@@ -356,10 +357,29 @@ fn write_chunk(
         };
         result.unwrap_or_else(|errors| {
             let text = errors.first().map_or_else(String::new, RowError::bulk);
-            Outcome::Failed(text.into())
+            let id = subject(database, job, columns, record, &key);
+            Outcome::Failed { id, error: text.into() }
         })
     });
     each.collect()
+}
+
+/// The record that a row names by its id, or finds by its key.
+fn subject(
+    database: &Database,
+    job: &Job,
+    columns: &Columns,
+    record: &StringRecord,
+    key: &str,
+) -> Option<SfId> {
+    match job.operation {
+        Operation::Insert => None,
+        Operation::Update | Operation::Delete => SfId::parse(record.get(columns.id?)?.trim()).ok(),
+        Operation::Upsert => match database.find(job.object, job.key_field?, key) {
+            Found::One(id) => Some(id),
+            Found::None | Found::Many(_) => None,
+        },
+    }
 }
 
 fn write_row(
@@ -379,7 +399,7 @@ fn write_row(
     }
     let id = || {
         let text = columns.id.and_then(|place| record.get(place)).unwrap_or_default();
-        sloe_core::ids::SfId::parse(text.trim()).map_err(|_| {
+        SfId::parse(text.trim()).map_err(|_| {
             let message = format!("Record ID: id value of incorrect type: {text}");
             vec![RowError::at("MALFORMED_ID", "Id", message)]
         })
