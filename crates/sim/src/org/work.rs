@@ -29,7 +29,7 @@ impl State {
         let mut paced = false;
         loop {
             database.locks().open(owner);
-            let mark = database.mark();
+            let mark = database.begin();
             let out = work(&mut database);
             let left = deadline.saturating_duration_since(Instant::now());
             if database.locks().refused() && !left.is_zero() {

@@ -1,6 +1,8 @@
 //! An org with the License Management App: rows that integrations read, the
 //! app writes, and a person modifies.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use reqwest::{Method, StatusCode};
 use serde_json::{Value as Json, json};
 use sloe_sim::org::{Options, Seed};
@@ -10,11 +12,14 @@ use crate::client::{Org, options};
 const FIELDS: &str = "SELECT Id, Name, sfLma__License_Status__c, sfLma__Expiration__c, \
                       sfLma__Subscriber_Org_ID__c, SystemModstamp, IsDeleted FROM sfLma__License__c";
 
-async fn source() -> Org {
-    let text = Seed::source_text()
+fn source_text() -> String {
+    Seed::source_text()
         .replace("3MVG9source.demo.sloe.client", "client")
-        .replace("source-demo-secret-change-me", "secret");
-    Org::with(Options { seed: Seed::parse(&text).unwrap(), ..options() }).await
+        .replace("source-demo-secret-change-me", "secret")
+}
+
+async fn source() -> Org {
+    Org::with(Options { seed: Seed::parse(&source_text()).unwrap(), ..options() }).await
 }
 
 async fn license(org: &Org, number: &str) -> Json {
@@ -179,6 +184,29 @@ async fn the_control_api_installs_changes_and_deletes_as_the_app_does() {
     let sent = org.http.get(url).query(&[("q", &deleted)]).bearer_auth(&org.token);
     let found: Json = sent.send().await.unwrap().json().await.unwrap();
     assert_eq!(found["records"][0]["Name"], "L-00010", "{found}");
+}
+
+static NOW: AtomicI64 = AtomicI64::new(1_795_000_000);
+
+fn set_clock() -> jiff::Timestamp {
+    jiff::Timestamp::from_second(NOW.load(Ordering::Relaxed)).unwrap()
+}
+
+#[tokio::test]
+async fn a_refused_change_leaves_its_time_to_no_other() {
+    let rule = "\n[[rule]]\nobject = \"sfLma__License__c\"\nname = \"No_13\"\n\
+                formula = \"sfLma__Seats__c = 13\"\nmessage = \"Not thirteen.\"\n";
+    let text = source_text() + rule;
+    let options = Options { seed: Seed::parse(&text).unwrap(), now: set_clock, ..options() };
+    let org = Org::with(options).await;
+    let (status, refused) = control(&org, Method::PATCH, "/L-00001", json!({ "seats": 13 })).await;
+    assert_eq!(status, 422, "{refused}");
+    NOW.fetch_add(3600, Ordering::Relaxed);
+    let (status, _) = control(&org, Method::PATCH, "/L-00001", json!({ "seats": 14 })).await;
+    assert_eq!(status, 200);
+    let row = org.records(&format!("{FIELDS} WHERE Name = 'L-00001'")).await.remove(0);
+    let stamp = set_clock().strftime("%Y-%m-%dT%H:%M:%S.000+0000").to_string();
+    assert_eq!(row["SystemModstamp"], stamp);
 }
 
 #[tokio::test]

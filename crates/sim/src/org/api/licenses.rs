@@ -128,12 +128,16 @@ fn write(
 ) -> Answer {
     let mut database = lock(&org.database);
     let Some(object) = license::object(&database) else { return nothing() };
+    let mark = database.begin();
     match work(&mut database, object) {
         Ok(id) => match org.commit(&mut database) {
             Ok(()) => ok(&shown(&database, id)),
             Err(message) => refuse(&message),
         },
-        Err(errors) => refusal(&errors),
+        Err(errors) => {
+            database.roll_back(mark);
+            refusal(&errors)
+        }
     }
 }
 

@@ -143,6 +143,13 @@ impl Database {
         &self.schema.objects()[object]
     }
 
+    /// Begins a transaction; answers where it begins.
+    pub(crate) fn begin(&mut self) -> Mark {
+        // One that was let go without a word must not leave its time to this one.
+        self.moment = None;
+        self.mark()
+    }
+
     /// Where the open transaction stands.
     pub(crate) fn mark(&self) -> Mark {
         Mark { rows: self.undo.len(), notes: self.notes.len() }
