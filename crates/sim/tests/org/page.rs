@@ -208,6 +208,9 @@ async fn update_calls_the_hook_and_says_how_it_went() {
         .unwrap();
     assert!(html.contains("Update accepted"));
     assert_eq!(location(&press("").await.unwrap()), "/?update=accepted&status=202");
+    let refused = press("a005g00").await.unwrap();
+    assert_eq!(refused.status(), 422, "nothing is told of an event that can't be read");
+    assert!(refused.text().await.unwrap().starts_with("The event's id"));
     org.send(Method::PUT, "/__control/hook", json!({ "url": sloe, "secret": "wrong" })).await;
     assert_eq!(location(&press("").await.unwrap()), "/?update=refused&status=401");
     let all: Vec<(String, Json)> = heard.lock().unwrap().clone();

@@ -259,10 +259,18 @@ fn remove(org: &Org, database: &mut Database, object: usize, id: SfId) -> Respon
 }
 
 async fn update(State(org): State<Arc<Org>>, headers: HeaderMap, body: Bytes) -> Response {
-    let event = form_urlencoded::parse(&body)
-        .find(|(key, _)| key == "event")
-        .map(|(_, value)| value.into_owned());
-    let event = event.and_then(|id| SfId::parse(&id).ok());
+    let typed = form_urlencoded::parse(&body).find(|(key, _)| key == "event");
+    let event = match typed.as_ref().map(|(_, id)| id.trim()).filter(|id| !id.is_empty()) {
+        None => None,
+        Some(id) => match SfId::parse(id) {
+            Ok(id) => Some(id),
+            // All events are not what was meant.
+            Err(_) => {
+                let message = "The event's id isn't one of 15 or 18 characters.";
+                return (StatusCode::UNPROCESSABLE_ENTITY, message).into_response();
+            }
+        },
+    };
     let outcome = update::call(&org, event).await;
     // Scripts ask for JSON and get the same answer.
     if headers.get(header::ACCEPT).is_some_and(|accept| accept == "application/json") {
