@@ -14,7 +14,7 @@ use super::state::State;
 /// How long a window is unless told otherwise, and at most, in minutes.
 const MINUTES: (u64, u64) = (30, 7 * 24 * 60);
 
-/// How often a halted job looks at the org's clock, which may run otherwise than the machine's.
+/// How often one who waits looks at the org's clock, which may run otherwise than the machine's.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// A window.
@@ -107,6 +107,14 @@ impl State {
     pub(crate) fn window_on(&self) -> Option<Window> {
         let now = (self.now)();
         self.maintenance.borrow().clone().filter(|window| window.is_on(now))
+    }
+
+    /// How long one who waits may do so before a window that is ahead is to be looked for; none without one.
+    #[cfg(feature = "pubsub")]
+    pub(crate) fn until_window(&self) -> Option<Duration> {
+        let (from, _) = self.window()?.span();
+        let ahead = Duration::try_from(from.duration_since((self.now)())).ok()?;
+        Some(ahead.min(LOOK))
     }
 
     /// Blocks until no maintenance window is on, or the org ends.

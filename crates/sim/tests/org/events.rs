@@ -2,12 +2,15 @@
 
 mod subscriber;
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use reqwest::Method;
 use serde_json::{Value as Json, json};
+use sloe_sim::org::Options;
 use tonic::Code;
 
 use self::subscriber::{Field, Subscriber, error_code, open, open_in, subscribe, told};
-use crate::client::{EVENT, Org};
+use crate::client::{EVENT, Org, options};
 use crate::restart::left_behind;
 
 const ALL: &str = "/data/ChangeEvents";
@@ -343,6 +346,26 @@ async fn an_outage_and_a_cut_end_subscriptions_and_the_page_shows_what_there_was
     for word in ["UPDATE", "Sloe_Event__c", EVENT, "com/salesforce/api/rest/62.0"] {
         assert!(page.contains(word), "{word}: {page}");
     }
+    org.running.shutdown().await;
+}
+
+static NOW: AtomicI64 = AtomicI64::new(1_795_000_000);
+
+fn set_clock() -> jiff::Timestamp {
+    jiff::Timestamp::from_second(NOW.load(Ordering::Relaxed)).unwrap()
+}
+
+#[tokio::test]
+async fn a_planned_maintenance_window_ends_subscriptions_when_it_begins() {
+    let org = subscriber::open_with(Options { now: set_clock, ..options() }).await;
+    let from = set_clock() + jiff::SignedDuration::from_hours(1);
+    let window = json!({ "from": from.to_string() });
+    org.send(Method::PUT, "/__control/maintenance", window).await;
+    let mut all = subscribe(&org, ALL, Subscriber::latest(100)).await;
+    rename(&org, "Before").await;
+    all.events(1).await;
+    NOW.fetch_add(3600, Ordering::Relaxed);
+    assert_eq!(error_code(&all.failure().await), Some("service.unavailable"));
     org.running.shutdown().await;
 }
 

@@ -96,6 +96,7 @@ async fn run(
                 return Ok(());
             }
         }
+        let window = org.until_window();
         tokio::select! {
             request = requests.message() => match request? {
                 Some(request) => reader.ask(&request, token)?,
@@ -108,6 +109,7 @@ async fn run(
             }
             _ = faults.changed() => check_outage(org)?,
             _ = windows.changed() => {}
+            () = tokio::time::sleep(window.unwrap_or_default()), if window.is_some() => {}
             () = answers.closed() => return Ok(()),
             () = tokio::time::sleep_until(reader.due) => {
                 let answer = reader.wait_on(token)?;

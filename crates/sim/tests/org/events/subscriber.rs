@@ -83,8 +83,12 @@ pub(crate) async fn open() -> Org {
 }
 
 pub(crate) async fn open_in(data: Option<PathBuf>) -> Org {
+    open_with(Options { data, ..options() }).await
+}
+
+pub(crate) async fn open_with(options: Options) -> Org {
     let doors = Doors { tls: None, pubsub: Some("127.0.0.1:0".parse().unwrap()) };
-    let running = start_with(Options { data, ..options() }, doors).await.unwrap();
+    let running = start_with(options, doors).await.unwrap();
     let mut org = Org { running, http: reqwest::Client::new(), token: String::new() };
     org.token = org.sign_in().await;
     org
