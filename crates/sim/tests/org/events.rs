@@ -1,5 +1,6 @@
 //! Change events as a subscriber to the Pub/Sub API meets them.
 
+mod faults;
 mod subscriber;
 
 use std::sync::atomic::{AtomicI64, Ordering};

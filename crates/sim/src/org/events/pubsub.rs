@@ -12,11 +12,13 @@ use super::wire::{
     TopicRequest,
 };
 use super::{avro, subscription};
-use crate::org::faults::About;
+use crate::org::faults::{About, End, Failure, Faults};
 use crate::org::state::{State, lock};
 
 /// How the org's statistics and fault knobs call these calls.
 pub(super) const KIND: &str = "pubsub";
+/// Where subscriptions begin.
+pub(super) const SUBSCRIBE: &str = "/eventbus.v1.PubSub/Subscribe";
 
 /// The API, ready to be served.
 pub(in crate::org) fn router(state: &Arc<State>) -> Router {
@@ -44,7 +46,7 @@ impl PubSub for Api {
         &self,
         request: Request<Streaming<FetchRequest>>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
-        let token = admit(&self.org, request.metadata())?;
+        let token = admit(&self.org, request.metadata(), SUBSCRIBE).await?;
         Ok(Response::new(subscription::open(Arc::clone(&self.org), token, request.into_inner())))
     }
 
@@ -52,7 +54,7 @@ impl PubSub for Api {
         &self,
         request: Request<SchemaRequest>,
     ) -> Result<Response<SchemaInfo>, Status> {
-        admit(&self.org, request.metadata())?;
+        admit(&self.org, request.metadata(), "/eventbus.v1.PubSub/GetSchema").await?;
         let wanted = request.into_inner().schema_id;
         let schema = {
             let database = lock(&self.org.database);
@@ -70,7 +72,7 @@ impl PubSub for Api {
         &self,
         request: Request<TopicRequest>,
     ) -> Result<Response<TopicInfo>, Status> {
-        admit(&self.org, request.metadata())?;
+        admit(&self.org, request.metadata(), "/eventbus.v1.PubSub/GetTopic").await?;
         let topic = find_topic(&self.org, &request.into_inner().topic_name)?;
         let schema_id = {
             let database = lock(&self.org.database);
@@ -91,18 +93,18 @@ impl PubSub for Api {
         &self,
         request: Request<PublishRequest>,
     ) -> Result<Response<PublishResponse>, Status> {
-        admit(&self.org, request.metadata())?;
+        admit(&self.org, request.metadata(), "/eventbus.v1.PubSub/Publish").await?;
         find_topic(&self.org, &request.into_inner().topic_name)?;
         // Platform events this org has none; change events nobody may publish.
         Err(fault(Code::InvalidArgument, None, "this topic's events can't be published"))
     }
 }
 
-/// Checks who calls; gives the token.
-fn admit(org: &State, metadata: &MetadataMap) -> Result<String, Status> {
+/// Checks who calls, and lets the fault rules act; gives the token.
+async fn admit(org: &State, metadata: &MetadataMap, path: &'static str) -> Result<String, Status> {
     let text = |name: &str| metadata.get(name).and_then(|value| value.to_str().ok());
     org.note_call(KIND);
-    check_outage(org)?;
+    check_outage(org, path)?;
     let token = text("accesstoken").unwrap_or_default();
     let instance = text("instanceurl").unwrap_or_default().trim_end_matches('/');
     let tenant = text("tenantid").unwrap_or_default();
@@ -111,14 +113,73 @@ fn admit(org: &State, metadata: &MetadataMap) -> Result<String, Status> {
         lock(&org.stats).unauthorized += 1;
         return Err(unauthenticated());
     }
+    endure(org, path).await?;
     Ok(token.to_owned())
 }
 
+/// A call, as the fault rules see it.
+fn about(path: &str) -> About<'_> {
+    About { kind: KIND, method: "POST", path }
+}
+
+/// Lets the fault rules act on a call.
+async fn endure(org: &State, path: &'static str) -> Result<(), Status> {
+    let faults = Arc::clone(&org.faults.borrow());
+    let fate = faults.fate(&about(path));
+    if !fate.wait.is_zero() {
+        tokio::time::sleep(fate.wait).await;
+    }
+    let Some(end) = fate.end else { return Ok(()) };
+    lock(&org.stats).faulted += 1;
+    match end {
+        End::Fails(failure) => Err(refused(&failure)),
+        // A stream has no answer that could be cut in the middle.
+        End::CutBefore | End::CutAfter | End::CutWithin => Err(reset()),
+        End::Stalls | End::StallsWithin | End::Late => {
+            stand_still(org, &faults, path).await;
+            Ok(())
+        }
+    }
+}
+
+/// Waits until the rules are other ones that let the call go on.
+async fn stand_still(org: &State, faults: &Arc<Faults>, path: &str) {
+    let gone = |now: &Arc<Faults>| !Arc::ptr_eq(now, faults) && !now.stall(&about(path));
+    // The sender lives as long as the org.
+    let _ = org.faults.subscribe().wait_for(gone).await;
+}
+
+/// Lets a stall act on a subscription that runs.
+pub(super) async fn halt(org: &State) {
+    let faults = Arc::clone(&org.faults.borrow());
+    if faults.halts(&about(SUBSCRIBE)) {
+        lock(&org.stats).faulted += 1;
+        stand_still(org, &faults, SUBSCRIBE).await;
+    }
+}
+
+/// The status that an error of the REST API is here.
+fn refused(failure: &Failure) -> Status {
+    let (code, error) = match (failure.code.as_str(), failure.status) {
+        ("REQUEST_LIMIT_EXCEEDED", _) => (Code::ResourceExhausted, None),
+        ("INVALID_SESSION_ID", _) | (_, 401) => (Code::Unauthenticated, Some("service.auth.error")),
+        (_, 500..) => (Code::Unavailable, Some("service.unavailable")),
+        (_, 403) => (Code::PermissionDenied, None),
+        (_, 404) => (Code::NotFound, None),
+        _ => (Code::InvalidArgument, None),
+    };
+    fault(code, error, &failure.message)
+}
+
+/// A connection that was cut.
+pub(super) fn reset() -> Status {
+    fault(Code::Unavailable, None, "RST_STREAM closed stream")
+}
+
 /// The fault knobs and maintenance windows: an outage is one of this API too.
-pub(super) fn check_outage(org: &State) -> Result<(), Status> {
-    let call = About { kind: KIND, method: "POST", path: "/eventbus.v1.PubSub" };
+pub(super) fn check_outage(org: &State, path: &str) -> Result<(), Status> {
     check_maintenance(org)?;
-    match org.faults.borrow().refuses(&call) {
+    match org.faults.borrow().refuses(&about(path)) {
         Some(failure) => Err(unavailable(org, &failure.message)),
         None => Ok(()),
     }

@@ -10,7 +10,8 @@ use tonic::codegen::tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
 
 use super::pubsub::{
-    Topic, check_maintenance, check_outage, fault, find_topic, rpc_id, unauthenticated,
+    SUBSCRIBE, Topic, check_maintenance, check_outage, fault, find_topic, halt, reset, rpc_id,
+    unauthenticated,
 };
 use super::wire::{ConsumerEvent, FetchRequest, FetchResponse, ProducerEvent, ReplayPreset};
 use super::{Event, Events, HOUR_MS, avro};
@@ -92,7 +93,7 @@ async fn run(
         check_maintenance(org)?;
         news.mark_unchanged();
         while let Some(answer) = reader.deliver()? {
-            if answers.send(Ok(answer)).await.is_err() {
+            if !send(org, answers, answer).await {
                 return Ok(());
             }
         }
@@ -105,20 +106,33 @@ async fn run(
             // The senders live as long as the org.
             _ = news.changed() => {}
             _ = cuts.changed() => {
-                return Err(fault(Code::Unavailable, None, "RST_STREAM closed stream"));
+                return Err(reset());
             }
-            _ = faults.changed() => check_outage(org)?,
+            _ = faults.changed() => check_outage(org, SUBSCRIBE)?,
             _ = windows.changed() => {}
             () = tokio::time::sleep(window.unwrap_or_default()), if window.is_some() => {}
             () = answers.closed() => return Ok(()),
             () = tokio::time::sleep_until(reader.due) => {
                 let answer = reader.wait_on(token)?;
-                if answers.send(Ok(answer)).await.is_err() {
+                if !send(org, answers, answer).await {
                     return Ok(());
                 }
             }
         }
     }
+}
+
+/// Sends an answer once no stall keeps it; answers whether there is still somebody who listens.
+async fn send(
+    org: &State,
+    answers: &mpsc::Sender<Result<FetchResponse, Status>>,
+    answer: FetchResponse,
+) -> bool {
+    tokio::select! {
+        () = answers.closed() => return false,
+        () = halt(org) => {}
+    }
+    answers.send(Ok(answer)).await.is_ok()
 }
 
 impl<'a> Reader<'a> {

@@ -127,12 +127,20 @@ impl Faults {
     pub(crate) fn stall(&self, call: &About<'_>) -> bool {
         let mut meant = self.rules.iter().filter(|armed| armed.rule.is_for(call));
         meant.any(|armed| {
-            let stalls = |end: &End| matches!(end, End::Stalls | End::StallsWithin | End::Late);
             let course = lock(&armed.course);
-            armed.rule.ends.iter().any(|(end, _)| stalls(end))
+            armed.rule.ends.iter().any(|(end, _)| end.stalls())
                 && course.seen >= armed.rule.skip
                 && armed.rule.times.is_none_or(|times| course.hits <= times)
         })
+    }
+
+    /// Whether a stream that runs is to stand still before its next answer: by rules that let all calls do so.
+    #[cfg(feature = "pubsub")]
+    pub(crate) fn halts(&self, call: &About<'_>) -> bool {
+        let meant = self.rules.iter().filter(|armed| armed.rule.is_for(call));
+        let meant = meant.filter(|armed| !armed.rule.outage && armed.rule.stalls_all());
+        // Each of them counts its hit.
+        meant.filter(|armed| armed.draw().1.is_some()).count() > 0
     }
 
     /// How a written row fails, if it does.

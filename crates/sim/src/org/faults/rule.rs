@@ -21,6 +21,20 @@ pub(crate) const KINDS: [&str; 11] = [
     "other",
 ];
 
+/// What has no meaning for calls over gRPC, which write no rows.
+const NOT_OF_PUBSUB: [&str; 10] = [
+    "error_form",
+    "cut_within_rate",
+    "stall_within_rate",
+    "late_rate",
+    "row_error_rate",
+    "row_errors",
+    "row_error_code",
+    "row_error_message",
+    "record_ms",
+    "chunk_ms",
+];
+
 const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 
 /// How an error looks.
@@ -62,6 +76,13 @@ pub(crate) enum End {
     StallsWithin,
     /// The call is carried out, and answered once the fault is gone.
     Late,
+}
+
+impl End {
+    /// Whether the call stands still until the fault is gone.
+    pub(super) fn stalls(&self) -> bool {
+        matches!(self, End::Stalls | End::StallsWithin | End::Late)
+    }
 }
 
 /// A fault of a written row.
@@ -139,8 +160,23 @@ impl Rule {
                 "choose written rows; calls are chosen by kinds, methods and path",
             );
         }
+        if !rule.kinds.is_empty() && rule.kinds.iter().all(|kind| kind == "pubsub") {
+            for name in NOT_OF_PUBSUB.iter().filter(|name| rule.source.get(name).is_some()) {
+                knobs.fault(
+                    name,
+                    "means nothing for pubsub, whose answers are gRPC and which writes no rows",
+                );
+            }
+        }
         let wrong = knobs.end();
         if wrong.is_empty() { Ok(rule) } else { Err(wrong) }
+    }
+
+    /// Whether it lets every call that it is for stand still.
+    #[cfg(feature = "pubsub")]
+    pub(super) fn stalls_all(&self) -> bool {
+        let shares = self.ends.iter().map(|(end, share)| if end.stalls() { *share } else { 0.0 });
+        shares.sum::<f64>() >= 1.0
     }
 
     /// Whether it is meant for this call.
