@@ -1,4 +1,4 @@
-//! What an org keeps beside its records: sessions, calls used, limits, the hook, jobs and open query results.
+//! What an org keeps beside its records: sessions, calls and Bulk jobs used, limits, the hook, jobs and open query results.
 //!
 //! Every change of them is an [`Entry`] of the log, written in the commit that it belongs to: the rows of a Bulk job
 //! and what became of them are kept together or not at all. Statistics and faults are not kept: they belong to an
@@ -44,6 +44,10 @@ pub(crate) enum Entry {
     Used(Vec<(i64, u64)>),
     /// So many of this hour.
     Calls(i64, u64),
+    /// So many batches of Bulk jobs were begun in this hour.
+    BulkBatches(i64, u64),
+    /// So many Bulk query jobs were made in this hour.
+    BulkQueries(i64, u64),
     /// The allowance was set at run time.
     Limits(Limits),
     /// Where the Update button reports to.
@@ -83,14 +87,24 @@ pub(crate) struct Limits {
     pub(crate) given: Allowance,
 }
 
+/// What was used of the allowance for Bulk jobs, by hour.
+fn bulk_entries(batches: Vec<(i64, u64)>, queries: Vec<(i64, u64)>) -> impl Iterator<Item = Entry> {
+    let batches = batches.into_iter().map(|(hour, n)| Entry::BulkBatches(hour, n));
+    batches.chain(queries.into_iter().map(|(hour, n)| Entry::BulkQueries(hour, n)))
+}
+
 impl State {
     /// Makes the open transaction last and counts its rows.
     ///
     /// # Errors
     /// A sentence saying why the log took it not.
     pub(crate) fn commit(&self, database: &mut Database) -> Result<(), String> {
-        for (hour, count) in lock(&self.meter).news() {
-            database.note(Entry::Calls(hour, count));
+        {
+            let mut meter = lock(&self.meter);
+            let calls = meter.calls.news().into_iter().map(|(hour, n)| Entry::Calls(hour, n));
+            calls.for_each(|entry| database.note(entry));
+            bulk_entries(meter.batches.news(), meter.queries.news())
+                .for_each(|entry| database.note(entry));
         }
         for entry in std::mem::take(&mut *lock(&self.later)) {
             database.note(entry);
@@ -135,7 +149,7 @@ impl State {
     pub(crate) fn limit_entries(&self) -> [Entry; 2] {
         let meter = lock(&self.meter);
         let limits = Limits { set: meter.allowance, given: self.given };
-        [Entry::Limits(limits), Entry::Used(meter.hours())]
+        [Entry::Limits(limits), Entry::Used(meter.calls.all())]
     }
 
     /// Everything that is kept, as it is now.
@@ -145,6 +159,10 @@ impl State {
             results: self.cursors.last(),
         }];
         out.extend(self.limit_entries());
+        {
+            let meter = lock(&self.meter);
+            out.extend(bulk_entries(meter.batches.all(), meter.queries.all()));
+        }
         out.push(Entry::Hook(lock(&self.hook).clone()));
         out.extend(self.session_entries());
         self.events.entries(&mut out);
@@ -168,8 +186,10 @@ impl State {
                 | Entry::SessionEnded { .. }
                 | Entry::SessionsEnded
                 | Entry::RefreshEnded { .. } => self.restore_session(entry),
-                Entry::Used(hours) => lock(&self.meter).restore(hours),
-                Entry::Calls(hour, count) => lock(&self.meter).restore_hour(hour, count),
+                Entry::Used(hours) => lock(&self.meter).calls.restore(hours),
+                Entry::Calls(hour, n) => lock(&self.meter).calls.restore_hour(hour, n),
+                Entry::BulkBatches(hour, n) => lock(&self.meter).batches.restore_hour(hour, n),
+                Entry::BulkQueries(hour, n) => lock(&self.meter).queries.restore_hour(hour, n),
                 Entry::Limits(limits) if limits.given == self.given => {
                     lock(&self.meter).allowance = limits.set;
                 }

@@ -20,13 +20,33 @@ pub(crate) struct Allowance {
     /// Sign-ins of one user in an hour.
     #[serde(default = "logins")]
     pub(crate) logins: u64,
+    /// Batches of Bulk jobs begun in 24 hours.
+    #[serde(default = "bulk_batches")]
+    pub(crate) bulk_batches: u64,
+    /// Bulk query jobs made in 24 hours.
+    #[serde(default = "bulk_queries")]
+    pub(crate) bulk_queries: u64,
 }
 
-/// Sign-ins of one user in an hour, as in a real org.
-pub(crate) const LOGINS: u64 = 3_600;
+impl Allowance {
+    /// With what every real org has: sign-ins and Bulk jobs.
+    pub(crate) fn new(daily: u64, concurrent: u32, long_after_ms: u64) -> Self {
+        let (bulk_batches, bulk_queries) = (bulk_batches(), bulk_queries());
+        Self { daily, concurrent, long_after_ms, logins: logins(), bulk_batches, bulk_queries }
+    }
+}
 
+// What logs from before these were limits stand for, too.
 fn logins() -> u64 {
-    LOGINS
+    3_600
+}
+
+fn bulk_batches() -> u64 {
+    15_000
+}
+
+fn bulk_queries() -> u64 {
+    10_000
 }
 
 /// What other integrations of the same org do, for as long as an experiment wants it.
@@ -47,25 +67,79 @@ pub(crate) enum Exceeded {
     Concurrent,
 }
 
-/// The calls of one hour.
+/// How often something happened in one hour.
 #[derive(Debug)]
 struct Hour {
     /// Hours since 1970.
     hour: i64,
-    calls: u64,
-    /// How many of them are known to the log.
+    count: u64,
+    /// How much of it is known to the log.
     kept: u64,
 }
 
-/// Calls counted and under way.
+/// How often something happened in the last 24 hours, by hour.
+#[derive(Debug, Default)]
+pub(crate) struct Hours(VecDeque<Hour>);
+
+impl Hours {
+    /// How often in 24 hours.
+    pub(crate) fn sum(&self, now_ms: i64) -> u64 {
+        let oldest = hour_of(now_ms) - 24;
+        self.0.iter().filter(|of| of.hour > oldest).map(|of| of.count).sum()
+    }
+
+    /// It happened so often more.
+    pub(crate) fn add(&mut self, now_ms: i64, count: u64) {
+        let now = hour_of(now_ms);
+        while self.0.front().is_some_and(|of| of.hour <= now - 24) {
+            self.0.pop_front();
+        }
+        match self.0.back_mut() {
+            Some(of) if of.hour == now => of.count += count,
+            _ => self.0.push_back(Hour { hour: now, count, kept: 0 }),
+        }
+    }
+
+    /// (hour, count) of everything that counts.
+    pub(crate) fn all(&self) -> Vec<(i64, u64)> {
+        self.0.iter().map(|of| (of.hour, of.count)).collect()
+    }
+
+    /// (hour, count) of the hours in which it happened since they were last asked for.
+    pub(crate) fn news(&mut self) -> Vec<(i64, u64)> {
+        let news = self.0.iter_mut().filter(|of| of.kept != of.count);
+        news.map(|of| {
+            of.kept = of.count;
+            (of.hour, of.count)
+        })
+        .collect()
+    }
+
+    /// Replaces everything that counts.
+    pub(crate) fn restore(&mut self, hours: Vec<(i64, u64)>) {
+        let each = hours.into_iter().map(|(hour, count)| Hour { hour, count, kept: count });
+        self.0 = each.collect();
+    }
+
+    /// Sets what counts of one hour, the last one or a later.
+    pub(crate) fn restore_hour(&mut self, hour: i64, count: u64) {
+        self.0.retain(|of| of.hour != hour && of.hour > hour - 24);
+        self.0.push_back(Hour { hour, count, kept: count });
+    }
+}
+
+/// What is counted against the allowance, and the calls under way.
 #[derive(Debug)]
 pub(crate) struct Meter {
     pub(crate) allowance: Allowance,
     others: Others,
     /// Since when the others call so often, in milliseconds, and how many of those calls have come.
     others_since: (i64, u64),
-    /// Of the last 24 hours.
-    hours: VecDeque<Hour>,
+    pub(crate) calls: Hours,
+    /// Batches of Bulk jobs that were begun.
+    pub(crate) batches: Hours,
+    /// Bulk query jobs that were made.
+    pub(crate) queries: Hours,
     /// By when they began.
     under_way: BTreeMap<u64, Instant>,
     next: u64,
@@ -79,7 +153,9 @@ impl Meter {
             allowance,
             others: Others::default(),
             others_since: (0, 0),
-            hours: VecDeque::new(),
+            calls: Hours::default(),
+            batches: Hours::default(),
+            queries: Hours::default(),
             under_way: BTreeMap::new(),
             next: 0,
             logins: HashMap::new(),
@@ -89,17 +165,13 @@ impl Meter {
     /// Calls of the last 24 hours.
     pub(crate) fn used(&mut self, now_ms: i64) -> u64 {
         self.let_others_call(now_ms);
-        self.counted(hour_of(now_ms))
-    }
-
-    fn counted(&self, now_hour: i64) -> u64 {
-        self.hours.iter().filter(|of| of.hour > now_hour - 24).map(|of| of.calls).sum()
+        self.calls.sum(now_ms)
     }
 
     /// Sets what counts as used, for tests of the wall and its approach.
     pub(crate) fn set_used(&mut self, now_ms: i64, used: u64) {
         self.let_others_call(now_ms);
-        self.restore(vec![(hour_of(now_ms), used)]);
+        self.calls.restore(vec![(hour_of(now_ms), used)]);
     }
 
     /// What other integrations do.
@@ -120,48 +192,11 @@ impl Meter {
         let elapsed = u64::try_from(now_ms - since).unwrap_or(0);
         let due = self.others.per_minute.saturating_mul(elapsed) / 60_000;
         self.others_since.1 = counted.max(due);
-        let left = self.allowance.daily.saturating_sub(self.counted(hour_of(now_ms)));
+        let left = self.allowance.daily.saturating_sub(self.calls.sum(now_ms));
         let new = due.saturating_sub(counted).min(left);
         if new > 0 {
-            self.count(hour_of(now_ms), new);
+            self.calls.add(now_ms, new);
         }
-    }
-
-    fn count(&mut self, now_hour: i64, calls: u64) {
-        while self.hours.front().is_some_and(|of| of.hour <= now_hour - 24) {
-            self.hours.pop_front();
-        }
-        match self.hours.back_mut() {
-            Some(of) if of.hour == now_hour => of.calls += calls,
-            _ => self.hours.push_back(Hour { hour: now_hour, calls, kept: 0 }),
-        }
-    }
-
-    /// (hour, calls) of everything that counts.
-    pub(crate) fn hours(&self) -> Vec<(i64, u64)> {
-        self.hours.iter().map(|of| (of.hour, of.calls)).collect()
-    }
-
-    /// Replaces everything that counts.
-    pub(crate) fn restore(&mut self, hours: Vec<(i64, u64)>) {
-        let each = hours.into_iter().map(|(hour, calls)| Hour { hour, calls, kept: calls });
-        self.hours = each.collect();
-    }
-
-    /// Sets what counts of one hour, the last one or a later.
-    pub(crate) fn restore_hour(&mut self, hour: i64, calls: u64) {
-        self.hours.retain(|of| of.hour != hour && of.hour > hour - 24);
-        self.hours.push_back(Hour { hour, calls, kept: calls });
-    }
-
-    /// (hour, calls) of the hours that have had calls since they were last asked for.
-    pub(crate) fn news(&mut self) -> Vec<(i64, u64)> {
-        let news = self.hours.iter_mut().filter(|of| of.kept != of.calls);
-        news.map(|of| {
-            of.kept = of.calls;
-            (of.hour, of.calls)
-        })
-        .collect()
     }
 
     /// Lets a call in and counts it, or says what is exhausted; the answer ends the call with [`Meter::end`].
@@ -174,7 +209,7 @@ impl Meter {
         if own + self.others.long_running as usize >= self.allowance.concurrent as usize {
             return Err(Exceeded::Concurrent);
         }
-        self.count(hour_of(now_ms), 1);
+        self.calls.add(now_ms, 1);
         self.next += 1;
         self.under_way.insert(self.next, Instant::now());
         Ok(self.next)
@@ -219,7 +254,7 @@ mod tests {
     const HOUR: i64 = HOUR_MS;
 
     fn meter(daily: u64, concurrent: u32) -> Meter {
-        Meter::new(Allowance { daily, concurrent, long_after_ms: 0, logins: LOGINS })
+        Meter::new(Allowance::new(daily, concurrent, 0))
     }
 
     #[test]
@@ -251,11 +286,14 @@ mod tests {
         for hour in [100, 100, 101, 110, 124, 124, 124] {
             assert!(here.begin(hour * HOUR).is_ok());
             if hour != 101 {
-                here.news().into_iter().for_each(|(hour, calls)| there.restore_hour(hour, calls));
+                here.calls
+                    .news()
+                    .into_iter()
+                    .for_each(|(hour, n)| there.calls.restore_hour(hour, n));
             }
         }
         assert_eq!((here.used(124 * HOUR), there.used(124 * HOUR)), (5, 5));
-        assert!(here.news().is_empty());
+        assert!(here.calls.news().is_empty());
     }
 
     #[test]

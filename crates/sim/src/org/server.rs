@@ -16,7 +16,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::data::Database;
 use super::kept::Entry;
-use super::limits::{Allowance, LOGINS};
+use super::limits::Allowance;
 use super::schema::Schema;
 use super::seed::{self, Seed};
 use super::state::{App, Parts, State};
@@ -88,12 +88,11 @@ pub async fn start_with(options: Options, doors: Doors) -> Result<Running, Error
         Some(address) => Some(bind(address, "--pubsub-listen").await?),
         None => None,
     };
-    let allowance = Allowance {
-        daily: options.daily_limit.unwrap_or(DAILY),
-        concurrent: options.concurrent_limit.unwrap_or(CONCURRENT),
-        long_after_ms: LONG_AFTER_MS,
-        logins: LOGINS,
-    };
+    let allowance = Allowance::new(
+        options.daily_limit.unwrap_or(DAILY),
+        options.concurrent_limit.unwrap_or(CONCURRENT),
+        LONG_AFTER_MS,
+    );
     let seed = options.seed.clone();
     let client = seed.apps.iter().find_map(|app| {
         app.client_secret.as_ref().map(|secret| (app.client_id.clone(), secret.clone()))

@@ -398,22 +398,27 @@ impl State {
         lock(&self.meter).used(self.clock())
     }
 
+    /// Batches of Bulk jobs begun, and Bulk query jobs made, in 24 hours.
+    pub(crate) fn bulk_used(&self) -> (u64, u64) {
+        let (now, meter) = (self.clock(), lock(&self.meter));
+        (meter.batches.sum(now), meter.queries.sum(now))
+    }
+
     /// `/limits`.
     pub(crate) fn limits_reply(&self) -> Reply {
         // One lock after the other: a guard lives to the end of its statement.
-        let daily = lock(&self.meter).allowance.daily;
         let used = self.used();
-        let batches = self.jobs.batches_today(self);
+        let Allowance { daily, bulk_batches, bulk_queries, .. } = lock(&self.meter).allowance;
+        let (batches, queries) = self.bulk_used();
         let events = self.events.knobs().daily;
         let (_, delivered) = self.events.counts((self.now)().as_millisecond());
-        let queries = self.query_jobs.today(self.clock());
         let full = |max: u64| json!({ "Max": max, "Remaining": max });
         Reply::json(
             200,
             &json!({
                 "DailyApiRequests": { "Max": daily, "Remaining": daily.saturating_sub(used) },
-                "DailyBulkApiBatches": { "Max": 15_000, "Remaining": 15_000_u64.saturating_sub(batches) },
-                "DailyBulkV2QueryJobs": { "Max": 10_000, "Remaining": 10_000_u64.saturating_sub(queries) },
+                "DailyBulkApiBatches": { "Max": bulk_batches, "Remaining": bulk_batches.saturating_sub(batches) },
+                "DailyBulkV2QueryJobs": { "Max": bulk_queries, "Remaining": bulk_queries.saturating_sub(queries) },
                 "DailyBulkV2QueryFileStorageMB": full(976_562),
                 "DailyDeliveredPlatformEvents": { "Max": events, "Remaining": events.saturating_sub(delivered) },
                 "HourlyPublishedPlatformEvents": full(250_000),

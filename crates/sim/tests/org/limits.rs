@@ -4,7 +4,9 @@ use reqwest::Method;
 use serde_json::json;
 use sloe_sim::org::Options;
 
+use crate::bulk;
 use crate::client::{Org, options};
+use crate::restart::left_behind;
 
 #[tokio::test]
 async fn the_daily_limit_counts_in_the_header_and_refuses_at_its_end() {
@@ -46,6 +48,61 @@ async fn long_calls_over_the_concurrent_limit_make_every_new_call_fail_until_one
         assert_eq!(call.await.unwrap(), 200);
     }
     assert_eq!(org.get("/limits").await.0, 200);
+}
+
+#[tokio::test]
+async fn bulk_jobs_end_with_their_allowance_and_deleting_them_gives_nothing_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut org = Org::kept_in(directory.path().to_owned()).await;
+    let limits = json!({ "bulk_batches": 2, "bulk_queries": 1 });
+    org.send(Method::PUT, "/__control/limits", limits).await;
+    let ingest = json!({ "object": "Lead", "operation": "insert" });
+    // Of 10,001 rows, which are two batches.
+    let job = bulk::open(&org, ingest.clone()).await;
+    let rows = "Doe,Mill\n".repeat(10_001);
+    bulk::upload(&org, &job, format!("LastName,Company\n{rows}")).await;
+    bulk::finish(&org, &job).await;
+    let query = json!({ "operation": "query", "query": "SELECT Id FROM Contact" });
+    let (_, made) = org.post("/jobs/query", query.clone()).await;
+    let made = made["id"].as_str().unwrap();
+    for path in [format!("/jobs/ingest/{job}"), format!("/jobs/query/{made}")] {
+        assert_eq!(org.delete(&path).await.0, 204);
+    }
+    let refusals = async |org: &Org| {
+        let (_, body) = org.get("/limits").await;
+        let left = (&body["DailyBulkApiBatches"], &body["DailyBulkV2QueryJobs"]);
+        let none = |max| json!({ "Max": max, "Remaining": 0 });
+        assert_eq!(left, (&none(2), &none(1)));
+        for (path, job, code, message) in [
+            (
+                "/jobs/ingest",
+                &ingest,
+                "EXCEEDEDQUOTA",
+                "ExceededQuota : ApiBatchItems Limit exceeded",
+            ),
+            (
+                "/jobs/query",
+                &query,
+                "LIMIT_EXCEEDED",
+                "Max bulk v2 query jobs (1) per 24 hrs has been reached (1)",
+            ),
+        ] {
+            let (status, body) = org.post(path, job.clone()).await;
+            let wanted = json!([{ "errorCode": code, "message": message }]);
+            assert_eq!((status.as_u16(), body), (400, wanted));
+        }
+    };
+    refusals(&org).await;
+    let crashed = left_behind(directory.path());
+    org.running.shutdown().await;
+    for directory in [crashed.path(), directory.path()] {
+        org = Org::kept_in(directory.to_owned()).await;
+        refusals(&org).await;
+        org.running.shutdown().await;
+    }
+    org = Org::kept_in(directory.path().to_owned()).await;
+    org.send(Method::PUT, "/__control/limits", json!({ "bulk_batches": 3 })).await;
+    bulk::open(&org, ingest).await;
 }
 
 #[tokio::test]

@@ -100,6 +100,8 @@ async fn show_limits(State(org): State<Arc<Org>>) -> Answer {
         "concurrent": allowance.concurrent,
         "long_after_ms": allowance.long_after_ms,
         "logins_per_hour": allowance.logins,
+        "bulk_batches": allowance.bulk_batches,
+        "bulk_queries": allowance.bulk_queries,
         "used": used,
         "under_way": meter.under_way(),
         "others_per_minute": others.per_minute,
@@ -115,6 +117,8 @@ async fn set_limits(State(org): State<Arc<Org>>, body: Bytes) -> Answer {
     let concurrent = small(knobs.whole("concurrent", 100_000));
     let long_after_ms = knobs.whole("long_after_ms", 3_600_000);
     let logins = knobs.whole("logins_per_hour", MOST);
+    let bulk_batches = knobs.whole("bulk_batches", MOST);
+    let bulk_queries = knobs.whole("bulk_queries", MOST);
     let per_minute = knobs.whole("others_per_minute", MOST);
     let long_running = small(knobs.whole("others_long_running", 100_000));
     let wrong = knobs.end();
@@ -135,6 +139,8 @@ async fn set_limits(State(org): State<Arc<Org>>, body: Bytes) -> Answer {
         allowance.concurrent = concurrent.unwrap_or(allowance.concurrent);
         allowance.long_after_ms = long_after_ms.unwrap_or(allowance.long_after_ms);
         allowance.logins = logins.unwrap_or(allowance.logins);
+        allowance.bulk_batches = bulk_batches.unwrap_or(allowance.bulk_batches);
+        allowance.bulk_queries = bulk_queries.unwrap_or(allowance.bulk_queries);
     }
     if let Some(used) = used {
         org.set_used(used);

@@ -71,6 +71,7 @@ fn create(state: &State, database: &mut Database, call: &Call) -> Result<Reply, 
             "the simulated org takes a job and its data separately",
         ));
     }
+    must_be_allowed(state)?;
     let request: Request = call.json()?;
     let object = database.schema().find(&request.object).ok_or_else(|| {
         ApiError::new(400, "INVALIDENTITY", format!("Unsupported object: {}", request.object))
@@ -128,6 +129,17 @@ fn create(state: &State, database: &mut Database, call: &Call) -> Result<Reply, 
     database.note(job.entry(database));
     state.jobs.add(job);
     Ok(reply)
+}
+
+/// Refuses a job once the day's batches are used up.
+fn must_be_allowed(state: &State) -> Result<(), ApiError> {
+    let most = lock(&state.meter).allowance.bulk_batches;
+    let (begun, _) = state.bulk_used();
+    if begun < most {
+        return Ok(());
+    }
+    let message = "ExceededQuota : ApiBatchItems Limit exceeded";
+    Err(ApiError::new(400, "EXCEEDEDQUOTA", message))
 }
 
 fn operation(name: &str) -> Result<Operation, ApiError> {

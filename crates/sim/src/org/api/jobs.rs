@@ -10,7 +10,7 @@ use sloe_core::ids::SfId;
 
 use crate::org::data::Database;
 use crate::org::kept::{Entry, JOB_LIFE_MS};
-use crate::org::state::{State, lock};
+use crate::org::state::lock;
 
 /// Where a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -242,16 +242,6 @@ impl Jobs {
     /// All of them.
     pub(crate) fn all(&self) -> Vec<Arc<Mutex<Job>>> {
         lock(&self.inner).values().cloned().collect()
-    }
-
-    /// Batches of 10,000 rows begun within a day.
-    pub(crate) fn batches_today(&self, state: &State) -> u64 {
-        let since = (state.now)().as_millisecond() - 24 * 3600 * 1000;
-        let batches = self.all().into_iter().map(|job| {
-            let job = lock(&job);
-            if job.created > since { job.processed.div_ceil(10_000) as u64 } else { 0 }
-        });
-        batches.sum()
     }
 
     /// Takes a new job.

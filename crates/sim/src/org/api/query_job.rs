@@ -107,12 +107,6 @@ impl QueryJobs {
         }
     }
 
-    /// Jobs made within a day.
-    pub(crate) fn today(&self, now_ms: i64) -> u64 {
-        let since = now_ms - 24 * 3600 * 1000;
-        lock(&self.inner).values().filter(|job| job.created > since).count() as u64
-    }
-
     /// Forgets a job.
     pub(crate) fn forget(&self, id: &str) {
         lock(&self.inner).remove(id);
@@ -151,7 +145,9 @@ pub(crate) fn answer(
         |id: &str| SfId::parse(id).map(|id| id.to_string()).map_err(|_| ApiError::not_found());
     match (rest, &call.method) {
         ([], &Method::POST) => {
+            must_be_allowed(state)?;
             let job = create(state.next_job(), database, call)?;
+            lock(&state.meter).queries.add(state.clock(), 1);
             let reply = Reply::json(200, &describe(database, &job, "UploadComplete"));
             database.note(job.entry());
             jobs.insert(job.id.clone(), job);
@@ -189,6 +185,17 @@ pub(crate) fn answer(
         ([_, "results"], method) => Err(ApiError::method(method, "GET, HEAD")),
         _ => Err(ApiError::not_found()),
     }
+}
+
+/// Refuses a job beyond those of the day.
+fn must_be_allowed(state: &State) -> Result<(), ApiError> {
+    let most = lock(&state.meter).allowance.bulk_queries;
+    let (_, made) = state.bulk_used();
+    if made < most {
+        return Ok(());
+    }
+    let message = format!("Max bulk v2 query jobs ({most}) per 24 hrs has been reached ({made})");
+    Err(ApiError::new(400, "LIMIT_EXCEEDED", message))
 }
 
 fn create(id: String, database: &Database, call: &Call) -> Result<Job, ApiError> {

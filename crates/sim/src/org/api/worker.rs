@@ -202,6 +202,10 @@ fn ends_in_quotes(data: &[u8], delimiter: u8) -> bool {
 }
 
 fn work_through(state: &State, job: &Mutex<Job>, plan: &Plan, batch: &Batch) -> Result<(), String> {
+    // One that an earlier run began was counted then.
+    if !plan.facts.outcomes.contains_key(&batch.first) {
+        lock(&state.meter).batches.add(state.clock(), 1);
+    }
     let mut reader = reader(&plan.facts);
     reader.seek(batch.at.clone()).map_err(|e| unreadable(&e))?;
     let mut records = reader.records().take(BATCH);

@@ -106,21 +106,22 @@ pub(super) fn activity(org: &Org, database: &Database) -> Activity {
 
 fn limits(org: &Org, used: u64, daily: u64) -> Vec<Fact> {
     let number = |n: u64| grouped(&n.to_string());
-    let batches = org.jobs.batches_today(org);
-    let (under_way, concurrent, others) = {
+    let (batches, _) = org.bulk_used();
+    let (under_way, allowance, others) = {
         let meter = lock(&org.meter);
-        (meter.under_way(), meter.allowance.concurrent, meter.others())
+        (meter.under_way(), meter.allowance, meter.others())
     };
+    let most = allowance.bulk_batches;
     let mut all = vec![
         (
             "Calls left today",
             format!("{} of {}", number(daily.saturating_sub(used)), number(daily)),
         ),
         ("Calls under way", under_way.to_string()),
-        ("Long calls at once", format!("at most {concurrent}")),
+        ("Long calls at once", format!("at most {}", allowance.concurrent)),
         (
             "Bulk batches left today",
-            format!("{} of 15,000", number(15_000_u64.saturating_sub(batches))),
+            format!("{} of {}", number(most.saturating_sub(batches)), number(most)),
         ),
     ];
     if others.per_minute > 0 {
