@@ -125,9 +125,13 @@ async fn answer(org: Arc<Org>, request: Request) -> Result<Answer, Reply> {
     let about = request.about.clone();
     // The org's work is computing, not waiting.
     let worker = Arc::clone(&org);
-    let done = tokio::task::spawn_blocking(move || match admitted {
-        None => answer_public(&worker, &request),
-        Some(admitted) => answer_call(&worker, request, admitted),
+    let done = tokio::task::spawn_blocking(move || {
+        let gzip = takes_gzip(&request);
+        let reply = match admitted {
+            None => answer_public(&worker, &request),
+            Some(admitted) => answer_call(&worker, request, admitted),
+        };
+        reply.encoded(gzip)
     });
     let reply = done.await.map_err(|_| ApiError::known(&codes::UNKNOWN).reply())?;
     if end.is_some() {
@@ -144,6 +148,18 @@ async fn answer(org: Arc<Org>, request: Request) -> Result<Answer, Reply> {
         }
         _ => Answer::Whole(reply),
     })
+}
+
+/// Whether the client wants this answer in gzip.
+fn takes_gzip(request: &Received) -> bool {
+    let accepted = request.header(header::ACCEPT_ENCODING.as_str()).unwrap_or_default();
+    let mut named = accepted.split(',').filter_map(|one| {
+        let (name, weight) = one.split_once(';').unwrap_or((one, ""));
+        let weight = weight.trim().strip_prefix("q=").and_then(|q| q.trim().parse::<f64>().ok());
+        name.trim().eq_ignore_ascii_case("gzip").then_some(weight)
+    });
+    let wanted = named.next().is_some_and(|weight| weight != Some(0.0));
+    wanted && request.path.starts_with("/services/")
 }
 
 /// The body as it was before the client compressed it. Bulk uploads are not

@@ -1,10 +1,13 @@
 //! What a request is and what an answer is, independent of the HTTP server: composite requests make them as well.
 
 use std::cell::{Cell, RefCell};
+use std::io::Write;
 use std::rc::Rc;
 
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde::Serialize;
 use serde_json::error::Category;
 use serde_json::json;
@@ -113,6 +116,9 @@ fn unreadable(error: &serde_json::Error) -> String {
     }
 }
 
+/// From how many bytes on an answer is compressed.
+const COMPRESSED: usize = 1024;
+
 /// One answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
@@ -147,6 +153,22 @@ impl Reply {
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
+    }
+
+    /// The same as clients get it whose request says that they take gzip, or that they don't: small ones stay plain.
+    pub(crate) fn encoded(mut self, gzip: bool) -> Self {
+        if self.body.len() < COMPRESSED {
+            return self;
+        }
+        if gzip {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+            // Writing to memory does not fail; if it did, the answer would go out plain.
+            if let Ok(body) = encoder.write_all(&self.body).and_then(|()| encoder.finish()) {
+                self.body = body;
+                self.headers.push(("content-encoding", "gzip".to_owned()));
+            }
+        }
+        self.with("vary", "accept-encoding")
     }
 
     /// As the HTTP server sends it.
