@@ -49,18 +49,35 @@ pub(crate) fn answer(
         ([_], method) => Err(ApiError::method(method, "DELETE, GET, HEAD, PATCH")),
         ([id, "batches"], &Method::PUT) => upload(database, call, &*job_of(id)?),
         ([_, "batches"], method) => Err(ApiError::method(method, "PUT")),
-        ([id, which], &Method::GET) => {
-            let job = job_of(id)?;
-            let job = lock(&job);
-            match which.to_ascii_lowercase().as_str() {
-                "successfulresults" => Ok(Reply::csv(results::successful(&job))),
-                "failedresults" => Ok(Reply::csv(results::failed(&job))),
-                "unprocessedrecords" => Ok(Reply::csv(results::unprocessed(&job))),
-                _ => Err(ApiError::not_found()),
-            }
+        // Made by `results`, once the transaction is over.
+        ([id, which], &Method::GET) if results_of(which).is_some() => {
+            job_of(id).map(|_| Reply::csv(Vec::new()))
         }
         _ => Err(ApiError::not_found()),
     }
+}
+
+/// What makes the results of this name.
+fn results_of(which: &str) -> Option<fn(&Job) -> Vec<u8>> {
+    match which.to_ascii_lowercase().as_str() {
+        "successfulresults" => Some(results::successful),
+        "failedresults" => Some(results::failed),
+        "unprocessedrecords" => Some(results::unprocessed),
+        _ => None,
+    }
+}
+
+/// A job's results, if a call that was answered well is about them. They may be large, and are made of the job alone, so
+/// that nobody waits for them.
+pub(crate) fn results(state: &State, call: &Call) -> Option<Reply> {
+    let [jobs, ingest, id, which] = call.path.as_slice() else { return None };
+    if (jobs.as_str(), ingest.as_str(), &call.method) != ("jobs", "ingest", &Method::GET) {
+        return None;
+    }
+    let make = results_of(which)?;
+    // A copy: who works on the job isn't kept waiting either. It may have been deleted just now.
+    let job = state.jobs.get(id).map(|job| lock(&job).clone());
+    Some(job.map_or_else(|| ApiError::not_found().reply(), |job| Reply::csv(make(&job))))
 }
 
 fn create(state: &State, database: &mut Database, call: &Call) -> Result<Reply, ApiError> {

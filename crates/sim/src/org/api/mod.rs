@@ -353,11 +353,12 @@ fn run(org: &Org, call: &Call, kind: &str) -> Reply {
             reply
         },
     );
-    done.unwrap_or_else(|error| {
+    let reply = done.unwrap_or_else(|error| {
         tracing::error!(%error, "the org's log can't be written");
         ApiError::new(500, "UNKNOWN_EXCEPTION", "The simulated org couldn't keep this change.")
             .reply()
-    })
+    });
+    if reply.status == 200 { ingest::results(org, call).unwrap_or(reply) } else { reply }
 }
 
 /// The client that `Sforce-Call-Options` names: `client=ID, …`.
