@@ -100,13 +100,16 @@ impl Engine {
             (None, Some(told)) => (told.sync.clone(), told.waiting_since),
             (None, None) => Default::default(),
         };
+        // That is noted once a second: it may be of what has arrived since.
+        let waits = !pending.is_empty() || retrying > 0;
+        let oldest = waiting_since.into_iter().chain(sync.retrying_since).min();
         Ok(SyncState {
             pending_events: pending.len(),
             pending_batches: pending.iter().map(|p| p.latest - p.cursor).sum(),
             retrying,
             dead_letters,
             conflicts,
-            waiting_since: waiting_since.into_iter().chain(sync.retrying_since).min(),
+            waiting_since: oldest.filter(|_| waits),
             delivered: sync.delivered,
             last_drain: sync.last_drain,
             fault: sync.fault,
