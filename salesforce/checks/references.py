@@ -4,7 +4,9 @@ python checks/references.py
 
 Found are fields, objects, tabs, pages, components, classes, groups, client apps and credentials
 that a file names and the package lacks, a client app's key or secret in a file, permissions on
-fields that Salesforce refuses to list (required and master-detail ones), layouts that leave a field
+fields that Salesforce refuses to list (required and master-detail ones), descriptions of permission
+sets that are too long, lookups that Sloe's user would not see because it may not read what they lead
+to, layouts that leave a field
 out or do not require a required one, fields of the package that nobody may see, and filters by a
 choice that its picklist lacks. An org says so when somebody deploys; here there is no org. Each
 fault is a line; one of them ends it with 1.
@@ -19,8 +21,14 @@ SOURCE = Path("force-app/main/default")
 NS = {"m": "http://soap.sforce.com/2006/04/metadata"}
 # Of Salesforce itself: on every record, and what list views and related lists call the name.
 OWN_FIELDS = {"Name", "NAME", "OwnerId", "CreatedById", "LastModifiedById"}
-OWN_OBJECTS = {"UserExternalCredential"}
+OWN_OBJECTS = {"Account", "Contact", "Lead", "UserExternalCredential"}
 OWN_BUTTONS = {"Edit", "Delete"}
+# Without the one, Salesforce grants no rights to the other.
+PARENTS = {"Contact": "Account"}
+# Characters that Salesforce keeps of a permission set's description.
+MOST_DESCRIBED = 255
+# Whose user has no rights from elsewhere.
+ALONE = "Sloe_Integration"
 
 
 class Package:
@@ -61,9 +69,28 @@ def is_required(field):
     return kind == "MasterDetail" or field.findtext("m:required", "", NS) == "true"
 
 
+def check_lookups(package):
+    """A lookup is hidden from whoever may not read what it leads to."""
+    for path, root in package.files("permissionsets", "permissionset"):
+        if not path.name.startswith(f"{ALONE}."):
+            continue
+        grants = {g.findtext("m:object", "", NS): g for g in root.findall("m:objectPermissions", NS)}
+        readable = {name for name, g in grants.items() if g.findtext("m:allowRead", "", NS) == "true"}
+        listed = texts(root, "m:fieldPermissions/m:field")
+        for owner, name in (field.split(".") for field in listed):
+            field = package.fields.get(owner, {}).get(name, root)
+            for target in texts(field, "m:referenceTo"):
+                package.expect(path, target, readable, f"Read for {owner}.{name} on")
+        for name in readable:
+            package.expect(path, PARENTS.get(name, name), readable, f"Read for {name} on")
+
+
 def check_permission_sets(package):
     seen = set()
     for path, root in package.files("permissionsets", "permissionset"):
+        described = len(root.findtext("m:description", "", NS))
+        if described > MOST_DESCRIBED:
+            package.faults.append(f"{path}: a description of {described} characters, {MOST_DESCRIBED} at most")
         listed = texts(root, "m:fieldPermissions/m:field")
         for name in listed:
             owner, field = name.split(".")
@@ -211,6 +238,7 @@ def main():
         sys.exit("no object is here")
     checks = [
         check_permission_sets,
+        check_lookups,
         check_views,
         check_layouts,
         check_pages,

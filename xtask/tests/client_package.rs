@@ -222,8 +222,16 @@ fn whatever_the_package_names_is_there() {
         "<externalClient",
         "<consumerSecret>x</consumerSecret><externalClient",
     );
+    let integration = "permissionsets/Sloe_Integration.permissionset-meta.xml";
+    plant(integration, "<object>Account<", "<object>UserExternalCredential<");
+    plant(integration, "<object>Lead<", "<object>UserExternalCredential<");
+    let long = format!("<description>{}", "x".repeat(255));
+    plant(integration, "<description>", &long);
     let said = check().unwrap_err();
     for fault in [
+        "no Read for Contact on Account",
+        "no Read for Sloe_Attendee__c.Lead__c on Lead",
+        "255 at most",
         "no field of Sloe_Event__c: Capacty__c",
         "Sloe_Event__c.Starts_At__c is required, so it may not be listed",
         "no choice Canceled",

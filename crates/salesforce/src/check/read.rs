@@ -12,15 +12,15 @@ use crate::wire::DescribedField;
 pub(super) const RIGHTS: &str = "Assign the permission set Sloe Integration to the integration \
     user; if the field doesn't exist, install the package's current version.";
 
-/// What to do about a field that isn't there.
-pub(super) fn remedy(found: &Described, name: &str) -> String {
+/// What to do about a field that isn't there, if it isn't `rights` that lack.
+fn remedy(found: &Described, name: &str, rights: &str) -> String {
     match found.closest(name) {
-        Some(other) if other.eq_ignore_ascii_case(name) => RIGHTS.to_owned(),
+        Some(other) if other.eq_ignore_ascii_case(name) => rights.to_owned(),
         Some(other) => format!(
-            "The org has {other}: name that in the mapping if it is the one. Else: {RIGHTS}"
+            "The org has {other}: name that in the mapping if it is the one. Else: {rights}"
         ),
         None => format!(
-            "{RIGHTS} If this org does without it, leave it out of the mapping, if the mapping may."
+            "{rights} If this org does without it, leave it out of the mapping, if the mapping may."
         ),
     }
 }
@@ -68,13 +68,23 @@ pub(super) fn check(
 }
 
 pub(super) fn absent(findings: &mut Findings, found: &Described, name: &str, what: &str) {
+    lacking(findings, found, name, (what, RIGHTS));
+}
+
+/// As [`absent`], where other rights are needed than the usual ones.
+pub(super) fn lacking(
+    findings: &mut Findings,
+    found: &Described,
+    name: &str,
+    (what, rights): (&str, &str),
+) {
     let there = found.field(name).is_some();
     let code = if there { "no-rights" } else { "field-missing" };
     findings.add(
         (Severity::Blocker, code),
         (&found.object, Some(name)),
         format!("The field {}.{name} {what}.", found.object),
-        remedy(found, name),
+        remedy(found, name, rights),
     );
 }
 

@@ -1,9 +1,11 @@
 //! The objects that Sloe writes attendees to.
 
+use std::borrow::Cow;
+
 use serde_json::Value as Json;
 
 use super::finding::{Findings, Severity};
-use super::read::{RIGHTS, absent, leads_to, spelling, wrong_type};
+use super::read::{RIGHTS, absent, lacking, leads_to, spelling, wrong_type};
 use super::{Described, is_required};
 use crate::map::keys::Kind;
 use crate::map::{Column, Mapping, StatusWords, WriteNames, relationship};
@@ -32,14 +34,15 @@ pub(super) fn check(
     version(findings, found, names);
     for (column, name) in &names.columns {
         let later = *column == Column::Status;
-        let Some(field) = writable(findings, found, name, later) else { continue };
+        let rights = rights_for(*column);
+        let Some(field) = writable(findings, found, name, (later, &rights)) else { continue };
         spelling(findings, found, field, name);
         column_type(findings, found, field, (*column, names, mapping));
         way(findings, found, field, (*column, names));
     }
     for (name, value) in names.own(true) {
         let later = names.constants.contains_key(name);
-        let Some(field) = writable(findings, found, name, later) else { continue };
+        let Some(field) = writable(findings, found, name, (later, RIGHTS)) else { continue };
         constant(findings, found, field, value);
     }
     for (name, value) in &names.external.only {
@@ -53,16 +56,32 @@ pub(super) fn check(
     required(findings, found, names);
 }
 
-/// A field that Sloe may fill, in changes too if `later`.
+/// What to do if Sloe may not write a column. An org hides a lookup from whoever may not read
+/// what it leads to, and only these lead to what is none of Sloe's objects.
+fn rights_for(column: Column) -> Cow<'static, str> {
+    let invited = match column {
+        Column::Contact => "Contact",
+        Column::Lead => "Lead",
+        _ => return RIGHTS.into(),
+    };
+    format!(
+        "Give the integration user Read and View All on {invited}, as the permission set Sloe \
+         Integration of the package's current version does: Salesforce shows this lookup to \
+         nobody else. If the field doesn't exist, install that version."
+    )
+    .into()
+}
+
+/// A field that Sloe may fill, in changes too if `later`; with `rights` to do so.
 fn writable<'a>(
     findings: &mut Findings,
     found: &'a Described,
     name: &str,
-    later: bool,
+    (later, rights): (bool, &str),
 ) -> Option<&'a DescribedField> {
     let field = found.field(name).filter(|f| f.createable && (f.updateable || !later));
     if field.is_none() {
-        absent(findings, found, name, "isn't there, or Sloe may not write it");
+        lacking(findings, found, name, ("isn't there, or Sloe may not write it", rights));
     }
     field
 }
@@ -116,7 +135,7 @@ fn version(findings: &mut Findings, found: &Described, names: &WriteNames) {
         );
         return;
     };
-    let Some(field) = writable(findings, found, name, true) else { return };
+    let Some(field) = writable(findings, found, name, (true, RIGHTS)) else { return };
     if !Kind::Number.types().contains(&field.kind.as_str()) && !field.kind.is_empty() {
         wrong_type(findings, found, field, "it must be a number");
     }

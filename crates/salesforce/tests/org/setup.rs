@@ -220,6 +220,25 @@ async fn types_lengths_relations_and_rights_that_do_not_fit_are_named() {
 }
 
 #[tokio::test]
+async fn a_lookup_that_is_hidden_with_what_it_leads_to_asks_for_rights_on_that() {
+    let org = org_with(|name| {
+        let mut found = complete(name)?;
+        let fields = found["fields"].as_array_mut().unwrap();
+        fields.retain(|field| field["name"] != "Contact__c" && field["name"] != "Lead__c");
+        Some(found)
+    })
+    .await;
+    let found = org.check().await.unwrap();
+    let missing: Vec<_> = found.iter().filter(|f| f.code == "field-missing").collect();
+    let [contact, lead] = missing.as_slice() else { panic!("{found:#?}") };
+    assert!(contact.fix.contains("Read and View All on Contact"), "{contact:?}");
+    assert!(lead.fix.contains("Read and View All on Lead"), "{lead:?}");
+    for finding in [contact, lead] {
+        assert!(finding.fix.contains("leave it out of the mapping"), "{finding:?}");
+    }
+}
+
+#[tokio::test]
 async fn names_must_be_written_as_the_org_answers_them_and_ways_must_lead_where_queries_go() {
     let org = org_with(|name| {
         let mut found = complete(name)?;
