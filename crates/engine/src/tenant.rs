@@ -24,7 +24,7 @@ pub use license::Licenses;
 pub use mapping::{MappingText, OrgMapping};
 pub(crate) use registry::Leaving;
 pub use registry::{OrgError, Registry};
-pub use stored::Profile;
+pub use stored::{Profile, ProfileChange};
 
 const DAY_MILLIS: i64 = 24 * 60 * 60 * 1_000;
 

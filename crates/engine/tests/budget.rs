@@ -138,7 +138,8 @@ async fn the_calls_that_connecting_costs_are_counted_with_and_without_workers() 
     let connect = async |engine: &Engine| {
         let profile = Profile { slug: "test".into(), name: "Test".into(), ..Profile::default() };
         let credentials = org.credentials();
-        let connect = Connect { profile, credentials, expected: None, mapping: None };
+        let connect =
+            Connect { profile: profile.into(), credentials, expected: None, mapping: None };
         engine.connect_org(connect).await.unwrap();
     };
     let alone = start(&place, None);

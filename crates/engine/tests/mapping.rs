@@ -56,7 +56,8 @@ async fn connect(
         ..Profile::default()
     };
     let credentials = org.credentials();
-    let connect = Connect { profile, credentials, expected: Some(org.id()), mapping };
+    let connect =
+        Connect { profile: profile.into(), credentials, expected: Some(org.id()), mapping };
     let connected = engine.connect_org(connect).await?;
     license(engine, &*place.store, org.id());
     Ok(connected)

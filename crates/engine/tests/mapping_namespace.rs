@@ -145,7 +145,8 @@ async fn a_managed_package_is_served_by_its_namespace_alone() {
     let text = preset("sloe").unwrap().replace("# namespace = ", "namespace = ");
     let profile = Profile { slug: "managed".into(), name: "Managed".into(), ..Profile::default() };
     let credentials = org.credentials();
-    let connect = Connect { profile, credentials, expected: None, mapping: Some(text) };
+    let connect =
+        Connect { profile: profile.into(), credentials, expected: None, mapping: Some(text) };
     let connected = engine.connect_org(connect).await.unwrap();
     assert_eq!(connected.findings, [], "it has everything, its version rules too");
     license(&engine, &*place.store, org.id());

@@ -40,8 +40,12 @@ async fn connect(engine: &Engine, org: &Org, store: &dyn sloe_store::api::Store)
     let mapping = preset("blackthorn").unwrap().replace("# Event_Role__c", "Event_Role__c");
     let profile =
         Profile { slug: "thorn".to_owned(), name: "Thorn".to_owned(), ..Profile::default() };
-    let connect =
-        Connect { profile, credentials, expected: Some(org.id()), mapping: Some(mapping) };
+    let connect = Connect {
+        profile: profile.into(),
+        credentials,
+        expected: Some(org.id()),
+        mapping: Some(mapping),
+    };
     engine.connect_org(connect).await.unwrap();
     license(engine, store, org.id());
     engine.request_refresh(org.id(), None);

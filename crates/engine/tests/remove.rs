@@ -22,7 +22,8 @@ use sloe_store::key::{Collection, Key, Range};
 async fn connect(engine: &Engine, org: &Org, place: &Place) -> Result<(), ConnectError> {
     let credentials = org.credentials();
     let profile = Profile { slug: "test".into(), name: "Test".into(), ..Profile::default() };
-    let connect = Connect { profile, credentials, expected: Some(org.id()), mapping: None };
+    let connect =
+        Connect { profile: profile.into(), credentials, expected: Some(org.id()), mapping: None };
     engine.connect_org(connect).await?;
     license(engine, &*place.store, org.id());
     engine.request_first_refresh(org.id());

@@ -274,7 +274,7 @@ async fn connect(
     };
     let credentials = Credentials { login_url: running.url(), flow };
     let connect = Connect {
-        profile: (show.profile)(),
+        profile: (show.profile)().into(),
         credentials,
         expected: Some(OrgId::parse(&running.org_id())?),
         mapping: None,

@@ -13,7 +13,7 @@ use clap::{Args, Subcommand};
 use comfy_table::Table;
 use serde_json::{Value, json};
 use sloe_core::time::Timestamp;
-use sloe_engine::tenant::{Connect, Connected, HookSecrets, Profile};
+use sloe_engine::tenant::{Connect, Connected, HookSecrets, ProfileChange};
 use sloe_salesforce::{Credentials, Flow};
 
 use super::Failure;
@@ -57,7 +57,10 @@ Example:
   sloe org add --slug acme --name 'Acme Events' --url https://acme.my.salesforce.com \\
        --client-id 3MVG9… --client-secret-file secret.txt
   sloe org add … --preset blackthorn     an org with the Blackthorn Events package
-  sloe org add … --mapping FILE          an org with objects of its own";
+  sloe org add … --mapping FILE          an org with objects of its own
+
+For an org that is connected, what is not given stays as it is; a changed consumer secret
+needs no more than --slug, --url, --client-id and --client-secret-file.";
 
 const CHANGES_EXAMPLE: &str = "\
 Examples:
@@ -83,30 +86,30 @@ pub(crate) struct Add {
     /// First part of the org's public addresses, `acme` for instance.
     #[arg(long)]
     slug: String,
-    /// The organizer's name.
+    /// The organizer's name; needed at first.
     #[arg(long)]
-    name: String,
-    /// A sentence under the name.
-    #[arg(long, default_value = "")]
-    tagline: String,
-    /// The org's color.
-    #[arg(long, default_value = "#4338ca")]
-    accent: String,
-    /// How its pages look: modern or classic.
-    #[arg(long, default_value = "modern")]
-    style: String,
-    /// Time zone of events that name none.
-    #[arg(long, default_value = "UTC")]
-    time_zone: String,
-    /// Privacy notice of events that link none.
+    name: Option<String>,
+    /// A sentence under the name [at first: none].
+    #[arg(long)]
+    tagline: Option<String>,
+    /// The org's color [at first: #4338ca].
+    #[arg(long)]
+    accent: Option<String>,
+    /// How its pages look: modern or classic [at first: modern].
+    #[arg(long)]
+    style: Option<String>,
+    /// Time zone of events that name none [at first: UTC].
+    #[arg(long)]
+    time_zone: Option<String>,
+    /// Privacy notice of events that link none; '' for none.
     #[arg(long)]
     privacy_url: Option<String>,
-    /// Where registrants may write to.
+    /// Where registrants may write to; '' for nowhere.
     #[arg(long)]
     contact_email: Option<String>,
-    /// Days that personal data is kept after an event's end.
-    #[arg(long, default_value_t = sloe_core::limits::DEFAULT_RETENTION_DAYS)]
-    retention_days: i64,
+    /// Days that personal data is kept after an event's end [at first: 90].
+    #[arg(long)]
+    retention_days: Option<i64>,
     /// The org's My Domain address.
     #[arg(long)]
     url: String,
@@ -206,8 +209,8 @@ impl Add {
                 ));
             }
         };
-        let profile = Profile {
-            slug: self.slug,
+        let profile = ProfileChange {
+            slug: Some(self.slug),
             name: self.name,
             tagline: self.tagline,
             accent: self.accent,

@@ -12,7 +12,7 @@ use sloe_salesforce::{
 };
 use sloe_store::api::{Store, StoreError};
 
-use super::{HookSecrets, Org, OrgError, Profile};
+use super::{HookSecrets, Org, OrgError, ProfileChange};
 use crate::engine::Engine;
 use crate::mapping::{Moved, told};
 use crate::nodes::PLATFORM;
@@ -23,7 +23,7 @@ use crate::worker::stored;
 #[derive(Clone, Debug)]
 pub struct Connect {
     /// How it looks.
-    pub profile: Profile,
+    pub profile: ProfileChange,
     /// Where it is and how to sign in.
     pub credentials: Credentials,
     /// The org it must be, if the caller knows: protects against signing in
@@ -35,7 +35,7 @@ pub struct Connect {
 
 #[derive(Serialize, Deserialize)]
 struct Wire {
-    profile: Profile,
+    profile: ProfileChange,
     login_url: String,
     expected: Option<String>,
     #[serde(default)]
@@ -189,12 +189,14 @@ impl Engine {
             return Err(ConnectError::OtherOrg { expected, found });
         }
         let before = self.registry().by_id(found);
+        let profile = before.as_ref().map(|org| org.profile.clone()).unwrap_or_default();
+        let profile = connect.profile.of(profile);
         let known = before.as_ref().and_then(|org| org.mapping.mapping.clone());
         if let (Some(new), Some(old), Some(org)) = (&mapping, &known, &before) {
             self.may_move(org, old, new).await?;
         }
         let wanted = mapping.clone().or(known).unwrap_or_default();
-        let wanted = wanted.or_time_zone(&connect.profile.time_zone);
+        let wanted = wanted.or_time_zone(&profile.time_zone);
         let findings = client.with_mapping(wanted)?.check().await?;
         if findings.iter().any(|finding| finding.severity == Severity::Blocker) {
             return Err(ConnectError::NotReady(findings));
@@ -205,12 +207,8 @@ impl Engine {
             let gone = self.finish_removals().await;
             gone.map_err(|why| OrgError::Store(StoreError::Unavailable(why)))?;
         }
-        let (org, hook) = self.registry().connect(
-            &**self.store(),
-            found,
-            connect.profile,
-            connect.credentials,
-        )?;
+        let (org, hook) =
+            self.registry().connect(&**self.store(), found, profile, connect.credentials)?;
         if before.is_none() {
             // It may have been removed in this process's time.
             self.desk().open(found);

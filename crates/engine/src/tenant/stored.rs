@@ -77,6 +77,69 @@ impl Default for Profile {
     }
 }
 
+/// What is chosen of a profile when an org is connected. What is `None` stays as the connected
+/// org has it; an org that is connected for the first time takes [`Profile::default`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ProfileChange {
+    /// [`Profile::slug`].
+    pub slug: Option<String>,
+    /// [`Profile::name`].
+    pub name: Option<String>,
+    /// [`Profile::tagline`].
+    pub tagline: Option<String>,
+    /// [`Profile::accent`].
+    pub accent: Option<String>,
+    /// [`Profile::style`].
+    pub style: Option<String>,
+    /// [`Profile::time_zone`].
+    pub time_zone: Option<String>,
+    /// [`Profile::privacy_url`]; an empty text takes it away.
+    pub privacy_url: Option<String>,
+    /// [`Profile::contact_email`]; an empty text takes it away.
+    pub contact_email: Option<String>,
+    /// [`Profile::retention_days`].
+    pub retention_days: Option<i64>,
+}
+
+impl ProfileChange {
+    /// The profile before, with what is chosen.
+    pub(super) fn of(self, before: Profile) -> Profile {
+        let or_none = |chosen: Option<String>, before| match chosen {
+            Some(text) => Some(text).filter(|text| !text.is_empty()),
+            None => before,
+        };
+        Profile {
+            slug: self.slug.unwrap_or(before.slug),
+            name: self.name.unwrap_or(before.name),
+            tagline: self.tagline.unwrap_or(before.tagline),
+            accent: self.accent.unwrap_or(before.accent),
+            style: self.style.unwrap_or(before.style),
+            time_zone: self.time_zone.unwrap_or(before.time_zone),
+            privacy_url: or_none(self.privacy_url, before.privacy_url),
+            contact_email: or_none(self.contact_email, before.contact_email),
+            retention_days: self.retention_days.unwrap_or(before.retention_days),
+        }
+    }
+}
+
+impl From<Profile> for ProfileChange {
+    /// Chooses everything.
+    fn from(profile: Profile) -> Self {
+        Self {
+            slug: Some(profile.slug),
+            name: Some(profile.name),
+            tagline: Some(profile.tagline),
+            accent: Some(profile.accent),
+            style: Some(profile.style),
+            time_zone: Some(profile.time_zone),
+            privacy_url: Some(profile.privacy_url.unwrap_or_default()),
+            contact_email: Some(profile.contact_email.unwrap_or_default()),
+            retention_days: Some(profile.retention_days),
+        }
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "flow", rename_all = "snake_case")]
 enum PlainFlow {
