@@ -7,6 +7,9 @@ use std::fmt;
 pub struct Currency([u8; 3]);
 
 impl Currency {
+    /// ISO 4217's code for no currency at all.
+    pub(crate) const NONE: Self = Self(*b"XXX");
+
     /// `None` unless `code` is three upper-case ASCII letters.
     #[must_use]
     pub fn parse(code: &str) -> Option<Self> {

@@ -170,7 +170,18 @@ fn read_item(org: OrgId, record: &RawRecord, faults: &mut Vec<Fault>) -> Option<
 
 fn read_price(r: &mut Reader<'_>) -> Option<Price> {
     let amount = r.decimal(Field::Price)?;
-    let code = r.text(Field::Currency).unwrap_or_else(|| "USD".to_owned());
+    let Some(code) = r.text(Field::Currency) else {
+        // Nobody may guess what a price is in; what is free needs none.
+        match Price::parse(&amount, Currency::NONE) {
+            Ok(None) => {}
+            Ok(Some(_)) => r.fault(
+                Field::Currency,
+                "is empty and there is a price; fill it in, or give the mapping a fallback for it",
+            ),
+            Err(message) => r.fault(Field::Price, message),
+        }
+        return None;
+    };
     let Some(currency) = Currency::parse(&code) else {
         r.fault(Field::Currency, format!("{code:?} is not a currency; use a code such as EUR"));
         return None;

@@ -69,6 +69,27 @@ fn every_fault_is_named_at_once() {
     assert_eq!(fields, ["Name", "Ends At", "Time Zone", "Privacy URL", "Capacity", "Price"]);
 }
 
+/// Every fault, as its reader sees it.
+fn told(faults: &[Fault]) -> String {
+    faults.iter().map(|fault| format!("{} {}\n", fault.field, fault.message)).collect()
+}
+
+#[test]
+fn a_price_without_a_currency_is_a_fault_and_what_is_free_needs_none() {
+    let price = |amount: f64, code: &str| {
+        let mut raw = event();
+        raw.items[0].fields.insert(Field::Price, Value::Number(amount));
+        raw.items[0].fields.insert(Field::Currency, Value::Text(code.into()));
+        let price = |accepted: Accepted| accepted.snapshot.items[0].price.map(|p| p.to_string());
+        read(&raw).map(price).map_err(|faults| told(&faults))
+    };
+    assert_eq!(price(20.0, "EUR"), Ok(Some("20.00 EUR".to_owned())));
+    assert_eq!(price(0.0, ""), Ok(None));
+    let told = price(20.0, "").unwrap_err();
+    assert!(told.contains("Currency is empty and there is a price"), "{told}");
+    assert!(price(-20.0, "").unwrap_err().contains("negative"));
+}
+
 #[test]
 fn rich_text_is_read_as_plain_text_and_its_markup_counts_for_no_length() {
     let mut raw = event();
