@@ -15,6 +15,12 @@ pub const MAX_EXPIRIES_PER_BATCH: usize = 10_000;
 pub const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// The largest limit of a pool: what Salesforce's own unlimited marker stays below.
 pub const MAX_LIMIT: u32 = 100_000_000;
+/// Characters of one text that is shown, counted as Salesforce counts them: UTF-16 units. Its long
+/// text area may hold four times as many.
+pub const MAX_TEXT_CHARS: usize = 32_768;
+/// Bytes of all texts of one event, its items and sessions together: they lie in one document, of
+/// which MongoDB takes 16 MiB, and JSON writes a line break or a quotation mark in two bytes.
+pub const MAX_EVENT_TEXT_BYTES: usize = 6 * 1024 * 1024;
 /// How long a hold lasts unless the event says otherwise, in milliseconds.
 pub const DEFAULT_HOLD_MILLIS: i64 = 10 * 60 * 1_000;
 /// The shortest and longest hold an event may ask for, in minutes.

@@ -37,22 +37,56 @@ pub fn build(
     snapshot.items = read_sorted(&raw.items, |r| read_item(org, r, &mut faults));
     snapshot.sessions = read_sorted(&raw.sessions, |r| read_session(org, r, &mut faults));
     snapshot.sessions.sort_by_key(|s| s.starts_at);
-    let pools = 1 + snapshot.items.len() + snapshot.sessions.len();
-    if pools > limits::MAX_POOLS {
-        faults.push(Fault {
-            record: raw.event.id,
-            field: Field::Name.label(),
-            message: format!(
-                "has {pools} items and sessions; at most {} can be offered in one event",
-                limits::MAX_POOLS - 1
-            ),
-        });
-    }
+    faults.extend(too_much(&snapshot));
     if !faults.is_empty() {
         return Err(faults);
     }
     let terms = terms_of(&snapshot, raw);
     Ok(Accepted { snapshot, terms })
+}
+
+/// More than one event can hold, though each of its records is good.
+fn too_much(snapshot: &Snapshot) -> Vec<Fault> {
+    let fault = |field: Field, message| Fault {
+        record: snapshot.event.event,
+        field: field.label(),
+        message,
+    };
+    let mut faults = Vec::new();
+    let pools = 1 + snapshot.items.len() + snapshot.sessions.len();
+    if pools > limits::MAX_POOLS {
+        let most = limits::MAX_POOLS - 1;
+        let message =
+            format!("has {pools} items and sessions; at most {most} can be offered in one event");
+        faults.push(fault(Field::Name, message));
+    }
+    let bytes = text_bytes(snapshot);
+    if bytes > limits::MAX_EVENT_TEXT_BYTES {
+        let message = format!(
+            "and all other texts of the event, its items and sessions have {} KB together; at most \
+             {} KB can be shown",
+            bytes.div_ceil(1024),
+            limits::MAX_EVENT_TEXT_BYTES / 1024
+        );
+        faults.push(fault(Field::Description, message));
+    }
+    faults
+}
+
+/// Bytes of all texts that may be long.
+fn text_bytes(snapshot: &Snapshot) -> usize {
+    let some = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    let Snapshot { name, summary, description, place, organizer, .. } = snapshot;
+    let event = [name, summary, description].map(String::len).iter().sum::<usize>()
+        + some(&place.venue)
+        + some(&place.address)
+        + some(&organizer.name);
+    let items = snapshot.items.iter().map(|item| item.name.len() + item.description.len());
+    let sessions = snapshot.sessions.iter().map(|session| {
+        let Session { name, description, track, speaker, room, .. } = session;
+        name.len() + description.len() + some(track) + some(speaker) + some(room)
+    });
+    event + items.sum::<usize>() + sessions.sum::<usize>()
 }
 
 /// What an event comes to whose record is gone from the org as of `as_of`:

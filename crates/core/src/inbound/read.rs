@@ -4,10 +4,6 @@ use super::{Fault, Field, RawRecord, Value, plain};
 use crate::limits;
 use crate::time::{self, Timestamp};
 
-/// Longest text that any field may hold: Salesforce's long text area (131,072
-/// characters at most) is cut down to what a page can show.
-const MAX_TEXT: usize = 32_768;
-
 /// A record being read, and what was wrong with it so far.
 pub(super) struct Reader<'a> {
     record: &'a RawRecord,
@@ -55,8 +51,10 @@ impl<'a> Reader<'a> {
     }
 
     fn clean(&mut self, field: Field, text: &str) -> Option<String> {
-        if text.len() > MAX_TEXT {
-            self.fault(field, format!("has {} bytes; at most {MAX_TEXT} can be shown", text.len()));
+        let chars = text.encode_utf16().count();
+        if chars > limits::MAX_TEXT_CHARS {
+            let most = limits::MAX_TEXT_CHARS;
+            self.fault(field, format!("has {chars} characters; at most {most} can be shown"));
             return None;
         }
         let clean: String =

@@ -116,6 +116,40 @@ fn rich_text_is_read_as_plain_text_and_its_markup_counts_for_no_length() {
 }
 
 #[test]
+fn a_text_is_as_long_as_salesforce_counts_it_in_any_script() {
+    let described = |text: String| {
+        let mut raw = event();
+        raw.event.fields.insert(Field::Description, Value::Text(text));
+        read(&raw).map(|accepted| accepted.snapshot.description).map_err(|faults| told(&faults))
+    };
+    for text in ["\u{5e9}".repeat(32_768), "\u{65e5}".repeat(32_768), "\u{1f41f}".repeat(16_384)] {
+        assert_eq!(described(text.clone()), Ok(text));
+    }
+    for text in ["\u{5e9}".repeat(32_769), "\u{1f41f}".repeat(16_385)] {
+        let told = described(text).unwrap_err();
+        assert!(told.contains("characters; at most 32768 can be shown"), "{told}");
+    }
+}
+
+#[test]
+fn texts_that_no_document_could_hold_together_are_refused_with_the_event() {
+    let talk = |n: usize| {
+        let moments =
+            [(Field::StartsAt, "2027-03-01T09:00:00Z"), (Field::EndsAt, "2027-03-01T10:00:00Z")];
+        let mut talk = record(&format!("a02{n:012}"), &moments);
+        talk.fields.insert(Field::Name, Value::Text("Talk".into()));
+        talk.fields.insert(Field::Description, Value::Text("\u{65e5}".repeat(32_768)));
+        talk
+    };
+    let mut raw = event();
+    raw.sessions = (0..63).map(talk).collect();
+    assert!(read(&raw).is_ok());
+    raw.sessions = (0..65).map(talk).collect();
+    let told = told(&read(&raw).unwrap_err());
+    assert!(told.contains("KB together; at most 6144 KB"), "{told}");
+}
+
+#[test]
 fn inactive_items_are_left_out() {
     let mut raw = event();
     raw.items[0].fields.insert(Field::Active, Value::Bool(false));
