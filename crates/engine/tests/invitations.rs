@@ -12,6 +12,7 @@ use sloe_engine::claims::RequestId;
 use sloe_engine::engine::Engine;
 use sloe_engine::error::{Denied, Part};
 use sloe_engine::invitation::Invitee;
+use sloe_engine::sync::{LetterFilter, Which};
 
 fn token(engine: &Engine, org: &Org, record: &str) -> String {
     let who = Invitee::of(SfId::parse(record).unwrap()).unwrap();
@@ -63,8 +64,12 @@ async fn a_contact_that_is_gone_keeps_nobody_out_for_long() {
     org.drained(&engine).await;
     let state = engine.sync_state(org.id()).await.unwrap();
     assert_eq!(state.dead_letters, 3, "the attendee and its two sessions: {state:?}");
+    let page = engine.letters(org.id(), &LetterFilter::default(), None, 10).await.unwrap();
+    let letter = page.letters.iter().find(|letter| letter.fields == ["Contact__c"]).unwrap();
+    assert!(letter.means.contains("Contact or Lead is gone"), "{letter:?}");
+    assert!(letter.fix.contains("goes without the Contact or Lead"), "{letter:?}");
     // Sent again, it goes without the link.
-    let all = sloe_engine::sync::Which::All(sloe_engine::sync::LetterFilter::default());
+    let all = Which::All(LetterFilter::default());
     engine.replay(org.id(), all).await.unwrap();
     org.drained(&engine).await;
     assert_eq!(links(&org).await, [[Value::Null, Value::Null]]);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use sloe_core::ids::{ClaimId, EventRef, OrgId, SfId};
 use sloe_core::time::Timestamp;
+use sloe_salesforce::{Column, Mapping};
 use sloe_store::api::{Document, Store, StoreError};
 use sloe_store::key::{Collection, Key, Range};
 use sloe_store::scope::OrgScope;
@@ -298,7 +299,7 @@ impl Engine {
         });
         let pile = |((code, fields, kind, conflict), (count, since)): (PileOf, _)| {
             let letter::Words { means, fix, owner } =
-                letter::words(&code, &fields, kind == LetterKind::Mail);
+                letter::words(&code, &fields, about(&org, kind, &fields));
             let owner = owner.word();
             Pile { code, fields, kind, conflict, count, since, means, fix, owner }
         };
@@ -380,7 +381,7 @@ fn letter_of(org: &Org, key: &str, dead: Dead, replaying: bool) -> Option<Letter
     });
     let kind = LetterKind::of(key);
     let letter::Words { means, fix, owner } =
-        letter::words(&dead.code, &dead.fields, kind == LetterKind::Mail);
+        letter::words(&dead.code, &dead.fields, about(org, kind, &dead.fields));
     Some(Letter {
         key: key.to_owned(),
         kind,
@@ -399,6 +400,23 @@ fn letter_of(org: &Org, key: &str, dead: Dead, replaying: bool) -> Option<Letter
         owner: owner.word(),
         message,
     })
+}
+
+/// What a letter is about that blames these fields.
+fn about(org: &Org, kind: LetterKind, fields: &[String]) -> letter::About {
+    let invited = |mapping: &Mapping| {
+        let columns = &mapping.attendee.columns;
+        let mut names =
+            [Column::Contact, Column::Lead].into_iter().filter_map(|column| columns.get(&column));
+        names.any(|name| fields.iter().any(|field| field.eq_ignore_ascii_case(name)))
+    };
+    match kind {
+        LetterKind::Mail => letter::About::Mail,
+        LetterKind::Attendee if org.mapping.mapping.as_ref().is_some_and(invited) => {
+            letter::About::Invitee
+        }
+        _ => letter::About::Row,
+    }
 }
 
 fn waiting((key, document): &(Key, Document)) -> Option<Waiting> {

@@ -46,21 +46,41 @@ pub(crate) struct Words {
     pub(crate) owner: Owner,
 }
 
+/// What a letter is about, as far as its code tells too little.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum About {
+    /// A confirmation mail.
+    Mail,
+    /// A row whose invited Contact or Lead is blamed.
+    Invitee,
+    /// Any other row.
+    Row,
+}
+
 /// What a code means, what to do and who can do it.
-pub(crate) fn words(code: &str, fields: &[String], mail: bool) -> Words {
-    let (means, fix, owner) = match (mail, codes::facts(code)) {
-        (true, _) => (
+pub(crate) fn words(code: &str, fields: &[String], about: About) -> Words {
+    let (means, fix, owner) = match (about, codes::facts(code)) {
+        (About::Mail, _) => (
             "The confirmation mail was refused; the order and its page stand all the same.",
             "If the address is right, send the mail again. If it is wrong, give the attendee the order's page some other way.",
             Owner::Operator,
         ),
-        (false, Some(facts)) if facts.row == sloe_salesforce::Advice::Retry => (
+        (About::Invitee, _)
+            if matches!(code, "INVALID_CROSS_REFERENCE_KEY" | "ENTITY_IS_DELETED") =>
+        {
+            (
+                "The invited Contact or Lead is gone from Salesforce.",
+                "Send the row again: it goes without the Contact or Lead.",
+                Owner::Organizer,
+            )
+        }
+        (_, Some(facts)) if facts.row == sloe_salesforce::Advice::Retry => (
             facts.means,
             "Sloe tried again and again for over an hour. Once the reason is gone, send the row again.",
             Owner::Admin,
         ),
-        (false, Some(facts)) => (facts.means, facts.fix, facts.owner),
-        (false, None) => own_words(code),
+        (_, Some(facts)) => (facts.means, facts.fix, facts.owner),
+        (_, None) => own_words(code),
     };
     let blamed = match fields {
         [] => String::new(),
@@ -201,7 +221,7 @@ mod tests {
         for code in
             ["STRING_TOO_LONG", "NEVER_HEARD_OF", "not-reported", "UNABLE_TO_LOCK_ROW", DELETED]
         {
-            let words = words(code, &["Last_Name__c".to_owned()], false);
+            let words = words(code, &["Last_Name__c".to_owned()], About::Row);
             assert!(words.means.ends_with("The field is Last_Name__c."), "{}", words.means);
             assert!(words.fix.ends_with('.') && words.owner != Owner::Nobody, "{code}");
         }
