@@ -165,7 +165,8 @@ impl Engine {
         if holds.await? { Err(Moved(moved.join(" and the ")).into()) } else { Ok(()) }
     }
 
-    /// Stores a mapping that was checked, and puts it in force.
+    /// Stores a mapping that was checked, and puts it in force, if nobody else has changed it
+    /// since the one that it takes the place of was read here.
     pub(crate) async fn keep_mapping(
         &self,
         org: &Org,
@@ -174,12 +175,19 @@ impl Engine {
     ) -> Result<Arc<Org>, StoreError> {
         let text = MappingText::new(text, self.now());
         let next = org.mapping.replaced(mapping, Some(text));
-        let write = Write {
-            key: Key::mapping(org.scope),
-            version: next.version,
-            body: Some(next.encode()),
-        };
-        stored(self, move |store| store.put(&[write])).await?;
+        let (key, version, body) = (Key::mapping(org.scope), next.version, next.encode());
+        stored(self, move |store| {
+            let write = Write { key: key.clone(), version, body: Some(body.clone()) };
+            store.put(&[write])?;
+            // Of two nodes that change it at once the store keeps the first.
+            if store.get(&key)?.is_none_or(|stored| stored.body != body) {
+                let why = "the mapping was changed elsewhere at the same moment: look at that one, \
+                           then try again";
+                return Err(StoreError::Unavailable(why.to_owned()));
+            }
+            Ok(())
+        })
+        .await?;
         let org = self.registry().set_mapping(org.id(), next);
         let org = org.ok_or_else(|| StoreError::Unavailable("the org is gone".to_owned()))?;
         tracing::info!(org = %org.id(), version = org.mapping.version, "another mapping is in force");

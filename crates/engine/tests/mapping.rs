@@ -372,6 +372,27 @@ fn store_mapping(place: &Place, text: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_changes_at_once_the_second_is_refused_and_the_first_stands() {
+    let (org, place) = (Org::seeded(&seed()).await, place());
+    // It looks at nothing that others store meanwhile.
+    let engine = start(&place, None);
+    connect(&engine, &org, &place, Some(mapping())).await.unwrap();
+    let first = mapping().replace("__Short_Description__c", "__Venue_Name__c");
+    store_mapping(&place, &first);
+    let second = mapping().replace("[attendee.constants]", "[attendee.constants]\n# mine");
+    let refused = engine.set_mapping(org.id(), second).await;
+    let Err(MappingError::Store(why)) = refused else { panic!("{refused:?}") };
+    assert!(why.to_string().contains("changed elsewhere at the same moment"), "{why}");
+    let known = || engine.registry().by_id(org.id()).unwrap();
+    assert_eq!(known().mapping.text(), mapping());
+    engine.stop().await;
+    drop(engine);
+    let engine = start(&place, None);
+    assert_eq!(engine.registry().by_id(org.id()).unwrap().mapping.text(), first);
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stored_mapping_that_cannot_be_read_leaves_the_last_good_one_in_force_and_says_so() {
     let (org, place) = (Org::seeded(&seed()).await, place());
     let engine = start(&place, Some(hasty(2_000)));
