@@ -15,7 +15,7 @@ use sloe_store::key::{Collection, Key, Range};
 
 use crate::engine::Engine;
 use crate::tenant::{MappingText, Org, OrgError, OrgMapping};
-use crate::worker::stored;
+use crate::worker::{orgs, stored};
 
 /// Why a mapping stays as it is.
 #[derive(Debug, thiserror::Error)]
@@ -67,13 +67,14 @@ impl Engine {
     /// In what an org and its mapping differ, blockers first.
     ///
     /// # Errors
-    /// [`MappingError::NotFound`], [`MappingError::Unusable`], [`MappingError::Org`].
+    /// [`MappingError::NotFound`], [`MappingError::Unusable`], [`MappingError::Org`],
+    /// [`MappingError::Store`].
     pub async fn check_org(&self, org: OrgId) -> Result<Vec<Finding>, MappingError> {
         let org = self.registry().by_id(org).ok_or(MappingError::NotFound)?;
         let unusable = || org.mapping.trouble.clone().unwrap_or_default();
         let mapping = org.mapping.mapping.clone();
         let mapping = mapping.ok_or_else(|| MappingError::Unusable(unusable()))?;
-        Ok(crate::worker::orgs::client_by(self, &org, mapping)?.check().await?)
+        orgs::check(self, &org, mapping).await
     }
 
     /// Checks a mapping's text and puts it in force; what isn't as it should
@@ -91,8 +92,7 @@ impl Engine {
         if let Some(old) = &org.mapping.mapping {
             self.may_move(&org, old, &mapping).await?;
         }
-        let client = crate::worker::orgs::client_by(self, &org, mapping.clone())?;
-        let findings = client.check().await?;
+        let findings = orgs::check(self, &org, mapping.clone()).await?;
         if findings.iter().any(|finding| finding.severity == Severity::Blocker) {
             return Err(MappingError::NotReady(findings));
         }

@@ -9,7 +9,9 @@ use serde_json::json;
 use sloe_core::budget::Rules;
 use sloe_engine::claims::RequestId;
 use sloe_engine::engine::Engine;
+use sloe_engine::mapping::MappingError;
 use sloe_engine::tenant::{Connect, Profile};
+use sloe_salesforce::Error;
 use sloe_store::api::{Store, Write};
 use sloe_store::key::Key;
 
@@ -157,6 +159,25 @@ async fn the_calls_that_connecting_costs_are_counted_with_and_without_workers() 
     })
     .await;
     assert!(used(&org).await > made);
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_where_nobody_works_for_the_org_is_counted_and_keeps_to_the_share() {
+    let (org, place) = (Org::limited(Some(200)).await, place());
+    let engine = start(&place, None);
+    org.connect(&engine, &*place.store);
+    let mut refused = None;
+    for _ in 0..10 {
+        refused = engine.check_org(org.id()).await.err();
+        // The org does not count that it was asked for its versions.
+        let ours = engine.calls(org.id()).await.unwrap().ours;
+        assert!(ours >= used(&org).await && ours <= 30, "{ours}");
+        if refused.is_some() {
+            break;
+        }
+    }
+    let Some(MappingError::Org(Error::Budget { .. })) = refused else { panic!("{refused:?}") };
     engine.stop().await;
 }
 

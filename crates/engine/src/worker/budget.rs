@@ -10,7 +10,7 @@ use sloe_core::budget::{Book, May, Purpose, Rules, Told};
 use sloe_core::ids::OrgId;
 use sloe_core::time::Timestamp;
 use sloe_salesforce::{Error, Exhausted, Gate, Usage};
-use sloe_store::api::{Document, StoreError, Write};
+use sloe_store::api::{Document, Store, StoreError, Write};
 use sloe_store::key::Key;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
@@ -21,7 +21,7 @@ use super::stored;
 use crate::clock::World;
 use crate::engine::Engine;
 use crate::error::Denied;
-use crate::tenant::OrgError;
+use crate::tenant::{Org, OrgError};
 
 /// How often what was counted is written down.
 const KEEP: Duration = Duration::from_secs(1);
@@ -177,9 +177,29 @@ impl Gate for Budget {
     }
 }
 
-/// Counts the calls to an org before it is known which one it is.
+/// Counts the calls to an org whose budget is not kept here: before it is known which org it is,
+/// or because another node works for it.
 #[derive(Debug, Default)]
-pub(crate) struct Tally(Mutex<Tallied>);
+pub(crate) struct Tally {
+    tallied: Mutex<Tallied>,
+    /// The budget as it was written down last; `None` while the org is not known.
+    known: Option<Budget>,
+}
+
+impl Tally {
+    /// Of an org that is connected: its calls stay inside its budget.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(super) async fn of(engine: &Engine, org: &Org) -> Result<Self, StoreError> {
+        let key = Key::budget(org.scope);
+        let mut book = stored(engine, move |store| written(store, &key)).await?;
+        book.set_rules(org.budget);
+        let budget = Budget::new(engine.shared_world());
+        *lock(&budget.book) = book;
+        Ok(Self { known: Some(budget), ..Self::default() })
+    }
+}
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Tallied {
@@ -201,32 +221,42 @@ impl Tallied {
 }
 
 impl Gate for Tally {
-    fn begin(&self, _: Purpose) -> May {
-        self.again();
-        May::Go
+    fn begin(&self, purpose: Purpose) -> May {
+        let may = self.known.as_ref().map_or(May::Go, |budget| budget.begin(purpose));
+        if !matches!(may, May::Wait { .. }) {
+            lock(&self.tallied).calls += 1;
+        }
+        may
     }
 
     fn again(&self) {
-        lock(&self.0).calls += 1;
+        lock(&self.tallied).calls += 1;
+        self.known.iter().for_each(Gate::again);
     }
 
     fn follow(&self, usage: Usage) {
-        lock(&self.0).told = Some(usage);
+        lock(&self.tallied).told = Some(usage);
+        self.known.iter().for_each(|budget| budget.follow(usage));
     }
 
-    fn refuse(&self, _: Exhausted) {}
+    fn refuse(&self, which: Exhausted) {
+        self.known.iter().for_each(|budget| budget.refuse(which));
+    }
 
     fn at_once(&self) -> usize {
-        Rules::default().at_once().into()
+        let unknown = || Rules::default().at_once().into();
+        self.known.as_ref().map_or_else(unknown, Gate::at_once)
     }
 
-    fn end(&self) {}
+    fn end(&self) {
+        self.known.iter().for_each(Gate::end);
+    }
 }
 
 /// Enters calls that were made in the org's budget, if it is connected by now.
 pub(crate) async fn charge(engine: &Engine, org: OrgId, tally: &Tally) {
     let Some(known) = engine.registry().by_id(org) else { return };
-    let (tallied, now) = (*lock(&tally.0), engine.now());
+    let (tallied, now) = (*lock(&tally.tallied), engine.now());
     if let Some(work) = ensure(engine, org) {
         work.budget.load(engine, org).await;
         tallied.enter(&mut lock(&work.budget.book), now);
@@ -249,6 +279,11 @@ pub(crate) async fn charge(engine: &Engine, org: OrgId, tally: &Tally) {
 fn encode(book: &Book) -> Vec<u8> {
     let told = book.told().map(|told| (told.used, told.max, told.at.0));
     file::encode(&Calls { hours: book.hours(), told })
+}
+
+/// What was written down last.
+fn written(store: &dyn Store, key: &Key) -> Result<Book, StoreError> {
+    Ok(store.get(key)?.as_ref().map(decode).unwrap_or_default())
 }
 
 /// What was counted; nothing if that can't be read: the org tells with its next
@@ -357,10 +392,7 @@ impl Engine {
             Some(work) => lock(&work.budget.book).clone(),
             None => {
                 let key = Key::budget(known.scope);
-                let decoded = move |store: &dyn sloe_store::api::Store| {
-                    Ok(store.get(&key)?.as_ref().map(decode).unwrap_or_default())
-                };
-                self.blocking(decoded).await?
+                self.blocking(move |store| written(store, &key)).await?
             }
         };
         book.set_rules(known.budget);

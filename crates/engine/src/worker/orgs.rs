@@ -10,12 +10,12 @@ use sloe_core::catalog::{AttendeeForm, FieldRule};
 use sloe_core::ids::{EventRef, OrgId};
 use sloe_core::time::Timestamp;
 use sloe_salesforce::{
-    Credentials, Error, FormRules, Gate, Mapping, Options, Org as Client, Usage,
+    Credentials, Error, Finding, FormRules, Gate, Mapping, Options, Org as Client, Usage,
 };
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::budget::Budget;
+use super::budget::{self, Budget, Tally};
 use super::changes;
 use super::inbox::Inbox;
 use super::outbox;
@@ -26,6 +26,7 @@ use super::refresh;
 use super::supervise::supervise;
 use super::verify;
 use crate::engine::Engine;
+use crate::mapping::MappingError;
 use crate::nodes;
 use crate::refresh::{Progress, Refresh};
 use crate::sync::Sync;
@@ -257,14 +258,24 @@ pub(crate) fn ensure(engine: &Engine, org: OrgId) -> Option<Arc<OrgWork>> {
     Some(work)
 }
 
-/// A handle to an org by a mapping that need not be in force, inside its budget
-/// where one is kept.
-pub(crate) fn client_by(engine: &Engine, org: &Org, mapping: Mapping) -> Result<Client, Error> {
+/// In what an org and a mapping that need not be in force differ, inside the org's budget. Where
+/// that is kept elsewhere, it holds as it was written down last, and the calls are entered there.
+pub(crate) async fn check(
+    engine: &Engine,
+    org: &Org,
+    mapping: Mapping,
+) -> Result<Vec<Finding>, MappingError> {
     let options = &engine.workers().settings.salesforce;
-    match ensure(engine, org.id()) {
-        Some(work) => work.client_by(org, mapping, options),
-        None => named(org, mapping, Options { expected_org: Some(org.id()), ..options.clone() }),
+    if let Some(work) = ensure(engine, org.id()) {
+        return Ok(work.client_by(org, mapping, options)?.check().await?);
     }
+    let tally = Arc::new(Tally::of(engine, org).await?);
+    let gate: Arc<dyn Gate> = Arc::<Tally>::clone(&tally);
+    let options = Options { expected_org: Some(org.id()), gate: Some(gate), ..options.clone() };
+    let found = named(org, mapping, options)?.check().await;
+    // They were made, whatever came of them.
+    budget::charge(engine, org.id(), &tally).await;
+    Ok(found?)
 }
 
 fn named(org: &Org, mapping: Mapping, options: Options) -> Result<Client, Error> {
