@@ -92,7 +92,7 @@ async fn who_was_refused_for_something_else_keeps_the_link_when_sent_again() {
     org.drained(&engine).await;
     assert_eq!(links(&org).await, Vec::<[Value; 2]>::new());
     org.faults(json!({})).await;
-    let all = sloe_engine::sync::Which::All(sloe_engine::sync::LetterFilter::default());
+    let all = Which::All(LetterFilter::default());
     engine.replay(org.id(), all).await.unwrap();
     org.drained(&engine).await;
     assert_eq!(links(&org).await, [[json!(contact), Value::Null]]);

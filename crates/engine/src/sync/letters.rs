@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use sloe_core::ids::{ClaimId, EventRef, OrgId, SfId};
 use sloe_core::time::Timestamp;
-use sloe_salesforce::{Column, Mapping};
 use sloe_store::api::{Document, Store, StoreError};
 use sloe_store::key::{Collection, Key, Range};
 use sloe_store::scope::OrgScope;
@@ -404,17 +403,9 @@ fn letter_of(org: &Org, key: &str, dead: Dead, replaying: bool) -> Option<Letter
 
 /// What a letter is about that blames these fields.
 fn about(org: &Org, kind: LetterKind, fields: &[String]) -> letter::About {
-    let invited = |mapping: &Mapping| {
-        let columns = &mapping.attendee.columns;
-        let mut names =
-            [Column::Contact, Column::Lead].into_iter().filter_map(|column| columns.get(&column));
-        names.any(|name| fields.iter().any(|field| field.eq_ignore_ascii_case(name)))
-    };
     match kind {
         LetterKind::Mail => letter::About::Mail,
-        LetterKind::Attendee if org.mapping.mapping.as_ref().is_some_and(invited) => {
-            letter::About::Invitee
-        }
+        LetterKind::Attendee if letter::blames_invitee(org, fields) => letter::About::Invitee,
         _ => letter::About::Row,
     }
 }

@@ -7,8 +7,9 @@
 //! event's retention ends. Code and fields are kept in the clear.
 
 use sloe_salesforce::error::codes;
-use sloe_salesforce::{Owner, Private, Rejection, RowOutcome};
+use sloe_salesforce::{Column, Owner, Private, Rejection, RowOutcome};
 
+use crate::tenant::Org;
 use crate::view::Attendee;
 
 /// The code of a record that was deleted in the org while Sloe had something
@@ -55,6 +56,14 @@ pub(crate) enum About {
     Invitee,
     /// Any other row.
     Row,
+}
+
+/// Whether one of these fields names the invited Contact or Lead.
+pub(crate) fn blames_invitee(org: &Org, fields: &[String]) -> bool {
+    let Some(mapping) = &org.mapping.mapping else { return false };
+    let columns = &mapping.attendee.columns;
+    let mut names = [Column::Contact, Column::Lead].iter().filter_map(|column| columns.get(column));
+    names.any(|name| fields.iter().any(|field| field.eq_ignore_ascii_case(name)))
 }
 
 /// What a code means, what to do and who can do it.

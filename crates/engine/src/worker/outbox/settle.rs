@@ -7,7 +7,7 @@ use sloe_core::ids::{EventRef, SfId};
 use sloe_core::outbox::backoff;
 use sloe_core::time::Timestamp;
 use sloe_salesforce::error::codes;
-use sloe_salesforce::{Advice, Column, Private, Rejection, RowKind, RowOutcome};
+use sloe_salesforce::{Advice, Private, Rejection, RowOutcome};
 use sloe_store::api::Write;
 use sloe_store::key::Key;
 
@@ -312,13 +312,7 @@ impl Sender<'_> {
 
     /// Whether a refusal may be about the Contact or Lead that a row names.
     fn blames_link(&self, code: &str, fields: &[String]) -> bool {
-        let Some(mapping) = &self.org.mapping.mapping else { return false };
-        let columns = &mapping.rows(RowKind::Attendee).columns;
-        let of_link = |field: &String| {
-            let mut names = [Column::Contact, Column::Lead].iter().filter_map(|c| columns.get(c));
-            names.any(|name| name.eq_ignore_ascii_case(field))
-        };
-        fields.iter().any(of_link) || fields.is_empty() && REFERENCES.contains(&code)
+        letter::blames_invitee(&self.org, fields) || fields.is_empty() && REFERENCES.contains(&code)
     }
 
     /// The letters that there are of these rows, with their versions.

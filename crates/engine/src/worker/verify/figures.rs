@@ -38,7 +38,7 @@ pub(super) async fn told(
 
 /// Why the org won't take figures, for its staff. They name nobody, but a rule's message might.
 fn refusal(now: Timestamp, refused: &Rejection) -> SyncFault {
-    let words = letter::words(&refused.code, &refused.fields, false);
+    let words = letter::words(&refused.code, &refused.fields, letter::About::Row);
     let said = letter::scrub(refused.message.reveal(), None);
     let said = if said.is_empty() { said } else { format!(" It says: {said}") };
     let means = format!("The org refuses what is sold, held and left. {}{said}", words.means);
