@@ -12,6 +12,8 @@ const { Connection } = createRequire(import.meta.url)("jsforce");
 
 const [url, clientId, clientSecret, keyFile] = process.argv.slice(2);
 const USER = "sloe@meridian.example";
+// That of the app in the default seed.
+const REFRESH_TOKEN = "5Aep861.meridian.demo.refresh";
 const EVENT = "systems-days";
 const ATTENDEE = "Sloe_Attendee__c";
 // In milliseconds. Bulk jobs of this size are done at once; by default jsforce asks once a second.
@@ -86,6 +88,19 @@ const steps = {
     assert.equal((await old.query("SELECT Id FROM Organization")).totalSize, 1);
     assert.equal(refreshed, 1);
     await conn.authorize(grant);
+  },
+
+  async "get a new token by a refresh token"() {
+    const oauth2 = { loginUrl: url, clientId, clientSecret };
+    const lasting = (refreshToken) =>
+      new Connection({ instanceUrl: url, oauth2, accessToken: "00D!expired", refreshToken });
+    const renewed = [];
+    const good = lasting(REFRESH_TOKEN);
+    good.on("refresh", (token) => renewed.push(token));
+    assert.equal((await good.query("SELECT Id FROM Organization")).totalSize, 1);
+    assert.deepEqual(renewed, [good.accessToken]);
+    const bad = lasting("5Aep861.nobody");
+    await assert.rejects(bad.query("SELECT Id FROM Organization"), /refresh session.*expired access\/refresh token/);
   },
 
   async "describe the org and an object"() {
