@@ -251,12 +251,14 @@ fn card((facts, verdict): &Judged<'_>) -> OrgCard {
 }
 
 /// What the platform's own workers do.
-const DOES: [(&str, &str); 9] = [
+const DOES: [(&str, &str); 11] = [
     ("store", "asks whether the store answers"),
     ("mappings", "looks for changed mappings of orgs"),
     ("license-source", "reads who may be live from the source org"),
     ("licenses", "takes over what any node read there"),
     ("orgs", "keeps every org’s tasks running"),
+    ("nodes", "shares the orgs’ work with other nodes"),
+    ("follow", "takes over what other nodes changed"),
     ("mail", "sends confirmations"),
     ("orders", "keeps orders ready to be read"),
     ("removals", "deletes what is stored of orgs that were removed"),

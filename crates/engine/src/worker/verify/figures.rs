@@ -36,13 +36,18 @@ pub(super) async fn told(
     .await
 }
 
+/// What helps whatever the reason is.
+const REMEDY: &str = "Relax the rule or fill in what is required. If a right is lacking: Sloe's user needs the permission \
+                      set Sloe Integration, and the public group Sloe Integration for events that others own. The figures \
+                      go again with the next comparison.";
+
 /// Why the org won't take figures, for its staff. They name nobody, but a rule's message might.
 fn refusal(now: Timestamp, refused: &Rejection) -> SyncFault {
     let words = letter::words(&refused.code, &refused.fields, letter::About::Row);
     let said = letter::scrub(refused.message.reveal(), None);
     let said = if said.is_empty() { said } else { format!(" It says: {said}") };
     let means = format!("The org refuses what is sold, held and left. {}{said}", words.means);
-    SyncFault { at: now, means, remedy: words.fix }
+    SyncFault { at: now, means, remedy: REMEDY.to_owned() }
 }
 
 /// Has figures told again that the org doesn't hold as they were `told`. Those
