@@ -27,8 +27,8 @@ OWN_BUTTONS = {"Edit", "Delete"}
 PARENTS = {"Contact": "Account"}
 # Characters that Salesforce keeps of a permission set's description.
 MOST_DESCRIBED = 255
-# Whose user has no rights from elsewhere.
-ALONE = "Sloe_Integration"
+# Those of one user, who has no rights from elsewhere.
+ALONE = ("Sloe_Integration", "Sloe_Invitations")
 
 
 class Package:
@@ -71,18 +71,19 @@ def is_required(field):
 
 def check_lookups(package):
     """A lookup is hidden from whoever may not read what it leads to."""
-    for path, root in package.files("permissionsets", "permissionset"):
-        if not path.name.startswith(f"{ALONE}."):
-            continue
-        grants = {g.findtext("m:object", "", NS): g for g in root.findall("m:objectPermissions", NS)}
-        readable = {name for name, g in grants.items() if g.findtext("m:allowRead", "", NS) == "true"}
+    files = list(package.files("permissionsets", "permissionset"))
+    ours = [(path, root) for path, root in files if path.name.split(".")[0] in ALONE]
+    grants = [g for _, root in ours for g in root.findall("m:objectPermissions", NS)]
+    granted = {g.findtext("m:object", "", NS): g.findtext("m:allowRead", "", NS) for g in grants}
+    readable = {name for name, read in granted.items() if read == "true"}
+    for path, root in ours:
         listed = texts(root, "m:fieldPermissions/m:field")
         for owner, name in (field.split(".") for field in listed):
             field = package.fields.get(owner, {}).get(name, root)
             for target in texts(field, "m:referenceTo"):
                 package.expect(path, target, readable, f"Read for {owner}.{name} on")
-        for name in readable:
-            package.expect(path, PARENTS.get(name, name), readable, f"Read for {name} on")
+    for name in readable:
+        package.expect(SOURCE, PARENTS.get(name, name), readable, f"Read for {name} on")
 
 
 def check_permission_sets(package):

@@ -223,8 +223,9 @@ fn whatever_the_package_names_is_there() {
         "<consumerSecret>x</consumerSecret><externalClient",
     );
     let integration = "permissionsets/Sloe_Integration.permissionset-meta.xml";
-    plant(integration, "<object>Account<", "<object>UserExternalCredential<");
-    plant(integration, "<object>Lead<", "<object>UserExternalCredential<");
+    let invitations = "permissionsets/Sloe_Invitations.permissionset-meta.xml";
+    plant(invitations, "<object>Account<", "<object>UserExternalCredential<");
+    plant(invitations, "<object>Lead<", "<object>UserExternalCredential<");
     let long = format!("<description>{}", "x".repeat(255));
     plant(integration, "<description>", &long);
     let said = check().unwrap_err();

@@ -22,6 +22,8 @@ mod tests;
 pub struct News {
     /// When the order was confirmed, if that is part of the stretch.
     pub confirmed_at: Option<Timestamp>,
+    /// The journal's version of the last of them; 0 if no stretch tells.
+    changed: u64,
     /// Attendees from 1; none stands for all.
     places: SmallVec<[u16; 2]>,
 }
@@ -30,7 +32,7 @@ impl News {
     /// News of one attendee of an order that was confirmed before.
     #[must_use]
     pub fn of(place: u16, confirmed_at: Option<Timestamp>) -> Self {
-        Self { confirmed_at, places: SmallVec::from_slice(&[place]) }
+        Self { confirmed_at, changed: 0, places: SmallVec::from_slice(&[place]) }
     }
 
     fn concerns(&self, place: u16) -> bool {
@@ -60,20 +62,18 @@ impl Stretch {
             match fact {
                 Fact::Confirmed { claim, places, .. } => {
                     self.rows += places.iter().map(|place| 1 + place.sessions.len()).sum::<usize>();
-                    let news = News { confirmed_at: Some(batch.at), places: SmallVec::new() };
+                    let (confirmed_at, places) = (Some(batch.at), SmallVec::new());
+                    let news = News { confirmed_at, changed: batch.version, places };
                     self.claims.insert(*claim, news);
                 }
                 // The org knows already.
                 Fact::Cancelled { actor: Actor::Org, .. } => {}
                 Fact::Cancelled { claim, place, .. } => {
                     self.rows += 1;
-                    let known = self.claims.get_mut(claim);
-                    match known {
-                        Some(news) if news.concerns(*place) => {}
-                        Some(news) => news.places.push(*place),
-                        None => {
-                            self.claims.insert(*claim, News::of(*place, None));
-                        }
+                    let news = self.claims.entry(*claim).or_insert_with(|| News::of(*place, None));
+                    news.changed = batch.version;
+                    if !news.concerns(*place) {
+                        news.places.push(*place);
                     }
                 }
                 Fact::TermsSet(_)
@@ -122,6 +122,8 @@ pub struct Record {
     pub erased: bool,
     /// When the order was confirmed, if the stretch tells.
     pub confirmed_at: Option<Timestamp>,
+    /// The journal's version of the order's last news, if the stretch tells; else 0.
+    pub changed: u64,
 }
 
 /// Records in the order in which they go: parents, then children.
@@ -152,6 +154,7 @@ impl Plan {
                 registered: held.cancelled.is_none(),
                 erased: held.erased,
                 confirmed_at: news.confirmed_at,
+                changed: news.changed,
             };
             self.sessions.extend(held.sessions.iter().map(|session| Record {
                 key: view.claim.session_attendee_key(place, PublicId::derive(org, session)),

@@ -398,21 +398,19 @@ async fn comparison(engine: &Engine, org: &Org) -> Line {
             &fault.remedy,
         );
     }
-    if let Some(refusal) = &last.refusal {
-        let means = format!("Figures differed {at}: {}", refusal.means);
-        return Line::attention(subject, means, &refusal.remedy);
-    }
-    let (found, mended) = (last.found(), last.differences.values().map(|d| d.mended).sum::<u64>());
-    if found > mended {
-        return Line::attention(
-            subject,
-            format!(
-                "{} differed {at}, and Sloe can't put {} right.",
-                counted(found, "row"),
-                found - mended
-            ),
-            format!("See sloe sync verify {}.", org.profile.slug),
-        );
+    let found = last.found();
+    let open = (last.open() > 0).then(|| {
+        let rows = counted(found, "row");
+        let what = format!("{rows} differed {at}, and Sloe can't put {} right.", last.open());
+        (what, format!("See sloe sync verify {}.", org.profile.slug))
+    });
+    let refused = last.refusal.as_ref().map(|refusal| {
+        (format!("Figures differed {at}: {}", refusal.means), refusal.remedy.clone())
+    });
+    let troubles: Vec<_> = open.into_iter().chain(refused).collect();
+    if !troubles.is_empty() {
+        let (what, todo): (Vec<_>, Vec<_>) = troubles.into_iter().unzip();
+        return Line::attention(subject, what.join(" "), todo.join(" "));
     }
     if last.is_clean() {
         return Line::good(

@@ -76,6 +76,15 @@ impl Verified {
         self.differences.values().map(|found| found.found).sum()
     }
 
+    /// How many rows Sloe can't put right, figures that the org refuses left out.
+    #[must_use]
+    pub fn open(&self) -> u64 {
+        let refused =
+            |difference: Difference| difference == Difference::Figures && self.refusal.is_some();
+        let others = self.differences.iter().filter(|(difference, _)| !refused(**difference));
+        others.map(|(_, found)| found.found - found.mended).sum()
+    }
+
     pub(crate) fn note(&mut self, difference: Difference, mended: bool) {
         let found = self.differences.entry(difference).or_default();
         found.found += 1;

@@ -187,6 +187,18 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether a whole Bulk job was refused or failed, so that no row is named.
+    #[must_use]
+    pub fn is_of_a_job(&self) -> bool {
+        matches!(self, Self::Refused { status: 0, .. })
+    }
+
+    /// Whether the org takes no more Bulk jobs today. It may still take rows by other calls.
+    #[must_use]
+    pub fn is_out_of_jobs(&self) -> bool {
+        self.code().is_some_and(|code| code.eq_ignore_ascii_case("ExceededQuota"))
+    }
+
     /// What to do.
     #[must_use]
     pub fn advice(&self) -> Advice {
@@ -244,10 +256,15 @@ impl Error {
         }
     }
 
-    /// What a refusal comes to for the one row that it was for.
-    pub(crate) fn of_one_row(self) -> RowOutcome {
+    /// What a refusal comes to for the one row that it was for; `others` tells whether the org took
+    /// any others meanwhile.
+    pub(crate) fn of_one_row(self, others: bool) -> RowOutcome {
         let retry = matches!(self.advice(), Advice::Retry | Advice::Wait);
+        if self.may_have_arrived() {
+            return RowOutcome::retry(RowOutcome::NOT_REPORTED);
+        }
         match self {
+            Self::Refused { .. } if retry && !others => RowOutcome::retry(RowOutcome::ALONE),
             Self::Refused { code, .. } if retry => RowOutcome::Retry { code },
             Self::Refused { code, message, .. } => {
                 RowOutcome::Rejected(Rejection { code, fields: Vec::new(), message })

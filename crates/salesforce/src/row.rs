@@ -213,6 +213,9 @@ impl RowOutcome {
     pub const NOT_REPORTED: &str = "not-reported";
     /// The code of a row that is there, as the answer has it, without its id.
     pub(crate) const NO_ID_GIVEN: &str = "no-id-given";
+    /// The code of a row that was refused for what may pass by itself while no other row went: the
+    /// row may be bad, or the org in trouble.
+    pub const ALONE: &str = "refused-while-no-other-went";
     /// The code of the rows of a Bulk job that somebody aborted midway.
     pub(crate) const JOB_ABORTED: &str = "job-aborted";
 

@@ -155,7 +155,7 @@ proptest! {
         let mut the_orgs = BTreeSet::new();
         for view in ledger.views() {
             let mut plan = Plan::default();
-            let all = News { confirmed_at: None, places: SmallVec::new() };
+            let all = News { places: SmallVec::new(), ..News::default() };
             let mut open = view.clone();
             for place in &mut open.places {
                 if place.cancelled == Some(Actor::Org) {
@@ -176,4 +176,17 @@ proptest! {
         let found: BTreeMap<_, _> = org.0.into_iter().map(|(key, (on, _))| (key, on)).collect();
         prop_assert_eq!(found, expected);
     }
+}
+
+#[test]
+fn news_of_one_order_are_no_news_of_another() {
+    let [first, second] = [ClaimId(1), ClaimId(2)];
+    let cancelled = |claim, place| Fact::Cancelled { claim, place, actor: Actor::Registrant };
+    let batch = |version, facts| Batch { version, at: Timestamp(1), nonce: 0, facts };
+    let mut stretch = Stretch::after(6);
+    stretch.follow(&batch(7, vec![cancelled(first, 1), cancelled(second, 1)]));
+    stretch.follow(&batch(8, vec![cancelled(first, 2)]));
+    stretch.follow(&batch(9, vec![]));
+    let changed: Vec<_> = stretch.claims().map(|(claim, news)| (claim, news.changed)).collect();
+    assert_eq!((changed, stretch.upto()), (vec![(first, 8), (second, 7)], 9));
 }

@@ -13,6 +13,7 @@ pub(crate) mod letter;
 pub(crate) mod mend;
 mod plan;
 pub mod remote;
+mod rows;
 mod send;
 mod settle;
 pub(crate) mod stepped;
@@ -83,7 +84,7 @@ pub(super) async fn run(engine: Engine, work: Arc<OrgWork>) {
         let pause = drain.note(looked);
         tokio::select! {
             () = drain.work.outbox.notified(), if pause.is_none() => {}
-            () = drain.mended(), if pause.is_some() => drain.failures = 0,
+            () = drain.mended(), if pause.is_some() => (drain.failures, drain.refusals) = (0, 0),
             () = tokio::time::sleep(pause.unwrap_or_else(|| drain.nap())) => {}
             () = stopping.cancelled() => return,
         }
@@ -107,6 +108,8 @@ struct Drain {
     /// When journals were last sent from.
     drained: Option<Instant>,
     failures: u32,
+    /// Looks in a row that ended with what a person must mend, or with an allowance used up.
+    refusals: u32,
     /// The org refused everything, as far as Sloe could tell: few rows are to show that it takes
     /// any before many go in one job.
     doubtful: bool,
@@ -131,6 +134,7 @@ impl Drain {
             stuck: BTreeSet::new(),
             drained: None,
             failures: 0,
+            refusals: 0,
             doubtful: false,
             held: false,
             looked: None,
@@ -422,7 +426,8 @@ impl Drain {
         sync.dead_letters = self.books.dead.len() - sync.conflicts;
         let halt = match looked {
             Ok(()) => {
-                (self.failures, self.held, self.doubtful) = (0, false, false);
+                (self.failures, self.refusals) = (0, 0);
+                (self.held, self.doubtful) = (false, false);
                 sync.fault.clone_from(&self.untold);
                 return None;
             }
@@ -431,7 +436,8 @@ impl Drain {
         self.work.leave_news();
         let at = self.engine.now();
         let growing = self.apart(LONGEST.min(Duration::from_secs(1 << self.failures.min(6))));
-        let mending = MENDING.saturating_mul(1 << self.failures.min(4)).min(LONGEST_MENDING);
+        let mending =
+            self.apart(MENDING.saturating_mul(1 << self.refusals.min(4)).min(LONGEST_MENDING));
         self.failures = self.failures.saturating_add(1);
         self.unsure = true;
         if !matches!(halt, Halt::Org(_)) && !sloe_core::planted!(BooksKept) {
@@ -442,17 +448,22 @@ impl Drain {
         sync.fault = Some(halt.tell(org, at, "outbox"));
         Some(match halt {
             Halt::Org(Error::Budget { .. }) => {
-                (self.held, self.failures) = (true, 0);
+                (self.held, self.failures, self.refusals) = (true, 0, 0);
                 Duration::ZERO
             }
-            Halt::Org(error) => match error.advice() {
-                Advice::Retry | Advice::Reauthenticate => growing,
-                Advice::Wait => self.apart(mending),
-                Advice::Stop | Advice::DeadLetter => {
-                    self.doubtful = true;
-                    self.apart(mending)
+            Halt::Org(error) => {
+                let passes = matches!(error.advice(), Advice::Retry | Advice::Reauthenticate);
+                // A job that fails as a whole for what passes by itself may fail so for ever.
+                let again = self.doubtful && error.is_of_a_job();
+                self.doubtful |= error.advice() == Advice::Stop || error.is_of_a_job();
+                if passes && !again {
+                    self.refusals = 0;
+                    growing
+                } else {
+                    self.refusals = self.refusals.saturating_add(1);
+                    mending
                 }
-            },
+            }
             Halt::Store(_) | Halt::Ledger(_) => growing,
         })
     }

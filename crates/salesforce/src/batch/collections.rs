@@ -160,7 +160,9 @@ impl<'a> Search<'a> {
             Err(error) => error,
         };
         // Few rows, and each was refused by itself: they are bad if anything else would go.
-        let all_bad = self.gone == 0 && self.waiting.is_empty() && self.takes_calls().await;
+        // Not where the org may have made them all the same: those are looked for.
+        let told = self.blamed.iter().all(|(_, error)| !error.may_have_arrived());
+        let all_bad = self.gone == 0 && self.waiting.is_empty() && told && self.takes_calls().await;
         if self.gone == 0 && !all_bad {
             return Sent { outcomes: Vec::new(), halted: Some(halted) };
         }
@@ -254,9 +256,10 @@ impl<'a> Search<'a> {
             let (call, rows) = (self.target.call, self.blamed.len());
             tracing::warn!(call, rows, "rows that spoil whole calls");
         }
+        let others = self.gone > 0;
         for (at, error) in self.blamed {
             if let Some(slot) = self.outcomes.get_mut(at) {
-                *slot = error.of_one_row();
+                *slot = error.of_one_row(others);
             }
         }
         let Some(next) = self.waiting.last() else {

@@ -65,9 +65,10 @@ fn rights_for(column: Column) -> Cow<'static, str> {
         _ => return RIGHTS.into(),
     };
     format!(
-        "Give the integration user Read and View All on {invited}, as the permission set Sloe \
-         Integration of the package's current version does: Salesforce shows this lookup to \
-         nobody else. If the field doesn't exist, install that version."
+        "Assign the permission set Sloe Invitations to the integration user, or give it Read and \
+         View All on {invited} otherwise: Salesforce shows this lookup to nobody else. If the field \
+         doesn't exist, install the package's current version. If nobody is to be invited, leave \
+         the field out of the mapping."
     )
     .into()
 }

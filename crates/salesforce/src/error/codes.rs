@@ -58,6 +58,9 @@ const RIGHTS: &str = "Assign the permission set Sloe Integration to the integrat
 const OUR_FAULT: &str = "Tell Sloe's operator: this is a fault of Sloe.";
 const CORRECT: &str = "Correct the value or relax the rule in Salesforce, then send the row again from the dead letters.";
 
+const NO_JOBS: &str = "The org's daily allowance of Bulk jobs is used up.";
+const JOBS: &str = "Nothing is lost: Sloe sends fewer rows at a time until Salesforce allows jobs again. If it happens often, find out which integration makes the jobs (Setup, Bulk Data Load Jobs).";
+
 static CODES: &[CodeFacts] = &[
     known(
         "REQUEST_LIMIT_EXCEEDED",
@@ -290,12 +293,8 @@ static CODES: &[CodeFacts] = &[
     ),
     known("InternalServerError", PASSES, "Salesforce failed inside.", AGAIN),
     known("Timeout", PASSES, "The org took too long over a Bulk job.", AGAIN),
-    known(
-        "ExceededQuota",
-        USED_UP,
-        "The org's daily allowance of Bulk jobs is used up.",
-        "Nothing is lost: Sloe sends on when Salesforce allows it. If it happens often, find out which integration makes the jobs (Setup, Bulk Data Load Jobs).",
-    ),
+    known("ExceededQuota", USED_UP, NO_JOBS, JOBS),
+    known("EXCEEDEDQUOTA", USED_UP, NO_JOBS, JOBS),
     known("INVALIDJOB", PASSES, "The Bulk job doesn't exist any more.", AGAIN),
     known("INVALIDJOBSTATE", PASSES, "The Bulk job is in another state than expected.", AGAIN),
     known("INVALIDBATCH", OURS, "The Bulk job's rows can't be read by the org.", CHECK),

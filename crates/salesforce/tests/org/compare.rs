@@ -56,8 +56,10 @@ async fn events_that_take_too_long_together_are_counted_half_at_a_time() {
 #[tokio::test]
 async fn one_event_that_takes_too_long_alone_is_told() {
     let fake = Fake::start(|_| Reply::silence()).await;
-    let org = fake.org_with(Options { deadline: Duration::from_millis(200), ..quick() });
+    let org = fake.org_with(Options { deadline: Duration::from_secs(1), ..quick() });
     let error = org.count_rows(&events(2)).await.unwrap_err();
     assert!(matches!(error, Error::Deadline { .. }), "{error:?}");
-    assert_eq!(fake.calls().len(), 2);
+    // On a slow machine the first may pass in the login.
+    let last = fake.calls().pop().unwrap();
+    assert_eq!(asked(&last).len(), 1);
 }

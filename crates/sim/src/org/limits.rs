@@ -100,6 +100,15 @@ impl Hours {
         }
     }
 
+    /// It did not happen once that was counted within this hour or the one before.
+    pub(crate) fn take_back(&mut self, now_ms: i64) {
+        let now = hour_of(now_ms);
+        let recent = self.0.iter_mut().rev().take_while(|of| of.hour >= now - 1);
+        if let Some(of) = recent.into_iter().find(|of| of.count > of.kept) {
+            of.count -= 1;
+        }
+    }
+
     /// (hour, count) of everything that counts.
     pub(crate) fn all(&self) -> Vec<(i64, u64)> {
         self.0.iter().map(|of| (of.hour, of.count)).collect()
@@ -148,6 +157,15 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
+    /// Counts a batch of a Bulk job that begins, unless the day's are used up.
+    pub(crate) fn take_batch(&mut self, now_ms: i64) -> bool {
+        let may = self.batches.sum(now_ms) < self.allowance.bulk_batches;
+        if may {
+            self.batches.add(now_ms, 1);
+        }
+        may
+    }
+
     pub(crate) fn new(allowance: Allowance) -> Self {
         Self {
             allowance,

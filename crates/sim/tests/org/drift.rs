@@ -103,6 +103,8 @@ async fn records_outlive_changes_of_their_fields_and_what_has_no_place_any_more_
     let (_, body) = org.query("SELECT Id FROM Stall__c").await;
     assert_eq!(body[0]["errorCode"], "INVALID_TYPE");
     org.running.shutdown().await;
+    // Had it been the wrong seed, nothing would be lost.
+    assert_eq!(std::fs::read_to_string(log.with_extension("before")).unwrap(), old);
     std::fs::write(&log, format!("{old}no record\n")).unwrap();
     let error = run(&changed, left.path()).await.err().unwrap().to_string();
     assert!(error.contains("isn't a record"), "{error}");

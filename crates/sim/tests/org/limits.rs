@@ -106,6 +106,22 @@ async fn bulk_jobs_end_with_their_allowance_and_deleting_them_gives_nothing_back
 }
 
 #[tokio::test]
+async fn a_job_that_goes_beyond_the_day_s_batches_fails_with_what_it_has_written() {
+    let org = Org::start().await;
+    org.send(Method::PUT, "/__control/limits", json!({ "bulk_batches": 1 })).await;
+    let job = bulk::open(&org, json!({ "object": "Lead", "operation": "insert" })).await;
+    let rows = "Doe,Mill\n".repeat(10_001);
+    bulk::upload(&org, &job, format!("LastName,Company\n{rows}")).await;
+    let told = bulk::finish(&org, &job).await;
+    assert_eq!(told["state"], "Failed");
+    assert_eq!(told["errorMessage"], "ExceededQuota : ApiBatchItems Limit exceeded");
+    let written = told["numberRecordsProcessed"].as_u64().unwrap();
+    assert!(written <= 10_000, "not both batches: {written}");
+    let (_, body) = org.get("/limits").await;
+    assert_eq!(body["DailyBulkApiBatches"], json!({ "Max": 1, "Remaining": 0 }));
+}
+
+#[tokio::test]
 async fn outages_errors_and_stalls_come_and_go_at_run_time() {
     let org = Org::start().await;
     org.send(Method::PUT, "/__control/faults", json!({ "outage": true })).await;

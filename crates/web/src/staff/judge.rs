@@ -250,7 +250,8 @@ impl Found {
         if let Some(refusal) = &verified.refusal {
             let (what, todo) = (refusal.means.clone(), refusal.remedy.clone());
             self.add(Level::Bad, what, todo, Some(refusal.at), "compare");
-        } else if level == Level::Bad {
+        }
+        if verified.open() > 0 {
             let what = format!(
                 "Salesforce does not hold what it was sent. {}.",
                 compare::sentence(verified)
@@ -258,7 +259,7 @@ impl Found {
             let todo =
                 "Some of it Sloe does not put right by itself: see below what needs a decision.";
             self.add(Level::Bad, what, todo.to_owned(), Some(verified.ended), "compare");
-        } else if verified.found() > 0 {
+        } else if verified.found() > 0 && level != Level::Bad {
             self.busy.push("rows that differed are being put right".to_owned());
         } else if level == Level::Busy {
             self.busy.push("some of it could not be compared yet".to_owned());

@@ -229,12 +229,13 @@ impl Books {
         self.dead.get(key).is_some_and(|letter| letter.unlinked)
     }
 
-    /// Whether this state of a row stands among the retries that are not due yet, or among the
-    /// letters: it has been sent, and its own time or a person decides when it goes again.
-    pub(super) fn is_set_aside(&self, key: &str, version: u64, now: Timestamp) -> bool {
+    /// Whether what a row has to say since this version of the journal stands among the retries that
+    /// are not due yet, or among the letters: it has been sent, and its own time or a person decides
+    /// when it goes again.
+    pub(super) fn is_set_aside(&self, key: &str, changed: u64, now: Timestamp) -> bool {
         let retry = self.retries.get(key).map(|(_, retry)| retry);
-        retry.is_some_and(|retry| retry.version >= version && !retry.due(now))
-            || retry.is_none() && self.dead.get(key).is_some_and(|dead| dead.state >= version)
+        retry.is_some_and(|retry| retry.version >= changed && !retry.due(now))
+            || retry.is_none() && self.dead.get(key).is_some_and(|dead| dead.state >= changed)
     }
 
     /// Whether a letter says that a comparison found it to differ.
@@ -260,4 +261,48 @@ impl Books {
 
 fn unsure_key(scope: OrgScope) -> Key {
     Key::send(scope, "rows")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn retry(version: u64, not_before: i64) -> (u64, Retry) {
+        let retry = Retry {
+            event: String::new(),
+            claim: String::new(),
+            place: 1,
+            version,
+            confirmed_at: None,
+            attempts: 1,
+            not_before,
+            since: None,
+            code: "UNABLE_TO_LOCK_ROW".to_owned(),
+            forced: false,
+        };
+        (1, retry)
+    }
+
+    #[test]
+    fn what_was_sent_waits_its_time_or_for_a_person_and_what_is_newer_does_not() {
+        let letter = Lettered {
+            conflict: false,
+            there: false,
+            orphan: false,
+            compared: false,
+            unlinked: false,
+            state: 5,
+        };
+        let mut books = Books::default();
+        books.retries.insert("waits".to_owned(), retry(5, 100));
+        books.dead.insert("refused".to_owned(), letter);
+        books.dead.insert("replayed".to_owned(), letter);
+        books.retries.insert("replayed".to_owned(), retry(5, 0));
+        let aside = |key: &str, changed: u64| books.is_set_aside(key, changed, Timestamp(50));
+        // The journal has gone on to version 9 meanwhile, with news of others.
+        assert!(aside("waits", 5) && aside("refused", 5) && aside("waits", 3));
+        assert!(!aside("waits", 9) && !aside("refused", 9));
+        assert!(!aside("replayed", 5) && !aside("unknown", 5));
+        assert!(!books.is_set_aside("waits", 5, Timestamp(100)), "its time has come");
+    }
 }

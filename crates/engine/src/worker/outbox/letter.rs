@@ -141,7 +141,7 @@ fn own_words(code: &str) -> (&'static str, &'static str, Owner) {
 
 /// The org's words without what the row said of `person`, and without anything
 /// that looks like an e-mail address.
-pub(in crate::worker) fn scrub(message: &str, person: Option<&Attendee>) -> String {
+pub(super) fn scrub(message: &str, person: Option<&Attendee>) -> String {
     let mut text: String = message
         .split_inclusive(char::is_whitespace)
         .map(|word| {

@@ -1,24 +1,23 @@
 //! Rows on their way: the cheapest way in for the amount, what became of each
 //! row, and all of it written down before the cursor passes.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sloe_core::ids::{EventRef, SfId};
 use sloe_core::outbox::Record;
 use sloe_salesforce::{
-    Adopted, AttendeeDetails, COLLECTION_ROWS, Cell, Column, Error, Job, MAX_BULK_ROWS, Operation,
-    Private, Row, RowKind, RowOutcome, Rows, Status, Update,
+    Adopted, COLLECTION_ROWS, Column, Error, Job, MAX_BULK_ROWS, Operation, Private, Row, RowKind,
+    RowOutcome, Rows, Update,
 };
 use sloe_store::api::{StoreError, Write};
 use sloe_store::key::Key;
 
 use super::books::Books;
 use super::file::{self, Delivered};
-use super::plan::Details;
 use super::remote::Remote;
-use super::{Halt, letter, plan};
+use super::{Halt, letter};
 use crate::engine::Engine;
-use crate::invitation::Invitee;
 use crate::tenant::Org;
 use crate::worker::stored;
 
@@ -146,10 +145,11 @@ impl Sender<'_> {
             work.into_iter().map(look).collect::<Result<Vec<_>, StoreError>>()
         };
         let (mut lines, mut settled, mut unread) = (Vec::new(), Vec::new(), Vec::new());
-        let (now, of_journals) = (self.engine.now(), !self.stretches.is_empty());
+        let (now, of_journals) =
+            (self.engine.now(), !self.stretches.is_empty() && self.adopt.is_none());
         for (work, known) in stored(self.engine, read).await? {
             // A stretch that goes once more must not hurry what waits its time, or for a person.
-            if of_journals && self.books.is_set_aside(&work.record.key, work.version, now) {
+            if of_journals && self.books.is_set_aside(&work.record.key, work.record.changed, now) {
                 continue;
             }
             let known = known.unwrap_or_else(|error| {
@@ -209,7 +209,12 @@ impl Sender<'_> {
         let (mut lines, mut rest): (Vec<_>, Vec<_>) =
             lines.into_iter().partition(|line| line.id.is_none() == makes);
         rest.extend(lines.split_off(lines.len().min(self.most(kind))));
-        let rows = self.rows(&lines).await?;
+        let keys: BTreeSet<String> = lines.iter().map(Line::key).collect();
+        let (lines, rows) = self.rows(lines).await?;
+        // Of those that can't be built any more nobody reads what the job made of them.
+        let built: BTreeSet<String> = lines.iter().map(Line::key).collect();
+        let note = self.books.ask(&self.org, keys.difference(&built).cloned());
+        self.write(note.into_iter().collect()).await?;
         let adopted = if makes {
             self.client.bulk_adopt(&job, Rows::Upsert(&rows)).await?
         } else {
@@ -249,7 +254,10 @@ impl Sender<'_> {
             return Ok(());
         }
         self.must_have_room()?;
-        let rows = self.rows(&lines).await?;
+        let (lines, rows) = self.rows(lines).await?;
+        if lines.is_empty() {
+            return Ok(());
+        }
         let sent = match operation {
             Operation::Upsert => {
                 self.ask(lines.iter()).await?;
@@ -285,8 +293,8 @@ impl Sender<'_> {
         let most = self.most(kind);
         while !lines.is_empty() {
             let rest = lines.split_off(lines.len().min(most));
-            let rows = self.rows(&lines).await?;
-            let both = lines.into_iter().zip(rows);
+            let (built, rows) = self.rows(lines).await?;
+            let both = built.into_iter().zip(rows);
             let (fit, others): (Vec<_>, Vec<_>) = both.partition(|(_, row)| row.fits_a_file());
             unfit.extend(others.into_iter().map(|(line, _)| line));
             let (some, rows): (Vec<_>, Vec<_>) = fit.into_iter().unzip();
@@ -306,7 +314,12 @@ impl Sender<'_> {
         rows: Vec<Row>,
     ) -> Result<(), Halt> {
         self.must_have_room()?;
-        let job = self.client.bulk_open(kind, operation).await?;
+        let job = match self.client.bulk_open(kind, operation).await {
+            Err(error) if error.is_out_of_jobs() => {
+                return self.by_collections(kind, operation, lines).await;
+            }
+            opened => opened?,
+        };
         // From here on, whoever comes next adopts the job before sending anything.
         let send = file::Send::new(&job, self.stretches.clone());
         let before = self.no_send();
@@ -328,87 +341,11 @@ impl Sender<'_> {
     fn no_send(&self) -> Write {
         Write { key: Key::send(self.org.scope, "bulk"), version: letter::ANY, body: None }
     }
-
-    /// The rows of `lines`, details unsealed. Those whose details can't be opened become letters, and
-    /// the others go with the next look: a row without names would pass for an erased one.
-    pub(super) async fn rows(&mut self, lines: &[Line]) -> Result<Vec<Row>, Halt> {
-        let (mut rows, mut unreadable) = (Vec::with_capacity(lines.len()), Vec::new());
-        for of_event in lines.chunk_by(|a, b| a.work.event == b.work.event) {
-            let Some(event) = of_event.first().map(|line| line.work.event) else { continue };
-            // Names and address are the org's once it has the record.
-            let full = |line: &&Line| {
-                line.id.is_none() && line.work.record.session.is_none() && !line.work.record.erased
-            };
-            let named: Vec<Record> =
-                of_event.iter().filter(full).map(|line| line.work.record.clone()).collect();
-            let mut details =
-                plan::details(self.engine, &self.org, event, &named).await?.into_iter();
-            for line in of_event {
-                let record = &line.work.record;
-                let mut row = Row::new(record.key.clone(), line.work.version);
-                if line.id.is_none() {
-                    row = identify(row, event, record);
-                }
-                let details = if full(&line) { details.next() } else { None };
-                if details == Some(Details::Unreadable) {
-                    unreadable.push((line.clone(), letter::own(letter::UNREADABLE)));
-                }
-                if let Some(person) = details.and_then(Details::person) {
-                    let invitee = person.invitee.as_deref().and_then(invitee);
-                    row = row.with_details(AttendeeDetails {
-                        first_name: person.first_name,
-                        last_name: person.last_name,
-                        email: person.email,
-                    });
-                    // If the org refused it for a Contact that is gone, the person comes first.
-                    if let Some((column, id)) = invitee
-                        && !self.books.is_unlinked(&record.key)
-                    {
-                        row = row.with(column, Cell::Id(id));
-                    }
-                }
-                let registered = record.registered && !sloe_core::planted!(StatusTurned);
-                let status = if registered { Status::Registered } else { Status::Cancelled };
-                rows.push(row.with_status(status));
-            }
-        }
-        if unreadable.is_empty() {
-            return Ok(rows);
-        }
-        self.settle(unreadable).await?;
-        Err(Halt::Store(StoreError::Damaged("attendees' details can't be opened".to_owned())))
-    }
 }
 
 /// Puts rows side by side that lock the same parents; otherwise they stay in their order.
 fn arrange(lines: &mut [Line], locks: &[Column]) {
     lines.sort_by_cached_key(|line| line.parents(locks));
-}
-
-/// The lookup that an invited record goes in.
-fn invitee(id: &str) -> Option<(Column, SfId)> {
-    Some(match Invitee::of(SfId::parse(id).ok()?)? {
-        Invitee::Contact(id) => (Column::Contact, id),
-        Invitee::Lead(id) => (Column::Lead, id),
-    })
-}
-
-/// What names a record and never changes.
-fn identify(row: Row, event: EventRef, record: &Record) -> Row {
-    if let Some(session) = record.session {
-        let parent = record.claim.attendee_key(record.place);
-        return row
-            .with(Column::Attendee, Cell::Text(parent))
-            .with(Column::Session, Cell::Id(session));
-    }
-    let row = row
-        .with(Column::Event, Cell::Id(event.event))
-        .with(Column::Item, Cell::Id(record.item))
-        .with(Column::OrderReference, Cell::Text(record.claim.reference()));
-    match record.confirmed_at {
-        Some(at) => row.with(Column::RegisteredAt, Cell::Time(at)),
-        None => row,
-    }
 }
 
 fn updates(lines: &[Line], rows: Vec<Row>) -> Vec<Update> {
@@ -435,6 +372,7 @@ mod tests {
             registered: true,
             erased: false,
             confirmed_at: None,
+            changed: 1,
         };
         let org = OrgId::parse("00D5g000000Test").unwrap();
         let event = EventRef { org, event: id("a00", event) };

@@ -200,7 +200,9 @@ impl Sender<'_> {
         // All that a place in a session names by external id is its attendee.
         let code = if code == NO_PARENT { letter::PARENT } else { code };
         let (attempts, since) = self.books.attempts(key);
-        let attempts = attempts + 1;
+        // An org in trouble costs no row its chances; it is tried again, less and less often.
+        let most = if code == RowOutcome::ALONE { backoff::TRIES - 1 } else { u32::MAX };
+        let attempts = (attempts + 1).min(most);
         if attempts >= backoff::TRIES {
             let (code, message) = (code.to_owned(), Private::new(""));
             let rejection = Rejection { code, fields: Vec::new(), message };

@@ -24,20 +24,24 @@ impl Sender<'_> {
         let lines = self.unsent(RowKind::Attendee, attendees).await?;
         let (attendees, mut rest): (Vec<_>, Vec<_>) = lines.into_iter().partition(fresh);
         let lines = self.unsent(RowKind::SessionAttendee, sessions).await?;
-        // Those of an attendee that was refused before wait for what becomes of it now.
-        let ready = |line: &Line| {
-            let parent = line.work.record.claim.attendee_key(line.work.record.place);
-            fresh(line) && !self.books.is_absent(&parent)
-        };
-        let (sessions, mut rest_sessions): (Vec<_>, Vec<_>) = lines.into_iter().partition(ready);
+        let (sessions, mut rest_sessions): (Vec<_>, Vec<_>) = lines.into_iter().partition(fresh);
         if attendees.is_empty() || sessions.is_empty() {
             rest.extend(attendees);
             rest_sessions.extend(sessions);
             return Ok((works(rest), works(rest_sessions)));
         }
-        let rows = (self.rows(&attendees).await?, self.rows(&sessions).await?);
+        let (attendees, first) = self.rows(attendees).await?;
+        // Those of an attendee that was refused before wait for what becomes of it now.
+        let (sessions, orphans) = self.apart(sessions);
+        rest_sessions.extend(orphans);
+        let (sessions, second) = self.rows(sessions).await?;
+        if attendees.is_empty() || sessions.is_empty() {
+            rest.extend(attendees);
+            rest_sessions.extend(sessions);
+            return Ok((works(rest), works(rest_sessions)));
+        }
         self.ask(attendees.iter().chain(&sessions)).await?;
-        let sent = match self.client.upsert_together(&rows.0, &rows.1).await {
+        let sent = match self.client.upsert_together(&first, &second).await {
             Ok(sent) => sent,
             Err(error) => {
                 let keys: Vec<_> = attendees.iter().chain(&sessions).map(Line::key).collect();
@@ -77,6 +81,15 @@ impl Sender<'_> {
         self.not_made(&unmade).await?;
         self.must_have_room()?;
         Ok((works(rest), works(rest_sessions)))
+    }
+
+    /// Sets places in sessions apart whose attendee a letter says is not there: its details may just
+    /// have turned out to be unreadable.
+    fn apart(&self, sessions: Vec<Line>) -> (Vec<Line>, Vec<Line>) {
+        sessions.into_iter().partition(|line| {
+            let parent = line.work.record.claim.attendee_key(line.work.record.place);
+            !self.books.is_absent(&parent)
+        })
     }
 
     /// Whether there are some of both kinds, few enough for one call.

@@ -41,12 +41,10 @@ const REMEDY: &str = "Relax the rule or fill in what is required. If a right is 
                       set Sloe Integration, and the public group Sloe Integration for events that others own. The figures \
                       go again with the next comparison.";
 
-/// Why the org won't take figures, for its staff. They name nobody, but a rule's message might.
+/// Why the org won't take figures, for its staff: by its code, as its own words may name somebody.
 fn refusal(now: Timestamp, refused: &Rejection) -> SyncFault {
     let words = letter::words(&refused.code, &refused.fields, letter::About::Row);
-    let said = letter::scrub(refused.message.reveal(), None);
-    let said = if said.is_empty() { said } else { format!(" It says: {said}") };
-    let means = format!("The org refuses what is sold, held and left. {}{said}", words.means);
+    let means = format!("The org refuses what is sold, held and left. {}", words.means);
     SyncFault { at: now, means, remedy: REMEDY.to_owned() }
 }
 

@@ -11,6 +11,7 @@ use super::jobs::{Job, Operation, Phase, drop_data, keep_data};
 use super::records::must_be_writable;
 use super::reply::{ApiError, Call, Reply};
 use super::results;
+use super::worker::OVER_QUOTA;
 use crate::org::data::{Database, format_time};
 use crate::org::kept::Entry;
 use crate::org::state::{State, lock};
@@ -155,8 +156,7 @@ fn must_be_allowed(state: &State) -> Result<(), ApiError> {
     if begun < most {
         return Ok(());
     }
-    let message = "ExceededQuota : ApiBatchItems Limit exceeded";
-    Err(ApiError::new(400, "EXCEEDEDQUOTA", message))
+    Err(ApiError::new(400, "EXCEEDEDQUOTA", OVER_QUOTA))
 }
 
 fn operation(name: &str) -> Result<Operation, ApiError> {

@@ -201,11 +201,10 @@ fn ends_in_quotes(data: &[u8], delimiter: u8) -> bool {
     quoted
 }
 
+/// What a job is told that would go beyond the day's batches.
+pub(super) const OVER_QUOTA: &str = "ExceededQuota : ApiBatchItems Limit exceeded";
+
 fn work_through(state: &State, job: &Mutex<Job>, plan: &Plan, batch: &Batch) -> Result<(), String> {
-    // One that an earlier run began was counted then.
-    if !plan.facts.outcomes.contains_key(&batch.first) {
-        lock(&state.meter).batches.add(state.clock(), 1);
-    }
     let mut reader = reader(&plan.facts);
     reader.seek(batch.at.clone()).map_err(|e| unreadable(&e))?;
     let mut records = reader.records().take(BATCH);
@@ -216,9 +215,17 @@ fn work_through(state: &State, job: &Mutex<Job>, plan: &Plan, batch: &Batch) -> 
             break;
         }
         // What an earlier run has done is not done again.
-        if !plan.facts.outcomes.contains_key(&first)
-            && !commit_chunk(state, job, plan, (first, &chunk))?
-        {
+        if plan.facts.outcomes.contains_key(&first) {
+            continue;
+        }
+        let begins = first == batch.first;
+        if begins && !lock(&state.meter).take_batch(state.clock()) {
+            return Err(OVER_QUOTA.to_owned());
+        }
+        if !commit_chunk(state, job, plan, (first, &chunk))? {
+            if begins {
+                lock(&state.meter).batches.take_back(state.clock());
+            }
             break;
         }
     }

@@ -91,6 +91,17 @@ impl Log {
         options.create(true).read(true).append(true).mode(0o600);
         let file = options.open(&path).map_err(|e| say("the log can't be opened", &e))?;
         let found = read(&file, &path, database)?;
+        if !found.gone.is_empty() {
+            // It may have been started with the wrong seed, and the log will be rewritten without them.
+            let copy = path.with_extension("before");
+            std::fs::copy(&path, &copy).map_err(|e| say("the log can't be copied", &e))?;
+            for name in &found.gone {
+                tracing::warn!(
+                    %name, copy = %copy.display(),
+                    "what was kept of this is let go: it fits the schema no more; the log as it was is copied"
+                );
+            }
+        }
         file.set_len(found.whole).map_err(|e| say("the log can't be written", &e))?;
         let log = Self { file, path, size: found.whole, rewritten: found.rewritten, _lock: lock };
         Ok((log, found.entries))
@@ -216,6 +227,8 @@ fn write_line(out: &mut Vec<u8>, object: &Object, row: &Row, more: bool) {
 #[derive(Default)]
 struct Found {
     entries: Vec<Entry>,
+    /// Objects and fields that it has something of and the schema has not.
+    gone: BTreeSet<String>,
     /// Bytes of all whole commits.
     whole: u64,
     /// Bytes up to where it was last rewritten.
@@ -257,9 +270,7 @@ fn read(file: &File, path: &Path, database: &mut Database) -> Result<Found, Stri
             }
         }
     }
-    for name in gone {
-        tracing::warn!(%name, "what was kept of this is let go: it fits the schema no more");
-    }
+    found.gone = gone;
     Ok(found)
 }
 

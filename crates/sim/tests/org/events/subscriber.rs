@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
-use futures::FutureExt;
 use sloe_sim::org::{Doors, Options, start_with};
 use tokio::sync::mpsc;
 use tonic::codegen::tokio_stream::wrappers::ReceiverStream;
@@ -169,11 +168,6 @@ impl Subscription {
         let answer = next.expect("an answer within half a minute")?.expect("an answer");
         self.pending = answer.pending_num_requested;
         Ok(answer)
-    }
-
-    /// Whether an answer has arrived that nobody has taken yet.
-    pub(crate) fn has_news(&mut self) -> bool {
-        self.stream.message().now_or_never().is_some()
     }
 
     /// How it ends.
