@@ -4,12 +4,15 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::org::{Org, hasty, until};
 use common::{person, place, start};
 use serde_json::{Value as Json, json};
 use sloe_engine::claims::{Confirmed, RequestId};
 use sloe_engine::engine::Engine;
 use sloe_engine::sync::{LetterFilter, SyncFault};
+use sloe_engine::worker;
 
 async fn register(engine: &Engine, org: &Org, n: usize) -> Confirmed {
     let people = [person(engine, org.event(), n)];
@@ -97,7 +100,7 @@ async fn a_row_that_waits_its_time_is_not_hurried_by_others_in_trouble() {
     // Their time is far off now.
     clock.advance(-3_600_000);
     let before = org.calls("collections").await;
-    until("the sessions were tried again", async || org.calls("collections").await > before + 2)
+    until("the sessions were tried again", async || org.calls("collections").await > before + 1)
         .await;
     let rows = waiting().await;
     assert!(rows.len() == 2 && rows.iter().all(|row| row.tries == 1), "{rows:?}");
@@ -161,5 +164,34 @@ async fn figures_that_the_org_refuses_are_told_with_its_reason_and_never_as_put_
     assert!(refusal.means.contains("rule") && !refusal.means.contains("Ada"), "{refusal:?}");
     org.faults(json!({})).await;
     until("all is well", async || verified().await.is_some_and(|last| last.is_clean())).await;
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_org_in_trouble_is_told_of_until_it_is_over() {
+    let (org, place) = (Org::start().await, place());
+    // As in normal hours, rows gather for a while.
+    let settings = worker::Settings { gather: Duration::from_secs(2), ..hasty(2_000) };
+    let engine = start(&place, Some(settings));
+    org.connect(&engine, &*place.store);
+    org.shown(&engine).await;
+    org.drained(&engine).await;
+    // With attendees only: figures go all the while.
+    let trouble =
+        json!({ "errors": { "SERVER_UNAVAILABLE": 1.0 }, "path": "*/Sloe_Attendee__c/*" });
+    org.faults(trouble).await;
+    let mut people = [person(&engine, org.event(), 1)];
+    people[0].0.sessions.clear();
+    engine.register(org.event().public_id(), &RequestId::Fresh, &people).await.unwrap();
+    until("it is told", async || fault(&engine, &org).await.is_some()).await;
+    let before = org.calls("collections").await;
+    until("it was tried more often", async || {
+        assert!(fault(&engine, &org).await.is_some(), "nothing has gone since");
+        org.calls("collections").await > before + 1
+    })
+    .await;
+    org.faults(json!({})).await;
+    org.drained(&engine).await;
+    until("it is over", async || fault(&engine, &org).await.is_none()).await;
     engine.stop().await;
 }

@@ -440,6 +440,8 @@ impl Drain {
             self.apart(MENDING.saturating_mul(1 << self.refusals.min(4)).min(LONGEST_MENDING));
         self.failures = self.failures.saturating_add(1);
         self.unsure = true;
+        // The pause is the gathering: a look between that sends nothing would pass for a good one.
+        self.drained = None;
         if !matches!(halt, Halt::Org(_)) && !sloe_core::planted!(BooksKept) {
             // What is noted here may not have been written: what is stored is read anew.
             self.books = self.books.unread();
