@@ -412,6 +412,13 @@ async fn comparison(engine: &Engine, org: &Org) -> Line {
         let (what, todo): (Vec<_>, Vec<_>) = troubles.into_iter().unzip();
         return Line::attention(subject, what.join(" "), todo.join(" "));
     }
+    if last.is_clean() && last.unsure > 0 {
+        let held = counted(last.rows - last.unsure.min(last.rows), "row");
+        return Line::note(
+            subject,
+            format!("Salesforce held {held} as sent {at}; {} still on the way.", last.unsure),
+        );
+    }
     if last.is_clean() {
         return Line::good(
             subject,

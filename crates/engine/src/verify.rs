@@ -53,7 +53,8 @@ pub struct Verified {
     pub differences: BTreeMap<Difference, Found>,
     /// External ids of some rows that name themselves Sloe's and are not.
     pub surplus: Vec<String>,
-    /// Rows that could not be judged: on their way, waiting or refused.
+    /// Rows that could not be judged: on their way, waiting or refused; and events whose figures have
+    /// changed since the org was told of them.
     pub unsure: u64,
     /// Events that could not be compared, and are the next time.
     pub left_out: u64,

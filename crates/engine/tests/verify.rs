@@ -5,6 +5,7 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use common::compare::{
     EXPECTED, begin, begin_with, clean, found, id, key, letters, record, settled, verify,
@@ -356,6 +357,20 @@ async fn what_is_on_its_way_is_no_difference_however_busy_the_org_is() {
     let verified = clean(&org, &engine).await;
     assert_eq!((verified.rows, verified.unsure), (n as u64 * 3, 0));
     assert_eq!(letters(&engine, &org).await.len(), 0);
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_says_of_figures_that_are_still_to_be_told_that_the_org_shows_them() {
+    let place = place();
+    let settings = worker::Settings { figures_every: Duration::from_secs(3_600), ..hasty(2_000) };
+    let (org, engine, orders) = begin_with(&place, settings, 2).await;
+    // Told at first; what comes after waits for its turn.
+    engine.cancel(&orders[0].token, None).await.unwrap();
+    org.drained(&engine).await;
+    org.change("Sloe_Event__c", org.event().event.as_str(), json!({ "Sold__c": 9_999 })).await;
+    let verified = verify(&org, &engine).await;
+    assert!(verified.unsure > 0, "{verified:?}");
     engine.stop().await;
 }
 

@@ -134,7 +134,10 @@ pub(super) fn verified(last: &Value) -> String {
         let _ = write!(out, "\n{} {}", text(fault, "means"), text(fault, "remedy"));
     }
     if last.get("clean").and_then(Value::as_bool).unwrap_or(false) {
-        out.push_str("\nThe org holds what it was sent.");
+        out.push_str(match unsure {
+            0 => "\nThe org holds what it was sent.",
+            _ => "\nWhat was compared is as it was sent.",
+        });
     }
     out
 }
