@@ -7,7 +7,7 @@ mod common;
 use common::org::{Org, hasty, until};
 use common::{Place, connect, org_id, person, place, start};
 use serde_json::json;
-use sloe_engine::claims::RequestId;
+use sloe_engine::claims::{Confirmed, RequestId};
 use sloe_engine::engine::Engine;
 use sloe_engine::sync::{LetterFilter, Which};
 use sloe_engine::tenant::OrgError;
@@ -35,6 +35,20 @@ async fn register(engine: &Engine, org: &Org, numbers: std::ops::Range<usize>) {
         let event = org.event().public_id();
         engine.register(event, &RequestId::Fresh, &people).await.unwrap();
     }
+}
+
+/// An org that has one attendee of ours, without sessions.
+async fn one_in_the_org(place: &Place) -> (Org, Engine, Confirmed) {
+    let org = Org::start().await;
+    let engine = start(place, Some(hasty(2_000)));
+    org.connect(&engine, &*place.store);
+    org.shown(&engine).await;
+    let mut people = [person(&engine, org.event(), 1)];
+    people[0].0.sessions.clear();
+    let event = org.event().public_id();
+    let order = engine.register(event, &RequestId::Fresh, &people).await.unwrap();
+    org.drained(&engine).await;
+    (org, engine, order)
 }
 
 #[test]
@@ -85,15 +99,8 @@ fn rows_of_which_the_notes_are_damaged_are_looked_for_and_none_is_revived_or_los
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_row_of_which_nobody_can_read_what_the_org_has_goes_on_by_its_id() {
-    let (org, place) = (Org::start().await, place());
-    let engine = start(&place, Some(hasty(2_000)));
-    org.connect(&engine, &*place.store);
-    org.shown(&engine).await;
-    let mut people = [person(&engine, org.event(), 1)];
-    people[0].0.sessions.clear();
-    let event = org.event().public_id();
-    let order = engine.register(event, &RequestId::Fresh, &people).await.unwrap();
-    org.drained(&engine).await;
+    let place = place();
+    let (org, engine, order) = one_in_the_org(&place).await;
     engine.stop().await;
     drop(engine);
     let id = org.attendees().await[0]["Id"].clone();
@@ -134,15 +141,8 @@ async fn details_that_can_t_be_opened_are_a_letter_and_not_sent_as_none() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_accepted_conflict_of_which_nobody_can_read_what_the_org_has_holds_up_no_other_row() {
-    let (org, place) = (Org::start().await, place());
-    let engine = start(&place, Some(hasty(2_000)));
-    org.connect(&engine, &*place.store);
-    org.shown(&engine).await;
-    let mut people = [person(&engine, org.event(), 1)];
-    people[0].0.sessions.clear();
-    let event = org.event().public_id();
-    let order = engine.register(event, &RequestId::Fresh, &people).await.unwrap();
-    org.drained(&engine).await;
+    let place = place();
+    let (org, engine, order) = one_in_the_org(&place).await;
     let row = org.attendees().await.remove(0);
     org.delete("Sloe_Attendee__c", row["Id"].as_str().unwrap()).await;
     engine.cancel(&order.token, None).await.unwrap();

@@ -126,7 +126,7 @@ async fn an_event_of_more_rows_than_memory_takes_is_compared_in_parts() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_differs_in_an_event_long_over_or_without_orders_is_not_forgotten() {
     let place = place();
-    let every = std::time::Duration::from_millis(100);
+    let every = Duration::from_millis(100);
     let settings = worker::Settings { verify_every: every, ..hasty(2_000) };
     let (org, engine, _) = begin_with(&place, settings, 1).await;
     let over = json!({
@@ -337,7 +337,7 @@ async fn what_is_on_its_way_is_no_difference_however_busy_the_org_is() {
         let verified = loop {
             tokio::select! {
                 verified = &mut comparing => break verified,
-                () = tokio::time::sleep(std::time::Duration::from_millis(2)) => {
+                () = tokio::time::sleep(Duration::from_millis(2)) => {
                     let people = [person(&engine, org.event(), n)];
                     let event = org.event().public_id();
                     orders.push(engine.register(event, &RequestId::Fresh, &people).await.unwrap());

@@ -33,10 +33,14 @@ pub(crate) fn is_compared(code: &str) -> bool {
     matches!(code, CHANGED | MISSING)
 }
 
+/// A refusal of which nothing is known but its code.
+pub(super) fn refusal(code: &str) -> Rejection {
+    Rejection { code: code.to_owned(), fields: Vec::new(), message: Private::new("") }
+}
+
 /// A refusal that Sloe itself makes, for a reason that this code names.
 pub(super) fn own(code: &str) -> RowOutcome {
-    let (code, message) = (code.to_owned(), Private::new(""));
-    RowOutcome::Rejected(Rejection { code, fields: Vec::new(), message })
+    RowOutcome::Rejected(refusal(code))
 }
 
 /// What a letter means to people.

@@ -7,7 +7,7 @@ use sloe_core::ids::{EventRef, SfId};
 use sloe_core::outbox::backoff;
 use sloe_core::time::Timestamp;
 use sloe_salesforce::error::codes;
-use sloe_salesforce::{Advice, Private, Rejection, RowOutcome};
+use sloe_salesforce::{Advice, Rejection, RowOutcome};
 use sloe_store::api::Write;
 use sloe_store::key::Key;
 
@@ -204,9 +204,7 @@ impl Sender<'_> {
         let most = if code == RowOutcome::ALONE { backoff::TRIES - 1 } else { u32::MAX };
         let attempts = (attempts + 1).min(most);
         if attempts >= backoff::TRIES {
-            let (code, message) = (code.to_owned(), Private::new(""));
-            let rejection = Rejection { code, fields: Vec::new(), message };
-            let dead = self.dead(now, (work, id), &rejection, None, before);
+            let dead = self.dead(now, (work, id), &letter::refusal(code), None, before);
             return self.books.forget_retry(&self.org, key).into_iter().chain([dead]).collect();
         }
         let pause = backoff::pause_millis(attempts, self.engine.draw());
@@ -255,9 +253,7 @@ impl Sender<'_> {
         row: (&Work, Option<SfId>),
         before: Option<&(u64, Dead)>,
     ) -> Write {
-        let (code, message) = (DELETED.to_owned(), Private::new(""));
-        let rejection = Rejection { code, fields: Vec::new(), message };
-        self.dead(now, row, &rejection, None, before)
+        self.dead(now, row, &letter::refusal(DELETED), None, before)
     }
 
     fn dead(
